@@ -1,0 +1,177 @@
+//! The seam on the AWS SDK. Only this module and its children see the SDK's clients and errors.
+
+mod failure;
+mod iam;
+mod kms;
+mod s3;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_s3::types::ReplicationConfiguration;
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
+use tokio::sync::OnceCell;
+
+use crate::cloud::{Cloud, CloudError, Encryption, Identity, Key, Location, Remedy, Role, Versioning};
+use crate::event::cloudformation::ResponseUrl;
+use crate::plan::Step;
+use crate::spec::{Account, BucketName, Partition, Region, RoleName};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// AWS, with the credentials of the environment.
+#[derive(Debug)]
+pub struct Aws {
+    config: SdkConfig,
+    connector: SharedHttpConnector,
+    iam: aws_sdk_iam::Client,
+    identity: OnceCell<Identity>,
+}
+
+impl Aws {
+    /// Takes Region, credentials and endpoint from the environment, as every AWS SDK does.
+    pub async fn from_env() -> Self {
+        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
+        let connector = Connector::builder().connector_settings(settings).tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
+        let connector = SharedHttpConnector::new(connector);
+        let timeouts = TimeoutConfig::builder().operation_timeout(OPERATION_TIMEOUT).build();
+        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(http_client_fn({
+                let connector = connector.clone();
+                move |_, _| connector.clone()
+            }))
+            .retry_config(RetryConfig::standard())
+            .timeout_config(timeouts)
+            .load()
+            .await;
+        Self::new(config, connector)
+    }
+
+    /// Uses `config` for AWS's APIs, and `connector` for answers to CloudFormation.
+    pub fn new(config: SdkConfig, connector: SharedHttpConnector) -> Self {
+        Self { iam: aws_sdk_iam::Client::new(&config), connector, config, identity: OnceCell::new() }
+    }
+
+    fn s3(&self, region: &Region) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::Config::from(&self.config).to_builder().region(sdk_region(region)).build();
+        aws_sdk_s3::Client::from_conf(config)
+    }
+
+    fn kms(&self, region: &Region) -> aws_sdk_kms::Client {
+        let config = aws_sdk_kms::Config::from(&self.config).to_builder().region(sdk_region(region)).build();
+        aws_sdk_kms::Client::from_conf(config)
+    }
+
+    async fn ask_identity(&self) -> Result<Identity, CloudError> {
+        let action = "GetCallerIdentity";
+        let answer = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
+        let answer = answer.map_err(|error| failure::of(action, "the caller", error))?;
+        let malformed = |problem: String| failure::malformed(action, "the caller", &problem);
+        let partition = answer.arn().and_then(|arn| arn.split(':').nth(1)).unwrap_or_default();
+        Ok(Identity {
+            account: Account::parse(answer.account().unwrap_or_default()).map_err(malformed)?,
+            partition: Partition::parse(partition).map_err(malformed)?,
+        })
+    }
+}
+
+fn sdk_region(region: &Region) -> aws_config::Region {
+    aws_config::Region::new(region.to_string())
+}
+
+impl Cloud for Aws {
+    async fn identity(&self) -> Result<Identity, CloudError> {
+        self.identity.get_or_try_init(|| self.ask_identity()).await.cloned()
+    }
+
+    async fn bucket_region(&self, bucket: &BucketName, expected: &Region) -> Result<Option<Region>, CloudError> {
+        s3::region(&self.s3(expected), bucket, expected).await
+    }
+
+    async fn versioning(&self, location: &Location) -> Result<Versioning, CloudError> {
+        s3::versioning(&self.s3(&location.region), location).await
+    }
+
+    async fn encryption(&self, location: &Location) -> Result<Encryption, CloudError> {
+        s3::encryption(&self.s3(&location.region), location).await
+    }
+
+    async fn replication(&self, location: &Location) -> Result<Option<ReplicationConfiguration>, CloudError> {
+        s3::replication(&self.s3(&location.region), location).await
+    }
+
+    async fn object_lock(&self, location: &Location) -> Result<bool, CloudError> {
+        s3::object_lock(&self.s3(&location.region), location).await
+    }
+
+    async fn bucket_tags(&self, location: &Location) -> Result<BTreeMap<String, String>, CloudError> {
+        s3::tags(&self.s3(&location.region), location).await
+    }
+
+    async fn public_access_blocked(&self, location: &Location) -> Result<bool, CloudError> {
+        s3::public_access_blocked(&self.s3(&location.region), location).await
+    }
+
+    async fn key(&self, id: &str, region: &Region) -> Result<Option<Key>, CloudError> {
+        kms::key(&self.kms(region), id).await
+    }
+
+    async fn role(&self, name: &RoleName) -> Result<Option<Role>, CloudError> {
+        iam::role(&self.iam, name).await
+    }
+
+    async fn apply(&self, step: &Step) -> Result<(), CloudError> {
+        let done = match step {
+            Step::CreateBucket { location, source } => s3::create_bucket(&self.s3(&location.region), location, source).await,
+            Step::EnableVersioning { location, .. } => s3::enable_versioning(&self.s3(&location.region), location).await,
+            Step::EncryptBucket { location, key, .. } => s3::encrypt_bucket(&self.s3(&location.region), location, key).await,
+            Step::BlockPublicAccess { location } => s3::block_public_access(&self.s3(&location.region), location).await,
+            Step::PutReplication { location, configuration, .. } => {
+                s3::put_replication(&self.s3(&location.region), location, configuration.clone()).await
+            }
+            Step::DeleteReplication { location, .. } => s3::delete_replication(&self.s3(&location.region), location).await,
+            Step::CreateRole { name, path, trust, boundary, source } => {
+                iam::create_role(&self.iam, name, path, trust, boundary.clone(), source).await
+            }
+            Step::TrustRole { name, trust, .. } => iam::trust_role(&self.iam, name, trust).await,
+            Step::BoundRole { name, boundary, .. } => iam::bound_role(&self.iam, name, boundary).await,
+            Step::PutRolePolicy { role, policy, document, .. } => iam::put_role_policy(&self.iam, role, policy, document).await,
+            Step::DeleteRolePolicy { role, policy, .. } => iam::delete_role_policy(&self.iam, role, policy).await,
+            Step::DeleteRole { name } => iam::delete_role(&self.iam, name).await,
+        };
+        done.map_err(|cause| cause.into_error(step.action(), step.resource()))
+    }
+
+    async fn answer(&self, url: &ResponseUrl, body: String) -> Result<(), CloudError> {
+        let failed = |code: String, message: String, remedy| CloudError {
+            action: "PUT",
+            resource: "the `ResponseURL`".to_owned(),
+            code,
+            message,
+            remedy,
+        };
+        // CloudFormation signs the URL for an empty content type.
+        let request = http::Request::put(url.expose().clone())
+            .header(http::header::CONTENT_TYPE, "")
+            .header(http::header::CONTENT_LENGTH, body.len())
+            .body(SdkBody::from(body))
+            .ok()
+            .and_then(|request| HttpRequest::try_from(request).ok())
+            .ok_or_else(|| failed("Unsendable".to_owned(), "the request could not be made".to_owned(), Remedy::None))?;
+        let answer = self.connector.call(request).await;
+        // The cause may hold the URL: it is not shown.
+        let answer = answer.map_err(|_| failed("Unreachable".to_owned(), "the connection failed".to_owned(), Remedy::Later))?;
+        let status = answer.status();
+        let remedy = if status.is_server_error() { Remedy::Later } else { Remedy::None };
+        if status.is_success() { Ok(()) } else { Err(failed(format!("HTTP {status}"), "the answer was not taken".to_owned(), remedy)) }
+    }
+}

@@ -1,0 +1,117 @@
+//! SDK errors to [`CloudError`]: converted once, by AWS's error code and a loose part of its message.
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::cloud::{CloudError, Remedy};
+
+/// Why a call failed, apart from what was called.
+#[derive(Debug)]
+pub(super) struct Cause {
+    code: String,
+    message: String,
+    remedy: Remedy,
+}
+
+impl Cause {
+    pub(super) fn into_error(self, action: &'static str, resource: impl Into<String>) -> CloudError {
+        let Self { code, message, remedy } = self;
+        CloudError { action, resource: resource.into(), code, message, remedy }
+    }
+
+    pub(super) fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// Whether AWS says that there is no such thing; HeadBucket's answer has no body and says so by its status alone.
+    pub(super) fn is_not_found(&self) -> bool {
+        matches!(self.code.as_str(), "NotFound" | "NoSuchBucket" | "HTTP 404")
+    }
+
+    /// A request that lacks what its type requires.
+    pub(super) fn unsendable(error: aws_smithy_types::error::operation::BuildError) -> Self {
+        Self { code: "Unsendable".to_owned(), message: error.to_string(), remedy: Remedy::None }
+    }
+
+    /// An answer without its content.
+    pub(super) fn empty_answer() -> Self {
+        Self { code: "MalformedAnswer".to_owned(), message: "the answer is empty".to_owned(), remedy: Remedy::None }
+    }
+}
+
+/// A failed call of `action` on `resource`.
+pub(super) fn of<E: ProvideErrorMetadata + std::error::Error + 'static>(
+    action: &'static str,
+    resource: impl Into<String>,
+    error: SdkError<E, HttpResponse>,
+) -> CloudError {
+    Cause::from(error).into_error(action, resource)
+}
+
+/// An answer that was understood and makes no sense.
+pub(super) fn malformed(action: &'static str, resource: impl Into<String>, problem: &str) -> CloudError {
+    CloudError { action, resource: resource.into(), code: "MalformedAnswer".to_owned(), message: problem.to_owned(), remedy: Remedy::None }
+}
+
+impl<E: ProvideErrorMetadata + std::error::Error + 'static> From<SdkError<E, HttpResponse>> for Cause {
+    fn from(error: SdkError<E, HttpResponse>) -> Self {
+        let later = |code: &str, message: String| Self { code: code.to_owned(), message, remedy: Remedy::Later };
+        match &error {
+            SdkError::ServiceError(service) => {
+                let status = service.raw().status();
+                let code = service.err().code().map_or_else(|| format!("HTTP {}", status.as_u16()), str::to_owned);
+                let message = service.err().message().unwrap_or(explanation(status.as_u16())).to_owned();
+                let remedy = if status.is_server_error() { Remedy::Later } else { remedy(&code, &message) };
+                Self { code, message, remedy }
+            }
+            SdkError::TimeoutError(_) => later("TimedOut", "no answer in time".to_owned()),
+            SdkError::DispatchFailure(failure) => {
+                later("Unreachable", failure.as_connector_error().map(|error| innermost(error)).unwrap_or_default())
+            }
+            SdkError::ResponseError(_) => later("UnreadableAnswer", "the answer could not be read".to_owned()),
+            other => Self { code: "Unsendable".to_owned(), message: innermost(other), remedy: Remedy::None },
+        }
+    }
+}
+
+/// What an answer without a body means, as HeadBucket's are.
+fn explanation(status: u16) -> &'static str {
+    match status {
+        403 => "access denied: rights are missing, or it belongs to another account",
+        _ => "no message",
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+/// What helps, by AWS's word for what happened.
+fn remedy(code: &str, message: &str) -> Remedy {
+    match code {
+        "OperationAborted" | "ConcurrentModification" | "ConcurrentModificationException" => Remedy::Wait,
+        "InvalidRequest" if message.contains("Versioning must be 'Enabled'") || message.contains("must have versioning enabled") => {
+            Remedy::Wait
+        }
+        "MalformedPolicyDocument" if message.contains("Invalid principal") => Remedy::Wait,
+        "EntityAlreadyExists" | "NoSuchEntity" | "DeleteConflict" | "BucketAlreadyOwnedByYou" => Remedy::Observe,
+        "SlowDown"
+        | "Throttling"
+        | "ThrottlingException"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException"
+        | "RequestTimeout"
+        | "RequestTimeoutException"
+        | "ServiceUnavailable"
+        | "InternalError"
+        | "ServiceFailure"
+        | "KMSInternalException"
+        | "DependencyTimeoutException" => Remedy::Later,
+        _ => Remedy::None,
+    }
+}

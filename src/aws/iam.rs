@@ -1,0 +1,107 @@
+//! IAM: the roles that replicate, and their inline policies.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_iam::Client;
+use aws_sdk_iam::types::{Role as SdkRole, Tag};
+use futures_util::future::try_join_all;
+use percent_encoding::percent_decode_str;
+use tokio::try_join;
+
+use super::failure::{self, Cause};
+use crate::cloud::{CloudError, Role};
+use crate::grants::PolicyDocument;
+use crate::plan::OWNER_TAG;
+use crate::spec::{BucketName, RoleName, RuleId};
+
+/// A role with its policies: asked for together, and then the inline policies' texts together.
+pub(super) async fn role(client: &Client, name: &RoleName) -> Result<Option<Role>, CloudError> {
+    let read = async { try_join!(get_role(client, name), policy_names(client, name), attached_policies(client, name)) };
+    let (role, names, attached) = match read.await {
+        Ok(role) => role,
+        Err((_, cause)) if cause.code() == "NoSuchEntity" => return Ok(None),
+        Err((action, cause)) => return Err(cause.into_error(action, format!("role `{name}`"))),
+    };
+    let policies = try_join_all(names.into_iter().map(|policy| get_policy(client, name, policy))).await?;
+    let tags = role.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
+    Ok(Some(Role {
+        name: name.clone(),
+        arn: role.arn().to_owned(),
+        trust: decoded(role.assume_role_policy_document().unwrap_or_default()),
+        boundary: role.permissions_boundary().and_then(|boundary| boundary.permissions_boundary_arn()).map(str::to_owned),
+        tags,
+        policies: policies.into_iter().collect::<BTreeMap<_, _>>(),
+        attached,
+    }))
+}
+
+type Read<T> = Result<T, (&'static str, Cause)>;
+
+async fn get_role(client: &Client, name: &RoleName) -> Read<SdkRole> {
+    let action = "GetRole";
+    let answer = client.get_role().role_name(name.as_str()).send().await.map_err(|error| (action, Cause::from(error)))?;
+    answer.role.ok_or_else(|| (action, Cause::empty_answer()))
+}
+
+async fn policy_names(client: &Client, name: &RoleName) -> Read<Vec<String>> {
+    let pages = client.list_role_policies().role_name(name.as_str()).into_paginator().items().send();
+    pages.collect::<Result<Vec<_>, _>>().await.map_err(|error| ("ListRolePolicies", Cause::from(error)))
+}
+
+async fn attached_policies(client: &Client, name: &RoleName) -> Read<Vec<String>> {
+    let pages = client.list_attached_role_policies().role_name(name.as_str()).into_paginator().items().send();
+    let policies = pages.collect::<Result<Vec<_>, _>>().await.map_err(|error| ("ListAttachedRolePolicies", Cause::from(error)))?;
+    Ok(policies.into_iter().filter_map(|policy| policy.policy_arn).collect())
+}
+
+async fn get_policy(client: &Client, role: &RoleName, policy: String) -> Result<(String, String), CloudError> {
+    let answer = client.get_role_policy().role_name(role.as_str()).policy_name(&policy).send().await;
+    let answer = answer.map_err(|error| failure::of("GetRolePolicy", format!("inline policy `{policy}` of role `{role}`"), error))?;
+    Ok((policy, decoded(answer.policy_document())))
+}
+
+/// IAM returns policy documents percent-encoded.
+fn decoded(document: &str) -> String {
+    percent_decode_str(document).decode_utf8_lossy().into_owned()
+}
+
+pub(super) async fn create_role(
+    client: &Client,
+    name: &RoleName,
+    path: &str,
+    trust: &PolicyDocument,
+    boundary: Option<String>,
+    source: &BucketName,
+) -> Result<(), Cause> {
+    let tag = Tag::builder().key(OWNER_TAG).value(source.as_str()).build().map_err(Cause::unsendable)?;
+    let request = client.create_role().role_name(name.as_str()).path(path).assume_role_policy_document(trust.to_string()).tags(tag);
+    let request = request.description(format!("S3 replication of bucket {source}, made by s3-kms-replication"));
+    request.set_permissions_boundary(boundary).send().await?;
+    Ok(())
+}
+
+pub(super) async fn trust_role(client: &Client, name: &RoleName, trust: &PolicyDocument) -> Result<(), Cause> {
+    client.update_assume_role_policy().role_name(name.as_str()).policy_document(trust.to_string()).send().await?;
+    Ok(())
+}
+
+pub(super) async fn bound_role(client: &Client, name: &RoleName, boundary: &str) -> Result<(), Cause> {
+    client.put_role_permissions_boundary().role_name(name.as_str()).permissions_boundary(boundary).send().await?;
+    Ok(())
+}
+
+pub(super) async fn put_role_policy(client: &Client, role: &RoleName, policy: &RuleId, document: &PolicyDocument) -> Result<(), Cause> {
+    let request = client.put_role_policy().role_name(role.as_str()).policy_name(policy.as_str());
+    request.policy_document(document.to_string()).send().await?;
+    Ok(())
+}
+
+pub(super) async fn delete_role_policy(client: &Client, role: &RoleName, policy: &RuleId) -> Result<(), Cause> {
+    client.delete_role_policy().role_name(role.as_str()).policy_name(policy.as_str()).send().await?;
+    Ok(())
+}
+
+pub(super) async fn delete_role(client: &Client, name: &RoleName) -> Result<(), Cause> {
+    client.delete_role().role_name(name.as_str()).send().await?;
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! S3: buckets and their configuration.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, ObjectLockEnabled, PublicAccessBlockConfiguration,
+    ReplicationConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
+    ServerSideEncryptionRule, Tag, VersioningConfiguration,
+};
+
+use super::failure::{Cause, malformed};
+use crate::cloud::{CloudError, Encryption, Location, Versioning};
+use crate::plan::OWNER_TAG;
+use crate::spec::{BucketName, Region};
+
+/// The one Region that is not named when a bucket is created in it.
+const DEFAULT_REGION: &str = "us-east-1";
+
+/// Where a bucket is, asked in the Region where it is expected. Another Region answers with an error whose header names the right one.
+pub(super) async fn region(client: &Client, bucket: &BucketName, expected: &Region) -> Result<Option<Region>, CloudError> {
+    let action = "HeadBucket";
+    let resource = format!("bucket `{bucket}`");
+    let (header, cause) = match client.head_bucket().bucket(bucket.as_str()).send().await {
+        Ok(answer) => (answer.bucket_region, None),
+        Err(error) => {
+            let header = error.raw_response().and_then(|response| response.headers().get("x-amz-bucket-region")).map(str::to_owned);
+            (header, Some(Cause::from(error)))
+        }
+    };
+    let named = header.map(|region| Region::parse(&region)).transpose().map_err(|problem| malformed(action, &resource, &problem))?;
+    match (named, cause) {
+        (Some(region), None) => Ok(Some(region)),
+        (None, None) => Ok(Some(expected.clone())),
+        (_, Some(cause)) if cause.is_not_found() => Ok(None),
+        (Some(region), Some(_)) if region != *expected => Ok(Some(region)),
+        (_, Some(cause)) => Err(cause.into_error(action, resource)),
+    }
+}
+
+/// `None` when AWS says with `code` that the thing asked for is not there.
+fn absent_as_none<T>(answer: Result<T, Cause>, code: &str) -> Result<Option<T>, Cause> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(cause) if cause.code() == code => Ok(None),
+        Err(cause) => Err(cause),
+    }
+}
+
+fn named(action: &'static str, location: &Location) -> impl FnOnce(Cause) -> CloudError {
+    let resource = format!("bucket `{}`", location.bucket);
+    move |cause| cause.into_error(action, resource)
+}
+
+pub(super) async fn versioning(client: &Client, location: &Location) -> Result<Versioning, CloudError> {
+    let request = client.get_bucket_versioning().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
+    let answer = request.send().await.map_err(Cause::from).map_err(named("GetBucketVersioning", location))?;
+    Ok(match answer.status() {
+        Some(BucketVersioningStatus::Enabled) => Versioning::Enabled,
+        Some(_) => Versioning::Suspended,
+        None => Versioning::Off,
+    })
+}
+
+pub(super) async fn encryption(client: &Client, location: &Location) -> Result<Encryption, CloudError> {
+    let request = client.get_bucket_encryption().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
+    let answer = absent_as_none(request.send().await.map_err(Cause::from), "ServerSideEncryptionConfigurationNotFoundError");
+    let answer = answer.map_err(named("GetBucketEncryption", location))?;
+    let configuration = answer.and_then(|answer| answer.server_side_encryption_configuration);
+    let rule = configuration.and_then(|configuration| configuration.rules.into_iter().next());
+    let bucket_key = rule.as_ref().and_then(|rule| rule.bucket_key_enabled()).unwrap_or(false);
+    let default = rule.and_then(|rule| rule.apply_server_side_encryption_by_default);
+    Ok(match default {
+        Some(default) if matches!(default.sse_algorithm(), ServerSideEncryption::AwsKms | ServerSideEncryption::AwsKmsDsse) => {
+            Encryption::Kms { key: default.kms_master_key_id, bucket_key }
+        }
+        _ => Encryption::S3,
+    })
+}
+
+pub(super) async fn replication(client: &Client, location: &Location) -> Result<Option<ReplicationConfiguration>, CloudError> {
+    let request = client.get_bucket_replication().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
+    let answer = absent_as_none(request.send().await.map_err(Cause::from), "ReplicationConfigurationNotFoundError");
+    Ok(answer.map_err(named("GetBucketReplication", location))?.and_then(|answer| answer.replication_configuration))
+}
+
+pub(super) async fn object_lock(client: &Client, location: &Location) -> Result<bool, CloudError> {
+    let request = client.get_object_lock_configuration().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
+    let answer = absent_as_none(request.send().await.map_err(Cause::from), "ObjectLockConfigurationNotFoundError");
+    let answer = answer.map_err(named("GetObjectLockConfiguration", location))?;
+    let configuration = answer.and_then(|answer| answer.object_lock_configuration);
+    Ok(configuration.is_some_and(|configuration| configuration.object_lock_enabled() == Some(&ObjectLockEnabled::Enabled)))
+}
+
+pub(super) async fn tags(client: &Client, location: &Location) -> Result<BTreeMap<String, String>, CloudError> {
+    let request = client.get_bucket_tagging().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
+    let answer = absent_as_none(request.send().await.map_err(Cause::from), "NoSuchTagSet");
+    let tags = answer.map_err(named("GetBucketTagging", location))?.map(|answer| answer.tag_set).unwrap_or_default();
+    Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
+}
+
+pub(super) async fn public_access_blocked(client: &Client, location: &Location) -> Result<bool, CloudError> {
+    let request = client.get_public_access_block().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
+    let answer = absent_as_none(request.send().await.map_err(Cause::from), "NoSuchPublicAccessBlockConfiguration");
+    let answer = answer.map_err(named("GetPublicAccessBlock", location))?;
+    Ok(answer.and_then(|answer| answer.public_access_block_configuration).is_some_and(|configuration| configuration == all_blocked()))
+}
+
+fn all_blocked() -> PublicAccessBlockConfiguration {
+    PublicAccessBlockConfiguration::builder()
+        .block_public_acls(true)
+        .ignore_public_acls(true)
+        .block_public_policy(true)
+        .restrict_public_buckets(true)
+        .build()
+}
+
+/// Creates a bucket that carries the mark of its creator from the start: if nothing but this call succeeds, the next run knows it as ours.
+pub(super) async fn create_bucket(client: &Client, location: &Location, source: &BucketName) -> Result<(), Cause> {
+    let region = location.region.as_str();
+    let constraint = (region != DEFAULT_REGION).then(|| BucketLocationConstraint::from(region));
+    let tag = Tag::builder().key(OWNER_TAG).value(source.as_str()).build().map_err(Cause::unsendable)?;
+    let configuration = CreateBucketConfiguration::builder().set_location_constraint(constraint).tags(tag).build();
+    client.create_bucket().bucket(location.bucket.as_str()).create_bucket_configuration(configuration).send().await?;
+    Ok(())
+}
+
+pub(super) async fn enable_versioning(client: &Client, location: &Location) -> Result<(), Cause> {
+    let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+    let request = client.put_bucket_versioning().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
+    request.versioning_configuration(enabled).send().await?;
+    Ok(())
+}
+
+pub(super) async fn encrypt_bucket(client: &Client, location: &Location, key: &str) -> Result<(), Cause> {
+    let default = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::AwsKms).kms_master_key_id(key).build();
+    let default = default.map_err(Cause::unsendable)?;
+    let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(default).bucket_key_enabled(true).build();
+    let configuration = ServerSideEncryptionConfiguration::builder().rules(rule).build().map_err(Cause::unsendable)?;
+    let request = client.put_bucket_encryption().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
+    request.server_side_encryption_configuration(configuration).send().await?;
+    Ok(())
+}
+
+pub(super) async fn block_public_access(client: &Client, location: &Location) -> Result<(), Cause> {
+    let request = client.put_public_access_block().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
+    request.public_access_block_configuration(all_blocked()).send().await?;
+    Ok(())
+}
+
+pub(super) async fn put_replication(client: &Client, location: &Location, configuration: ReplicationConfiguration) -> Result<(), Cause> {
+    let request = client.put_bucket_replication().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
+    request.replication_configuration(configuration).send().await?;
+    Ok(())
+}
+
+pub(super) async fn delete_replication(client: &Client, location: &Location) -> Result<(), Cause> {
+    let request = client.delete_bucket_replication().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
+    request.send().await?;
+    Ok(())
+}

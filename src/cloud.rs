@@ -1,0 +1,160 @@
+//! The one seam to the outside: what can be observed of AWS, and what can be done to it.
+//!
+//! Reads say "absent" with `None`, never with an error; an error is always a failure to find out. [`crate::aws`] is the real side, the
+//! tests have one that holds state.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_s3::types::ReplicationConfiguration;
+
+use crate::event::cloudformation::ResponseUrl;
+use crate::plan::Step;
+use crate::spec::{Account, BucketName, Partition, Region, RoleName};
+
+/// Whose credentials are in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The account that owns everything that is made.
+    pub account: Account,
+    /// The partition of that account.
+    pub partition: Partition,
+}
+
+/// An existing bucket of a known account, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The bucket's Region.
+    pub region: Region,
+    /// The account that must own the bucket: sent with every call, so that a bucket of somebody else with this name is refused.
+    pub owner: Account,
+}
+
+/// A bucket's versioning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Versioning {
+    /// Never enabled.
+    Off,
+    /// Enabled.
+    Enabled,
+    /// Enabled once, and suspended since.
+    Suspended,
+}
+
+/// A bucket's default encryption.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Encryption {
+    /// SSE-S3, which is also what S3 does when nothing is set.
+    S3,
+    /// SSE-KMS or DSSE-KMS.
+    Kms {
+        /// The key's id, ARN or alias as it was set; `None` is the account's `alias/aws/s3`.
+        key: Option<String>,
+        /// Whether the bucket uses an S3 Bucket Key.
+        bucket_key: bool,
+    },
+}
+
+/// A KMS key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The key's ARN, never an alias.
+    pub arn: String,
+    /// KMS's word for its state; `Enabled` is the one in which it can be used.
+    pub state: String,
+    /// Whether it is a symmetric key for encryption and decryption.
+    pub symmetric: bool,
+    /// Whether AWS manages it, so that its policy cannot be changed.
+    pub aws_managed: bool,
+}
+
+/// An IAM role with its policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// The role's name.
+    pub name: RoleName,
+    /// The role's ARN, path included.
+    pub arn: String,
+    /// The trust policy, as JSON text.
+    pub trust: String,
+    /// ARN of the permissions boundary.
+    pub boundary: Option<String>,
+    /// The role's tags.
+    pub tags: BTreeMap<String, String>,
+    /// The inline policies by name, as JSON text.
+    pub policies: BTreeMap<String, String>,
+    /// ARNs of the attached managed policies.
+    pub attached: Vec<String>,
+}
+
+/// What helps against a failed call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// What was done a moment ago is not visible everywhere yet, or another writer is at it: the same call works soon.
+    Wait,
+    /// The state is not what was observed: observe and plan again.
+    Observe,
+    /// AWS is throttling or unwell, and its SDK has tried again already: another invocation may fare better.
+    Later,
+    /// Nothing but a change of the request or of the rights.
+    None,
+}
+
+/// A call that failed: what was tried on what, and AWS's own code and message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{action} on {resource}: {code}: {message}")]
+pub struct CloudError {
+    /// The API's action, such as `PutBucketReplication`.
+    pub action: &'static str,
+    /// What it was tried on, such as ``bucket `demo` ``.
+    pub resource: String,
+    /// AWS's error code, or what failed before AWS could answer.
+    pub code: String,
+    /// AWS's message.
+    pub message: String,
+    /// What helps against it.
+    pub remedy: Remedy,
+}
+
+/// What can be observed of AWS, and what can be done to it.
+///
+/// # Errors
+/// Every method fails with a [`CloudError`] when the state could not be found out or changed; "not there" is `None`.
+pub trait Cloud {
+    /// Whose credentials are in use.
+    fn identity(&self) -> impl Future<Output = Result<Identity, CloudError>>;
+
+    /// The Region of a bucket, asked in the Region where it is expected; `None` when there is no such bucket.
+    fn bucket_region(&self, bucket: &BucketName, expected: &Region) -> impl Future<Output = Result<Option<Region>, CloudError>>;
+
+    /// A bucket's versioning.
+    fn versioning(&self, location: &Location) -> impl Future<Output = Result<Versioning, CloudError>>;
+
+    /// A bucket's default encryption.
+    fn encryption(&self, location: &Location) -> impl Future<Output = Result<Encryption, CloudError>>;
+
+    /// A bucket's replication configuration; `None` when it has none.
+    fn replication(&self, location: &Location) -> impl Future<Output = Result<Option<ReplicationConfiguration>, CloudError>>;
+
+    /// Whether a bucket has S3 Object Lock.
+    fn object_lock(&self, location: &Location) -> impl Future<Output = Result<bool, CloudError>>;
+
+    /// A bucket's tags.
+    fn bucket_tags(&self, location: &Location) -> impl Future<Output = Result<BTreeMap<String, String>, CloudError>>;
+
+    /// Whether all four public access settings of a bucket block.
+    fn public_access_blocked(&self, location: &Location) -> impl Future<Output = Result<bool, CloudError>>;
+
+    /// A key by id, ARN or alias; `None` when there is no such key.
+    fn key(&self, id: &str, region: &Region) -> impl Future<Output = Result<Option<Key>, CloudError>>;
+
+    /// A role with its policies; `None` when there is no such role.
+    fn role(&self, name: &RoleName) -> impl Future<Output = Result<Option<Role>, CloudError>>;
+
+    /// Does one step of a plan.
+    fn apply(&self, step: &Step) -> impl Future<Output = Result<(), CloudError>>;
+
+    /// Puts the answer to a custom resource's request where CloudFormation waits for it.
+    fn answer(&self, url: &ResponseUrl, body: String) -> impl Future<Output = Result<(), CloudError>>;
+}

@@ -1,0 +1,90 @@
+//! The one error type of the pipeline.
+
+use crate::cloud::{CloudError, Remedy};
+use crate::plan::Refusal;
+use crate::spec::Invalid;
+
+/// Why a request was not carried out. Each message can be shown to whoever asked: none holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A value that cannot be accepted.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+
+    /// Something is wrong in AWS that this program must not or cannot mend; nothing was changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+
+    /// A call failed before anything was changed.
+    #[error(transparent)]
+    Observe(#[from] CloudError),
+
+    /// A call failed on the way; the same request finishes the rest.
+    #[error("{failure}; done before: {done}; not done: {left}")]
+    Apply {
+        /// The call that failed.
+        failure: Box<CloudError>,
+        /// The steps that had been done.
+        done: String,
+        /// The steps that had not, the failed one among them.
+        left: String,
+    },
+
+    /// The time ran out.
+    #[error("ran out of time; done: {done}; not done: {left}")]
+    OutOfTime {
+        /// The steps that had been done.
+        done: String,
+        /// The steps that may not have been.
+        left: String,
+    },
+
+    /// A policy is needed and none is configured.
+    #[error("no replication policy is configured; set `REPLICATION_POLICY`")]
+    NoPolicy,
+
+    /// A payload that is none of those that are known.
+    #[error("the payload {0}")]
+    UnknownPayload(String),
+
+    /// A `ResponseURL` that is not CloudFormation's. The URL is a credential and is not shown.
+    #[error("`ResponseURL` is missing or not of a host of CloudFormation; it is not answered")]
+    ForeignResponseUrl,
+
+    /// CloudFormation could not be told how the request ended.
+    #[error("CloudFormation could not be answered: {0}")]
+    Unanswered(String),
+
+    /// The code failed where it must not.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// Whether the same request may succeed later, with nothing changed by anybody.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Observe(failure) => failure.remedy != Remedy::None,
+            Self::Apply { failure, .. } => failure.remedy != Remedy::None,
+            Self::OutOfTime { .. } | Self::Unanswered(_) => true,
+            Self::Invalid(_)
+            | Self::Refused(_)
+            | Self::NoPolicy
+            | Self::UnknownPayload(_)
+            | Self::ForeignResponseUrl
+            | Self::Internal(_) => false,
+        }
+    }
+
+    /// The error's type for Lambda, by which Step Functions can tell errors apart.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) | Self::UnknownPayload(_) | Self::ForeignResponseUrl | Self::NoPolicy => "InvalidRequest",
+            Self::Refused(_) => "Refused",
+            Self::Observe(_) | Self::Apply { .. } => "CallFailed",
+            Self::OutOfTime { .. } => "OutOfTime",
+            Self::Unanswered(_) => "Unanswered",
+            Self::Internal(_) => "InternalError",
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Requests of CloudFormation for a custom resource.
+//!
+//! Follows <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html>. A request with a place to answer is
+//! always read: what is wrong with the rest of it is part of the request, so that CloudFormation can be told.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::Uri;
+use serde_json::{Map, Value};
+
+use super::properties::{Object, read_properties};
+use crate::error::Error;
+use crate::settings::Settings;
+use crate::spec::{BucketName, Invalid, RuleId, Spec};
+
+/// A request for a custom resource.
+#[derive(Debug)]
+pub struct Request {
+    /// Where and with which ids it is answered.
+    pub reply: ReplyTo,
+    /// Time in which CloudFormation waits for the answer, when the template says so.
+    pub service_timeout: Option<Duration>,
+    /// The resource's id so far; `None` on Create.
+    pub physical_id: Option<String>,
+    /// What is asked, or what is wrong with it.
+    pub asked: Result<Asked, Error>,
+}
+
+/// What is asked for a custom resource.
+#[derive(Debug)]
+pub enum Asked {
+    /// Create or Update.
+    Apply(Box<Spec>),
+    /// Delete of a rule of ours.
+    Delete {
+        /// The rule's source bucket.
+        source: BucketName,
+        /// The rule.
+        rule_id: RuleId,
+        /// Plan only.
+        dry_run: bool,
+    },
+    /// Delete of an id that is not ours, such as one that CloudFormation makes up when a Create failed: there is nothing to delete.
+    DeleteNothing,
+}
+
+/// Where and with which ids a request is answered.
+#[derive(Debug, Clone)]
+pub struct ReplyTo {
+    /// Where the answer is put.
+    pub url: ResponseUrl,
+    /// Copied to the answer.
+    pub stack_id: String,
+    /// Copied to the answer.
+    pub request_id: String,
+    /// Copied to the answer.
+    pub logical_id: String,
+}
+
+/// The presigned URL that takes the answer. It is a credential: neither `Debug` nor `Display` shows it.
+#[derive(Clone)]
+pub struct ResponseUrl(Uri);
+
+impl ResponseUrl {
+    /// Accepts the hosts that CloudFormation uses, over HTTPS; and, where AWS itself is emulated on this machine, the loopback ones.
+    fn parse(text: &str, allow_loopback: bool) -> Option<Self> {
+        let uri: Uri = text.parse().ok()?;
+        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
+        let host = authority.host();
+        let of_cloudformation = uri.scheme_str() == Some("https") && authority.port().is_none() && is_cloudformation_host(host);
+        (of_cloudformation || (allow_loopback && is_loopback(host))).then_some(Self(uri))
+    }
+
+    /// The URL itself, for the one call that needs it.
+    pub fn expose(&self) -> &Uri {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ResponseUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ResponseUrl(redacted)")
+    }
+}
+
+/// Whether a host is this machine.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// `cloudformation-custom-resource-response-<region without dashes>.s3[.-]<region>.amazonaws.com[.cn]`, or without the Region in the middle.
+fn is_cloudformation_host(host: &str) -> bool {
+    let Some(rest) = host.strip_prefix("cloudformation-custom-resource-response-") else { return false };
+    let Some((compact_region, endpoint)) = rest.split_once('.') else { return false };
+    let Some(service) = endpoint.strip_suffix(".amazonaws.com").or_else(|| endpoint.strip_suffix(".amazonaws.com.cn")) else {
+        return false;
+    };
+    let region = service.strip_prefix("s3.").or_else(|| service.strip_prefix("s3-"));
+    let plausible = !compact_region.is_empty() && compact_region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    plausible && (service == "s3" || region.is_some_and(|region| region.replace('-', "") == compact_region))
+}
+
+pub(super) fn read(object: &Map<String, Value>, settings: &Settings) -> Result<Request, Error> {
+    let text = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
+    let url = ResponseUrl::parse(text("ResponseURL"), settings.loopback_endpoint).ok_or(Error::ForeignResponseUrl)?;
+    let reply = ReplyTo {
+        url,
+        stack_id: text("StackId").to_owned(),
+        request_id: text("RequestId").to_owned(),
+        logical_id: text("LogicalResourceId").to_owned(),
+    };
+    let nothing = Map::new();
+    let properties = object.get("ResourceProperties").and_then(Value::as_object).unwrap_or(&nothing);
+    let service_timeout = properties.get("ServiceTimeout").and_then(|seconds| match seconds {
+        Value::String(seconds) => seconds.parse().ok(),
+        seconds => seconds.as_u64(),
+    });
+    let physical_id = object.get("PhysicalResourceId").and_then(Value::as_str).map(str::to_owned);
+    let asked = asked(text("RequestType"), &reply, physical_id.as_deref(), properties).map_err(Error::from);
+    Ok(Request { reply, service_timeout: service_timeout.map(Duration::from_secs), physical_id, asked })
+}
+
+fn asked(request_type: &str, reply: &ReplyTo, physical_id: Option<&str>, properties: &Map<String, Value>) -> Result<Asked, Invalid> {
+    match request_type {
+        "Create" | "Update" => {
+            for (name, value) in [("StackId", &reply.stack_id), ("LogicalResourceId", &reply.logical_id), ("RequestId", &reply.request_id)]
+            {
+                if value.is_empty() {
+                    return Err(Invalid::new(name, "is required"));
+                }
+            }
+            let rule_id = RuleId::of_resource(&reply.stack_id, &reply.logical_id);
+            Ok(Asked::Apply(Box::new(Spec::new(rule_id, &read_properties(properties, &[])?)?)))
+        }
+        "Delete" => Ok(match physical_id.and_then(parse_physical_id) {
+            // Only this property is read: a resource whose other properties are wrong must be deletable, too.
+            Some((source, rule_id)) => {
+                let dry_run = Object::new(properties).boolean("DryRun").ok().flatten().unwrap_or(false);
+                Asked::Delete { source, rule_id, dry_run }
+            }
+            None => Asked::DeleteNothing,
+        }),
+        other => Err(Invalid::new("RequestType", format!("is `{other}`; allowed are Create, Update, Delete"))),
+    }
+}
+
+/// `<source bucket>/<rule id>`: the resource's id, and its `Ref`.
+pub fn physical_id(source: &BucketName, rule_id: &RuleId) -> String {
+    format!("{source}/{rule_id}")
+}
+
+fn parse_physical_id(text: &str) -> Option<(BucketName, RuleId)> {
+    let (source, rule_id) = text.split_once('/')?;
+    Some((BucketName::parse(source).ok()?, RuleId::recognise(rule_id)?))
+}

@@ -1,0 +1,138 @@
+//! Events of S3's management API, as CloudTrail puts them on EventBridge's default bus.
+//!
+//! Only what is needed is read, and everything but the event's and the bucket's name may be absent: CloudTrail's records differ by
+//! client and by action. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html>
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::spec::{Account, BucketName, Region};
+
+/// The events after which a bucket's replication may no longer be as it should.
+const RELEVANT: [&str; 11] = [
+    "CreateBucket",
+    "DeleteBucket",
+    "DeleteBucketEncryption",
+    "DeleteBucketReplication",
+    "DeleteBucketTagging",
+    "PutBucketEncryption",
+    "PutBucketReplication",
+    "PutBucketTagging",
+    "PutBucketVersioning",
+    "TagResource",
+    "UntagResource",
+];
+
+/// An event, or the reason why it asks for nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// Something that matters happened to a bucket.
+    Bucket(BucketEvent),
+    /// Nothing that matters happened.
+    Nothing {
+        /// The bucket, as the event names it.
+        bucket: String,
+        /// Why the event is skipped.
+        reason: String,
+    },
+}
+
+/// Something that matters happened to a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketEvent {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The Region in which it happened; a hint for the bucket's own.
+    pub region: Option<Region>,
+    /// The account in which it happened.
+    pub account: Option<Account>,
+    /// Whether the bucket was deleted.
+    pub deleted: bool,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(rename = "detail-type")]
+    detail_type: String,
+    account: Option<String>,
+    region: Option<String>,
+    detail: Detail,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Detail {
+    event_name: String,
+    event_source: Option<String>,
+    aws_region: Option<String>,
+    recipient_account_id: Option<String>,
+    error_code: Option<String>,
+    #[serde(default)]
+    user_identity: UserIdentity,
+    request_parameters: Option<RequestParameters>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UserIdentity {
+    session_context: Option<SessionContext>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionContext {
+    session_issuer: Option<SessionIssuer>,
+}
+
+#[derive(Deserialize)]
+struct SessionIssuer {
+    arn: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RequestParameters {
+    #[serde(rename = "bucketName")]
+    bucket_name: Option<String>,
+    #[serde(rename = "resourceArn", alias = "ResourceArn")]
+    resource_arn: Option<String>,
+}
+
+/// Reads an EventBridge event. `execution_role` is the ARN of the role whose calls are our own.
+pub(super) fn read(payload: &Value, execution_role: Option<&str>) -> Result<Notice, Error> {
+    let event = Envelope::deserialize(payload).map_err(|error| Error::UnknownPayload(format!("is no CloudTrail event: {error}")))?;
+    let detail = event.detail;
+    if event.detail_type != "AWS API Call via CloudTrail" {
+        return Err(Error::UnknownPayload(format!(
+            "is an event of the type `{}`; known is `AWS API Call via CloudTrail`",
+            event.detail_type
+        )));
+    }
+    let parameters = detail.request_parameters;
+    let named = parameters.and_then(|parameters| parameters.bucket_name.or(parameters.resource_arn)).unwrap_or_default();
+    let nothing = |reason: String| Ok(Notice::Nothing { bucket: named.clone(), reason });
+
+    if detail.event_source.as_deref().is_some_and(|source| source != "s3.amazonaws.com") {
+        return nothing(format!("the event is of `{}`, not of a general purpose bucket", detail.event_source.unwrap_or_default()));
+    }
+    if !RELEVANT.contains(&detail.event_name.as_str()) {
+        return nothing(format!("`{}` changes nothing that replication depends on", detail.event_name));
+    }
+    if let Some(code) = detail.error_code {
+        return nothing(format!("the call failed with `{code}`"));
+    }
+    let issuer = detail.user_identity.session_context.and_then(|context| context.session_issuer).and_then(|issuer| issuer.arn);
+    if issuer.is_some() && issuer.as_deref() == execution_role {
+        return nothing("the event is of our own making".to_owned());
+    }
+    let bucket = match BucketName::parse_name_or_arn(&named) {
+        Ok(bucket) => bucket,
+        Err(problem) => return nothing(format!("the bucket's name {problem}")),
+    };
+    Ok(Notice::Bucket(BucketEvent {
+        bucket,
+        region: detail.aws_region.or(event.region).and_then(|region| Region::parse(&region).ok()),
+        account: detail.recipient_account_id.or(event.account).and_then(|account| Account::parse(&account).ok()),
+        deleted: detail.event_name == "DeleteBucket",
+    }))
+}

@@ -1,0 +1,63 @@
+//! Commands: what a person, Step Functions or the CLI asks for directly.
+
+use serde_json::{Map, Value};
+
+use super::properties::{Object, read_properties};
+use crate::spec::{BucketName, Invalid, RuleId, Spec};
+
+/// A command. The rule that `Plan`, `Apply` and `Delete` are about is called `Name`, or else as its destination bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Makes a rule true, or with `DryRun` (which `Plan` implies) tells what that would take.
+    Apply(Box<Spec>),
+    /// Takes a rule back.
+    Delete {
+        /// The rule's source bucket.
+        source: BucketName,
+        /// The rule.
+        rule_id: RuleId,
+        /// Plan only.
+        dry_run: bool,
+    },
+    /// Holds the replication policy against one bucket.
+    Reconcile {
+        /// The bucket.
+        source: BucketName,
+        /// Plan only.
+        dry_run: bool,
+    },
+}
+
+const ACTIONS: &str = "Plan, Apply, Delete, Reconcile";
+
+pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
+    let mut named = Object::new(object);
+    let action = named.text("Action")?.unwrap_or_default();
+    let name = named.text("Name")?;
+    let properties = read_properties(object, &["Action", "Name"])?;
+    let dry_run = properties.dry_run.unwrap_or(false);
+    let source = || {
+        let name = properties.source_bucket.as_deref().ok_or_else(|| Invalid::new("SourceBucket", "is required"))?;
+        BucketName::parse(name).map_err(|problem| Invalid::new("SourceBucket", problem))
+    };
+    let rule_id = || match &name {
+        Some(name) => RuleId::named(name).map_err(|problem| Invalid::new("Name", problem)),
+        None => {
+            let destination =
+                properties.destination_bucket.as_deref().ok_or_else(|| Invalid::new("DestinationBucket", "is required, or `Name`"))?;
+            let destination = BucketName::parse_name_or_arn(destination).map_err(|problem| Invalid::new("DestinationBucket", problem))?;
+            RuleId::named(destination.as_str()).map_err(|problem| Invalid::new("DestinationBucket", problem))
+        }
+    };
+    match action.as_str() {
+        "Plan" => {
+            let spec = Spec::new(rule_id()?, &properties)?;
+            Ok(Command::Apply(Box::new(Spec { dry_run: true, ..spec })))
+        }
+        "Apply" => Ok(Command::Apply(Box::new(Spec::new(rule_id()?, &properties)?))),
+        "Delete" => Ok(Command::Delete { source: source()?, rule_id: rule_id()?, dry_run }),
+        "Reconcile" => Ok(Command::Reconcile { source: source()?, dry_run }),
+        "Verify" => Err(Invalid::new("Action", format!("`Verify` is not supported by this version; allowed are {ACTIONS}"))),
+        other => Err(Invalid::new("Action", format!("is `{other}`; allowed are {ACTIONS}"))),
+    }
+}

@@ -1,0 +1,84 @@
+use serde_json::json;
+
+use super::*;
+
+fn settings(endpoint: &str) -> Settings {
+    Settings::read(|name| (name == "AWS_ENDPOINT_URL").then(|| endpoint.to_owned())).unwrap()
+}
+
+fn accepts(url: &str, endpoint: &str) -> bool {
+    let request = json!({"RequestType": "Delete", "ResponseURL": url, "StackId": "s", "RequestId": "r", "LogicalResourceId": "l"});
+    read(&request, &settings(endpoint)).is_ok()
+}
+
+#[test]
+fn answers_go_to_cloudformations_hosts_only() {
+    let bucket = "cloudformation-custom-resource-response-useast1";
+    for good in [
+        format!("https://{bucket}.s3.us-east-1.amazonaws.com/x?y=z"),
+        format!("https://{bucket}.s3-us-east-1.amazonaws.com/x"),
+        format!("https://{bucket}.s3.amazonaws.com/x"),
+        "https://cloudformation-custom-resource-response-cnnorth1.s3.cn-north-1.amazonaws.com.cn/x".to_owned(),
+    ] {
+        assert!(accepts(&good, ""), "{good}");
+    }
+    for bad in [
+        String::new(),
+        "not a URL".to_owned(),
+        format!("http://{bucket}.s3.us-east-1.amazonaws.com/x"),
+        format!("https://{bucket}.s3.us-east-1.amazonaws.com.evil.example/x"),
+        format!("https://{bucket}.s3.us-east-1.amazonaws.com@evil.example/x"),
+        format!("https://{bucket}.s3.us-east-1.amazonaws.com:8443/x"),
+        format!("https://{bucket}.s3.eu-west-1.amazonaws.com/x"),
+        format!("https://{bucket}.s3evil.amazonaws.com/x"),
+        "https://other-bucket.s3.us-east-1.amazonaws.com/x".to_owned(),
+        "https://cloudformation-custom-resource-response-.s3.amazonaws.com/x".to_owned(),
+        "http://localhost:4566/x".to_owned(),
+        "http://169.254.169.254/x".to_owned(),
+    ] {
+        assert!(!accepts(&bad, ""), "{bad}");
+        assert!(!accepts(&bad, "https://s3.us-east-1.amazonaws.com"), "{bad}");
+    }
+}
+
+#[test]
+fn the_loopback_is_answered_only_where_aws_is_emulated_on_it() {
+    for (url, accepted) in
+        [("http://localhost:4566/x", true), ("http://127.0.0.1:1/x", true), ("http://[::1]:1/x", true), ("http://10.0.0.1/x", false)]
+    {
+        assert_eq!(accepts(url, "http://127.0.0.1:4566"), accepted, "{url}");
+    }
+}
+
+#[test]
+fn scalars_may_be_strings_and_lists_may_be_one_string() {
+    let read = |value| read_properties(value, &[]).unwrap();
+    let typed = json!({"Priority": 3, "Metrics": false, "SourceKmsKeyArns": ["a", "b"], "Tags": {"k": "v"}, "Prefix": null});
+    let strings =
+        json!({"Priority": "3", "Metrics": "false", "SourceKmsKeyArns": "a, b", "Tags": [{"Key": "k", "Value": "v"}], "Verify": "false"});
+    assert_eq!(read(typed.as_object().unwrap()), read(strings.as_object().unwrap()));
+}
+
+#[test]
+fn the_sample_events_are_read_as_what_they_are() {
+    let kind = |name: &str| {
+        let file = format!("{}/events/{name}", env!("CARGO_MANIFEST_DIR"));
+        let payload = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        match read(&payload, &settings("")).unwrap() {
+            Ask::CloudFormation(request) => format!("{:?}", request.asked.unwrap()),
+            Ask::Event(Notice::Bucket(event)) => {
+                format!("event on {} in {:?}, deleted: {}", event.bucket, event.region.unwrap().as_str(), event.deleted)
+            }
+            Ask::Event(Notice::Nothing { reason, .. }) => format!("nothing: {reason}"),
+            Ask::Queue(messages) => format!("batch: {:?}", messages.iter().map(|message| message.notice.is_ok()).collect::<Vec<_>>()),
+            Ask::Command(command) => format!("{command:?}"),
+        }
+    };
+    let mut names: Vec<String> = std::fs::read_dir(format!("{}/events", env!("CARGO_MANIFEST_DIR")))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let kinds: Vec<String> = names.iter().map(|name| format!("{name}: {}", kind(name))).collect();
+    insta::assert_snapshot!(kinds.join("\n"));
+}

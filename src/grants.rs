@@ -1,0 +1,258 @@
+//! Policy documents as types: what S3 may do as the replication role, and nothing wider.
+//!
+//! The statements follow <https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html> and
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-config-for-kms-objects.html>. Pure: documents are built, compared
+//! and read back here; who puts them where is [`crate::plan`]'s business.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{BucketName, Partition, Region};
+
+const VERSION: &str = "2012-10-17";
+const DECRYPT_SOURCE: &str = "DecryptSourceObjects";
+
+/// An IAM policy document. Two documents are equal when they say the same, whatever the order of their actions and resources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct PolicyDocument {
+    version: String,
+    statement: Vec<Statement>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Statement {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sid: Option<String>,
+    effect: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    principal: BTreeMap<String, Values>,
+    action: Values,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resource: Option<Values>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    condition: BTreeMap<String, BTreeMap<String, Values>>,
+}
+
+/// One value or several, written as AWS's own examples write them: a lone value without brackets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "OneOrMany", into = "OneOrMany")]
+struct Values(BTreeSet<String>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(BTreeSet<String>),
+}
+
+impl From<OneOrMany> for Values {
+    fn from(values: OneOrMany) -> Self {
+        match values {
+            OneOrMany::One(value) => Self(BTreeSet::from([value])),
+            OneOrMany::Many(values) => Self(values),
+        }
+    }
+}
+
+impl From<Values> for OneOrMany {
+    fn from(Values(values): Values) -> Self {
+        match values.first() {
+            Some(value) if values.len() == 1 => Self::One(value.clone()),
+            _ => Self::Many(values),
+        }
+    }
+}
+
+impl<T: Into<String>, const N: usize> From<[T; N]> for Values {
+    fn from(values: [T; N]) -> Self {
+        values.into_iter().map(Into::into).collect()
+    }
+}
+
+impl FromIterator<String> for Values {
+    fn from_iter<I: IntoIterator<Item = String>>(values: I) -> Self {
+        Self(values.into_iter().collect())
+    }
+}
+
+impl PolicyDocument {
+    fn new(statement: Vec<Statement>) -> Self {
+        Self { version: VERSION.to_owned(), statement }
+    }
+
+    /// Reads a document as IAM returns it; `None` when it has a form that none of ours has.
+    pub fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// The keys whose use to decrypt source objects this document grants.
+    pub fn source_keys(&self) -> BTreeSet<String> {
+        let of_source = |statement: &&Statement| statement.sid.as_deref() == Some(DECRYPT_SOURCE);
+        self.statement.iter().filter(of_source).filter_map(|statement| statement.resource.clone()).flat_map(|Values(keys)| keys).collect()
+    }
+
+    /// The document as lines of path and value, for comparing and for reading.
+    pub fn lines(&self) -> Vec<(String, String)> {
+        let mut lines = Vec::new();
+        for (index, statement) in self.statement.iter().enumerate() {
+            let name = statement.sid.clone().unwrap_or_else(|| format!("Statement[{index}]"));
+            let mut line = |path: &str, Values(values): &Values| {
+                lines.push((format!("{name}.{path}"), values.iter().cloned().collect::<Vec<_>>().join(", ")));
+            };
+            line(&statement.effect, &statement.action);
+            statement.principal.iter().for_each(|(kind, values)| line(&format!("Principal.{kind}"), values));
+            statement.resource.iter().for_each(|values| line("Resource", values));
+            for (operator, keys) in &statement.condition {
+                keys.iter().for_each(|(key, values)| line(&format!("{operator}.{key}"), values));
+            }
+        }
+        lines
+    }
+}
+
+/// The document as it is sent: JSON without white space.
+impl fmt::Display for PolicyDocument {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// Who may assume the replication role: S3, and nobody else.
+///
+/// No `aws:SourceAccount` or `aws:SourceArn`: S3 is not known to send them when it replicates, and a role that demands them cannot be
+/// assumed by a service that does not.
+pub fn trust() -> PolicyDocument {
+    PolicyDocument::new(vec![Statement {
+        sid: None,
+        effect: "Allow".to_owned(),
+        principal: BTreeMap::from([("Service".to_owned(), Values::from(["s3.amazonaws.com"]))]),
+        action: Values::from(["sts:AssumeRole"]),
+        resource: None,
+        condition: BTreeMap::new(),
+    }])
+}
+
+/// A bucket and the Region in which it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The bucket.
+    pub bucket: &'a BucketName,
+    /// Its Region, for `kms:ViaService`.
+    pub region: &'a Region,
+}
+
+/// What one rule needs the replication role to be allowed.
+#[derive(Debug, Clone)]
+pub struct Grants<'a> {
+    /// The partition of both buckets.
+    pub partition: Partition,
+    /// Where the objects are read.
+    pub source: Place<'a>,
+    /// Where the replicas are written.
+    pub destination: Place<'a>,
+    /// The rule's prefix: objects outside it are not granted.
+    pub prefix: &'a str,
+    /// ARNs of the keys that encrypt source objects; without any, the document has no KMS statement.
+    pub source_keys: &'a BTreeSet<String>,
+    /// ARN of the key that encrypts replicas.
+    pub replica_key: &'a str,
+    /// Whether the source has S3 Object Lock.
+    pub object_lock: bool,
+}
+
+impl Grants<'_> {
+    /// The rule's inline policy.
+    pub fn document(&self) -> PolicyDocument {
+        let source = self.source.bucket.arn(self.partition);
+        let destination = self.destination.bucket.arn(self.partition);
+        let source_objects = format!("{source}/{}", key_pattern(self.prefix));
+        let replicas = format!("{destination}/{}", key_pattern(self.prefix));
+
+        let mut statements = vec![
+            allow("SourceBucket", ["s3:GetReplicationConfiguration", "s3:ListBucket"], [source.clone()]),
+            allow("SourceObjects", self.read_actions(), [source_objects.clone()]),
+            Statement {
+                condition: condition(
+                    "StringLikeIfExists",
+                    [
+                        ("s3:x-amz-server-side-encryption", Values::from(["AES256", "aws:kms", "aws:kms:dsse"])),
+                        ("s3:x-amz-server-side-encryption-aws-kms-key-id", Values::from([self.replica_key])),
+                    ],
+                ),
+                ..allow("Replicas", ["s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"], [replicas.clone()])
+            },
+        ];
+        if !self.source_keys.is_empty() {
+            statements.push(Statement {
+                condition: self.through_s3(self.source.region, source, source_objects),
+                ..allow(DECRYPT_SOURCE, ["kms:Decrypt"], self.source_keys.iter().cloned())
+            });
+            // Decrypt, too: with a Bucket Key on the destination, S3 decrypts the bucket's data key.
+            statements.push(Statement {
+                condition: self.through_s3(self.destination.region, destination, replicas),
+                ..allow("EncryptReplicas", ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"], [self.replica_key.to_owned()])
+            });
+        }
+        PolicyDocument::new(statements)
+    }
+
+    fn read_actions(&self) -> Vec<&'static str> {
+        let mut actions = vec!["s3:GetObjectVersionAcl", "s3:GetObjectVersionForReplication", "s3:GetObjectVersionTagging"];
+        if self.object_lock {
+            actions.extend(["s3:GetObjectLegalHold", "s3:GetObjectRetention"]);
+        }
+        actions
+    }
+
+    /// Only through S3 in `region`, and only for this bucket's objects. An S3 Bucket Key makes the encryption context the bucket's
+    /// ARN in place of the object's, and objects keep the form they were written with: both forms are needed.
+    fn through_s3(&self, region: &Region, bucket: String, objects: String) -> BTreeMap<String, BTreeMap<String, Values>> {
+        condition(
+            "StringLike",
+            [
+                ("kms:EncryptionContext:aws:s3:arn", Values::from([bucket, objects])),
+                ("kms:ViaService", Values::from([format!("s3.{region}.{}", self.partition.dns_suffix())])),
+            ],
+        )
+    }
+}
+
+fn allow(sid: &str, actions: impl IntoIterator<Item = &'static str>, resources: impl IntoIterator<Item = String>) -> Statement {
+    Statement {
+        sid: Some(sid.to_owned()),
+        effect: "Allow".to_owned(),
+        principal: BTreeMap::new(),
+        action: actions.into_iter().map(str::to_owned).collect(),
+        resource: Some(resources.into_iter().collect()),
+        condition: BTreeMap::new(),
+    }
+}
+
+fn condition<const N: usize>(operator: &str, keys: [(&str, Values); N]) -> BTreeMap<String, BTreeMap<String, Values>> {
+    let keys = keys.into_iter().map(|(key, values)| (key.to_owned(), values)).collect();
+    BTreeMap::from([(operator.to_owned(), keys)])
+}
+
+/// The pattern that matches the object keys that begin with `prefix`.
+///
+/// `*`, `?` and `$` stand for themselves when written as policy variables. A policy document holds no characters beyond U+00FF, so
+/// the pattern of such a prefix ends where its first one is.
+fn key_pattern(prefix: &str) -> String {
+    let mut pattern = String::new();
+    for character in prefix.chars() {
+        match character {
+            '*' | '?' | '$' => pattern.extend(["${", character.encode_utf8(&mut [0; 4]), "}"]),
+            ' '..='~' => pattern.push(character),
+            _ => break,
+        }
+    }
+    pattern.push('*');
+    pattern
+}
+
+#[cfg(test)]
+mod tests;

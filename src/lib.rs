@@ -1,0 +1,201 @@
+//! Sets up and maintains S3 replication of KMS-encrypted objects.
+//!
+//! Data flows one way: [`event`] reads what is asked and by whom into the validated types of [`spec`]; [`reconcile`] observes AWS
+//! through the seam in [`cloud`], has [`plan`] decide what must change (with the policy documents of [`grants`]), and applies it stage
+//! by stage; [`report`] answers. [`aws`] is the seam on the AWS SDK, [`settings`] the environment, [`error`] what can go wrong.
+
+pub mod aws;
+pub mod cloud;
+pub mod error;
+pub mod event;
+pub mod grants;
+pub mod plan;
+pub mod reconcile;
+pub mod report;
+pub mod settings;
+pub mod spec;
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::cloud::Cloud;
+use crate::error::Error;
+use crate::event::cloudformation::{Asked, Request, physical_id};
+use crate::event::{Ask, BucketEvent, Command, Message, Notice};
+use crate::reconcile::{Coverage, Engine, Outcome};
+use crate::report::RuleAnswer;
+use crate::settings::Settings;
+use crate::spec::BucketName;
+
+/// Time kept for the answer at the end of an invocation.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// Answers one invocation, which ends at `end`.
+///
+/// # Errors
+/// For a command, whatever kept it from being carried out. For an event, only what may go away by itself, so that Lambda's retry can help.
+/// For CloudFormation, only that it could not be answered. For SQS, only a batch that is none: failed messages are part of the answer.
+pub async fn handle<C: Cloud>(payload: &Value, end: Instant, cloud: &C, settings: &Settings) -> Result<Value, Error> {
+    let engine = |end: Instant| {
+        let left = end.saturating_duration_since(Instant::now());
+        Engine { cloud, settings, deadline: end - ANSWER_TIME.min(left / 4) }
+    };
+    match event::read(payload, settings)? {
+        Ask::CloudFormation(request) => {
+            let end = request.service_timeout.map_or(end, |timeout| end.min(Instant::now() + timeout));
+            answer_cloudformation(&request, &engine(end), end).await
+        }
+        Ask::Event(notice) => {
+            let (bucket, coverage) = follow(&notice, &engine(end)).await?;
+            answer_bucket(&bucket, &coverage)
+        }
+        Ask::Queue(messages) => json(&report::batch(answer_batch(messages, &engine(end)).await)),
+        Ask::Command(command) => carry_out(&command, &engine(end)).await,
+    }
+}
+
+/// Does what CloudFormation asks and answers it exactly once, whatever happens in between.
+async fn answer_cloudformation<C: Cloud>(request: &Request, engine: &Engine<'_, C>, end: Instant) -> Result<Value, Error> {
+    let result = AssertUnwindSafe(custom_resource(request, engine)).catch_unwind().await.unwrap_or_else(|panic| {
+        let message = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(Error::Internal(message.unwrap_or_default()))
+    });
+    match &result {
+        Ok(outcome) => log_outcome(outcome.as_ref()),
+        Err(error) => tracing::error!(%error, "the custom resource failed"),
+    }
+    let body = report::cloudformation(request, resource_id(request, result.is_ok()), &result)
+        .map_err(|error| Error::Internal(error.to_string()))?;
+    report::deliver(engine.cloud, &request.reply, &body, end).await?;
+    Ok(Value::Null)
+}
+
+async fn custom_resource<C: Cloud>(request: &Request, engine: &Engine<'_, C>) -> Result<Option<Outcome>, Error> {
+    let expected = &engine.settings.region;
+    match request.asked.as_ref().map_err(Clone::clone)? {
+        Asked::Apply(spec) => engine.apply(spec, expected).await.map(Some),
+        Asked::Delete { source, rule_id, dry_run } => engine.remove(source, rule_id, expected, *dry_run).await.map(Some),
+        Asked::DeleteNothing => Ok(None),
+    }
+}
+
+/// The resource's id: what was asked for. But an Update that failed has moved nothing, and keeps the id that it had; and what cannot even be
+/// named gets an id that is recognisably nobody's.
+fn resource_id(request: &Request, succeeded: bool) -> String {
+    match (&request.asked, &request.physical_id) {
+        (Ok(Asked::Apply(spec)), None) => physical_id(&spec.source, &spec.rule_id),
+        (Ok(Asked::Apply(spec)), Some(_)) if succeeded => physical_id(&spec.source, &spec.rule_id),
+        (_, Some(id)) => id.clone(),
+        (_, None) => "nothing-was-created".to_owned(),
+    }
+}
+
+/// Does what an event asks for.
+async fn follow<C: Cloud>(notice: &Notice, engine: &Engine<'_, C>) -> Result<(String, Coverage), Error> {
+    match notice {
+        Notice::Nothing { bucket, reason } => Ok((bucket.clone(), Coverage::Skipped(reason.clone()))),
+        Notice::Bucket(BucketEvent { bucket, region, account, deleted }) => {
+            let ours = engine.identity().await?.account;
+            let coverage = match account {
+                Some(account) if *account != ours => Coverage::Skipped(format!("the event is of account {account}, not of {ours}")),
+                _ => engine.cover(bucket, region.as_ref().unwrap_or(&engine.settings.region), *deleted, false).await?,
+            };
+            Ok((bucket.to_string(), coverage))
+        }
+    }
+}
+
+/// Answers with the coverage, unless a retry of the whole may mend what failed.
+fn answer_bucket(bucket: &str, coverage: &Coverage) -> Result<Value, Error> {
+    log_coverage(bucket, coverage);
+    match failures(coverage).find(|error| error.is_transient()) {
+        Some(error) => Err(error.clone()),
+        None => json(&report::bucket(bucket, coverage)),
+    }
+}
+
+/// Follows every message; the ids of those that were not carried out in full, which come again until the queue gives them up to its
+/// dead-letter queue, where they can be seen and sent again.
+async fn answer_batch<C: Cloud>(messages: Vec<Message>, engine: &Engine<'_, C>) -> Vec<String> {
+    let mut failed = Vec::new();
+    for Message { id, notice } in messages {
+        let followed = match notice {
+            Ok(notice) => follow(&notice, engine).await,
+            Err(error) => Err(error),
+        };
+        let succeeded = match &followed {
+            Ok((bucket, coverage)) => {
+                log_coverage(bucket, coverage);
+                failures(coverage).next().is_none()
+            }
+            Err(error) => {
+                tracing::error!(message_id = id, %error, "the message failed");
+                false
+            }
+        };
+        if !succeeded {
+            failed.push(id);
+        }
+    }
+    failed
+}
+
+async fn carry_out<C: Cloud>(command: &Command, engine: &Engine<'_, C>) -> Result<Value, Error> {
+    let expected = &engine.settings.region;
+    let outcome = match command {
+        Command::Apply(spec) => engine.apply(spec, expected).await?,
+        Command::Delete { source, rule_id, dry_run } => engine.remove(source, rule_id, expected, *dry_run).await?,
+        Command::Reconcile { source, dry_run } => return hold_policy(source, *dry_run, engine).await,
+    };
+    log_outcome(Some(&outcome));
+    json(&RuleAnswer::from(&outcome))
+}
+
+async fn hold_policy<C: Cloud>(source: &BucketName, dry_run: bool, engine: &Engine<'_, C>) -> Result<Value, Error> {
+    if engine.settings.policy.is_none() {
+        return Err(Error::NoPolicy);
+    }
+    let coverage = engine.cover(source, &engine.settings.region, true, dry_run).await?;
+    answer_bucket(source.as_str(), &coverage)
+}
+
+fn failures(coverage: &Coverage) -> impl Iterator<Item = &Error> {
+    let rules = match coverage {
+        Coverage::Rules(rules) => rules.as_slice(),
+        Coverage::Skipped(_) | Coverage::Retired(_) => &[],
+    };
+    rules.iter().filter_map(|(_, result)| result.as_ref().err())
+}
+
+fn log_coverage(bucket: &str, coverage: &Coverage) {
+    match coverage {
+        Coverage::Skipped(reason) => tracing::info!(bucket, reason, "skipped"),
+        Coverage::Retired(plan) => tracing::info!(bucket, steps = plan.steps().count(), "the bucket is gone"),
+        Coverage::Rules(rules) => {
+            for (rule_id, result) in rules {
+                match result {
+                    Ok(outcome) => log_outcome(Some(outcome)),
+                    Err(error) => tracing::error!(bucket, rule = rule_id.as_str(), %error, "the rule failed"),
+                }
+            }
+        }
+    }
+}
+
+fn log_outcome(outcome: Option<&Outcome>) {
+    let Some(outcome) = outcome else { return };
+    let (bucket, rule) = (outcome.source.as_str(), outcome.rule_id.as_str());
+    tracing::info!(bucket, rule, status = ?outcome.status, steps = outcome.plan.steps().count(), "done");
+    for warning in &outcome.plan.warnings {
+        tracing::warn!(bucket, rule, warning);
+    }
+}
+
+fn json(answer: &impl Serialize) -> Result<Value, Error> {
+    serde_json::to_value(answer).map_err(|error| Error::Internal(error.to_string()))
+}

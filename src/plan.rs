@@ -1,0 +1,576 @@
+//! What must change: from what was observed and what is asked to a short list of stages. Pure.
+//!
+//! # Guarantees
+//! - A rule is written in the last stage of a plan that adds it, and in the first of one that removes it.
+//! - Every plan leaves the rules, roles and policies of others as they were observed.
+//! - A plan for a state that is as asked has no step.
+
+mod refusal;
+mod rules;
+mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule};
+
+pub use refusal::Refusal;
+pub use text::Change;
+
+use crate::cloud::{Encryption, Identity, Key, Location, Role, Versioning};
+use crate::grants::{self, Grants, Place, PolicyDocument};
+use crate::settings::RoleSettings;
+use crate::spec::{BucketName, ExistingRole, Region, RoleName, RuleId, SourceKeys, Spec};
+
+/// Key of the tag that marks a role, and a destination bucket that was created here, as ours; its value is the source bucket's name.
+pub const OWNER_TAG: &str = "s3-kms-replication";
+
+/// IAM's limit for the inline policies of one role, white space not counted.
+const INLINE_POLICY_LIMIT: usize = 10_240;
+
+/// What a plan for a rule that should exist is made from.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    /// Whose credentials are in use.
+    pub identity: Identity,
+    /// The source bucket.
+    pub source: Source,
+    /// The destination bucket; `None` when there is none.
+    pub destination: Option<Destination>,
+    /// The replica key; `None` when there is none.
+    pub replica_key: Option<Key>,
+    /// The source keys that were given or found, each as it was asked for; `None` for one that does not exist.
+    pub source_keys: Vec<(String, Option<Key>)>,
+    /// The roles that could serve the bucket.
+    pub roles: Roles,
+}
+
+/// The source bucket, as observed.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Where it is.
+    pub location: Location,
+    /// Its versioning.
+    pub versioning: Versioning,
+    /// Whether it has S3 Object Lock.
+    pub object_lock: bool,
+    /// Its replication configuration.
+    pub replication: Option<ReplicationConfiguration>,
+}
+
+/// The destination bucket, as observed.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// Where it is.
+    pub location: Location,
+    /// Its versioning.
+    pub versioning: Versioning,
+    /// Whether it has S3 Object Lock.
+    pub object_lock: bool,
+    /// What a bucket that was created here is kept to; `None` for everybody else's.
+    pub created: Option<Created>,
+}
+
+/// The settings of a destination bucket that was created here.
+#[derive(Debug, Clone)]
+pub struct Created {
+    /// Its default encryption.
+    pub encryption: Encryption,
+    /// Whether all public access is blocked.
+    pub public_access_blocked: bool,
+}
+
+/// The roles that could serve a bucket, as observed.
+#[derive(Debug, Clone)]
+pub struct Roles {
+    /// The role that has the name of ours.
+    pub named_ours: Option<Role>,
+    /// The role that the replication configuration names, when that is another.
+    pub serving: Option<Role>,
+}
+
+/// What a plan to remove a rule is made from.
+#[derive(Debug, Clone)]
+pub struct Remains {
+    /// Where the source bucket is, and its replication configuration; `None` when the bucket is gone.
+    pub source: Option<(Location, Option<ReplicationConfiguration>)>,
+    /// The roles that could serve the bucket.
+    pub roles: Roles,
+}
+
+/// One change, with all that it takes and what was there before.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Creates a destination bucket, tagged as ours.
+    CreateBucket {
+        /// The bucket to be.
+        location: Location,
+        /// The source bucket for which it is made.
+        source: BucketName,
+    },
+    /// Enables versioning.
+    EnableVersioning {
+        /// The bucket.
+        location: Location,
+        /// Its versioning before.
+        was: Versioning,
+    },
+    /// Sets SSE-KMS with a Bucket Key as the default encryption of a bucket that was created here.
+    EncryptBucket {
+        /// The bucket.
+        location: Location,
+        /// Its default encryption before.
+        was: Encryption,
+        /// ARN of the key.
+        key: String,
+    },
+    /// Blocks all public access to a bucket that was created here.
+    BlockPublicAccess {
+        /// The bucket.
+        location: Location,
+    },
+    /// Creates the replication role, tagged as ours.
+    CreateRole {
+        /// Its name.
+        name: RoleName,
+        /// Its path.
+        path: String,
+        /// Its trust policy.
+        trust: PolicyDocument,
+        /// ARN of its permissions boundary.
+        boundary: Option<String>,
+        /// The source bucket that it serves.
+        source: BucketName,
+    },
+    /// Restores the trust policy of a role of ours.
+    TrustRole {
+        /// The role.
+        name: RoleName,
+        /// The trust policy before, as JSON text.
+        was: String,
+        /// The trust policy.
+        trust: PolicyDocument,
+    },
+    /// Sets the permissions boundary of a role of ours.
+    BoundRole {
+        /// The role.
+        name: RoleName,
+        /// ARN of the boundary before.
+        was: Option<String>,
+        /// ARN of the boundary.
+        boundary: String,
+    },
+    /// Writes a rule's inline policy.
+    PutRolePolicy {
+        /// The role.
+        role: RoleName,
+        /// The policy's name: the rule's id.
+        policy: RuleId,
+        /// The policy before, as JSON text.
+        was: Option<String>,
+        /// The policy.
+        document: PolicyDocument,
+    },
+    /// Removes an inline policy of ours.
+    DeleteRolePolicy {
+        /// The role.
+        role: RoleName,
+        /// The policy's name: the rule's id.
+        policy: RuleId,
+        /// The policy before, as JSON text.
+        was: String,
+    },
+    /// Removes a role of ours.
+    DeleteRole {
+        /// The role.
+        name: RoleName,
+    },
+    /// Replaces the replication configuration.
+    PutReplication {
+        /// The source bucket.
+        location: Location,
+        /// The configuration before.
+        was: Option<ReplicationConfiguration>,
+        /// The configuration: `was` but for our rule.
+        configuration: ReplicationConfiguration,
+    },
+    /// Removes a replication configuration that would have no rule left.
+    DeleteReplication {
+        /// The source bucket.
+        location: Location,
+        /// The configuration before.
+        was: ReplicationConfiguration,
+    },
+}
+
+/// What an applied rule amounts to, for answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// ARN of the role that serves the rule.
+    pub role_arn: String,
+    /// Name of that role.
+    pub role_name: RoleName,
+    /// ARNs of the keys that the role may decrypt source objects with.
+    pub source_keys: BTreeSet<String>,
+    /// ARN of the key that encrypts replicas.
+    pub replica_key: String,
+    /// ARN of the destination bucket.
+    pub destination_arn: String,
+    /// Region of the destination bucket.
+    pub destination_region: Region,
+}
+
+/// Stages of steps: the steps of a stage do not need one another and run at once; a stage starts when the one before has ended.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plan {
+    /// The stages, in order; none is empty.
+    pub stages: Vec<Vec<Step>>,
+    /// What is deliberately left as it is, a sentence each.
+    pub kept: Vec<String>,
+    /// What the caller should know, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl Plan {
+    fn new(stages: impl IntoIterator<Item = Vec<Step>>) -> Self {
+        let stages = stages.into_iter().filter(|stage| !stage.is_empty()).collect();
+        Self { stages, kept: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
+
+    /// All steps, in order.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.stages.iter().flatten()
+    }
+}
+
+/// Plans what makes `spec` true.
+///
+/// # Errors
+/// A [`Refusal`] when something is wrong that this program must not or cannot mend.
+pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Result<(Plan, Target), Refusal> {
+    let source = &observed.source;
+    let destination = destination_location(spec, observed)?;
+    if source.object_lock && !observed.destination.as_ref().is_some_and(|destination| destination.object_lock) {
+        return Err(Refusal::LockedSource { source_bucket: spec.source.clone(), destination: spec.destination.clone() });
+    }
+    let replica_key = replica_key(spec, observed)?;
+    let role = ServingRole::choose(spec, observed, settings)?;
+
+    let current_policy = role.existing().and_then(|existing| existing.policies.get(spec.rule_id.as_str())).cloned();
+    let current_document = current_policy.as_deref().and_then(PolicyDocument::parse);
+    let wanted_keys = source_keys(spec, observed)?;
+    let earlier_keys: BTreeSet<String> = match spec.source_keys {
+        SourceKeys::Given(_) => BTreeSet::new(),
+        SourceKeys::BucketDefault => {
+            let granted = current_document.as_ref().map(PolicyDocument::source_keys).unwrap_or_default();
+            granted.difference(&wanted_keys).cloned().collect()
+        }
+    };
+    let granted_keys: BTreeSet<String> = wanted_keys.union(&earlier_keys).cloned().collect();
+    let partition = observed.identity.partition;
+    let document = Grants {
+        partition,
+        source: Place { bucket: &spec.source, region: &source.location.region },
+        destination: Place { bucket: &spec.destination, region: &destination.region },
+        prefix: &spec.filter.prefix,
+        source_keys: &granted_keys,
+        replica_key: &replica_key,
+        object_lock: source.object_lock,
+    }
+    .document();
+    check_policy_size(spec, &role, &document)?;
+
+    let destination_arn = spec.destination.arn(partition);
+    let rule = rules::Wanted { spec, destination_arn: &destination_arn, replica_key: &replica_key, kms: !granted_keys.is_empty() };
+    let configuration = rules::merged(source.replication.as_ref(), role.arn(), &rule)?;
+
+    let mut first = destination_steps(spec, observed, &destination, &replica_key);
+    if source.versioning != Versioning::Enabled {
+        first.push(Step::EnableVersioning { location: source.location.clone(), was: source.versioning });
+    }
+    first.extend(role.steps(spec, settings));
+
+    let mut second = Vec::new();
+    if observed.destination.is_none() {
+        second.push(Step::EnableVersioning { location: destination.clone(), was: Versioning::Off });
+        second.push(Step::EncryptBucket { location: destination.clone(), was: Encryption::S3, key: replica_key.clone() });
+        second.push(Step::BlockPublicAccess { location: destination.clone() });
+    }
+    if current_document.as_ref() != Some(&document) {
+        let (role, policy) = (role.name().clone(), spec.rule_id.clone());
+        second.push(Step::PutRolePolicy { role, policy, was: current_policy, document });
+    }
+
+    let mut third = Vec::new();
+    if let Some(configuration) = configuration {
+        let (location, was) = (source.location.clone(), source.replication.clone());
+        third.push(Step::PutReplication { location, was, configuration });
+    }
+
+    let mut plan = Plan::new([first, second, third]);
+    plan.keep_others(&spec.rule_id);
+    let earlier_grant = |key| format!("the grant on key `{key}`: objects that an earlier default encryption wrote need it");
+    plan.kept.extend(earlier_keys.iter().map(earlier_grant));
+    if granted_keys.is_empty() {
+        plan.warnings.push(format!(
+            "bucket `{}` encrypts with SSE-S3, not KMS: replicas keep the type of encryption, so they are not KMS-encrypted",
+            spec.source
+        ));
+    }
+    let target = Target {
+        role_arn: role.arn().to_owned(),
+        role_name: role.name().clone(),
+        source_keys: granted_keys,
+        replica_key,
+        destination_arn,
+        destination_region: destination.region,
+    };
+    Ok((plan, target))
+}
+
+/// Plans what takes back the rule `rule_id` of `source`, and nothing else.
+pub fn remove(source: &BucketName, rule_id: &RuleId, remains: &Remains) -> Plan {
+    let current = remains.source.as_ref().and_then(|(location, replication)| Some((location, replication.as_ref()?)));
+    let is_other = |rule: &&ReplicationRule| rule.id() != Some(rule_id.as_str());
+    let rules = current.map(|(_, configuration)| configuration.rules()).unwrap_or_default();
+    let others: Vec<&ReplicationRule> = rules.iter().filter(is_other).collect();
+    let first = current.filter(|_| others.len() < rules.len()).map(|(location, was)| {
+        let (location, was) = (location.clone(), was.clone());
+        if others.is_empty() {
+            return Step::DeleteReplication { location, was };
+        }
+        let mut configuration = was.clone();
+        configuration.rules.retain(|rule| is_other(&rule));
+        Step::PutReplication { location, was: Some(was), configuration }
+    });
+
+    let serving_arn = current.map(|(_, configuration)| configuration.role());
+    let ours = remains.roles.ours(source);
+    let theirs = serving_arn.and_then(|arn| remains.roles.with_arn(arn)).filter(|role| ours.is_none_or(|ours| ours.arn != role.arn));
+    let second = ours.into_iter().chain(theirs).filter_map(|role| {
+        let was = role.policies.get(rule_id.as_str())?.clone();
+        Some(Step::DeleteRolePolicy { role: role.name.clone(), policy: rule_id.clone(), was })
+    });
+
+    let mut plan = Plan::new([first.into_iter().collect(), second.collect()]);
+    plan.keep_others(rule_id);
+    if let Some(role) = ours {
+        let serves = if serving_arn == Some(&role.arn) { others } else { Vec::new() };
+        plan.retire_role(role, |policy| policy == rule_id.as_str(), &serves);
+    }
+    plan
+}
+
+/// Plans what takes back the role of a source bucket that is gone, with all its rules.
+pub fn retire(source: &BucketName, roles: &Roles) -> Plan {
+    let Some(role) = roles.ours(source) else { return Plan::new([]) };
+    let policies = role.policies.iter().filter_map(|(name, was)| {
+        let policy = RuleId::recognise(name)?;
+        Some(Step::DeleteRolePolicy { role: role.name.clone(), policy, was: was.clone() })
+    });
+    let mut plan = Plan::new([policies.collect()]);
+    plan.retire_role(role, |policy| RuleId::recognise(policy).is_some(), &[]);
+    plan
+}
+
+impl Plan {
+    /// Lists the rules that a configuration to be written has beside ours.
+    fn keep_others(&mut self, rule_id: &RuleId) {
+        let Some(Step::PutReplication { configuration, .. }) = self.steps().find(|step| matches!(step, Step::PutReplication { .. })) else {
+            return;
+        };
+        let ids = configuration.rules().iter().filter_map(ReplicationRule::id).filter(|id| *id != rule_id.as_str());
+        let others = ids.map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
+        if !others.is_empty() {
+            self.kept.push(format!("the other rules, unchanged and in order: {others}"));
+        }
+    }
+
+    /// Adds the role's removal, unless something that this plan does not remove still depends on the role.
+    fn retire_role(&mut self, role: &Role, removed: impl Fn(&str) -> bool, serves: &[&ReplicationRule]) {
+        let mut dependents: Vec<String> = serves.iter().map(|rule| format!("rule `{}`", rule.id().unwrap_or_default())).collect();
+        dependents.extend(role.policies.keys().filter(|name| !removed(name)).map(|name| format!("inline policy `{name}`")));
+        dependents.extend(role.attached.iter().map(|arn| format!("attached policy `{arn}`")));
+        if dependents.is_empty() {
+            self.stages.push(vec![Step::DeleteRole { name: role.name.clone() }]);
+        } else {
+            self.kept.push(format!("role `{}`: it has or serves {}", role.name, dependents.join(", ")));
+        }
+    }
+}
+
+impl Roles {
+    /// The role that is ours for `source`: by name and by tag.
+    fn ours(&self, source: &BucketName) -> Option<&Role> {
+        let is_ours = |role: &&Role| role.tags.get(OWNER_TAG).is_some_and(|bucket| bucket == source.as_str());
+        self.named_ours.as_ref().filter(is_ours)
+    }
+
+    fn with_arn(&self, arn: &str) -> Option<&Role> {
+        self.serving.iter().chain(&self.named_ours).find(|role| role.arn == arn)
+    }
+}
+
+/// The role that will serve the rule.
+enum ServingRole<'a> {
+    /// Ours, which may not exist yet.
+    Ours { name: RoleName, arn: String, existing: Option<&'a Role> },
+    /// Somebody else's, which gets our inline policy.
+    Theirs(&'a Role),
+}
+
+impl<'a> ServingRole<'a> {
+    fn choose(spec: &Spec, observed: &'a Observed, settings: &RoleSettings) -> Result<Self, Refusal> {
+        let roles = &observed.roles;
+        let Identity { account, partition } = &observed.identity;
+        let name = RoleName::of_source(&spec.source);
+        let existing = roles.ours(&spec.source);
+        let arn = existing.map_or_else(|| format!("arn:{partition}:iam::{account}:role{}{name}", settings.path), |role| role.arn.clone());
+        let serving = observed.source.replication.as_ref().map(|configuration| configuration.role());
+        match (serving, spec.existing_role) {
+            (Some(serving), ExistingRole::Refuse) if serving != arn => {
+                Err(Refusal::ForeignRole { bucket: spec.source.clone(), role: serving.to_owned() })
+            }
+            (Some(serving), ExistingRole::Extend) if serving != arn => roles
+                .with_arn(serving)
+                .map(Self::Theirs)
+                .ok_or_else(|| Refusal::ServingRoleMissing { bucket: spec.source.clone(), role: serving.to_owned() }),
+            _ if roles.named_ours.is_some() && existing.is_none() => {
+                Err(Refusal::RoleOwnedByOther { role: name, bucket: spec.source.clone() })
+            }
+            _ => Ok(Self::Ours { name, arn, existing }),
+        }
+    }
+
+    fn existing(&self) -> Option<&'a Role> {
+        match self {
+            Self::Ours { existing, .. } => *existing,
+            Self::Theirs(role) => Some(role),
+        }
+    }
+
+    fn name(&self) -> &RoleName {
+        match self {
+            Self::Ours { name, .. } => name,
+            Self::Theirs(role) => &role.name,
+        }
+    }
+
+    fn arn(&self) -> &str {
+        match self {
+            Self::Ours { arn, .. } => arn,
+            Self::Theirs(role) => &role.arn,
+        }
+    }
+
+    /// What makes the role itself right; nothing for somebody else's.
+    fn steps(&self, spec: &Spec, settings: &RoleSettings) -> Vec<Step> {
+        let Self::Ours { name, existing, .. } = self else { return Vec::new() };
+        let trust = grants::trust();
+        let Some(role) = existing else {
+            let (path, boundary) = (settings.path.clone(), settings.boundary.clone());
+            return vec![Step::CreateRole { name: name.clone(), path, trust, boundary, source: spec.source.clone() }];
+        };
+        let mut steps = Vec::new();
+        if PolicyDocument::parse(&role.trust).as_ref() != Some(&trust) {
+            steps.push(Step::TrustRole { name: name.clone(), was: role.trust.clone(), trust });
+        }
+        if let Some(boundary) = settings.boundary.clone().filter(|boundary| role.boundary.as_ref() != Some(boundary)) {
+            steps.push(Step::BoundRole { name: name.clone(), was: role.boundary.clone(), boundary });
+        }
+        steps
+    }
+}
+
+fn destination_location(spec: &Spec, observed: &Observed) -> Result<Location, Refusal> {
+    match &observed.destination {
+        Some(destination) if destination.location.region != spec.destination_region => Err(Refusal::DestinationInOtherRegion {
+            bucket: spec.destination.clone(),
+            region: destination.location.region.clone(),
+            key: spec.replica_key.to_string(),
+        }),
+        Some(destination) => Ok(destination.location.clone()),
+        None if spec.create_destination_bucket => Ok(Location {
+            bucket: spec.destination.clone(),
+            region: spec.destination_region.clone(),
+            owner: observed.identity.account.clone(),
+        }),
+        None => Err(Refusal::DestinationMissing { bucket: spec.destination.clone() }),
+    }
+}
+
+/// What the destination needs that does not have to wait for its creation.
+fn destination_steps(spec: &Spec, observed: &Observed, location: &Location, replica_key: &str) -> Vec<Step> {
+    let Some(destination) = &observed.destination else {
+        return vec![Step::CreateBucket { location: location.clone(), source: spec.source.clone() }];
+    };
+    let mut steps = Vec::new();
+    if destination.versioning != Versioning::Enabled {
+        steps.push(Step::EnableVersioning { location: location.clone(), was: destination.versioning });
+    }
+    if let Some(created) = &destination.created {
+        let wanted = Encryption::Kms { key: Some(replica_key.to_owned()), bucket_key: true };
+        if created.encryption != wanted {
+            let was = created.encryption.clone();
+            steps.push(Step::EncryptBucket { location: location.clone(), was, key: replica_key.to_owned() });
+        }
+        if !created.public_access_blocked {
+            steps.push(Step::BlockPublicAccess { location: location.clone() });
+        }
+    }
+    steps
+}
+
+fn replica_key(spec: &Spec, observed: &Observed) -> Result<String, Refusal> {
+    let property = "`ReplicaKmsKeyArn`";
+    let key = usable_key(property, spec.replica_key.as_str(), observed.replica_key.as_ref())?;
+    if key.aws_managed {
+        return Err(Refusal::KeyManagedByAws { property: property.to_owned(), key: key.arn.clone() });
+    }
+    Ok(key.arn.clone())
+}
+
+fn source_keys(spec: &Spec, observed: &Observed) -> Result<BTreeSet<String>, Refusal> {
+    let property = match &spec.source_keys {
+        SourceKeys::BucketDefault => format!("default encryption of bucket `{}`", spec.source),
+        SourceKeys::Given(keys) => {
+            let region = &observed.source.location.region;
+            if let Some(key) = keys.iter().find(|key| key.region() != region) {
+                let (bucket, region) = (spec.source.clone(), region.clone());
+                return Err(Refusal::SourceKeyInOtherRegion { key: key.to_string(), bucket, region });
+            }
+            "`SourceKmsKeyArns`".to_owned()
+        }
+    };
+    observed.source_keys.iter().map(|(asked, key)| Ok(usable_key(&property, asked, key.as_ref())?.arn.clone())).collect()
+}
+
+fn usable_key<'a>(property: &str, asked: &str, key: Option<&'a Key>) -> Result<&'a Key, Refusal> {
+    let property = || property.to_owned();
+    let key = key.ok_or_else(|| Refusal::KeyMissing { property: property(), key: asked.to_owned() })?;
+    if key.state != "Enabled" {
+        return Err(Refusal::KeyNotEnabled { property: property(), key: key.arn.clone(), state: key.state.clone() });
+    }
+    if !key.symmetric {
+        return Err(Refusal::KeyNotSymmetric { property: property(), key: key.arn.clone() });
+    }
+    Ok(key)
+}
+
+fn check_policy_size(spec: &Spec, role: &ServingRole<'_>, document: &PolicyDocument) -> Result<(), Refusal> {
+    let size = |text: &str| text.chars().filter(|character| !character.is_whitespace()).count();
+    let nothing = BTreeMap::new();
+    let others = role.existing().map_or(&nothing, |role| &role.policies).iter().filter(|(name, _)| *name != spec.rule_id.as_str());
+    let total = others.map(|(_, text)| size(text)).sum::<usize>() + size(&document.to_string());
+    if total > INLINE_POLICY_LIMIT {
+        return Err(Refusal::PoliciesTooLong { role: role.name().clone(), total, limit: INLINE_POLICY_LIMIT });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! What is wrong in a way that this program must not or cannot mend. Every refusal comes before anything has been changed.
+
+use crate::spec::{BucketName, Region, RoleName};
+
+/// A fact that stands against a request, with the way out where there is one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant's message says what its fields are")]
+pub enum Refusal {
+    #[error("source bucket `{bucket}` does not exist, or not in this account")]
+    SourceMissing { bucket: BucketName },
+
+    #[error("`DestinationBucket` `{bucket}` does not exist; create it, or set `CreateDestinationBucket` to true")]
+    DestinationMissing { bucket: BucketName },
+
+    #[error(
+        "`DestinationBucket` `{bucket}` is in {region}, but `ReplicaKmsKeyArn` and `DestinationRegion` name another Region (`{key}`); S3 needs a key of \
+         the destination's Region"
+    )]
+    DestinationInOtherRegion { bucket: BucketName, region: Region, key: String },
+
+    #[error("{property}: key `{key}` does not exist")]
+    KeyMissing { property: String, key: String },
+
+    #[error("{property}: key `{key}` is {state}; it must be Enabled")]
+    KeyNotEnabled { property: String, key: String, state: String },
+
+    #[error("{property}: key `{key}` is not a symmetric key for encryption and decryption, the only kind that S3 uses")]
+    KeyNotSymmetric { property: String, key: String },
+
+    #[error("{property}: key `{key}` is managed by AWS, and its policy cannot be given grants; use a customer managed key")]
+    KeyManagedByAws { property: String, key: String },
+
+    #[error("`SourceKmsKeyArns`: key `{key}` is not in {region}, the Region of bucket `{bucket}`")]
+    SourceKeyInOtherRegion { key: String, bucket: BucketName, region: Region },
+
+    #[error(
+        "bucket `{source_bucket}` has S3 Object Lock and `{destination}` has not; replicas need a destination that was created with Object Lock"
+    )]
+    LockedSource { source_bucket: BucketName, destination: BucketName },
+
+    #[error(
+        "bucket `{bucket}` already replicates with role `{role}`, which is not ours; set `ExistingRole` to Extend to add an inline policy to that role"
+    )]
+    ForeignRole { bucket: BucketName, role: String },
+
+    #[error("bucket `{bucket}` replicates with role `{role}`, which does not exist; its rules cannot work: mend or remove them first")]
+    ServingRoleMissing { bucket: BucketName, role: String },
+
+    #[error("role `{role}` exists and is not tagged as ours for bucket `{bucket}`; rename or remove it")]
+    RoleOwnedByOther { role: RoleName, bucket: BucketName },
+
+    #[error(
+        "bucket `{bucket}` has rules of the V1 form ({rules}), which S3 does not mix with ours; give them a `Filter` and a `Priority` first"
+    )]
+    V1Rules { bucket: BucketName, rules: String },
+
+    #[error("`Priority` {priority} is taken by rule `{rule}` of bucket `{bucket}`; leave it out to take the next free one")]
+    PriorityTaken { priority: i32, rule: String, bucket: BucketName },
+
+    #[error("bucket `{bucket}` already has {count} replication rules, S3's limit")]
+    TooManyRules { bucket: BucketName, count: usize },
+
+    #[error(
+        "the inline policies of role `{role}` would have {total} characters; IAM allows {limit}: use fewer rules or fewer source keys on this bucket"
+    )]
+    PoliciesTooLong { role: RoleName, total: usize, limit: usize },
+
+    #[error("the replication rule lacks a part that S3 requires: {0}")]
+    IncompleteRule(String),
+}
+
+impl From<aws_sdk_s3::error::BuildError> for Refusal {
+    fn from(error: aws_sdk_s3::error::BuildError) -> Self {
+        Self::IncompleteRule(error.to_string())
+    }
+}

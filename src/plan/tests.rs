@@ -1,0 +1,36 @@
+use super::*;
+
+fn role(policies: &[&str]) -> Role {
+    let source = BucketName::parse("demo").unwrap();
+    Role {
+        name: RoleName::of_source(&source),
+        arn: "arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo".to_owned(),
+        trust: grants::trust().to_string(),
+        boundary: None,
+        tags: BTreeMap::from([(OWNER_TAG.to_owned(), source.to_string())]),
+        policies: policies.iter().map(|name| ((*name).to_owned(), "{}".to_owned())).collect(),
+        attached: Vec::new(),
+    }
+}
+
+fn actions(plan: &Plan) -> Vec<&'static str> {
+    plan.steps().map(Step::action).collect()
+}
+
+#[test]
+fn the_role_of_a_bucket_that_is_gone_goes_with_all_our_policies() {
+    let source = BucketName::parse("demo").unwrap();
+    let roles = |role| Roles { named_ours: Some(role), serving: None };
+    let ours = role(&["s3-kms-replication.a", "s3-kms-replication.b"]);
+    assert_eq!(actions(&retire(&source, &roles(ours))), ["DeleteRolePolicy", "DeleteRolePolicy", "DeleteRole"]);
+    assert_eq!(actions(&retire(&source, &Roles { named_ours: None, serving: None })), [""; 0]);
+}
+
+#[test]
+fn a_role_that_others_use_or_own_stays() {
+    let source = BucketName::parse("demo").unwrap();
+    let retired = |role| retire(&source, &Roles { named_ours: Some(role), serving: None });
+    assert_eq!(actions(&retired(role(&["s3-kms-replication.a", "theirs"]))), ["DeleteRolePolicy"]);
+    assert_eq!(actions(&retired(Role { attached: vec!["arn:aws:iam::aws:policy/Theirs".to_owned()], ..role(&[]) })), [""; 0]);
+    assert_eq!(actions(&retired(Role { tags: BTreeMap::new(), ..role(&["s3-kms-replication.a"]) })), [""; 0]);
+}

@@ -1,0 +1,75 @@
+//! The replication policy held against one bucket.
+
+use std::collections::BTreeMap;
+
+use super::{Engine, Outcome, located};
+use crate::cloud::Cloud;
+use crate::error::Error;
+use crate::plan::Plan;
+use crate::settings::PolicyRule;
+use crate::spec::{BucketName, Region, RuleId};
+
+/// What the policy meant for a bucket.
+#[derive(Debug)]
+pub enum Coverage {
+    /// Nothing, for this reason.
+    Skipped(String),
+    /// These rules, each with its own end: what is wrong with one keeps no other from being applied.
+    Rules(Vec<(RuleId, Result<Outcome, Error>)>),
+    /// The bucket is gone; this took back its role.
+    Retired(Plan),
+}
+
+impl<C: Cloud> Engine<'_, C> {
+    /// Applies every rule of the policy that matches `bucket`, and takes back those whose names match but whose tags no longer do.
+    /// `gone` says that the caller knows the bucket to have been deleted, so that its role may go when the bucket is not found.
+    ///
+    /// # Errors
+    /// When it could not be found out what the policy means for the bucket. The rules' own errors are in [`Coverage::Rules`].
+    pub async fn cover(&self, bucket: &BucketName, expected: &Region, gone: bool, dry_run: bool) -> Result<Coverage, Error> {
+        let skipped = |reason: &str| Ok(Coverage::Skipped(reason.to_owned()));
+        if gone && self.in_time(self.cloud.bucket_region(bucket, expected)).await?.is_none() {
+            return self.retire(bucket, dry_run).await.map(Coverage::Retired);
+        }
+        let Some(policy) = &self.settings.policy else { return skipped("no replication policy is configured") };
+        let candidates: Vec<&PolicyRule> = policy.named(bucket).collect();
+        if candidates.is_empty() {
+            return skipped("no rule of the replication policy matches the bucket's name");
+        }
+        let identity = self.identity().await?;
+        if policy.has_destination(bucket, &identity.account) {
+            return skipped("the bucket is the destination of a rule of the replication policy");
+        }
+        let Some(region) = self.in_time(self.cloud.bucket_region(bucket, expected)).await? else {
+            return skipped("the bucket does not exist (any more)");
+        };
+        let location = located(bucket, region, &identity);
+        let tags = match candidates.iter().any(|rule| rule.has_tags()) {
+            true => self.in_time(self.cloud.bucket_tags(&location)).await?,
+            false => BTreeMap::new(),
+        };
+        let (matching, withdrawn): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|rule| rule.matches_tags(&tags));
+
+        let mut rules = Vec::new();
+        for rule in withdrawn {
+            let removed = self.remove(bucket, rule.rule_id(), &location.region, dry_run).await;
+            if removed.as_ref().map_or(true, |outcome| !outcome.plan.is_empty()) {
+                rules.push((rule.rule_id().clone(), removed));
+            }
+        }
+        for rule in matching {
+            let applied = match rule.spec(bucket, &location.region, &identity.account) {
+                Ok(mut spec) => {
+                    spec.dry_run |= dry_run;
+                    self.apply(&spec, &location.region).await
+                }
+                Err(invalid) => Err(invalid.into()),
+            };
+            rules.push((rule.rule_id().clone(), applied));
+        }
+        if rules.is_empty() {
+            return skipped("no rule of the replication policy matches the bucket's tags");
+        }
+        Ok(Coverage::Rules(rules))
+    }
+}

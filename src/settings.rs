@@ -1,0 +1,73 @@
+//! The environment, read once at start. What is wrong with it stops the function there, with an error that names the place.
+
+mod policy;
+
+use http::Uri;
+
+pub use policy::{Policy, PolicyRule};
+
+use crate::event::cloudformation::is_loopback;
+use crate::spec::{Invalid, Region};
+
+/// What the replication roles are made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleSettings {
+    /// `ROLE_PATH`: the path, which begins and ends with a slash.
+    pub path: String,
+    /// `ROLE_PERMISSIONS_BOUNDARY_ARN`.
+    pub boundary: Option<String>,
+}
+
+/// The function's environment.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What the replication roles are made with.
+    pub roles: RoleSettings,
+    /// `REPLICATION_POLICY`: which new buckets are replicated, and how.
+    pub policy: Option<Policy>,
+    /// `EXECUTION_ROLE_ARN`: events of this role's making are ignored.
+    pub execution_role_arn: Option<String>,
+    /// `AWS_REGION`: the function's own Region, where a bucket is looked for first.
+    pub region: Region,
+    /// Whether `AWS_ENDPOINT_URL` is on this machine, so that `ResponseURL` may be, too.
+    pub loopback_endpoint: bool,
+}
+
+/// Named by the contract, and not there yet: refused rather than ignored.
+const UNSUPPORTED: [&str; 2] = ["REPLICATION_POLICY_PARAMETER", "LOCK_TABLE"];
+
+impl Settings {
+    /// Reads the settings with `variable`, which gives the value of an environment variable. An empty value is as good as none.
+    ///
+    /// # Errors
+    /// The variable that cannot be accepted, with the place inside it and what is allowed.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
+        let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        if let Some(name) = UNSUPPORTED.into_iter().find(|name| variable(name).is_some()) {
+            return Err(Invalid::new(name, "is not supported by this version"));
+        }
+        let path = variable("ROLE_PATH").unwrap_or_else(|| "/s3-kms-replication/".to_owned());
+        let allowed = |byte: u8| byte.is_ascii_graphic();
+        if !(path.starts_with('/') && path.ends_with('/') && path.len() <= 512 && path.bytes().all(allowed)) {
+            return Err(Invalid::new("ROLE_PATH", format!("is `{path}`; a path begins and ends with `/` and has at most 512 characters")));
+        }
+        let boundary = variable("ROLE_PERMISSIONS_BOUNDARY_ARN");
+        if let Some(arn) = boundary.as_deref().filter(|arn| !(arn.starts_with("arn:") && arn.contains(":policy/"))) {
+            return Err(Invalid::new("ROLE_PERMISSIONS_BOUNDARY_ARN", format!("is `{arn}`; it must be the ARN of a managed policy")));
+        }
+        let region = variable("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned());
+        let policy = variable("REPLICATION_POLICY").map(|text| Policy::parse(&text)).transpose();
+        Ok(Self {
+            roles: RoleSettings { path, boundary },
+            policy: policy.map_err(|invalid| invalid.within("REPLICATION_POLICY"))?,
+            execution_role_arn: variable("EXECUTION_ROLE_ARN"),
+            region: Region::parse(&region).map_err(|problem| Invalid::new("AWS_REGION", problem))?,
+            loopback_endpoint: variable("AWS_ENDPOINT_URL")
+                .and_then(|url| url.parse::<Uri>().ok())
+                .is_some_and(|uri| uri.host().is_some_and(is_loopback)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! A cloud that holds state: what was applied is what is observed next. It refuses what S3 and IAM refuse, can be told to fail, and
+//! keeps a list of all calls.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use aws_sdk_s3::types::ReplicationConfiguration;
+use s3_kms_replication::cloud::{Cloud, CloudError, Encryption, Identity, Key, Location, Remedy, Role, Versioning};
+use s3_kms_replication::event::cloudformation::ResponseUrl;
+use s3_kms_replication::plan::{OWNER_TAG, Step};
+use s3_kms_replication::spec::{Account, BucketName, Partition, Region, RoleName};
+
+pub const ACCOUNT: &str = "111122223333";
+
+/// All that AWS holds.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct State {
+    pub buckets: BTreeMap<String, Bucket>,
+    pub roles: BTreeMap<String, Role>,
+    /// Keys by every name that they go by.
+    pub keys: BTreeMap<String, Key>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bucket {
+    pub region: &'static str,
+    pub versioning: Versioning,
+    pub encryption: Encryption,
+    pub object_lock: bool,
+    pub replication: Option<ReplicationConfiguration>,
+    pub tags: BTreeMap<String, String>,
+    pub public_access_blocked: bool,
+}
+
+impl Bucket {
+    pub fn new(region: &'static str) -> Self {
+        Self {
+            region,
+            versioning: Versioning::Off,
+            encryption: Encryption::S3,
+            object_lock: false,
+            replication: None,
+            tags: BTreeMap::new(),
+            public_access_blocked: true,
+        }
+    }
+}
+
+/// What goes wrong with one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// AWS refuses the call, with this code.
+    Refused(&'static str, Remedy),
+    /// The call takes effect, and its answer is lost.
+    AnswerLost,
+    /// The code panics.
+    Panic,
+    /// The call never ends.
+    Hangs,
+}
+
+#[derive(Debug, Default)]
+pub struct Fake {
+    pub state: RefCell<State>,
+    pub calls: RefCell<Vec<String>>,
+    pub answers: RefCell<Vec<String>>,
+    /// The number of the call that goes wrong, counted from 0, and how.
+    pub fault: Cell<Option<(usize, Fault)>>,
+}
+
+impl Fake {
+    pub fn of(state: State) -> Self {
+        Self { state: RefCell::new(state), ..Self::default() }
+    }
+
+    /// The calls that changed something, or tried to.
+    pub fn writes(&self) -> Vec<String> {
+        self.calls.borrow().iter().filter(|call| call.starts_with("! ")).map(|call| call[2..].to_owned()).collect()
+    }
+
+    async fn call<T>(&self, name: String, effect: impl FnOnce(&mut State) -> Result<T, CloudError>) -> Result<T, CloudError> {
+        let index = self.calls.borrow().len();
+        self.calls.borrow_mut().push(name);
+        // Gives the calls of one stage their chance to overlap.
+        tokio::task::yield_now().await;
+        let fault = self.fault.get().filter(|(at, _)| *at == index).map(|(_, fault)| fault);
+        match fault {
+            None => effect(&mut self.state.borrow_mut()),
+            Some(Fault::Refused(code, remedy)) => Err(error(code, remedy)),
+            Some(Fault::AnswerLost) => effect(&mut self.state.borrow_mut()).and(Err(error("TimedOut", Remedy::Later))),
+            Some(Fault::Panic) => panic!("call {index} panics"),
+            Some(Fault::Hangs) => std::future::pending().await,
+        }
+    }
+
+    async fn of_bucket<T>(&self, action: &str, location: &Location, read: impl FnOnce(&Bucket) -> T) -> Result<T, CloudError> {
+        self.call(format!("{action} {}", location.bucket), |state| bucket(state, location).map(|bucket| read(bucket))).await
+    }
+}
+
+pub fn error(code: &'static str, remedy: Remedy) -> CloudError {
+    CloudError { action: "AnyAction", resource: "anything".to_owned(), code: code.to_owned(), message: "as told".to_owned(), remedy }
+}
+
+fn bucket<'a>(state: &'a mut State, location: &Location) -> Result<&'a mut Bucket, CloudError> {
+    let found = state.buckets.get_mut(location.bucket.as_str()).filter(|bucket| bucket.region == location.region.as_str());
+    found.ok_or_else(|| error("NoSuchBucket", Remedy::None))
+}
+
+fn role<'a>(state: &'a mut State, name: &RoleName) -> Result<&'a mut Role, CloudError> {
+    state.roles.get_mut(name.as_str()).ok_or_else(|| error("NoSuchEntity", Remedy::Observe))
+}
+
+fn enabled(state: &State, arn: &str) -> bool {
+    let name = arn.rsplit(':').next().unwrap_or_default();
+    state.buckets.get(name).is_some_and(|bucket| bucket.versioning == Versioning::Enabled)
+}
+
+impl Cloud for Fake {
+    async fn identity(&self) -> Result<Identity, CloudError> {
+        self.call("GetCallerIdentity".to_owned(), |_| Ok(Identity { account: Account::parse(ACCOUNT).unwrap(), partition: Partition::Aws }))
+            .await
+    }
+
+    async fn bucket_region(&self, bucket: &BucketName, _expected: &Region) -> Result<Option<Region>, CloudError> {
+        let region = |state: &mut State| Ok(state.buckets.get(bucket.as_str()).map(|bucket| Region::parse(bucket.region).unwrap()));
+        self.call(format!("HeadBucket {bucket}"), region).await
+    }
+
+    async fn versioning(&self, location: &Location) -> Result<Versioning, CloudError> {
+        self.of_bucket("GetBucketVersioning", location, |bucket| bucket.versioning).await
+    }
+
+    async fn encryption(&self, location: &Location) -> Result<Encryption, CloudError> {
+        self.of_bucket("GetBucketEncryption", location, |bucket| bucket.encryption.clone()).await
+    }
+
+    async fn replication(&self, location: &Location) -> Result<Option<ReplicationConfiguration>, CloudError> {
+        self.of_bucket("GetBucketReplication", location, |bucket| bucket.replication.clone()).await
+    }
+
+    async fn object_lock(&self, location: &Location) -> Result<bool, CloudError> {
+        self.of_bucket("GetObjectLockConfiguration", location, |bucket| bucket.object_lock).await
+    }
+
+    async fn bucket_tags(&self, location: &Location) -> Result<BTreeMap<String, String>, CloudError> {
+        self.of_bucket("GetBucketTagging", location, |bucket| bucket.tags.clone()).await
+    }
+
+    async fn public_access_blocked(&self, location: &Location) -> Result<bool, CloudError> {
+        self.of_bucket("GetPublicAccessBlock", location, |bucket| bucket.public_access_blocked).await
+    }
+
+    async fn key(&self, id: &str, _region: &Region) -> Result<Option<Key>, CloudError> {
+        self.call(format!("DescribeKey {id}"), |state| Ok(state.keys.get(id).cloned())).await
+    }
+
+    async fn role(&self, name: &RoleName) -> Result<Option<Role>, CloudError> {
+        self.call(format!("GetRole {name}"), |state| Ok(state.roles.get(name.as_str()).cloned())).await
+    }
+
+    async fn apply(&self, step: &Step) -> Result<(), CloudError> {
+        self.call(format!("! {} on {}", step.action(), step.resource()), |state| perform(state, step)).await
+    }
+
+    async fn answer(&self, _url: &ResponseUrl, body: String) -> Result<(), CloudError> {
+        self.answers.borrow_mut().push(body);
+        Ok(())
+    }
+}
+
+fn perform(state: &mut State, step: &Step) -> Result<(), CloudError> {
+    match step {
+        Step::CreateBucket { location, source } => {
+            let region = if location.region.as_str() == "us-west-2" { "us-west-2" } else { "us-east-1" };
+            let tags = BTreeMap::from([(OWNER_TAG.to_owned(), source.to_string())]);
+            let bucket = Bucket { tags, public_access_blocked: false, ..Bucket::new(region) };
+            if state.buckets.contains_key(location.bucket.as_str()) {
+                return Err(error("BucketAlreadyOwnedByYou", Remedy::Observe));
+            }
+            state.buckets.insert(location.bucket.to_string(), bucket);
+        }
+        Step::EnableVersioning { location, .. } => bucket(state, location)?.versioning = Versioning::Enabled,
+        Step::EncryptBucket { location, key, .. } => {
+            bucket(state, location)?.encryption = Encryption::Kms { key: Some(key.clone()), bucket_key: true };
+        }
+        Step::BlockPublicAccess { location } => bucket(state, location)?.public_access_blocked = true,
+        Step::CreateRole { name, path, trust, boundary, source } => {
+            if state.roles.contains_key(name.as_str()) {
+                return Err(error("EntityAlreadyExists", Remedy::Observe));
+            }
+            let arn = format!("arn:aws:iam::{ACCOUNT}:role{path}{name}");
+            let tags = BTreeMap::from([(OWNER_TAG.to_owned(), source.to_string())]);
+            let (trust, boundary, policies) = (trust.to_string(), boundary.clone(), BTreeMap::new());
+            state.roles.insert(name.to_string(), Role { name: name.clone(), arn, trust, boundary, tags, policies, attached: Vec::new() });
+        }
+        Step::TrustRole { name, trust, .. } => role(state, name)?.trust = trust.to_string(),
+        Step::BoundRole { name, boundary, .. } => role(state, name)?.boundary = Some(boundary.clone()),
+        Step::PutRolePolicy { role: name, policy, document, .. } => {
+            role(state, name)?.policies.insert(policy.to_string(), document.to_string());
+        }
+        Step::DeleteRolePolicy { role: name, policy, .. } => {
+            let removed = role(state, name)?.policies.remove(policy.as_str());
+            removed.ok_or_else(|| error("NoSuchEntity", Remedy::Observe))?;
+        }
+        Step::DeleteRole { name } => {
+            if role(state, name)?.policies.is_empty() && role(state, name)?.attached.is_empty() {
+                state.roles.remove(name.as_str());
+            } else {
+                return Err(error("DeleteConflict", Remedy::Observe));
+            }
+        }
+        Step::PutReplication { location, configuration, .. } => {
+            let destinations = configuration.rules().iter().filter_map(|rule| rule.destination());
+            if destinations.map(|destination| destination.bucket()).any(|arn| !enabled(state, arn))
+                || !enabled(state, location.bucket.as_str())
+            {
+                return Err(error("InvalidRequest", Remedy::None));
+            }
+            bucket(state, location)?.replication = Some(configuration.clone());
+        }
+        Step::DeleteReplication { location, .. } => bucket(state, location)?.replication = None,
+    }
+    Ok(())
+}

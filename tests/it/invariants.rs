@@ -1,0 +1,346 @@
+//! The invariants of the design, each by its number.
+
+use insta::assert_snapshot;
+use serde_json::json;
+
+use s3_kms_replication::cloud::{Encryption, Remedy, Versioning};
+
+use crate::fake::{Fake, Fault, State};
+use crate::*;
+
+const FOREIGN_ROLE: &str = "arn:aws:iam::111122223333:role/service-role/their-replication";
+
+/// A bucket that replicates by foreign rules around ours-to-be.
+fn with_foreign_rules(role: &str) -> State {
+    let mut state = two_buckets();
+    for name in ["demo-source", "demo-destination"] {
+        state.buckets.get_mut(name).unwrap().versioning = Versioning::Enabled;
+    }
+    state.buckets.get_mut("demo-source").unwrap().replication =
+        replicating(role, vec![foreign_rule("theirs-b", 7), foreign_rule("theirs-a", 3)]);
+    state
+}
+
+fn foreign_role() -> s3_kms_replication::cloud::Role {
+    s3_kms_replication::cloud::Role {
+        name: s3_kms_replication::spec::RoleName::of_arn(FOREIGN_ROLE).unwrap(),
+        arn: FOREIGN_ROLE.to_owned(),
+        trust: "{\"Version\": \"2008-10-17\"}".to_owned(),
+        boundary: None,
+        tags: BTreeMap::new(),
+        policies: BTreeMap::from([("theirs".to_owned(), "{}".to_owned())]),
+        attached: vec!["arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned()],
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_1_the_rule_comes_last_and_goes_first() {
+    let fake = Fake::of(two_buckets());
+    assert_eq!(create(&fake, json!({})).await["Status"], "SUCCESS");
+    assert_snapshot!(fake.writes().join("\n"), @r"
+    PutBucketVersioning on bucket `demo-destination`
+    PutBucketVersioning on bucket `demo-source`
+    CreateRole on role `s3-crr-demo-source`
+    PutRolePolicy on inline policy `s3-kms-replication.demo-Replication-a6e2a683` of role `s3-crr-demo-source`
+    PutBucketReplication on bucket `demo-source`
+    ");
+    fake.calls.borrow_mut().clear();
+    assert_eq!(delete(&fake).await["Status"], "SUCCESS");
+    assert_snapshot!(fake.writes().join("\n"), @r"
+    DeleteBucketReplication on bucket `demo-source`
+    DeleteRolePolicy on inline policy `s3-kms-replication.demo-Replication-a6e2a683` of role `s3-crr-demo-source`
+    DeleteRole on role `s3-crr-demo-source`
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_1_a_created_destination_is_ready_before_the_rule() {
+    let fake = Fake::of(two_buckets());
+    ask(&fake, &sample("create-bucket")).await.unwrap();
+    assert_snapshot!(fake.writes().join("\n"), @r"
+    CreateBucket on bucket `prod-orders-replica`
+    PutBucketVersioning on bucket `prod-orders`
+    CreateRole on role `s3-crr-prod-orders`
+    PutBucketVersioning on bucket `prod-orders-replica`
+    PutBucketEncryption on bucket `prod-orders-replica`
+    PutPublicAccessBlock on bucket `prod-orders-replica`
+    PutRolePolicy on inline policy `s3-kms-replication.dr` of role `s3-crr-prod-orders`
+    PutBucketReplication on bucket `prod-orders`
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_2_foreign_rules_survive_create_update_and_delete() {
+    let before = with_foreign_rules("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source");
+    let fake = Fake::of(before.clone());
+    let foreign = before.buckets["demo-source"].replication.clone().unwrap().rules;
+
+    assert_eq!(create(&fake, json!({"Priority": null})).await["Status"], "SUCCESS");
+    let rules = fake.state.borrow().buckets["demo-source"].replication.clone().unwrap().rules;
+    assert_eq!(rules[..2], foreign);
+    assert_eq!(rules[2].priority(), Some(8), "the highest existing priority and one");
+
+    fake.answers.borrow_mut().clear();
+    ask(&fake, &custom_resource("Update", json!({"Priority": null, "Prefix": "Bills"}))).await.unwrap();
+    let rules = fake.state.borrow().buckets["demo-source"].replication.clone().unwrap().rules;
+    assert_eq!(rules[..2], foreign);
+    assert_eq!((rules[2].priority(), rules[2].filter().unwrap().prefix()), (Some(8), Some("Bills")));
+
+    delete(&fake).await;
+    assert_eq!(fake.state.borrow().buckets, before.buckets, "the configuration is byte for byte the one before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_2_a_foreign_role_is_refused_or_extended_and_never_replaced() {
+    let mut before = with_foreign_rules(FOREIGN_ROLE);
+    before.roles.insert("their-replication".to_owned(), foreign_role());
+    let fake = Fake::of(before.clone());
+
+    let refused = create(&fake, json!({})).await;
+    assert_snapshot!(refused["Reason"].as_str().unwrap(), @"bucket `demo-source` already replicates with role `arn:aws:iam::111122223333:role/service-role/their-replication`, which is not ours; set `ExistingRole` to Extend to add an inline policy to that role");
+    assert_eq!(*fake.state.borrow(), before);
+
+    let extended = create(&fake, json!({"ExistingRole": "Extend"})).await;
+    assert_eq!(extended["Data"]["RoleArn"], FOREIGN_ROLE);
+    let role = fake.state.borrow().roles["their-replication"].clone();
+    assert_eq!(role.policies.keys().collect::<Vec<_>>(), ["s3-kms-replication.demo-Replication-a6e2a683", "theirs"]);
+    assert_eq!(fake.state.borrow().roles.len(), 1, "no role of ours is made");
+    assert_eq!(fake.state.borrow().buckets["demo-source"].replication.clone().unwrap().role(), FOREIGN_ROLE);
+
+    delete(&fake).await;
+    assert_eq!(*fake.state.borrow(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_3_twice_is_once_and_a_converged_bucket_costs_reads_only() {
+    for payload in [custom_resource("Create", json!({})), sample("create-bucket"), sample("command-apply")] {
+        let fake = Fake::of(two_buckets());
+        ask(&fake, &payload).await.unwrap();
+        let after_once = fake.state.borrow().clone();
+        fake.calls.borrow_mut().clear();
+        ask(&fake, &payload).await.unwrap();
+        assert_eq!(fake.writes(), Vec::<String>::new());
+        assert_eq!(*fake.state.borrow(), after_once);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_4_delete_gives_back_what_create_made_and_nothing_else() {
+    let before = two_buckets();
+    let fake = Fake::of(before.clone());
+    create(&fake, json!({})).await;
+    delete(&fake).await;
+    let mut expected = before;
+    for name in ["demo-source", "demo-destination"] {
+        expected.buckets.get_mut(name).unwrap().versioning = Versioning::Enabled;
+    }
+    assert_eq!(*fake.state.borrow(), expected, "versioning stays, all else is as before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_4_the_role_stays_while_a_rule_of_ours_or_of_others_needs_it() {
+    let fake = Fake::of(two_buckets());
+    create(&fake, json!({})).await;
+    ask(&fake, &sample("command-apply")).await.unwrap();
+    delete(&fake).await;
+    assert_eq!(fake.state.borrow().roles["s3-crr-demo-source"].policies.len(), 1);
+
+    let mut configuration = fake.state.borrow().buckets["demo-source"].replication.clone().unwrap();
+    configuration.rules.push(foreign_rule("theirs", 9));
+    fake.state.borrow_mut().buckets.get_mut("demo-source").unwrap().replication = Some(configuration);
+    let answer = ask(&fake, &sample("command-delete")).await.unwrap();
+    assert_eq!(
+        answer["Kept"],
+        json!(["the other rules, unchanged and in order: `theirs`", "role `s3-crr-demo-source`: it has or serves rule `theirs`"])
+    );
+    assert!(fake.state.borrow().roles.contains_key("s3-crr-demo-source"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_4_a_bucket_that_is_gone_is_success_and_access_denied_is_not_gone() {
+    let fake = Fake::of(two_buckets());
+    create(&fake, json!({})).await;
+    fake.fault.set(Some((fake.calls.borrow().len() + 1, Fault::Refused("AccessDenied", Remedy::None))));
+    assert_eq!(delete(&fake).await["Status"], "FAILED");
+    fake.state.borrow_mut().buckets.remove("demo-source");
+    assert_eq!(delete(&fake).await["Status"], "SUCCESS");
+    assert_eq!(fake.state.borrow().roles, BTreeMap::new());
+    assert_eq!(delete(&fake).await["Status"], "SUCCESS");
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_4_delete_of_an_id_that_is_not_ours_succeeds_and_touches_nothing() {
+    let before = with_foreign_rules("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source");
+    for id in ["demo-Replication-1ABCDEF", "nothing-was-created", "demo-source/theirs-a", "demo-source", "/", ""] {
+        let fake = Fake::of(before.clone());
+        let mut request = custom_resource("Delete", json!({"Prefix": ["nonsense"]}));
+        request["PhysicalResourceId"] = json!(id);
+        ask(&fake, &request).await.unwrap();
+        assert_eq!(only_answer(&fake)["Status"], "SUCCESS", "{id}");
+        assert_eq!(fake.calls.borrow().len(), 0, "{id}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_5_cloudformation_gets_one_answer_on_a_fault_a_panic_or_a_hang_in_any_call() {
+    let undisturbed = Fake::of(two_buckets());
+    create(&undisturbed, json!({})).await;
+    let calls = undisturbed.calls.borrow().len();
+    for fault in [Fault::Refused("AccessDenied", Remedy::None), Fault::AnswerLost, Fault::Panic, Fault::Hangs] {
+        for index in 0..calls {
+            let fake = Fake::of(two_buckets());
+            fake.fault.set(Some((index, fault)));
+            let end = Instant::now() + Duration::from_secs(300);
+            let answer = create(&fake, json!({})).await;
+            assert_eq!(answer["Status"], "FAILED", "{fault:?} in call {index}");
+            assert_ne!(answer["Reason"], "", "{fault:?} in call {index}");
+            assert!(Instant::now() + Duration::from_secs(10) <= end, "{fault:?} in call {index} is answered ten seconds before the end");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_5_an_answer_out_of_time_says_what_was_done_and_what_was_not() {
+    let fake = Fake::of(two_buckets());
+    create(&fake, json!({})).await;
+    let put_role_policy = fake.calls.borrow().iter().position(|call| call.starts_with("! PutRolePolicy")).unwrap();
+    let fake = Fake::of(two_buckets());
+    fake.fault.set(Some((put_role_policy, Fault::Hangs)));
+    assert_snapshot!(create(&fake, json!({})).await["Reason"].as_str().unwrap(), @"ran out of time; done: PutBucketVersioning on bucket `demo-destination`, PutBucketVersioning on bucket `demo-source`, CreateRole on role `s3-crr-demo-source`; not done: PutRolePolicy on inline policy `s3-kms-replication.demo-Replication-a6e2a683` of role `s3-crr-demo-source`, PutBucketReplication on bucket `demo-source`");
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_5_bad_properties_are_answered_and_change_nothing() {
+    let mut reasons = Vec::new();
+    for change in [
+        json!({"DestinatonBucket": "x"}),
+        json!({"SourceBucket": null}),
+        json!({"SourceBucket": "Not_A_Bucket"}),
+        json!({"SourceBucket": ["demo-source"]}),
+        json!({"DestinationBucket": ""}),
+        json!({"DestinationBucket": "demo-source"}),
+        json!({"DestinationBucket": "arn:aws:s3:::demo-source"}),
+        json!({"ReplicaKmsKeyArn": "alias/dr"}),
+        json!({"ReplicaKmsKeyArn": "arn:aws:kms:us-west-2:111122223333:alias/aws/s3"}),
+        json!({"DestinationRegion": "us-west"}),
+        json!({"DestinationRegion": "eu-west-1"}),
+        json!({"SourceKmsKeyArns": ""}),
+        json!({"SourceKmsKeyArns": []}),
+        json!({"SourceKmsKeyArns": {"a": "b"}}),
+        json!({"Prefix": "p".repeat(1_025)}),
+        json!({"Tags": "a=b"}),
+        json!({"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]}),
+        json!({"Tags": {"": "b"}}),
+        json!({"Tags": {"a": "b"}, "DeleteMarkerReplication": "true"}),
+        json!({"Priority": "high"}),
+        json!({"Priority": "-1"}),
+        json!({"Priority": 1.5}),
+        json!({"Metrics": "yes"}),
+        json!({"StorageClass": "ICE"}),
+        json!({"ExistingRole": "Replace"}),
+        json!({"Verify": "true"}),
+        json!({"ReplicateExistingObjects": true}),
+        json!({"DestinationRoleArn": "arn:aws:iam::444455556666:role/destination"}),
+        json!({"DestinationAccount": "444455556666"}),
+    ] {
+        let fake = Fake::of(two_buckets());
+        let answer = create(&fake, change).await;
+        assert_eq!(answer["Status"], "FAILED");
+        assert_eq!(fake.calls.borrow().len(), 0, "nothing is even asked");
+        reasons.push(answer["Reason"].as_str().unwrap().to_owned());
+        let deleted = {
+            let mut request = sample("cloudformation-delete");
+            request["PhysicalResourceId"] = answer["PhysicalResourceId"].clone();
+            fake.answers.borrow_mut().clear();
+            ask(&fake, &request).await.unwrap();
+            only_answer(&fake)
+        };
+        assert_eq!(deleted["Status"], "SUCCESS", "the Delete that follows a failed Create succeeds");
+    }
+    assert_snapshot!(reasons.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_9_what_is_wrong_is_said_before_anything_is_changed() {
+    type Change = fn(&mut State);
+    let key: fn(&mut State, &str, fn(&mut Key)) = |state, arn, change| change(state.keys.get_mut(arn).unwrap());
+    let cases: Vec<(&str, Change)> = vec![
+        ("the source is missing", |state| drop(state.buckets.remove("demo-source"))),
+        ("the destination is missing", |state| drop(state.buckets.remove("demo-destination"))),
+        ("the destination is in another Region than the key", |state| {
+            state.buckets.get_mut("demo-destination").unwrap().region = "us-east-1"
+        }),
+        ("the replica key is missing", |state| drop(state.keys.remove(REPLICA_KEY))),
+        ("the default key is missing", |state| drop(state.keys.remove(SOURCE_KEY))),
+        ("the source is locked", |state| state.buckets.get_mut("demo-source").unwrap().object_lock = true),
+        ("the role's name is taken", |state| {
+            let name = s3_kms_replication::spec::RoleName::of_arn("arn:aws:iam::111122223333:role/s3-crr-demo-source").unwrap();
+            state.roles.insert(name.to_string(), s3_kms_replication::cloud::Role { name, ..foreign_role() });
+        }),
+        ("the bucket has V1 rules", |state| {
+            let mut rule = foreign_rule("old", 1);
+            rule.filter = None;
+            state.buckets.get_mut("demo-source").unwrap().replication =
+                replicating("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source", vec![rule]);
+        }),
+        ("the priority is taken", |state| {
+            state.buckets.get_mut("demo-source").unwrap().replication =
+                replicating("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source", vec![foreign_rule("theirs", 1)]);
+        }),
+        ("the bucket has as many rules as S3 allows", |state| {
+            let rules = (0..1_000).map(|index| foreign_rule(&format!("theirs-{index}"), index + 10)).collect();
+            state.buckets.get_mut("demo-source").unwrap().replication =
+                replicating("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source", rules);
+        }),
+        ("the role's inline policies get too long", |state| {
+            let name = s3_kms_replication::spec::RoleName::of_arn("arn:aws:iam::111122223333:role/s3-crr-demo-source").unwrap();
+            let tags = BTreeMap::from([("s3-kms-replication".to_owned(), "demo-source".to_owned())]);
+            let policies = BTreeMap::from([("s3-kms-replication.other".to_owned(), "x".repeat(9_000))]);
+            state.roles.insert(name.to_string(), s3_kms_replication::cloud::Role { name, tags, policies, ..foreign_role() });
+        }),
+    ];
+    let mut reasons = Vec::new();
+    let mut refused = async |case: &str, before: State| {
+        let fake = Fake::of(before.clone());
+        let answer = create(&fake, json!({})).await;
+        assert_eq!(answer["Status"], "FAILED", "{case}");
+        assert_eq!(fake.writes(), Vec::<String>::new(), "{case}");
+        assert_eq!(*fake.state.borrow(), before, "{case}");
+        reasons.push(format!("{case}:\n  {}", answer["Reason"].as_str().unwrap()));
+    };
+    for (case, change) in cases {
+        let mut state = two_buckets();
+        change(&mut state);
+        refused(case, state).await;
+    }
+    for (case, change) in [
+        ("disabled", (|key| key.state = "Disabled".to_owned()) as fn(&mut Key)),
+        ("pending deletion", |key| key.state = "PendingDeletion".to_owned()),
+        ("asymmetric", |key| key.symmetric = false),
+        ("managed by AWS", |key| key.aws_managed = true),
+    ] {
+        for (side, arn) in [("replica", REPLICA_KEY), ("source", SOURCE_KEY)] {
+            let mut state = two_buckets();
+            key(&mut state, arn, change);
+            if (case, side) != ("managed by AWS", "source") {
+                refused(&format!("the {side} key is {case}"), state).await;
+            }
+        }
+    }
+    assert_snapshot!(reasons.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_without_kms_is_replicated_without_kms_and_the_answer_says_so() {
+    let mut state = two_buckets();
+    state.buckets.get_mut("demo-source").unwrap().encryption = Encryption::S3;
+    let fake = Fake::of(state);
+    let answer = create(&fake, json!({})).await;
+    assert_eq!(answer["Data"]["SourceKmsKeyArns"], "");
+    assert_snapshot!(answer["Reason"].as_str().unwrap(), @"bucket `demo-source` encrypts with SSE-S3, not KMS: replicas keep the type of encryption, so they are not KMS-encrypted");
+    let state = fake.state.borrow();
+    let rule = &state.buckets["demo-source"].replication.as_ref().unwrap().rules[0];
+    assert_eq!(rule.source_selection_criteria(), None);
+    assert_eq!(rule.destination().unwrap().encryption_configuration(), None);
+    assert!(!state.roles["s3-crr-demo-source"].policies.values().any(|policy| policy.contains("kms:Decrypt")));
+}

@@ -1,0 +1,216 @@
+//! The ways of asking, beside CloudFormation: events, batches of them, and commands.
+
+use insta::{assert_json_snapshot, assert_snapshot};
+use serde_json::json;
+
+use s3_kms_replication::cloud::{Encryption, Remedy, Versioning};
+
+use crate::fake::{Bucket, Fake, Fault, State};
+use crate::*;
+
+/// An event with a part of its detail replaced.
+fn event(name: &str, change: impl FnOnce(&mut Value)) -> Value {
+    let mut event = sample(name);
+    change(&mut event["detail"]);
+    event
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_ask_for_nothing_are_skipped_with_a_reason_and_without_a_call() {
+    let named = |bucket: &'static str| event("create-bucket", move |detail| detail["requestParameters"]["bucketName"] = json!(bucket));
+    let mut reasons = Vec::new();
+    for payload in [
+        sample("create-bucket-failed"),
+        event("create-bucket", |detail| detail["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"] = json!(EXECUTION_ROLE)),
+        event("create-bucket", |detail| detail["eventSource"] = json!("s3express.amazonaws.com")),
+        event("create-bucket", |detail| detail["eventName"] = json!("PutBucketAcl")),
+        event("create-bucket", |detail| detail["recipientAccountId"] = json!("444455556666")),
+        event("create-bucket", |detail| detail["requestParameters"] = json!(null)),
+        named("prod-fast--use1-az4--x-s3"),
+        named("prod-ap-s3alias"),
+        named("test-orders"),
+        named("prod-scratch-orders"),
+        named("prod-orders-replica"),
+        named("audit-111122223333"),
+    ] {
+        let fake = Fake::of(two_buckets());
+        let answer = ask(&fake, &payload).await.unwrap();
+        assert!(fake.calls.borrow().iter().all(|call| call == "GetCallerIdentity"), "{:?}", fake.calls);
+        reasons.push(format!("{}: {}", answer["SourceBucket"].as_str().unwrap(), answer["Skipped"].as_str().unwrap()));
+    }
+    assert_snapshot!(reasons.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_rule_that_matches_applies_and_a_tag_that_is_taken_away_takes_its_rule_with_it() {
+    let mut state = two_buckets();
+    state.buckets.insert("audit-111122223333".to_owned(), Bucket::new("us-west-2"));
+    state.buckets.get_mut("prod-orders").unwrap().tags = BTreeMap::from([("audit".to_owned(), "true".to_owned())]);
+    let fake = Fake::of(state);
+    let rules = |fake: &Fake| {
+        let configuration = fake.state.borrow().buckets["prod-orders"].replication.clone();
+        let rules = configuration.map(|configuration| configuration.rules).unwrap_or_default();
+        rules.into_iter().map(|rule| (rule.id.unwrap(), rule.priority.unwrap())).collect::<Vec<_>>()
+    };
+    ask(&fake, &sample("put-bucket-tagging")).await.unwrap();
+    assert_eq!(rules(&fake), [("s3-kms-replication.dr".to_owned(), 1), ("s3-kms-replication.audit".to_owned(), 2)]);
+
+    fake.state.borrow_mut().buckets.get_mut("prod-orders").unwrap().tags.clear();
+    let answer = ask(&fake, &sample("tag-resource")).await.unwrap();
+    assert_eq!(rules(&fake), [("s3-kms-replication.dr".to_owned(), 1)]);
+    assert_eq!([&answer["Rules"][0]["Status"], &answer["Rules"][1]["Status"]], ["Removed", "Unchanged"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_rule_that_is_refused_keeps_no_other_from_being_applied() {
+    let mut state = two_buckets();
+    state.buckets.get_mut("prod-orders").unwrap().tags = BTreeMap::from([("audit".to_owned(), "true".to_owned())]);
+    let fake = Fake::of(state);
+    let answer = ask(&fake, &sample("create-bucket")).await.unwrap();
+    assert_eq!([&answer["Rules"][0]["Status"], &answer["Rules"][1]["Status"]], ["Configured", "Failed"]);
+    assert_snapshot!(answer["Rules"][1]["Error"].as_str().unwrap(), @"`DestinationBucket` `audit-111122223333` does not exist; create it, or set `CreateDestinationBucket` to true");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_default_key_gets_its_grant_and_the_old_keys_grant_stays_and_is_listed() {
+    let fake = Fake::of(two_buckets());
+    ask(&fake, &sample("create-bucket")).await.unwrap();
+    let new = "arn:aws:kms:us-east-1:111122223333:key/0987dcba-09fe-87dc-65ba-ab0987654321";
+    fake.state.borrow_mut().keys.insert(new.to_owned(), key(new));
+    fake.state.borrow_mut().buckets.get_mut("prod-orders").unwrap().encryption = kms(new);
+    let answer = ask(&fake, &sample("put-bucket-encryption")).await.unwrap();
+    assert_eq!(answer["Rules"][0]["SourceKmsKeyArns"], json!([new, SOURCE_KEY]));
+    assert_snapshot!(answer["Rules"][0]["Text"].as_str().unwrap());
+
+    // Back to SSE-S3: objects that were encrypted with either key still replicate.
+    fake.state.borrow_mut().buckets.get_mut("prod-orders").unwrap().encryption = Encryption::S3;
+    let answer = ask(&fake, &sample("put-bucket-encryption")).await.unwrap();
+    assert_eq!(answer["Rules"][0]["Status"], "Unchanged");
+    assert_eq!(answer["Rules"][0]["Kept"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_changed_by_hand_is_repaired() {
+    let fake = Fake::of(two_buckets());
+    ask(&fake, &sample("create-bucket")).await.unwrap();
+    let converged = fake.state.borrow().clone();
+    type Damage = fn(&mut State);
+    let damages: [(&str, Damage); 7] = [
+        ("the rule is gone", |state| state.buckets.get_mut("prod-orders").unwrap().replication = None),
+        ("the rule is disabled", |state| {
+            let rules = &mut state.buckets.get_mut("prod-orders").unwrap().replication.as_mut().unwrap().rules;
+            rules[0].status = ReplicationRuleStatus::Disabled;
+        }),
+        ("the grants are changed", |state| {
+            let policies = &mut state.roles.get_mut("s3-crr-prod-orders").unwrap().policies;
+            policies.values_mut().for_each(|policy| *policy = policy.replace("kms:Decrypt", "kms:*"));
+        }),
+        ("the trust is changed", |state| {
+            let trust = &mut state.roles.get_mut("s3-crr-prod-orders").unwrap().trust;
+            *trust = trust.replace("s3.amazonaws.com", "ec2.amazonaws.com");
+        }),
+        ("the role is gone", |state| drop(state.roles.remove("s3-crr-prod-orders"))),
+        ("versioning is suspended", |state| state.buckets.get_mut("prod-orders-replica").unwrap().versioning = Versioning::Suspended),
+        ("the created bucket is open", |state| state.buckets.get_mut("prod-orders-replica").unwrap().public_access_blocked = false),
+    ];
+    for (damage, change) in damages {
+        change(&mut fake.state.borrow_mut());
+        ask(&fake, &sample("delete-bucket-replication")).await.unwrap();
+        assert_eq!(*fake.state.borrow(), converged, "{damage}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_bucket_takes_its_role_with_it_but_only_when_it_is_not_there() {
+    let fake = Fake::of(two_buckets());
+    ask(&fake, &sample("create-bucket")).await.unwrap();
+    ask(&fake, &sample("delete-bucket")).await.unwrap();
+    assert!(fake.state.borrow().roles.contains_key("s3-crr-prod-orders"), "the bucket was created again");
+    fake.state.borrow_mut().buckets.remove("prod-orders");
+    let answer = ask(&fake, &sample("create-bucket")).await.unwrap();
+    assert_eq!(answer["Skipped"], "the bucket does not exist (any more)");
+    ask(&fake, &sample("delete-bucket")).await.unwrap();
+    assert_eq!(fake.state.borrow().roles, BTreeMap::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_is_an_error_only_where_a_retry_can_help() {
+    for (remedy, is_error) in [(Remedy::Later, true), (Remedy::None, false)] {
+        let fake = Fake::of(two_buckets());
+        fake.fault.set(Some((6, Fault::Refused("Whatever", remedy))));
+        assert_eq!(ask(&fake, &sample("create-bucket")).await.is_err(), is_error);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_failed_are_named_and_the_others_are_done() {
+    let fake = Fake::of(two_buckets());
+    let answer = ask(&fake, &sample("sqs-batch")).await.unwrap();
+    assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "059f36b4-87a3-44ab-83d2-661975830a11"}]}));
+    assert!(fake.state.borrow().buckets["prod-orders"].replication.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_changes_nothing_and_shows_what_apply_does() {
+    let fake = Fake::of(two_buckets());
+    let planned = ask(&fake, &sample("command-plan")).await.unwrap();
+    assert_eq!(fake.writes(), Vec::<String>::new());
+    assert_snapshot!("plan_text", planned["Text"].as_str().unwrap());
+    let mut without_text = planned.clone();
+    without_text.as_object_mut().unwrap().remove("Text");
+    assert_json_snapshot!("plan", without_text);
+    let applied = ask(&fake, &sample("command-apply")).await.unwrap();
+    assert_eq!(applied["Stages"], planned["Stages"]);
+    let again = ask(&fake, &sample("command-plan")).await.unwrap();
+    assert_eq!(
+        (&again["Stages"], &again["Text"]),
+        (&json!([]), &json!("rule `s3-kms-replication.demo-destination` of bucket `demo-source`\nnothing to do\n"))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn dry_run_changes_nothing_whoever_asks() {
+    let mut dry_command = sample("command-apply");
+    dry_command["DryRun"] = json!(true);
+    let mut dry_reconcile = sample("command-reconcile");
+    dry_reconcile["DryRun"] = json!(true);
+    for payload in [custom_resource("Create", json!({"DryRun": "true"})), dry_command, dry_reconcile] {
+        let fake = Fake::of(two_buckets());
+        ask(&fake, &payload).await.unwrap();
+        assert_eq!(*fake.state.borrow(), two_buckets());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reconcile_does_for_an_existing_bucket_what_an_event_does_for_a_new_one() {
+    let (by_event, by_command) = (Fake::of(two_buckets()), Fake::of(two_buckets()));
+    ask(&by_event, &sample("create-bucket")).await.unwrap();
+    ask(&by_command, &sample("command-reconcile")).await.unwrap();
+    assert_eq!(by_event.state, by_command.state);
+}
+
+#[tokio::test(start_paused = true)]
+async fn payloads_that_are_not_known_are_errors_that_say_what_is() {
+    let mut elsewhere = sample("cloudformation-create");
+    elsewhere["ResponseURL"] = json!("https://example.com/steal?X-Amz-Signature=SECRET");
+    let mut errors = Vec::new();
+    for payload in [
+        json!("text"),
+        json!({}),
+        json!({"Records": [{"s3": {}}]}),
+        json!({"Records": 1}),
+        json!({"detail-type": "Object Created", "detail": {"eventName": "x"}}),
+        json!({"detail-type": "AWS API Call via CloudTrail", "detail": {}}),
+        json!({"Action": "Verify"}),
+        json!({"Action": "Destroy"}),
+        json!({"Action": "Plan"}),
+        json!({"Action": "Delete", "SourceBucket": "demo-source"}),
+        json!({"Action": "Apply", "Name": "a b", "SourceBucket": "demo-source"}),
+        elsewhere,
+    ] {
+        let fake = Fake::of(two_buckets());
+        errors.push(ask(&fake, &payload).await.unwrap_err().to_string());
+        assert_eq!((fake.calls.borrow().len(), fake.answers.borrow().len()), (0, 0));
+    }
+    assert_snapshot!(errors.join("\n"));
+}

@@ -1,0 +1,250 @@
+//! The AWS SDK's side of the seam: the requests that it sends, to the letter, and what it makes of AWS's answers.
+
+use aws_config::{BehaviorVersion, Region as SdkRegion, SdkConfig};
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use aws_smithy_types::body::SdkBody;
+use insta::assert_snapshot;
+use s3_kms_replication::aws::Aws;
+use s3_kms_replication::cloud::{Cloud, CloudError, Encryption, Location, Remedy, Versioning};
+use s3_kms_replication::event::{self, Ask};
+use s3_kms_replication::plan::{Plan, Step};
+use s3_kms_replication::spec::{Account, BucketName, Region, RoleName};
+
+use crate::fake::{ACCOUNT, Fake};
+use crate::*;
+
+/// Status, a header, and body.
+type Answer<'a> = (u16, Option<(&'static str, &'static str)>, &'a str);
+
+/// AWS, answering with these statuses, headers and bodies.
+fn aws(answers: &[Answer<'_>]) -> (Aws, StaticReplayClient) {
+    let events = answers.iter().map(|(status, header, body)| {
+        let mut answer = http::Response::builder().status(*status);
+        if let Some((name, value)) = header {
+            answer = answer.header(*name, *value);
+        }
+        let request = http::Request::builder().uri("https://any.example").body(SdkBody::empty()).unwrap();
+        ReplayEvent::new(request, answer.body(SdkBody::from(*body)).unwrap())
+    });
+    let replay = StaticReplayClient::new(events.collect());
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(SdkRegion::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test")))
+        .http_client(replay.clone())
+        .retry_config(aws_config::retry::RetryConfig::disabled())
+        .build();
+    (Aws::new(config, SharedHttpConnector::new(replay.clone())), replay)
+}
+
+fn ok(body: &str) -> Answer<'_> {
+    (200, None, body)
+}
+
+fn bucket(name: &str) -> BucketName {
+    BucketName::parse(name).unwrap()
+}
+
+fn at(name: &str, region: &str) -> Location {
+    Location { bucket: bucket(name), region: Region::parse(region).unwrap(), owner: Account::parse(ACCOUNT).unwrap() }
+}
+
+/// The requests as a person reads them: method, address, the headers that matter, and the body.
+fn sent(replay: &StaticReplayClient) -> String {
+    let shown = replay.actual_requests().map(|request| {
+        let mut text = format!("{} {}\n", request.method(), request.uri());
+        for name in ["x-amz-expected-bucket-owner", "x-amz-target", "content-type"] {
+            if let Some(value) = request.headers().get(name) {
+                text += &format!("{name}: {value}\n");
+            }
+        }
+        let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
+        let decoded = percent_encoding::percent_decode_str(&body).decode_utf8_lossy().replace("><", ">\n<");
+        text + decoded.trim_end() + "\n"
+    });
+    shown.collect::<Vec<_>>().join("\n")
+}
+
+async fn planned(state: State, payload: &Value) -> Vec<Step> {
+    let fake = Fake::of(state);
+    let Ask::Command(event::Command::Apply(spec)) = event::read(payload, &settings()).unwrap() else { panic!("no Apply") };
+    let settings = settings();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let engine = s3_kms_replication::reconcile::Engine { cloud: &fake, settings: &settings, deadline };
+    let plan: Plan = engine.apply(&spec, &settings.region).await.unwrap().plan;
+    plan.stages.into_iter().flatten().collect()
+}
+
+async fn requests_of(steps: Vec<Step>) -> String {
+    let answers: Vec<_> = steps.iter().map(|_| ok("<Answer/>")).collect();
+    let (aws, replay) = aws(&answers);
+    for step in &steps {
+        // IAM's answers are not parsed into anything: that the request went out is what matters here.
+        let _ = aws.apply(step).await;
+    }
+    sent(&replay)
+}
+
+#[tokio::test]
+async fn the_walk_through_is_applied_with_exactly_these_requests() {
+    assert_snapshot!(requests_of(planned(two_buckets(), &sample("command-apply")).await).await);
+}
+
+#[tokio::test]
+async fn every_option_of_a_rule_is_sent_as_s3_wants_it() {
+    let mut command = sample("command-apply");
+    let options = json!({
+        "Tags": {"b": "2", "a": "1"}, "Priority": 7, "ReplicaModifications": true, "ReplicationTimeControl": true, "StorageClass": "STANDARD_IA",
+        "CreateDestinationBucket": true, "DestinationBucket": "new-destination",
+    });
+    command.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    assert_snapshot!(requests_of(planned(two_buckets(), &command).await).await);
+}
+
+#[tokio::test]
+async fn foreign_rules_go_back_to_s3_as_they_came() {
+    let foreign = "<ReplicationConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Role>arn:aws:iam::111122223333:role/theirs</Role>\
+        <Rule><ID>a</ID><Priority>3</Priority><Filter><And><Prefix>p</Prefix><Tag><Key>k</Key><Value>v</Value></Tag></And></Filter>\
+        <Status>Disabled</Status><SourceSelectionCriteria><SseKmsEncryptedObjects><Status>Enabled</Status></SseKmsEncryptedObjects>\
+        <ReplicaModifications><Status>Enabled</Status></ReplicaModifications></SourceSelectionCriteria><ExistingObjectReplication>\
+        <Status>Enabled</Status></ExistingObjectReplication><Destination><Bucket>arn:aws:s3:::x</Bucket><Account>444455556666</Account>\
+        <StorageClass>GLACIER</StorageClass><AccessControlTranslation><Owner>Destination</Owner></AccessControlTranslation>\
+        <EncryptionConfiguration><ReplicaKmsKeyID>key</ReplicaKmsKeyID></EncryptionConfiguration><ReplicationTime><Status>Enabled</Status>\
+        <Time><Minutes>15</Minutes></Time></ReplicationTime><Metrics><Status>Enabled</Status><EventThreshold><Minutes>15</Minutes>\
+        </EventThreshold></Metrics></Destination><DeleteMarkerReplication><Status>Disabled</Status></DeleteMarkerReplication></Rule>\
+        </ReplicationConfiguration>";
+    let source = at("demo-source", "us-east-1");
+    let (aws, replay) = aws(&[ok(foreign), ok("")]);
+    let configuration = aws.replication(&source).await.unwrap().unwrap();
+    aws.apply(&Step::PutReplication { location: source, was: None, configuration }).await.unwrap();
+    let put = replay.actual_requests().last().unwrap();
+    let elements = |xml: &str| {
+        let mut elements: Vec<String> = xml.split_inclusive('>').map(str::to_owned).collect();
+        elements.sort();
+        elements
+    };
+    assert_eq!(elements(std::str::from_utf8(put.body().bytes().unwrap()).unwrap()), elements(foreign));
+}
+
+#[tokio::test]
+async fn absence_is_none_and_denial_is_an_error() {
+    let here = at("demo-source", "us-east-1");
+    let not_there = |code: &str| format!("<Error><Code>{code}</Code><Message>m</Message></Error>");
+    let answer = |code: &str| aws(&[(404, None, &not_there(code))]).0;
+    assert_eq!(answer("ReplicationConfigurationNotFoundError").replication(&here).await, Ok(None));
+    assert_eq!(answer("ServerSideEncryptionConfigurationNotFoundError").encryption(&here).await, Ok(Encryption::S3));
+    assert_eq!(answer("ObjectLockConfigurationNotFoundError").object_lock(&here).await, Ok(false));
+    assert_eq!(answer("NoSuchTagSet").bucket_tags(&here).await, Ok(BTreeMap::new()));
+    assert_eq!(answer("NoSuchPublicAccessBlockConfiguration").public_access_blocked(&here).await, Ok(false));
+
+    let denied = aws(&[(403, None, &not_there("AccessDenied"))]).0;
+    let error = denied.replication(&here).await.unwrap_err();
+    assert_snapshot!(error, @"GetBucketReplication on bucket `demo-source`: AccessDenied: m");
+    assert_eq!(error.remedy, Remedy::None);
+    assert_eq!(answer("NoSuchBucket").versioning(&here).await.unwrap_err().code, "NoSuchBucket");
+
+    let no_key = "{\"__type\":\"NotFoundException\",\"message\":\"m\"}";
+    let region = Region::parse("us-east-1").unwrap();
+    assert_eq!(aws(&[(400, None, no_key)]).0.key("alias/x", &region).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_bucket_is_found_in_whatever_region_it_is() {
+    let here = Region::parse("us-east-1").unwrap();
+    let there = Region::parse("eu-west-1").unwrap();
+    let demo = bucket("demo-source");
+    let header = |region| Some(("x-amz-bucket-region", region));
+    let head = async |status, header| aws(&[(status, header, "")]).0.bucket_region(&demo, &here).await;
+    assert_eq!(head(200, header("us-east-1")).await, Ok(Some(here.clone())));
+    assert_eq!(head(301, header("eu-west-1")).await, Ok(Some(there.clone())));
+    assert_eq!(head(400, header("eu-west-1")).await, Ok(Some(there)));
+    assert_eq!(head(404, None).await, Ok(None));
+    let denied: CloudError = head(403, header("us-east-1")).await.unwrap_err();
+    assert_snapshot!(denied, @"HeadBucket on bucket `demo-source`: HTTP 403: access denied: rights are missing, or it belongs to another account");
+}
+
+#[tokio::test]
+async fn encryption_and_versioning_are_read_as_s3_writes_them() {
+    let here = at("demo-source", "us-east-1");
+    let encrypted = |rule: &str| format!("<ServerSideEncryptionConfiguration><Rule>{rule}</Rule></ServerSideEncryptionConfiguration>");
+    let default = |inner: &str| encrypted(&format!("<ApplyServerSideEncryptionByDefault>{inner}</ApplyServerSideEncryptionByDefault>"));
+    for (body, expected) in [
+        (default("<SSEAlgorithm>AES256</SSEAlgorithm>"), Encryption::S3),
+        (default("<SSEAlgorithm>aws:kms</SSEAlgorithm>"), Encryption::Kms { key: None, bucket_key: false }),
+        (
+            default("<SSEAlgorithm>aws:kms:dsse</SSEAlgorithm><KMSMasterKeyID>k</KMSMasterKeyID>"),
+            Encryption::Kms { key: Some("k".to_owned()), bucket_key: false },
+        ),
+    ] {
+        assert_eq!(aws(&[ok(&body)]).0.encryption(&here).await, Ok(expected));
+    }
+    for (body, expected) in [
+        ("<VersioningConfiguration/>", Versioning::Off),
+        ("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>", Versioning::Enabled),
+        ("<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>", Versioning::Suspended),
+    ] {
+        assert_eq!(aws(&[ok(body)]).0.versioning(&here).await, Ok(expected));
+    }
+}
+
+#[tokio::test]
+async fn a_role_is_read_with_its_policies_decoded() {
+    let role = "<GetRoleResponse><GetRoleResult><Role><Path>/s3-kms-replication/</Path><RoleName>s3-crr-demo</RoleName><RoleId>AROA</RoleId>\
+        <Arn>arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo</Arn><CreateDate>2026-11-20T12:00:00Z</CreateDate>\
+        <AssumeRolePolicyDocument>%7B%22a%22%3A%22b%20c%22%7D</AssumeRolePolicyDocument><Tags><member><Key>s3-kms-replication</Key><Value>demo</Value>\
+        </member></Tags></Role></GetRoleResult></GetRoleResponse>";
+    let names = "<ListRolePoliciesResponse><ListRolePoliciesResult><PolicyNames><member>p</member></PolicyNames><IsTruncated>false</IsTruncated>\
+        </ListRolePoliciesResult></ListRolePoliciesResponse>";
+    let attached = "<ListAttachedRolePoliciesResponse><ListAttachedRolePoliciesResult><AttachedPolicies/><IsTruncated>false</IsTruncated>\
+        </ListAttachedRolePoliciesResult></ListAttachedRolePoliciesResponse>";
+    let policy = "<GetRolePolicyResponse><GetRolePolicyResult><RoleName>s3-crr-demo</RoleName><PolicyName>p</PolicyName>\
+        <PolicyDocument>%7B%22x%22%3A%22%2A%22%7D</PolicyDocument></GetRolePolicyResult></GetRolePolicyResponse>";
+    let (aws, _) = aws(&[ok(role), ok(names), ok(attached), ok(policy)]);
+    let role = aws.role(&RoleName::of_source(&bucket("demo"))).await.unwrap().unwrap();
+    assert_eq!(role.trust, r#"{"a":"b c"}"#);
+    assert_eq!(role.policies, BTreeMap::from([("p".to_owned(), r#"{"x":"*"}"#.to_owned())]));
+    assert_eq!(role.tags, BTreeMap::from([("s3-kms-replication".to_owned(), "demo".to_owned())]));
+}
+
+#[tokio::test]
+async fn errors_are_told_apart_by_code_and_message() {
+    let step = Step::EnableVersioning { location: at("demo-source", "us-east-1"), was: Versioning::Off };
+    let mut remedies = Vec::new();
+    for (status, code, message) in [
+        (400, "InvalidRequest", "Versioning must be 'Enabled' on the bucket to apply a replication configuration"),
+        (400, "InvalidRequest", "Destination bucket must have versioning enabled."),
+        (400, "InvalidRequest", "Something else"),
+        (409, "OperationAborted", "A conflicting conditional operation is currently in progress"),
+        (409, "ConcurrentModification", "m"),
+        (400, "MalformedPolicyDocument", "Invalid principal in policy"),
+        (400, "MalformedPolicyDocument", "m"),
+        (409, "EntityAlreadyExists", "m"),
+        (404, "NoSuchEntity", "m"),
+        (409, "DeleteConflict", "m"),
+        (409, "BucketAlreadyOwnedByYou", "m"),
+        (409, "BucketAlreadyExists", "m"),
+        (404, "NoSuchBucket", "m"),
+        (503, "SlowDown", "m"),
+        (400, "Throttling", "m"),
+        (500, "Unknown", "m"),
+        (403, "AccessDenied", "m"),
+        (400, "MalformedXML", "m"),
+    ] {
+        let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+        let error = aws(&[(status, None, &body)]).0.apply(&step).await.unwrap_err();
+        remedies.push(format!("{status} {code}: {message} -> {:?}", error.remedy));
+    }
+    assert_snapshot!(remedies.join("\n"));
+}
+
+#[tokio::test]
+async fn cloudformation_is_answered_with_an_empty_content_type_and_never_sees_its_url_in_an_error() {
+    let Ask::CloudFormation(request) = event::read(&sample("cloudformation-create"), &settings()).unwrap() else { panic!("no request") };
+    let (aws, replay) = aws(&[ok(""), (403, None, "")]);
+    aws.answer(&request.reply.url, "{}".to_owned()).await.unwrap();
+    assert_snapshot!(sent(&replay));
+    let error = aws.answer(&request.reply.url, "{}".to_owned()).await.unwrap_err();
+    assert_snapshot!(format!("{error} {request:?}").contains("X-Amz-Signature"), @"false");
+}
