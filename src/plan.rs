@@ -5,15 +5,19 @@
 //! - Every plan leaves the rules, roles and policies of others as they were observed.
 //! - A plan for a state that is as asked has no step.
 
+mod observed;
 mod refusal;
 mod rules;
+mod step;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule};
+use aws_sdk_s3::types::ReplicationRule;
 
+pub use observed::{Created, Destination, Observed, Remains, Roles, Source};
 pub use refusal::Refusal;
+pub use step::Step;
 pub use text::Change;
 
 use crate::cloud::{Encryption, Identity, Key, Location, Role, Versioning};
@@ -26,181 +30,6 @@ pub const OWNER_TAG: &str = "s3-kms-replication";
 
 /// IAM's limit for the inline policies of one role, white space not counted.
 const INLINE_POLICY_LIMIT: usize = 10_240;
-
-/// What a plan for a rule that should exist is made from.
-#[derive(Debug, Clone)]
-pub struct Observed {
-    /// Whose credentials are in use.
-    pub identity: Identity,
-    /// The source bucket.
-    pub source: Source,
-    /// The destination bucket; `None` when there is none.
-    pub destination: Option<Destination>,
-    /// The replica key; `None` when there is none.
-    pub replica_key: Option<Key>,
-    /// The source keys that were given or found, each as it was asked for; `None` for one that does not exist.
-    pub source_keys: Vec<(String, Option<Key>)>,
-    /// The roles that could serve the bucket.
-    pub roles: Roles,
-}
-
-/// The source bucket, as observed.
-#[derive(Debug, Clone)]
-pub struct Source {
-    /// Where it is.
-    pub location: Location,
-    /// Its versioning.
-    pub versioning: Versioning,
-    /// Whether it has S3 Object Lock.
-    pub object_lock: bool,
-    /// Its replication configuration.
-    pub replication: Option<ReplicationConfiguration>,
-}
-
-/// The destination bucket, as observed.
-#[derive(Debug, Clone)]
-pub struct Destination {
-    /// Where it is.
-    pub location: Location,
-    /// Its versioning.
-    pub versioning: Versioning,
-    /// Whether it has S3 Object Lock.
-    pub object_lock: bool,
-    /// What a bucket that was created here is kept to; `None` for everybody else's.
-    pub created: Option<Created>,
-}
-
-/// The settings of a destination bucket that was created here.
-#[derive(Debug, Clone)]
-pub struct Created {
-    /// Its default encryption.
-    pub encryption: Encryption,
-    /// Whether all public access is blocked.
-    pub public_access_blocked: bool,
-}
-
-/// The roles that could serve a bucket, as observed.
-#[derive(Debug, Clone)]
-pub struct Roles {
-    /// The role that has the name of ours.
-    pub named_ours: Option<Role>,
-    /// The role that the replication configuration names, when that is another.
-    pub serving: Option<Role>,
-}
-
-/// What a plan to remove a rule is made from.
-#[derive(Debug, Clone)]
-pub struct Remains {
-    /// Where the source bucket is, and its replication configuration; `None` when the bucket is gone.
-    pub source: Option<(Location, Option<ReplicationConfiguration>)>,
-    /// The roles that could serve the bucket.
-    pub roles: Roles,
-}
-
-/// One change, with all that it takes and what was there before.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Step {
-    /// Creates a destination bucket, tagged as ours.
-    CreateBucket {
-        /// The bucket to be.
-        location: Location,
-        /// The source bucket for which it is made.
-        source: BucketName,
-    },
-    /// Enables versioning.
-    EnableVersioning {
-        /// The bucket.
-        location: Location,
-        /// Its versioning before.
-        was: Versioning,
-    },
-    /// Sets SSE-KMS with a Bucket Key as the default encryption of a bucket that was created here.
-    EncryptBucket {
-        /// The bucket.
-        location: Location,
-        /// Its default encryption before.
-        was: Encryption,
-        /// ARN of the key.
-        key: String,
-    },
-    /// Blocks all public access to a bucket that was created here.
-    BlockPublicAccess {
-        /// The bucket.
-        location: Location,
-    },
-    /// Creates the replication role, tagged as ours.
-    CreateRole {
-        /// Its name.
-        name: RoleName,
-        /// Its path.
-        path: String,
-        /// Its trust policy.
-        trust: PolicyDocument,
-        /// ARN of its permissions boundary.
-        boundary: Option<String>,
-        /// The source bucket that it serves.
-        source: BucketName,
-    },
-    /// Restores the trust policy of a role of ours.
-    TrustRole {
-        /// The role.
-        name: RoleName,
-        /// The trust policy before, as JSON text.
-        was: String,
-        /// The trust policy.
-        trust: PolicyDocument,
-    },
-    /// Sets the permissions boundary of a role of ours.
-    BoundRole {
-        /// The role.
-        name: RoleName,
-        /// ARN of the boundary before.
-        was: Option<String>,
-        /// ARN of the boundary.
-        boundary: String,
-    },
-    /// Writes a rule's inline policy.
-    PutRolePolicy {
-        /// The role.
-        role: RoleName,
-        /// The policy's name: the rule's id.
-        policy: RuleId,
-        /// The policy before, as JSON text.
-        was: Option<String>,
-        /// The policy.
-        document: PolicyDocument,
-    },
-    /// Removes an inline policy of ours.
-    DeleteRolePolicy {
-        /// The role.
-        role: RoleName,
-        /// The policy's name: the rule's id.
-        policy: RuleId,
-        /// The policy before, as JSON text.
-        was: String,
-    },
-    /// Removes a role of ours.
-    DeleteRole {
-        /// The role.
-        name: RoleName,
-    },
-    /// Replaces the replication configuration.
-    PutReplication {
-        /// The source bucket.
-        location: Location,
-        /// The configuration before.
-        was: Option<ReplicationConfiguration>,
-        /// The configuration: `was` but for our rule.
-        configuration: ReplicationConfiguration,
-    },
-    /// Removes a replication configuration that would have no rule left.
-    DeleteReplication {
-        /// The source bucket.
-        location: Location,
-        /// The configuration before.
-        was: ReplicationConfiguration,
-    },
-}
 
 /// What an applied rule amounts to, for answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -400,18 +229,6 @@ impl Plan {
         } else {
             self.kept.push(format!("role `{}`: it has or serves {}", role.name, dependents.join(", ")));
         }
-    }
-}
-
-impl Roles {
-    /// The role that is ours for `source`: by name and by tag.
-    fn ours(&self, source: &BucketName) -> Option<&Role> {
-        let is_ours = |role: &&Role| role.tags.get(OWNER_TAG).is_some_and(|bucket| bucket == source.as_str());
-        self.named_ours.as_ref().filter(is_ours)
-    }
-
-    fn with_arn(&self, arn: &str) -> Option<&Role> {
-        self.serving.iter().chain(&self.named_ours).find(|role| role.arn == arn)
     }
 }
 

@@ -1,0 +1,112 @@
+//! The changes that plans are made of.
+
+use aws_sdk_s3::types::ReplicationConfiguration;
+
+use crate::cloud::{Encryption, Location, Versioning};
+use crate::grants::PolicyDocument;
+use crate::spec::{BucketName, RoleName, RuleId};
+
+/// One change, with all that it takes and what was there before.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Creates a destination bucket, tagged as ours.
+    CreateBucket {
+        /// The bucket to be.
+        location: Location,
+        /// The source bucket for which it is made.
+        source: BucketName,
+    },
+    /// Enables versioning.
+    EnableVersioning {
+        /// The bucket.
+        location: Location,
+        /// Its versioning before.
+        was: Versioning,
+    },
+    /// Sets SSE-KMS with a Bucket Key as the default encryption of a bucket that was created here.
+    EncryptBucket {
+        /// The bucket.
+        location: Location,
+        /// Its default encryption before.
+        was: Encryption,
+        /// ARN of the key.
+        key: String,
+    },
+    /// Blocks all public access to a bucket that was created here.
+    BlockPublicAccess {
+        /// The bucket.
+        location: Location,
+    },
+    /// Creates the replication role, tagged as ours.
+    CreateRole {
+        /// Its name.
+        name: RoleName,
+        /// Its path.
+        path: String,
+        /// Its trust policy.
+        trust: PolicyDocument,
+        /// ARN of its permissions boundary.
+        boundary: Option<String>,
+        /// The source bucket that it serves.
+        source: BucketName,
+    },
+    /// Restores the trust policy of a role of ours.
+    TrustRole {
+        /// The role.
+        name: RoleName,
+        /// The trust policy before, as JSON text.
+        was: String,
+        /// The trust policy.
+        trust: PolicyDocument,
+    },
+    /// Sets the permissions boundary of a role of ours.
+    BoundRole {
+        /// The role.
+        name: RoleName,
+        /// ARN of the boundary before.
+        was: Option<String>,
+        /// ARN of the boundary.
+        boundary: String,
+    },
+    /// Writes a rule's inline policy.
+    PutRolePolicy {
+        /// The role.
+        role: RoleName,
+        /// The policy's name: the rule's id.
+        policy: RuleId,
+        /// The policy before, as JSON text.
+        was: Option<String>,
+        /// The policy.
+        document: PolicyDocument,
+    },
+    /// Removes an inline policy of ours.
+    DeleteRolePolicy {
+        /// The role.
+        role: RoleName,
+        /// The policy's name: the rule's id.
+        policy: RuleId,
+        /// The policy before, as JSON text.
+        was: String,
+    },
+    /// Removes a role of ours.
+    DeleteRole {
+        /// The role.
+        name: RoleName,
+    },
+    /// Replaces the replication configuration.
+    PutReplication {
+        /// The source bucket.
+        location: Location,
+        /// The configuration before.
+        was: Option<ReplicationConfiguration>,
+        /// The configuration: `was` but for our rule.
+        configuration: ReplicationConfiguration,
+    },
+    /// Removes a replication configuration that would have no rule left.
+    DeleteReplication {
+        /// The source bucket.
+        location: Location,
+        /// The configuration before.
+        was: ReplicationConfiguration,
+    },
+}
