@@ -95,6 +95,27 @@ impl PolicyDocument {
         self.statement.iter().filter(of_source).filter_map(|statement| statement.resource.clone()).flat_map(|Values(keys)| keys).collect()
     }
 
+    /// Whether every statement of `other` is in this document, too.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.statement.iter().all(|statement| self.has(statement))
+    }
+
+    /// This document and what `earlier` grants beyond it, for the time in which both are needed.
+    pub fn with_earlier(&self, earlier: &Self) -> Self {
+        if earlier.covers(self) {
+            return earlier.clone();
+        }
+        let beyond = earlier.statement.iter().filter(|statement| !self.has(statement));
+        let renamed =
+            beyond.map(|statement| Statement { sid: statement.sid.as_ref().map(|sid| format!("Earlier{sid}")), ..statement.clone() });
+        Self { version: self.version.clone(), statement: self.statement.iter().cloned().chain(renamed).collect() }
+    }
+
+    /// Whether there is a statement that says the same, whatever its name.
+    fn has(&self, statement: &Statement) -> bool {
+        self.statement.iter().any(|own| Statement { sid: statement.sid.clone(), ..own.clone() } == *statement)
+    }
+
     /// The document as lines of path and value, for comparing and for reading.
     pub fn lines(&self) -> Vec<(String, String)> {
         let mut lines = Vec::new();

@@ -1,7 +1,8 @@
 //! What must change: from what was observed and what is asked to a short list of stages. Pure.
 //!
 //! # Guarantees
-//! - A rule is written in the last stage of a plan that adds it, and in the first of one that removes it.
+//! - A rule is written in the last stage of a plan that adds it, and in the first of one that removes it. When it is replaced, only the
+//!   grants that the replaced one needed are taken away after it.
 //! - Every plan leaves the rules, roles and policies of others as they were observed.
 //! - A plan for a state that is as asked has no step.
 
@@ -111,7 +112,6 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
         object_lock: source.object_lock,
     }
     .document();
-    check_policy_size(spec, &role, &document)?;
 
     let destination_arn = spec.destination.arn(partition);
     let rule = rules::Wanted { spec, destination_arn: &destination_arn, replica_key: &replica_key, kms: !granted_keys.is_empty() };
@@ -129,18 +129,25 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
         second.push(Step::EncryptBucket { location: destination.clone(), was: Encryption::S3, key: replica_key.clone() });
         second.push(Step::BlockPublicAccess { location: destination.clone() });
     }
-    if current_document.as_ref() != Some(&document) {
+    // A rule that is there and changes needs its present grants until it has changed, and the new ones from then on.
+    let replaces_rule = configuration.is_some() && rules::find(source.replication.as_ref(), &spec.rule_id).is_some();
+    let earlier = current_document.as_ref().filter(|current| replaces_rule && !document.covers(current));
+    let until_changed = earlier.map_or_else(|| document.clone(), |earlier| document.with_earlier(earlier));
+    check_policy_size(spec, &role, &until_changed)?;
+    let put_policy = |was: Option<String>, document: &PolicyDocument| {
+        let current = was.as_deref().and_then(PolicyDocument::parse);
         let (role, policy) = (role.name().clone(), spec.rule_id.clone());
-        second.push(Step::PutRolePolicy { role, policy, was: current_policy, document });
-    }
+        (current.as_ref() != Some(document)).then(|| Step::PutRolePolicy { role, policy, was, document: document.clone() })
+    };
+    second.extend(put_policy(current_policy, &until_changed));
 
-    let mut third = Vec::new();
-    if let Some(configuration) = configuration {
+    let third = configuration.map(|configuration| {
         let (location, was) = (source.location.clone(), source.replication.clone());
-        third.push(Step::PutReplication { location, was, configuration });
-    }
+        Step::PutReplication { location, was, configuration }
+    });
+    let fourth = put_policy(Some(until_changed.to_string()), &document);
 
-    let mut plan = Plan::new([first, second, third]);
+    let mut plan = Plan::new([first, second, third.into_iter().collect(), fourth.into_iter().collect()]);
     plan.keep_others(&spec.rule_id);
     let earlier_grant = |key| format!("the grant on key `{key}`: objects that an earlier default encryption wrote need it");
     plan.kept.extend(earlier_keys.iter().map(earlier_grant));

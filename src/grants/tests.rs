@@ -99,6 +99,17 @@ fn the_source_keys_are_read_back_from_the_document() {
     assert_eq!(keys, BTreeSet::from(["arn:aws:kms:us-east-1:111122223333:key/source".to_owned()]));
 }
 
+#[test]
+fn a_document_with_an_earlier_one_grants_both_and_no_statement_twice() {
+    let (earlier, document) = (document(&PLAIN), document(&Case { prefix: "Tax", ..PLAIN }));
+    let both = document.with_earlier(&earlier);
+    assert!(both.covers(&document) && both.covers(&earlier));
+    assert_eq!(document.with_earlier(&both), both);
+    let names: Vec<String> = both.statement.iter().filter_map(|statement| statement.sid.clone()).collect();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    assert_eq!(names.iter().filter(|name| name.starts_with("Earlier")).count(), 4, "the statement about the bucket is the same");
+}
+
 proptest! {
     #[test]
     fn a_document_reads_back_as_itself(prefix in ".{0,40}") {

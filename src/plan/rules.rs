@@ -10,7 +10,7 @@ use aws_sdk_s3::types::{
 };
 
 use super::{Refusal, text};
-use crate::spec::{Filter, Spec};
+use crate::spec::{Filter, RuleId, Spec};
 
 /// S3's limit for the rules of one configuration.
 const MAX_RULES: usize = 1_000;
@@ -25,6 +25,11 @@ pub(super) struct Wanted<'a> {
     pub replica_key: &'a str,
     /// Whether there is a key to decrypt source objects with, so that KMS-encrypted objects can be replicated at all.
     pub kms: bool,
+}
+
+/// The rule with this id.
+pub(super) fn find<'a>(current: Option<&'a ReplicationConfiguration>, rule_id: &RuleId) -> Option<&'a ReplicationRule> {
+    current?.rules().iter().find(|rule| rule.id() == Some(rule_id.as_str()))
 }
 
 /// The configuration with our rule in it: replaced in its place, or added at the end. `None` when it is there already.
@@ -42,7 +47,7 @@ pub(super) fn merged(
     if !v1.is_empty() {
         return Err(Refusal::V1Rules { bucket: spec.source.clone(), rules: v1.join(", ") });
     }
-    let ours = present.iter().find(|rule| is_ours(rule));
+    let ours = find(current, &spec.rule_id);
     if ours.is_none() && present.len() >= MAX_RULES {
         return Err(Refusal::TooManyRules { bucket: spec.source.clone(), count: present.len() });
     }

@@ -20,12 +20,16 @@ async fn after(before: &State, request: &Value) -> (State, usize) {
     (fake.state.take(), fake.calls.borrow().len())
 }
 
-/// No rule of ours is there without its role's policy.
+/// Every rule of ours has its role, and the role the grants that this very rule needs.
 fn rules_have_their_grants(state: &State) -> bool {
     state.buckets.values().filter_map(|bucket| bucket.replication.as_ref()).all(|configuration| {
         let role = state.roles.values().find(|role| role.arn == configuration.role());
-        let ours = configuration.rules().iter().filter_map(|rule| rule.id()).filter(|id| id.starts_with("s3-kms-replication."));
-        ours.into_iter().all(|id| role.is_some_and(|role| role.policies.contains_key(id)))
+        let mut ours = configuration.rules().iter().filter(|rule| rule.id().is_some_and(|id| id.starts_with("s3-kms-replication.")));
+        ours.all(|rule| {
+            let policy = role.and_then(|role| role.policies.get(rule.id().unwrap()));
+            let replicas = format!("{}/{}*", rule.destination().unwrap().bucket(), rule.filter().unwrap().prefix().unwrap());
+            policy.is_some_and(|policy| policy.contains(&replicas) && policy.contains("kms:Decrypt"))
+        })
     })
 }
 
@@ -37,6 +41,11 @@ async fn invariant_3_failing_after_any_call_and_running_again_ends_in_the_same_s
         ("event on a new bucket", &new, sample("create-bucket")),
         ("Create", &new, custom_resource("Create", json!({}))),
         ("Update", &configured, custom_resource("Update", json!({"StorageClass": "GLACIER_IR", "Priority": "5"}))),
+        (
+            "Update to another destination",
+            &configured,
+            custom_resource("Update", json!({"DestinationBucket": "new", "CreateDestinationBucket": true})),
+        ),
         ("Delete", &configured, custom_resource("Delete", json!({}))),
     ];
     let mut points = 0;

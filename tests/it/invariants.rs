@@ -70,6 +70,21 @@ async fn invariant_1_a_created_destination_is_ready_before_the_rule() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn invariant_1_a_rule_that_moves_keeps_its_grants_until_it_has_moved() {
+    let fake = Fake::of(two_buckets());
+    create(&fake, json!({})).await;
+    fake.calls.borrow_mut().clear();
+    ask(&fake, &custom_resource("Update", json!({"Prefix": "Bills"}))).await.unwrap();
+    assert_snapshot!(fake.writes().join("\n"), @r"
+    PutRolePolicy on inline policy `s3-kms-replication.demo-Replication-a6e2a683` of role `s3-crr-demo-source`
+    PutBucketReplication on bucket `demo-source`
+    PutRolePolicy on inline policy `s3-kms-replication.demo-Replication-a6e2a683` of role `s3-crr-demo-source`
+    ");
+    let policy = fake.state.borrow().roles["s3-crr-demo-source"].policies.values().next().unwrap().clone();
+    assert!(policy.contains("Bills*") && !policy.contains("Tax*"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn invariant_2_foreign_rules_survive_create_update_and_delete() {
     let before = with_foreign_rules("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source");
     let fake = Fake::of(before.clone());
