@@ -8,12 +8,17 @@ use s3_kms_replication::error::Error;
 use s3_kms_replication::settings::Settings;
 use serde_json::Value;
 use tokio::time::Instant;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().with_env_filter(level).with_target(false).without_time().init();
+    let level = match std::env::var("RUST_LOG") {
+        Ok(level) if !level.is_empty() => level.parse().map_err(|error| format!("`RUST_LOG` is `{level}`: {error}"))?,
+        _ => Targets::new().with_default(LevelFilter::INFO),
+    };
+    tracing_subscriber::registry().with(tracing_subscriber::fmt::layer().json().with_target(false).without_time()).with(level).init();
 
     let settings =
         Settings::read(|name| std::env::var(name).ok()).inspect_err(|error| tracing::error!(%error, "the settings are wrong"))?;
