@@ -8,17 +8,15 @@ use s3_kms_replication::error::Error;
 use s3_kms_replication::settings::Settings;
 use serde_json::Value;
 use tokio::time::Instant;
+use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let level = match std::env::var("RUST_LOG") {
-        Ok(level) if !level.is_empty() => level.parse().map_err(|error| format!("`RUST_LOG` is `{level}`: {error}"))?,
-        _ => Targets::new().with_default(LevelFilter::INFO),
-    };
-    tracing_subscriber::registry().with(tracing_subscriber::fmt::layer().json().with_target(false).without_time()).with(level).init();
+    let filter = log_filter(&std::env::var("RUST_LOG").unwrap_or_default())?;
+    tracing_subscriber::registry().with(tracing_subscriber::fmt::layer().json().with_target(false).without_time()).with(filter).init();
 
     let settings =
         Settings::read(|name| std::env::var(name).ok()).inspect_err(|error| tracing::error!(%error, "the settings are wrong"))?;
@@ -30,6 +28,19 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     .await
 }
 
+/// What `RUST_LOG` asks for of our own code, and no more than `info` of everybody else's: below that, HTTP clients and the AWS SDK log
+/// URLs, signatures and session tokens.
+fn log_filter(asked: &str) -> Result<Targets, String> {
+    let asked: Targets = match asked {
+        "" => Targets::new().with_default(LevelFilter::INFO),
+        asked => asked.parse().map_err(|error| format!("`RUST_LOG` is `{asked}`: {error}"))?,
+    };
+    let ours = "s3_kms_replication";
+    let levels = [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR];
+    let most = levels.into_iter().find(|level| asked.would_enable(ours, level)).map_or(LevelFilter::OFF, LevelFilter::from);
+    Ok(Targets::new().with_target(ours, most).with_default(most.min(LevelFilter::INFO)))
+}
+
 /// Lambda's deadline, in milliseconds since the epoch, on the clock that timers use.
 fn end_of(deadline: u64) -> Instant {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -39,4 +50,23 @@ fn end_of(deadline: u64) -> Instant {
 fn diagnostic(error: Error) -> Diagnostic {
     tracing::error!(%error, "the request failed");
     Diagnostic { error_type: error.kind().to_owned(), error_message: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_code_logs_more_than_info() {
+        for (asked, ours, others) in
+            [("", Level::INFO, Level::INFO), ("trace", Level::TRACE, Level::INFO), ("hyper=trace,warn", Level::WARN, Level::WARN)]
+        {
+            let filter = log_filter(asked).unwrap();
+            for level in [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR] {
+                assert_eq!(filter.would_enable("s3_kms_replication::plan", &level), level <= ours, "{asked}: {level}");
+                assert_eq!(filter.would_enable("hyper", &level), level <= others, "{asked}: {level}");
+            }
+        }
+        assert!(log_filter("a=b=c").is_err());
+    }
 }
