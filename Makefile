@@ -1,0 +1,61 @@
+# What a person does with this repository. Everything but Rust, Python and make installs itself here, on first use.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+REGION := us-east-1
+EVENT ?= events/create-bucket.json
+PORT ?= 0
+
+# The tools of the virtual environment come first: `cargo lambda` finds cargo-lambda and its zig there, `sam build` both.
+TOOLS := .venv/.installed
+EMULATOR := .venv-emulator/.installed
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help demo test build invoke check clean rust python
+
+help: ## Lists the targets
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+demo: build $(EMULATOR) ## Deploys the function to a local AWS, and shows a bucket being replicated (PORT=4566 for a port of your choice)
+	@python tests/local/demo.py --port $(PORT)
+
+test: build $(EMULATOR) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
+	cargo test --locked
+	python -m pytest tests/local
+
+build: rust $(TOOLS) ## Builds the function: target/lambda/function/bootstrap and bootstrap.zip
+	cargo lambda build --release --locked --bin function
+	cd target/lambda/function && rm -f bootstrap.zip && python -m zipfile -c bootstrap.zip bootstrap
+
+invoke: build $(EMULATOR) ## Runs the function on one event, against a local AWS: make invoke EVENT=events/create-bucket.json
+	@python tests/local/invoke.py $(EVENT)
+
+check: rust $(TOOLS) ## Checks format, lints, documentation and the template
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+	sam validate --lint --region $(REGION)
+
+clean: ## Removes all that was built or installed here
+	rm -rf .aws-sam .venv .venv-emulator target
+
+rust:
+	@command -v cargo >/dev/null || { echo 'make: `cargo` is missing: Rust $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer is needed (https://rustup.rs)' >&2; exit 1; }
+
+python:
+	@command -v python3 >/dev/null || { echo 'make: `python3` is missing: Python 3.11 or newer is needed' >&2; exit 1; }
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed, \`python3\` is $$(python3 --version)" >&2; exit 1; }
+
+$(TOOLS): tests/local/requirements.txt | python
+	@echo 'Installing the tools into .venv (once, about a minute)'
+	@rm -rf .venv && python3 -m venv .venv
+	@.venv/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
+
+$(EMULATOR): tests/local/requirements-emulator.txt | python
+	@echo 'Installing the emulator into .venv-emulator (once)'
+	@rm -rf .venv-emulator && python3 -m venv .venv-emulator
+	@.venv-emulator/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@

@@ -1,0 +1,176 @@
+"""One local AWS and one deployed application for all tests; each test has buckets of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError as CallFailed
+from local_aws import ACCOUNT, POLICY_RULE, REGION, REPLICA_REGION, ClientError, LocalAws, local_aws, wait_until
+
+OWNER_TAG = "s3-kms-replication"
+ROLE_PATH = "/s3-kms-replication/"
+RULE_PREFIX = "s3-kms-replication."
+FOREIGN_TRUST = {"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+POLICY = {"Rules": [
+    POLICY_RULE,
+    {"Name": "tagged", "Match": {"BucketTags": {"archive": "yes"}}, "DestinationBucket": "{bucket}-archive",
+     "CreateDestinationBucket": True, "ReplicaKmsKeyArn": f"arn:aws:kms:{REPLICA_REGION}:{ACCOUNT}:alias/dr"},
+]}
+
+
+@dataclass
+class Application:
+    """The deployed application, and what tests read and write around it."""
+
+    aws: LocalAws
+    outputs: dict[str, str]
+    source_key: str
+    replica_key: str
+    extendable_role: str
+
+    def __post_init__(self) -> None:
+        self.s3 = self.aws.client("s3")
+        self.s3_replica = self.aws.client("s3", REPLICA_REGION)
+        self.iam = self.aws.client("iam")
+        self.cloudformation = self.aws.client("cloudformation")
+        self.function_name = self.outputs["FunctionName"]
+
+    # Buckets
+
+    def versioning(self, bucket: str) -> str | None:
+        client = self.s3 if self.region(bucket) == REGION else self.s3_replica
+        return client.get_bucket_versioning(Bucket=bucket).get("Status")
+
+    def region(self, bucket: str) -> str:
+        return self.s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] or REGION
+
+    # Replication, as S3 and IAM hold it
+
+    def replication(self, bucket: str) -> dict[str, Any] | None:
+        """A bucket's replication configuration; `None` when it has none."""
+        try:
+            return self.s3.get_bucket_replication(Bucket=bucket)["ReplicationConfiguration"]
+        except CallFailed as error:
+            if error.response["Error"]["Code"] == "ReplicationConfigurationNotFoundError":
+                return None
+            raise
+
+    def rules(self, bucket: str) -> list[dict[str, Any]]:
+        return (self.replication(bucket) or {"Rules": []})["Rules"]
+
+    def role(self, name: str) -> dict[str, Any] | None:
+        """A role; `None` when there is none."""
+        try:
+            return self.iam.get_role(RoleName=name)["Role"]
+        except self.iam.exceptions.NoSuchEntityException:
+            return None
+
+    def policies(self, role: str) -> dict[str, dict[str, Any]]:
+        """The inline policies of a role, by name."""
+        names = self.iam.list_role_policies(RoleName=role)["PolicyNames"]
+        return {name: self.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names}
+
+    def granted_keys(self, role: str) -> set[str]:
+        """The KMS keys that a role's inline policies name."""
+        return set(re.findall(r"arn:aws:kms:[^\"]+:key/[0-9a-f-]+", json.dumps(self.policies(role))))
+
+    # The function
+
+    def invoke(self, payload: dict[str, Any]) -> Any:
+        """The answer of `aws lambda invoke`; a function's error is raised with its `errorMessage`."""
+        answer = self.aws.folder / f"{uuid.uuid4()}.json"
+        sent = self.aws.folder / f"{uuid.uuid4()}.json"
+        sent.write_text(json.dumps(payload))
+        result = self.aws.aws("lambda", "invoke", "--function-name", self.function_name,
+                              "--payload", f"fileb://{sent}", str(answer))
+        body = json.loads(answer.read_text())
+        if "FunctionError" in result:
+            raise ClientError(body["errorMessage"])
+        return body
+
+    def calls(self) -> list[dict[str, Any]]:
+        """The calls of S3, IAM and KMS that the function has made so far."""
+        caller = self.outputs["ExecutionRoleArn"].rpartition("/")[2]
+        return [call for call in self.aws.recorded("calls")
+                if f"assumed-role/{caller}/" in call["caller"] and not call["action"].startswith("sts:")]
+
+    def settled(self) -> None:
+        """Waits until no bucket event is queued or being worked on."""
+        sqs = self.aws.client("sqs")
+        counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        wait_until("an empty queue of events", lambda: all(count == "0" for count in sqs.get_queue_attributes(
+            QueueUrl=self.outputs["QueueUrl"], AttributeNames=counts)["Attributes"].values()), 60)
+
+    # Stacks with one Custom::S3KmsReplication
+
+    def template(self, **properties: Any) -> str:
+        """A template with one replication, whose attributes are its outputs."""
+        token = {"Fn::ImportValue": "app-ServiceToken"}
+        attributes = ("RoleArn", "RoleName", "RuleId", "ReplicaKmsKeyArn", "DestinationBucketArn", "DestinationRegion")
+        outputs = {name: {"Value": {"Fn::GetAtt": ["Replication", name]}} for name in attributes}
+        resource = {"Type": "Custom::S3KmsReplication",
+                    "Properties": {"ServiceToken": token, "ServiceTimeout": 60, **properties}}
+        return json.dumps({"Resources": {"Replication": resource},
+                           "Outputs": {**outputs, "Ref": {"Value": {"Ref": "Replication"}}}})
+
+    def stack(self, action: str, name: str, **properties: Any) -> dict[str, Any]:
+        """Creates, updates or deletes a stack with the AWS CLI; how it ended, with its outputs and the reasons of failures."""
+        arguments = ["--template-body", self.template(**properties)] if properties else []
+        stack_id = self.cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"] if action != "create" else None
+        answer = self.aws.aws("cloudformation", f"{action}-stack", "--stack-name", name, *arguments)
+        stack_id = stack_id or answer["StackId"]
+
+        def ended() -> dict[str, Any] | None:
+            stack = self.cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]
+            return None if stack["StackStatus"].endswith("IN_PROGRESS") else stack
+
+        stack = wait_until(f"the end of `{action}` of stack `{name}`", ended, 90)
+        events = self.cloudformation.describe_stack_events(StackName=stack_id)["StackEvents"]
+        reasons = [event.get("ResourceStatusReason", "") for event in events if event["ResourceStatus"].endswith("FAILED")]
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+        return {"status": stack["StackStatus"], "outputs": outputs, "reasons": reasons}
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[LocalAws]:
+    """The local AWS, with a bucket for deployments."""
+    with local_aws() as running:
+        running.aws("s3api", "create-bucket", "--bucket", "artifacts")
+        yield running
+
+
+@pytest.fixture(scope="session")
+def app(aws: LocalAws) -> Application:
+    """The application, built and deployed with the SAM CLI."""
+    aws.build()
+    replica_key = aws.create_key(REPLICA_REGION)
+    aws.client("kms", REPLICA_REGION).create_alias(AliasName="alias/dr", TargetKeyId=replica_key)
+    role = aws.client("iam").create_role(
+        RoleName="their-replication", AssumeRolePolicyDocument=json.dumps(FOREIGN_TRUST))["Role"]["Arn"]
+    outputs = aws.deploy_function(POLICY, AllowCreateDestinationBuckets="true", ExtendableRoleArns=role)
+    return Application(aws, outputs, aws.create_key(), replica_key, role)
+
+
+@pytest.fixture(autouse=True)
+def callbacks_are_as_cloudformation_wants_them(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test in which the function answered CloudFormation in a way that it would not understand."""
+    yield
+    if "app" in request.fixturenames:
+        application: Application = request.getfixturevalue("app")
+        assert [reply for reply in application.aws.recorded("replies") if reply["Faults"]] == []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Shows the function's log under a test that failed."""
+    report = yield
+    if report.when == "call" and report.failed and "app" in getattr(item, "fixturenames", ()):
+        report.sections.append(("log of the function", item.funcargs["app"].aws.function_log(call.start)))
+    return report

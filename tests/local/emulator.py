@@ -1,0 +1,241 @@
+"""MiniStack, and what MiniStack leaves out that this project depends on.
+
+Added to MiniStack, all in this one file:
+
+* **CloudTrail's events.** After a change of a bucket, successful or refused, an "AWS API Call via CloudTrail" event is
+  put on the default bus of the caller's account in the bucket's Region. The AWS CLI and the function's SDK raise them;
+  buckets that a CloudFormation stack makes do not, nor does S3 Control's `TagResource`.
+* **A strict custom-resource callback.** What CloudFormation would not understand is answered with 400 and fails the
+  stack at once; MiniStack alone takes any body as success.
+* **A role's path and an alias's key in IAM's decisions.** MiniStack checks `role/<name>` and `alias/<name>`, AWS checks
+  `role/<path>/<name>` and `key/<id>`.
+* **A number for `MaximumConcurrency`.** A template parameter's value reaches MiniStack's queue poller as a string.
+* **A record** of S3, IAM, KMS and STS calls (`GET /_standin/calls`) and of callback replies (`GET /_standin/replies`).
+
+What a run against it does not prove: that S3 can use the keys (a replica keeps the source's key here), that the
+replication role's rights suffice (S3 does not assume it here), `iam:PassRole`, trust policies, propagation delays and
+throttling. Those are proved on the documents themselves, or not at all without AWS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import inspect
+import json
+import os
+import re
+import socket
+import sys
+import time
+import uuid
+from typing import Any
+
+MINISTACK_VERSION = "1.5.33"
+
+# CloudTrail's name for a change of a bucket, by method and sub-resource.
+EVENT_NAMES = {
+    ("PUT", ""): "CreateBucket",
+    ("DELETE", ""): "DeleteBucket",
+    ("PUT", "encryption"): "PutBucketEncryption",
+    ("DELETE", "encryption"): "DeleteBucketEncryption",
+    ("PUT", "tagging"): "PutBucketTagging",
+    ("DELETE", "tagging"): "DeleteBucketTagging",
+    ("PUT", "versioning"): "PutBucketVersioning",
+    ("PUT", "replication"): "PutBucketReplication",
+    ("DELETE", "replication"): "DeleteBucketReplication",
+}
+RECORDED_SERVICES = {"s3", "iam", "kms", "sts"}
+CALLBACK = "/_ministack/cfn-response/"
+
+
+def callback_faults(request: dict[str, Any] | None, headers: dict[str, str], body: bytes) -> list[str]:
+    """Everything for which CloudFormation would not accept `body` as the answer to `request`, or to any when that is not known."""
+    faults = []
+    if headers.get("content-type"):
+        faults.append(f"content type is `{headers['content-type']}`, not empty")
+    if len(body) > 4096:
+        faults.append(f"body has {len(body)} bytes, more than 4096")
+    try:
+        reply = json.loads(body)
+    except ValueError:
+        return [*faults, "body is not JSON"]
+    if not isinstance(reply, dict):
+        return [*faults, "body is not an object"]
+    faults += [f"`{name}` is null" for name, value in reply.items() if value is None]
+    for name in ("StackId", "RequestId", "LogicalResourceId"):
+        if not reply.get(name) or (request and reply[name] != request[name]):
+            faults.append(f"`{name}` is `{reply.get(name)}`, not `{(request or {}).get(name, 'that of the request')}`")
+    if reply.get("Status") not in ("SUCCESS", "FAILED"):
+        faults.append(f"`Status` is `{reply.get('Status')}`")
+    if reply.get("Status") == "FAILED" and not reply.get("Reason"):
+        faults.append("`Reason` is missing from a failure")
+    physical_id = reply.get("PhysicalResourceId")
+    if not isinstance(physical_id, str) or not 1 <= len(physical_id.encode()) <= 1024:
+        faults.append(f"`PhysicalResourceId` is `{physical_id}`, not a string of 1 to 1024 bytes")
+    return faults
+
+
+def install() -> None:
+    """Puts the additions into the MiniStack of this process; exits if it is not the one they were written for."""
+    found = importlib.metadata.version("ministack")
+    if found != MINISTACK_VERSION:
+        sys.exit(f"emulator: ministack `{MINISTACK_VERSION}` is needed, `{found}` is installed")
+    from ministack import app
+    from ministack.core import iam_actions, iam_evaluator, responses, router
+    from ministack.services import eventbridge, iam, kms, lambda_svc, s3
+    from ministack.services.cloudformation import custom_resource
+
+    private = [
+        (app, "_dispatch_service_request", "method path headers body query_params request_id"),
+        (app, "_handle_post_body_shortcuts", "method path headers body query_params request_id"),
+        (app, "_routing_params", "method path headers body query_params"),
+        (eventbridge, "_put_events", "data allow_aws_source"),
+        (lambda_svc, "_execute_function_with_config_scope", "func event"),
+        (lambda_svc, "_sqs_esm_concurrency", "esm func_rec config queue"),
+        (iam_actions, "extract_resource_arn", "service method path headers body query_params region account_id"),
+        (custom_resource, "deliver_response", "token response"),
+        (kms, "_resolve_key", "key_id_or_arn"),
+    ]
+    for module, name, parameters in private:
+        function = getattr(module, name, None)
+        if function is None or list(inspect.signature(function).parameters) != parameters.split():
+            sys.exit(f"emulator: `{module.__name__}.{name}({parameters})` is not what ministack `{found}` has")
+
+    calls: list[dict[str, Any]] = []
+    replies: list[dict[str, Any]] = []
+    asked: dict[str, dict[str, Any]] = {}
+    dispatch = app._dispatch_service_request
+    shortcuts = app._handle_post_body_shortcuts
+    execute = lambda_svc._execute_function_with_config_scope
+    concurrency = lambda_svc._sqs_esm_concurrency
+    resource_arn_of = iam_actions.extract_resource_arn
+
+    def user_identity(headers: dict[str, str], query: dict[str, Any]) -> dict[str, Any]:
+        access_key = router.extract_access_key_id(headers, query)
+        caller = iam_evaluator.resolve_caller_identity(access_key) or {"userArn": "", "userId": ""}
+        account = responses.get_account_id()
+        identity = {"principalId": caller["userId"], "arn": caller["userArn"], "accountId": account}
+        if ":assumed-role/" not in caller["userArn"]:
+            return {"type": "Root" if caller["userArn"].endswith(":root") else "IAMUser", **identity}
+        name = caller["userArn"].split("/")[-2]
+        role = iam._roles.get(name) or {"Arn": f"arn:aws:iam::{account}:role/{name}"}
+        issuer = {"type": "Role", "arn": role["Arn"], "accountId": account, "userName": name}
+        return {"type": "AssumedRole", **identity, "sessionContext": {"sessionIssuer": issuer, "attributes": {}}}
+
+    def publish(event_name: str, bucket: str, parameters: dict[str, Any], region: str, answer: tuple,
+                identity: dict[str, Any], request_id: str) -> None:
+        account = responses.get_account_id()
+        detail = {
+            "eventVersion": "1.11", "userIdentity": identity,
+            "eventTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "eventSource": "s3.amazonaws.com", "eventName": event_name, "awsRegion": region,
+            "sourceIPAddress": "203.0.113.44", "userAgent": "[local]",
+            "requestParameters": {**parameters, "bucketName": bucket, "Host": f"{bucket}.s3.{region}.amazonaws.com"},
+            "responseElements": None, "requestID": request_id, "eventID": str(uuid.uuid4()), "readOnly": False,
+            "eventType": "AwsApiCall", "managementEvent": True, "recipientAccountId": account,
+            "eventCategory": "Management",
+        }
+        status, _, body = answer
+        if status >= 300:
+            code = re.search(rb"<Code>([^<]+)</Code>", body)
+            detail["errorCode"] = code.group(1).decode() if code else str(status)
+        entry = {"Source": "aws.s3", "DetailType": "AWS API Call via CloudTrail", "Detail": json.dumps(detail)}
+        with responses.request_scope(account, region):
+            eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+    async def dispatch_and_tell(method, path, headers, body, query_params, request_id):
+        params = app._routing_params(method, path, headers, body, query_params)
+        service = router.detect_service(method, path, headers, params)
+        if service not in RECORDED_SERVICES:
+            return await dispatch(method, path, headers, body, query_params, request_id)
+        region, account = responses.get_region(), responses.get_account_id()
+        identity = user_identity(headers, query_params)
+        resource = iam_actions.extract_resource_arn(service, method, path, headers, body, params, region, account)
+        bucket, _, key = path.strip("/").partition("/") if service == "s3" else ("", "", "")
+        before = s3._buckets.get(bucket)
+        answer = await dispatch(method, path, headers, body, query_params, request_id)
+        calls.append({
+            "caller": identity["arn"], "resource": resource, "status": answer[0],
+            "action": iam_actions.extract_iam_action(service, method, path, headers, body, params),
+        })
+        subresource = next((name for name in query_params if name != "x-id"), "")
+        event_name = EVENT_NAMES.get((method, subresource))
+        if bucket and not key and event_name:
+            home = (before or s3._buckets.get(bucket) or {}).get("region") or region
+            constraint = re.search(rb"<LocationConstraint>([^<]+)</LocationConstraint>", body)
+            parameters: dict[str, Any] = {subresource: ""} if subresource else {}
+            if constraint:
+                parameters["CreateBucketConfiguration"] = {"LocationConstraint": constraint.group(1).decode()}
+            publish(event_name, bucket, parameters, home, answer, identity, request_id)
+        return answer
+
+    async def shortcuts_and_record(method, path, headers, body, query_params, request_id):
+        for name, record in (("calls", calls), ("replies", replies)):
+            if path == f"/_standin/{name}":
+                return 200, {"Content-Type": "application/json"}, json.dumps(record).encode()
+        if method == "PUT" and path.startswith(CALLBACK):
+            token = path.removeprefix(CALLBACK)
+            faults = callback_faults(asked.get(token), headers, body)
+            replies.append({"Token": token, "Body": body.decode(errors="replace"), "Faults": faults})
+            if faults:
+                reason = f"callback: {'; '.join(faults)}"
+                custom_resource.deliver_response(token, {"Status": "FAILED", "Reason": reason})
+                return 400, {"Content-Type": "text/plain"}, reason.encode()
+        return await shortcuts(method, path, headers, body, query_params, request_id)
+
+    def execute_and_remember(func, event):
+        if isinstance(event, dict) and CALLBACK in str(event.get("ResponseURL")):
+            asked[event["ResponseURL"].partition(CALLBACK)[2]] = event
+        return execute(func, event)
+
+    def concurrency_as_number(esm, func_rec, config, queue=None):
+        if scaling := esm.get("ScalingConfig"):
+            scaling["MaximumConcurrency"] = int(scaling["MaximumConcurrency"])
+        return concurrency(esm, func_rec, config, queue)
+
+    def resource_arn_as_on_aws(service, method, path, headers, body, query_params, region, account_id):
+        arn = resource_arn_of(service, method, path, headers, body, query_params, region, account_id)
+        if service == "kms" and ":alias/" in arn:
+            return (kms._resolve_key(arn) or {"Arn": arn.replace(":alias/", ":key/")})["Arn"]
+        if service == "iam" and ":role/" in arn:
+            if query_params.get("Action") == ["CreateRole"]:
+                return arn.replace(":role/", f":role{query_params.get('Path', ['/'])[0]}")
+            return (iam._roles.get(arn.rpartition("/")[2]) or {"Arn": arn})["Arn"]
+        return arn
+
+    app._dispatch_service_request = dispatch_and_tell
+    app._handle_post_body_shortcuts = shortcuts_and_record
+    lambda_svc._execute_function_with_config_scope = execute_and_remember
+    lambda_svc._sqs_esm_concurrency = concurrency_as_number
+    iam_actions.extract_resource_arn = resource_arn_as_on_aws
+
+
+def main() -> None:
+    """Serves on 127.0.0.1, after one line with the endpoint on standard output."""
+    parser = argparse.ArgumentParser(description="a local AWS, without network, for tests and the demonstration")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
+    requested = parser.parse_args().port
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", requested))
+        except (OSError, OverflowError) as error:
+            sys.exit(f"port `{requested}` cannot be used: {error.args[-1].lower()}")
+        port = probe.getsockname()[1]
+    endpoint = f"http://127.0.0.1:{port}"
+    # The functions inherit this environment: nothing of the user's may be in it, least of all real credentials.
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    os.environ.clear()
+    os.environ.update(kept, AUTH="true", BIND_HOST="127.0.0.1", GATEWAY_PORT=str(port), AWS_ENDPOINT_URL=endpoint)
+    install()
+    print(endpoint, flush=True)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody reads the pipe after that line
+    sys.argv = sys.argv[:1]
+    from ministack import app
+
+    app.main()
+
+
+if __name__ == "__main__":
+    main()

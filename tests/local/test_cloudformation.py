@@ -1,0 +1,212 @@
+"""`Custom::S3KmsReplication` in stacks: create, update, replacement, delete, failure and rollback."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+from conftest import FOREIGN_TRUST, RULE_PREFIX, Application
+from local_aws import REGION, REPLICA_REGION, ClientError
+
+
+def buckets(app: Application, name: str) -> dict[str, str]:
+    """Two buckets, as the properties that replicate one to the other."""
+    source = app.aws.create_bucket(name, key=app.source_key)
+    destination = app.aws.create_bucket(f"{name}-copy", region=REPLICA_REGION)
+    return {"SourceBucket": source, "DestinationBucket": destination, "ReplicaKmsKeyArn": app.replica_key}
+
+
+def put(app: Application, bucket: str, name: str) -> None:
+    app.s3.put_object(Bucket=bucket, Key=name, Body=b"paid", ServerSideEncryption="aws:kms", SSEKMSKeyId=app.source_key)
+
+
+def objects(app: Application, bucket: str) -> list[str]:
+    return [entry["Key"] for entry in app.s3_replica.list_objects_v2(Bucket=bucket).get("Contents", [])]
+
+
+def test_the_walk_through_of_aws_replicates_objects_below_its_prefix(app: Application) -> None:
+    asked = {**buckets(app, "source-of-walk-through"), "Prefix": "Tax"}
+    source, destination = asked["SourceBucket"], asked["DestinationBucket"]
+    template = app.aws.folder / "walk-through.yaml"
+    template.write_text(app.template(**asked))
+    outputs = app.aws.deploy("walk-through", template)
+
+    rule, = app.rules(source)
+    assert rule["Filter"] == {"Prefix": "Tax"}
+    assert rule["Status"] == "Enabled"
+    assert rule["DeleteMarkerReplication"] == {"Status": "Disabled"}
+    assert rule["SourceSelectionCriteria"] == {"SseKmsEncryptedObjects": {"Status": "Enabled"}}
+    assert rule["Destination"]["Bucket"] == outputs["DestinationBucketArn"] == f"arn:aws:s3:::{destination}"
+    assert rule["Destination"]["EncryptionConfiguration"]["ReplicaKmsKeyID"] == outputs["ReplicaKmsKeyArn"] == app.replica_key
+    assert rule["ID"] == outputs["RuleId"]
+    assert rule["ID"].startswith(f"{RULE_PREFIX}walk-through-Replication-")
+    assert outputs["Ref"] == f"{source}/{rule['ID']}"
+    assert outputs["DestinationRegion"] == REPLICA_REGION
+    assert app.replication(source)["Role"] == outputs["RoleArn"]
+    assert list(app.policies(outputs["RoleName"])) == [rule["ID"]]
+    put(app, source, "Tax/2026.txt")
+    put(app, source, "notes.txt")
+    assert objects(app, destination) == ["Tax/2026.txt"]
+
+
+def test_the_second_walk_through_replicates_a_whole_bucket_with_both_keys_given(app: Application) -> None:
+    source = app.aws.create_bucket("src-bkt-101", key=app.source_key)
+    destination = app.aws.create_bucket("dest-bkt-101", region=REPLICA_REGION)
+    created = app.stack("create", "second-walk-through", SourceBucket=source, DestinationBucket=destination,
+                        SourceKmsKeyArns=[app.source_key], ReplicaKmsKeyArn=app.replica_key)
+
+    assert created["status"] == "CREATE_COMPLETE"
+    rule, = app.rules(source)
+    assert rule["Filter"] == {"Prefix": ""}
+    assert app.versioning(source) == app.versioning(destination) == "Enabled"
+    assert app.granted_keys(created["outputs"]["RoleName"]) == {app.source_key, app.replica_key}
+    put(app, source, "any/thing.txt")
+    assert objects(app, destination) == ["any/thing.txt"]
+
+
+def test_create_update_replacement_and_delete_follow_one_resource(app: Application) -> None:
+    asked = buckets(app, "followed")
+    created = app.stack("create", "followed", **asked)
+    assert created["status"] == "CREATE_COMPLETE"
+
+    elsewhere = app.aws.create_bucket("followed-elsewhere", region=REPLICA_REGION)
+    updated = app.stack("update", "followed", **{**asked, "DestinationBucket": elsewhere})
+    assert updated["status"] == "UPDATE_COMPLETE"
+    assert updated["outputs"]["Ref"] == created["outputs"]["Ref"]
+    assert [rule["Destination"]["Bucket"] for rule in app.rules("followed")] == [f"arn:aws:s3:::{elsewhere}"]
+    assert app.rules("followed")[0]["Priority"] == 1
+
+    other = app.aws.create_bucket("followed-other-source", key=app.source_key)
+    replaced = app.stack("update", "followed", **{**asked, "SourceBucket": other})
+    assert replaced["status"] == "UPDATE_COMPLETE"
+    assert replaced["outputs"]["Ref"].startswith("followed-other-source/")
+    assert len(app.rules(other)) == 1
+    assert app.replication("followed") is None
+    assert app.role(created["outputs"]["RoleName"]) is None
+
+    deleted = app.stack("delete", "followed")
+    assert deleted["status"] == "DELETE_COMPLETE"
+    assert app.replication(other) is None
+    assert app.role(replaced["outputs"]["RoleName"]) is None
+    assert app.versioning(other) == "Enabled"
+
+
+@pytest.mark.parametrize(("name", "change", "reason"), [
+    ("misspelt", {"DestinationBukket": "x"}, "DestinationBukket"),
+    ("wrong-region", {"ReplicaKmsKeyArn": "<source key>"}, "ReplicaKmsKeyArn"),
+    ("same-bucket", {"DestinationBucket": "failed-same-bucket"}, "DestinationBucket"),
+    ("missing", {"DestinationBucket": "nobody-has-this"}, "nobody-has-this"),
+])
+def test_invariant_5_a_failed_create_is_answered_with_what_is_wrong_and_rolls_back(
+        app: Application, name: str, change: dict[str, str], reason: str) -> None:
+    asked = buckets(app, f"failed-{name}")
+    changed = {key: value.replace("<source key>", app.source_key) for key, value in change.items()}
+    ended = app.stack("create", f"failed-{name}", **{**asked, **changed})
+
+    assert ended["status"] == "ROLLBACK_COMPLETE"
+    assert any(reason in text for text in ended["reasons"])
+    assert app.replication(asked["SourceBucket"]) is None
+    assert app.versioning(asked["SourceBucket"]) is None
+    assert app.role(f"s3-crr-failed-{name}") is None
+
+
+def test_a_failed_update_rolls_back_to_what_was_there(app: Application) -> None:
+    asked = buckets(app, "kept")
+    app.stack("create", "kept", **asked)
+    before = app.replication("kept")
+    ended = app.stack("update", "kept", **{**asked, "ReplicaKmsKeyArn": app.source_key})
+
+    assert ended["status"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert any("ReplicaKmsKeyArn" in text for text in ended["reasons"])
+    assert app.replication("kept") == before
+
+
+def delete_event(app: Application, physical_id: str, properties: dict[str, Any]) -> dict[str, Any]:
+    """The Delete that CloudFormation sends after a failed Create, and the emulator does not."""
+    return {
+        "RequestType": "Delete", "RequestId": physical_id[:8], "LogicalResourceId": "Replication",
+        "ResponseURL": f"{app.aws.endpoint}/_ministack/cfn-response/{uuid.uuid4()}",
+        "StackId": f"arn:aws:cloudformation:{REGION}:111122223333:stack/gone/0", "PhysicalResourceId": physical_id,
+        "ResourceType": "Custom::S3KmsReplication", "ResourceProperties": properties}
+
+
+@pytest.mark.parametrize("physical_id", [
+    "nothing-was-created", "gone-Replication-1ABCDEF", "2026/11/22/[$LATEST]0123", "no-such-bucket/s3-kms-replication.gone"])
+def test_invariant_4_delete_of_something_unknown_succeeds_and_touches_nothing(app: Application, physical_id: str) -> None:
+    before = len(app.calls())
+    app.invoke(delete_event(app, physical_id, {"SourceBucket": "artifacts", "Nonsense": "x"}))
+    reply = json.loads(app.aws.recorded("replies")[-1]["Body"])
+
+    assert (reply["Status"], reply["PhysicalResourceId"]) == ("SUCCESS", physical_id)
+    assert [call for call in app.calls()[before:] if ":Put" in call["action"] or ":Delete" in call["action"]] == []
+
+
+def test_invariant_2_foreign_rules_survive_create_and_delete(app: Application) -> None:
+    asked = buckets(app, "shared")
+    for bucket, client in (("shared", app.s3), ("shared-copy", app.s3_replica)):
+        client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    theirs = [{
+        "ID": name, "Priority": priority, "Status": status, "Filter": rule_filter,
+        "DeleteMarkerReplication": {"Status": "Disabled"},
+        "Destination": {"Bucket": "arn:aws:s3:::shared-copy", "StorageClass": "STANDARD_IA"},
+    } for name, priority, status, rule_filter in (
+        ("logs", 7, "Enabled", {"Prefix": "logs/"}), ("tagged", 3, "Disabled", {"Tag": {"Key": "keep", "Value": "yes"}}))]
+    app.s3.put_bucket_replication(Bucket="shared", ReplicationConfiguration={"Role": app.extendable_role, "Rules": theirs})
+    before = app.replication("shared")
+
+    refused = app.stack("create", "shared-refused", **asked)
+    assert refused["status"] == "ROLLBACK_COMPLETE"
+    assert any(app.extendable_role in text for text in refused["reasons"])
+    assert app.replication("shared") == before
+
+    extended = app.stack("create", "shared-extended", ExistingRole="Extend", **asked)
+    assert extended["status"] == "CREATE_COMPLETE"
+    now = app.replication("shared")
+    assert now["Role"] == before["Role"] == extended["outputs"]["RoleArn"]
+    assert [rule for rule in now["Rules"] if not rule["ID"].startswith(RULE_PREFIX)] == before["Rules"]
+    assert [rule["Priority"] for rule in now["Rules"] if rule["ID"].startswith(RULE_PREFIX)] == [8]
+    assert list(app.policies("their-replication")) == [extended["outputs"]["RuleId"]]
+
+    assert app.stack("delete", "shared-extended")["status"] == "DELETE_COMPLETE"
+    assert app.replication("shared") == before
+    assert app.policies("their-replication") == {}
+    assert app.role("their-replication")["AssumeRolePolicyDocument"] == FOREIGN_TRUST
+
+
+def test_invariant_4_a_role_that_serves_somebody_elses_rule_stays(app: Application) -> None:
+    asked = buckets(app, "adopted")
+    created = app.stack("create", "adopted", **asked)
+    configuration = app.replication("adopted")
+    theirs = {"ID": "theirs", "Priority": 9, "Status": "Enabled", "Filter": {"Prefix": "logs/"},
+              "DeleteMarkerReplication": {"Status": "Disabled"}, "Destination": {"Bucket": "arn:aws:s3:::adopted-copy"}}
+    app.s3.put_bucket_replication(Bucket="adopted", ReplicationConfiguration={
+        **configuration, "Rules": [theirs, *configuration["Rules"]]})
+
+    assert app.stack("delete", "adopted")["status"] == "DELETE_COMPLETE"
+    assert app.replication("adopted") == {"Role": created["outputs"]["RoleArn"], "Rules": [theirs]}
+    assert app.policies(created["outputs"]["RoleName"]) == {}
+
+
+def test_invariant_7_a_foreign_response_url_is_neither_answered_nor_shown(app: Application) -> None:
+    event = delete_event(app, "x", {}) | {"ResponseURL": "https://example.com/secret-signature"}
+    with pytest.raises(ClientError, match="ResponseURL") as refused:
+        app.invoke(event)
+
+    assert "secret" not in str(refused.value)
+
+
+def test_two_stacks_share_a_source_bucket_and_leave_it_one_by_one(app: Application) -> None:
+    first = buckets(app, "twofold")
+    second = {**first, "DestinationBucket": app.aws.create_bucket("twofold-second", region=REPLICA_REGION), "Prefix": "second/"}
+    one, two = app.stack("create", "twofold-1", **first), app.stack("create", "twofold-2", **second)
+
+    assert one["outputs"]["RoleArn"] == two["outputs"]["RoleArn"]
+    assert [rule["Priority"] for rule in app.rules("twofold")] == [1, 2]
+    app.stack("delete", "twofold-1")
+    assert [rule["ID"] for rule in app.rules("twofold")] == [two["outputs"]["RuleId"]]
+    assert list(app.policies(two["outputs"]["RoleName"])) == [two["outputs"]["RuleId"]]
+    app.stack("delete", "twofold-2")
+    assert app.replication("twofold") is None
+    assert app.role(two["outputs"]["RoleName"]) is None

@@ -1,0 +1,188 @@
+"""Bucket events: the AWS CLI changes buckets, and the function hears of it through EventBridge and SQS."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+from conftest import OWNER_TAG, ROLE_PATH, Application
+from local_aws import ACCOUNT, REGION, REPLICA_REGION, wait_until
+
+
+def create_bucket(app: Application, name: str) -> str:
+    app.aws.aws("s3api", "create-bucket", "--bucket", name)
+    return name
+
+
+def replicated(app: Application, bucket: str, count: int = 1) -> list[dict]:
+    """The bucket's rules, as soon as there are so many and the function rests."""
+    wait_until(f"{count} rules on bucket `{bucket}`", lambda: len(app.rules(bucket)) == count)
+    app.settled()
+    return app.rules(bucket)
+
+
+def granted(app: Application, bucket: str, key: str) -> None:
+    """Waits until the bucket's role may use the key."""
+    role = f"s3-crr-{bucket}"
+    wait_until(f"the grant on key `{key}`", lambda: app.role(role) and key in app.granted_keys(role))
+
+
+def event(name: str, bucket: str, **detail: object) -> dict:
+    """An event as EventBridge sends it, for direct invocation."""
+    return {
+        "version": "0", "id": str(uuid.uuid4()), "detail-type": "AWS API Call via CloudTrail", "source": "aws.s3",
+        "account": ACCOUNT, "time": "2026-11-20T12:19:03Z", "region": REGION, "resources": [],
+        "detail": {"eventVersion": "1.11", "eventSource": "s3.amazonaws.com", "eventName": name, "awsRegion": REGION,
+                   "requestParameters": {"bucketName": bucket}, "recipientAccountId": ACCOUNT, **detail},
+    }
+
+
+def test_a_new_bucket_that_matches_the_policy_is_replicated(app: Application) -> None:
+    create_bucket(app, "prod-orders")
+    app.aws.aws("s3api", "put-bucket-encryption", "--bucket", "prod-orders", "--server-side-encryption-configuration", json.dumps(
+        {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": app.source_key}}]}))
+    granted(app, "prod-orders", app.source_key)
+    rule, = replicated(app, "prod-orders")
+
+    assert rule["ID"] == "s3-kms-replication.dr"
+    assert rule["Status"] == "Enabled"
+    assert rule["SourceSelectionCriteria"]["SseKmsEncryptedObjects"] == {"Status": "Enabled"}
+    assert rule["Destination"]["Bucket"] == "arn:aws:s3:::prod-orders-replica"
+    assert rule["Destination"]["EncryptionConfiguration"] == {"ReplicaKmsKeyID": app.replica_key}
+    assert app.versioning("prod-orders") == app.versioning("prod-orders-replica") == "Enabled"
+    role = app.role("s3-crr-prod-orders")
+    assert (role["Path"], role["Tags"]) == (ROLE_PATH, [{"Key": OWNER_TAG, "Value": "prod-orders"}])
+    assert app.replication("prod-orders")["Role"] == role["Arn"]
+    assert app.granted_keys("s3-crr-prod-orders") == {app.source_key, app.replica_key}
+
+    app.s3.put_object(Bucket="prod-orders", Key="1.json", Body=b"{}", ServerSideEncryption="aws:kms", SSEKMSKeyId=app.source_key)
+    assert app.s3_replica.head_object(Bucket="prod-orders-replica", Key="1.json")["ReplicationStatus"] == "REPLICA"
+
+
+def test_a_created_replica_bucket_is_encrypted_private_and_no_source_itself(app: Application) -> None:
+    create_bucket(app, "prod-private")
+    replicated(app, "prod-private")
+
+    encryption = app.s3_replica.get_bucket_encryption(Bucket="prod-private-replica")["ServerSideEncryptionConfiguration"]
+    default = encryption["Rules"][0]
+    assert default["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": app.replica_key}
+    assert default["BucketKeyEnabled"] is True
+    blocked = app.s3_replica.get_public_access_block(Bucket="prod-private-replica")["PublicAccessBlockConfiguration"]
+    assert set(blocked.values()) == {True}
+    assert app.region("prod-private-replica") == REPLICA_REGION
+    assert app.rules("prod-private-replica") == []
+    assert app.role("s3-crr-prod-private-replica") is None
+
+
+def test_a_new_default_key_gets_its_grant_and_the_old_one_keeps_its_own(app: Application) -> None:
+    bucket = create_bucket(app, "prod-rotated")
+    app.aws.encrypt_bucket(bucket, app.source_key)
+    granted(app, bucket, app.source_key)
+    new_key = app.aws.create_key()
+    app.aws.encrypt_bucket(bucket, new_key)
+    granted(app, bucket, new_key)
+
+    assert app.granted_keys(f"s3-crr-{bucket}") == {app.source_key, new_key, app.replica_key}
+
+
+def test_a_tag_that_the_policy_asks_for_starts_replication_and_rules_fan_out(app: Application) -> None:
+    bucket = create_bucket(app, "prod-tagged")
+    replicated(app, bucket)
+    app.aws.aws("s3api", "put-bucket-tagging", "--bucket", bucket, "--tagging", "TagSet=[{Key=archive,Value=yes}]")
+    rules = replicated(app, bucket, count=2)
+
+    destinations = {rule["ID"]: rule["Destination"]["Bucket"] for rule in rules}
+    assert destinations == {"s3-kms-replication.dr": "arn:aws:s3:::prod-tagged-replica",
+                            "s3-kms-replication.tagged": "arn:aws:s3:::prod-tagged-archive"}
+    assert len({rule["Priority"] for rule in rules}) == 2
+    assert set(app.policies(f"s3-crr-{bucket}")) == set(destinations)
+
+
+def test_a_bucket_that_no_rule_matches_is_left_alone(app: Application) -> None:
+    create_bucket(app, "scratch")
+    app.settled()
+
+    assert app.rules("scratch") == []
+    assert app.versioning("scratch") is None
+    assert app.role("s3-crr-scratch") is None
+    assert "Skipped" in app.invoke(event("CreateBucket", "scratch"))
+
+
+def test_invariant_3_a_duplicate_event_costs_reads_only(app: Application) -> None:
+    bucket = create_bucket(app, "prod-twice")
+    app.aws.encrypt_bucket(bucket, app.source_key)
+    replicated(app, bucket)
+    before = len(app.calls())
+    answer = app.invoke(event("CreateBucket", bucket))
+
+    assert [rule["Status"] for rule in answer["Rules"]] == ["Unchanged"]
+    calls = app.calls()[before:]
+    assert calls
+    assert [call["action"] for call in calls if not call["action"].split(":")[1].startswith(("Get", "List", "Describe", "Head"))] == []
+
+
+def test_invariant_3_events_of_its_own_making_cost_no_call(app: Application) -> None:
+    bucket = create_bucket(app, "prod-quiet")
+    replicated(app, bucket)
+    written = [call for call in app.calls() if call["action"] == "s3:PutReplicationConfiguration" and bucket in call["resource"]]
+    settled = len(app.calls())
+    issuer = {"type": "Role", "arn": app.outputs["ExecutionRoleArn"], "accountId": ACCOUNT}
+    answer = app.invoke(event("PutBucketReplication", bucket, userIdentity={"sessionContext": {"sessionIssuer": issuer}}))
+
+    assert len(written) == 1
+    assert "Skipped" in answer
+    assert len(app.calls()) == settled
+
+
+def test_a_replication_that_somebody_deletes_is_repaired(app: Application) -> None:
+    bucket = create_bucket(app, "prod-repaired")
+    before = replicated(app, bucket)
+    app.aws.aws("s3api", "delete-bucket-replication", "--bucket", bucket)
+
+    assert replicated(app, bucket) == before
+
+
+def test_versioning_that_somebody_suspends_on_a_destination_is_repaired_by_the_next_event(app: Application) -> None:
+    bucket = create_bucket(app, "prod-suspended")
+    replicated(app, bucket)
+    app.s3_replica.put_bucket_versioning(Bucket=f"{bucket}-replica", VersioningConfiguration={"Status": "Suspended"})
+    answer = app.invoke({"Action": "Reconcile", "SourceBucket": bucket})
+
+    assert [rule["Status"] for rule in answer["Rules"]] == ["Configured"]
+    assert app.versioning(f"{bucket}-replica") == "Enabled"
+
+
+def test_the_role_of_a_deleted_bucket_goes_with_it(app: Application) -> None:
+    bucket = create_bucket(app, "prod-short-lived")
+    replicated(app, bucket)
+    assert app.role(f"s3-crr-{bucket}")
+    app.aws.aws("s3api", "delete-bucket", "--bucket", bucket)
+
+    wait_until("the end of the role", lambda: app.role(f"s3-crr-{bucket}") is None)
+    app.settled()
+    assert app.region(f"{bucket}-replica") == REPLICA_REGION
+
+
+def test_a_failed_call_is_skipped(app: Application) -> None:
+    answer = app.invoke(event("CreateBucket", "prod-refused", errorCode="BucketAlreadyExists"))
+
+    assert "BucketAlreadyExists" in answer["Skipped"]
+
+
+def test_one_message_that_cannot_be_read_fails_alone_in_its_batch(app: Application) -> None:
+    bucket = create_bucket(app, "prod-batch")
+    replicated(app, bucket)
+    bodies = {"good": json.dumps(event("CreateBucket", bucket)), "bad": "{", "skipped": json.dumps(event("CreateBucket", "scratch-2"))}
+    batch = [{"messageId": name, "receiptHandle": name, "body": body, "attributes": {}, "messageAttributes": {},
+              "md5OfBody": "", "eventSource": "aws:sqs", "awsRegion": REGION,
+              "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:events"} for name, body in bodies.items()]
+
+    assert app.invoke({"Records": batch}) == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+
+
+def test_no_event_ends_in_the_dead_letter_queue(app: Application) -> None:
+    app.settled()
+    dead = app.aws.aws("sqs", "get-queue-attributes", "--queue-url", app.outputs["DeadLetterQueueUrl"],
+                       "--attribute-names", "ApproximateNumberOfMessages")
+
+    assert dead["Attributes"]["ApproximateNumberOfMessages"] == "0"
