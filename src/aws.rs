@@ -1,5 +1,6 @@
 //! The seam on the AWS SDK. Only this module and its children see the SDK's clients and errors.
 
+mod dynamodb;
 mod failure;
 mod iam;
 mod kms;
@@ -19,9 +20,10 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use tokio::sync::OnceCell;
 
-use crate::cloud::{Cloud, CloudError, Encryption, Identity, Key, Location, Remedy, Role, Versioning};
+use crate::cloud::{Cloud, CloudError, Encryption, Identity, Key, Lease, Location, Remedy, Role, Versioning};
 use crate::event::cloudformation::ResponseUrl;
 use crate::plan::Step;
+use crate::settings::Settings;
 use crate::spec::{Account, BucketName, Partition, Region, RoleName};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -33,15 +35,18 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Aws {
     config: SdkConfig,
     connector: SharedHttpConnector,
+    /// Whether buckets are in the path: an emulator on this machine has no host name for each.
+    path_style: bool,
+    dynamodb: aws_sdk_dynamodb::Client,
     iam: aws_sdk_iam::Client,
     identity: OnceCell<Identity>,
 }
 
 impl Aws {
     /// Takes Region, credentials and endpoint from the environment, as every AWS SDK does.
-    pub async fn from_env() -> Self {
-        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
-        let connector = Connector::builder().connector_settings(settings).tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
+    pub async fn from_env(settings: &Settings) -> Self {
+        let connections = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
+        let connector = Connector::builder().connector_settings(connections).tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
         let connector = SharedHttpConnector::new(connector);
         let timeouts = TimeoutConfig::builder().operation_timeout(OPERATION_TIMEOUT).build();
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
@@ -53,16 +58,24 @@ impl Aws {
             .timeout_config(timeouts)
             .load()
             .await;
-        Self::new(config, connector)
+        Self { path_style: settings.loopback_endpoint, ..Self::new(config, connector) }
     }
 
     /// Uses `config` for AWS's APIs, and `connector` for answers to CloudFormation.
     pub fn new(config: SdkConfig, connector: SharedHttpConnector) -> Self {
-        Self { iam: aws_sdk_iam::Client::new(&config), connector, config, identity: OnceCell::new() }
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            iam: aws_sdk_iam::Client::new(&config),
+            connector,
+            config,
+            path_style: false,
+            identity: OnceCell::new(),
+        }
     }
 
     fn s3(&self, region: &Region) -> aws_sdk_s3::Client {
-        let config = aws_sdk_s3::Config::from(&self.config).to_builder().region(sdk_region(region)).build();
+        let config =
+            aws_sdk_s3::Config::from(&self.config).to_builder().region(sdk_region(region)).force_path_style(self.path_style).build();
         aws_sdk_s3::Client::from_conf(config)
     }
 
@@ -149,6 +162,14 @@ impl Cloud for Aws {
             Step::DeleteRole { name } => iam::delete_role(&self.iam, name).await,
         };
         done.map_err(|cause| cause.into_error(step.action(), step.resource()))
+    }
+
+    async fn acquire(&self, lease: &Lease, now: u64) -> Result<bool, CloudError> {
+        dynamodb::acquire(&self.dynamodb, lease, now).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), CloudError> {
+        dynamodb::release(&self.dynamodb, lease).await
     }
 
     async fn answer(&self, url: &ResponseUrl, body: String) -> Result<(), CloudError> {

@@ -88,6 +88,19 @@ pub struct Role {
     pub attached: Vec<String>,
 }
 
+/// The right to write a bucket's replication configuration, for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The DynamoDB table that keeps leases.
+    pub table: String,
+    /// The bucket.
+    pub bucket: BucketName,
+    /// Who holds it: unlike any other invocation.
+    pub holder: String,
+    /// When it ends by itself, in seconds since the epoch.
+    pub expires_at: u64,
+}
+
 /// What helps against a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
@@ -154,6 +167,12 @@ pub trait Cloud {
 
     /// Does one step of a plan.
     fn apply(&self, step: &Step) -> impl Future<Output = Result<(), CloudError>>;
+
+    /// Takes a lease, unless another holds it; `now` is in seconds since the epoch.
+    fn acquire(&self, lease: &Lease, now: u64) -> impl Future<Output = Result<bool, CloudError>>;
+
+    /// Gives a lease back.
+    fn release(&self, lease: &Lease) -> impl Future<Output = Result<(), CloudError>>;
 
     /// Puts the answer to a custom resource's request where CloudFormation waits for it.
     fn answer(&self, url: &ResponseUrl, body: String) -> impl Future<Output = Result<(), CloudError>>;

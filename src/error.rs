@@ -64,15 +64,17 @@ impl Error {
     /// Whether the same request may succeed later, with nothing changed by anybody.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Observe(failure) => failure.remedy != Remedy::None,
-            Self::Apply { failure, .. } => failure.remedy != Remedy::None,
             Self::OutOfTime { .. } | Self::Unanswered(_) => true,
-            Self::Invalid(_)
-            | Self::Refused(_)
-            | Self::NoPolicy
-            | Self::UnknownPayload(_)
-            | Self::ForeignResponseUrl
-            | Self::Internal(_) => false,
+            _ => self.remedy().is_some_and(|remedy| remedy != Remedy::None),
+        }
+    }
+
+    /// What helps against the failed call, when it was one.
+    pub fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Self::Observe(failure) => Some(failure.remedy),
+            Self::Apply { failure, .. } => Some(failure.remedy),
+            _ => None,
         }
     }
 

@@ -47,12 +47,13 @@ pub async fn handle<C: Cloud>(payload: &Value, end: Instant, cloud: &C, settings
     };
     match event::read(payload, settings)? {
         Ask::CloudFormation(request) => {
-            let end = request.service_timeout.map_or(end, |timeout| end.min(Instant::now() + timeout));
+            let end =
+                request.service_timeout.and_then(|timeout| Instant::now().checked_add(timeout)).map_or(end, |timeout| end.min(timeout));
             answer_cloudformation(&request, &engine(end), end).await
         }
         Ask::Event(notice) => {
-            let (bucket, coverage) = follow(&notice, &engine(end)).await?;
-            answer_bucket(&bucket, &coverage)
+            let (bucket, followed) = follow(&notice, &engine(end)).await;
+            answer_followed(&bucket, &followed)
         }
         Ask::Queue(messages) => json(&report::batch(answer_batch(messages, &engine(end)).await)),
         Ask::Command(command) => carry_out(&command, &engine(end)).await,
@@ -78,7 +79,13 @@ async fn answer_cloudformation<C: Cloud>(request: &Request, engine: &Engine<'_, 
 async fn custom_resource<C: Cloud>(request: &Request, engine: &Engine<'_, C>) -> Result<Option<Outcome>, Error> {
     let expected = &engine.settings.region;
     match request.asked.as_ref().map_err(Clone::clone)? {
-        Asked::Apply(spec) => engine.apply(spec, expected).await.map(Some),
+        Asked::Apply { spec, abandoned } => {
+            let outcome = engine.apply(spec, expected).await?;
+            if let Some(abandoned) = abandoned {
+                engine.remove(abandoned, &spec.rule_id, expected, spec.dry_run).await?;
+            }
+            Ok(Some(outcome))
+        }
         Asked::Delete { source, rule_id, dry_run } => engine.remove(source, rule_id, expected, *dry_run).await.map(Some),
         Asked::DeleteNothing => Ok(None),
     }
@@ -88,35 +95,27 @@ async fn custom_resource<C: Cloud>(request: &Request, engine: &Engine<'_, C>) ->
 /// named gets an id that is recognisably nobody's.
 fn resource_id(request: &Request, succeeded: bool) -> String {
     match (&request.asked, &request.physical_id) {
-        (Ok(Asked::Apply(spec)), None) => physical_id(&spec.source, &spec.rule_id),
-        (Ok(Asked::Apply(spec)), Some(_)) if succeeded => physical_id(&spec.source, &spec.rule_id),
+        (Ok(Asked::Apply { spec, .. }), None) => physical_id(&spec.source, &spec.rule_id),
+        (Ok(Asked::Apply { spec, .. }), Some(_)) if succeeded => physical_id(&spec.source, &spec.rule_id),
         (_, Some(id)) => id.clone(),
         (_, None) => "nothing-was-created".to_owned(),
     }
 }
 
-/// Does what an event asks for.
-async fn follow<C: Cloud>(notice: &Notice, engine: &Engine<'_, C>) -> Result<(String, Coverage), Error> {
+/// Does what an event asks for; names the bucket, too.
+async fn follow<C: Cloud>(notice: &Notice, engine: &Engine<'_, C>) -> (String, Result<Coverage, Error>) {
     match notice {
-        Notice::Nothing { bucket, reason } => Ok((bucket.clone(), Coverage::Skipped(reason.clone()))),
-        Notice::Bucket(BucketEvent { bucket, region, account, deleted }) => {
-            let ours = engine.identity().await?.account;
-            let coverage = match account {
-                Some(account) if *account != ours => Coverage::Skipped(format!("the event is of account {account}, not of {ours}")),
-                _ => engine.cover(bucket, region.as_ref().unwrap_or(&engine.settings.region), *deleted, false).await?,
-            };
-            Ok((bucket.to_string(), coverage))
-        }
+        Notice::Nothing { bucket, reason } => (bucket.clone(), Ok(Coverage::Skipped(reason.clone()))),
+        Notice::Bucket(event) => (event.bucket.to_string(), follow_bucket(event, engine).await),
     }
 }
 
-/// Answers with the coverage, unless a retry of the whole may mend what failed.
-fn answer_bucket(bucket: &str, coverage: &Coverage) -> Result<Value, Error> {
-    log_coverage(bucket, coverage);
-    match failures(coverage).find(|error| error.is_transient()) {
-        Some(error) => Err(error.clone()),
-        None => json(&report::bucket(bucket, coverage)),
+async fn follow_bucket<C: Cloud>(event: &BucketEvent, engine: &Engine<'_, C>) -> Result<Coverage, Error> {
+    let ours = engine.identity().await?.account;
+    if let Some(account) = event.account.as_ref().filter(|account| **account != ours) {
+        return Ok(Coverage::Skipped(format!("the event is of account {account}, not of {ours}")));
     }
+    engine.cover(&event.bucket, event.region.as_ref().unwrap_or(&engine.settings.region), event.deleted, false).await
 }
 
 /// Follows every message; the ids of those that were not carried out in full, which come again until the queue gives them up to its
@@ -124,21 +123,13 @@ fn answer_bucket(bucket: &str, coverage: &Coverage) -> Result<Value, Error> {
 async fn answer_batch<C: Cloud>(messages: Vec<Message>, engine: &Engine<'_, C>) -> Vec<String> {
     let mut failed = Vec::new();
     for Message { id, notice } in messages {
-        let followed = match notice {
+        let (bucket, followed) = match notice {
             Ok(notice) => follow(&notice, engine).await,
-            Err(error) => Err(error),
+            Err(error) => (String::new(), Err(error)),
         };
-        let succeeded = match &followed {
-            Ok((bucket, coverage)) => {
-                log_coverage(bucket, coverage);
-                failures(coverage).next().is_none()
-            }
-            Err(error) => {
-                tracing::error!(message_id = id, %error, "the message failed");
-                false
-            }
-        };
-        if !succeeded {
+        log_followed(&bucket, &followed);
+        if failures(&followed).next().is_some() {
+            tracing::error!(message_id = id, "the message failed");
             failed.push(id);
         }
     }
@@ -160,23 +151,33 @@ async fn hold_policy<C: Cloud>(source: &BucketName, dry_run: bool, engine: &Engi
     if engine.settings.policy.is_none() {
         return Err(Error::NoPolicy);
     }
-    let coverage = engine.cover(source, &engine.settings.region, true, dry_run).await?;
-    answer_bucket(source.as_str(), &coverage)
+    let coverage = Ok(engine.cover(source, &engine.settings.region, true, dry_run).await?);
+    answer_followed(source.as_str(), &coverage)
 }
 
-fn failures(coverage: &Coverage) -> impl Iterator<Item = &Error> {
-    let rules = match coverage {
-        Coverage::Rules(rules) => rules.as_slice(),
-        Coverage::Skipped(_) | Coverage::Retired(_) => &[],
+/// Answers with what became of the bucket, unless a retry of the whole may mend what failed.
+fn answer_followed(bucket: &str, followed: &Result<Coverage, Error>) -> Result<Value, Error> {
+    log_followed(bucket, followed);
+    match failures(followed).find(|error| error.is_transient()) {
+        Some(error) => Err(error.clone()),
+        None => json(&report::bucket(bucket, followed)),
+    }
+}
+
+/// All that failed: the whole, or single rules.
+fn failures(followed: &Result<Coverage, Error>) -> impl Iterator<Item = &Error> {
+    let rules = match followed {
+        Ok(Coverage::Rules(rules)) => rules.as_slice(),
+        _ => &[],
     };
-    rules.iter().filter_map(|(_, result)| result.as_ref().err())
+    followed.as_ref().err().into_iter().chain(rules.iter().filter_map(|(_, result)| result.as_ref().err()))
 }
 
-fn log_coverage(bucket: &str, coverage: &Coverage) {
-    match coverage {
-        Coverage::Skipped(reason) => tracing::info!(bucket, reason, "skipped"),
-        Coverage::Retired(plan) => tracing::info!(bucket, steps = plan.steps().count(), "the bucket is gone"),
-        Coverage::Rules(rules) => {
+fn log_followed(bucket: &str, followed: &Result<Coverage, Error>) {
+    match followed {
+        Ok(Coverage::Skipped(reason)) => tracing::info!(bucket, reason, "skipped"),
+        Ok(Coverage::Retired(plan)) => tracing::info!(bucket, steps = plan.steps().count(), "the bucket is gone"),
+        Ok(Coverage::Rules(rules)) => {
             for (rule_id, result) in rules {
                 match result {
                     Ok(outcome) => log_outcome(Some(outcome)),
@@ -184,6 +185,7 @@ fn log_coverage(bucket: &str, coverage: &Coverage) {
                 }
             }
         }
+        Err(error) => tracing::error!(bucket, %error, "the bucket could not be looked at"),
     }
 }
 

@@ -20,7 +20,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 
     let settings =
         Settings::read(|name| std::env::var(name).ok()).inspect_err(|error| tracing::error!(%error, "the settings are wrong"))?;
-    let aws = Aws::from_env().await;
+    let aws = Aws::from_env(&settings).await;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let end = end_of(event.context.deadline);
         Box::pin(s3_kms_replication::handle(&event.payload, end, &aws, &settings)).await.map_err(diagnostic)

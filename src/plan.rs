@@ -143,7 +143,7 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
 
     let third = configuration.map(|configuration| {
         let (location, was) = (source.location.clone(), source.replication.clone());
-        Step::PutReplication { location, was, configuration }
+        Step::PutReplication { location, was, configuration, rule: spec.rule_id.clone() }
     });
     let fourth = put_policy(Some(until_changed.to_string()), &document);
 
@@ -177,11 +177,11 @@ pub fn remove(source: &BucketName, rule_id: &RuleId, remains: &Remains) -> Plan 
     let first = current.filter(|_| others.len() < rules.len()).map(|(location, was)| {
         let (location, was) = (location.clone(), was.clone());
         if others.is_empty() {
-            return Step::DeleteReplication { location, was };
+            return Step::DeleteReplication { location, was, rule: rule_id.clone() };
         }
         let mut configuration = was.clone();
         configuration.rules.retain(|rule| is_other(&rule));
-        Step::PutReplication { location, was: Some(was), configuration }
+        Step::PutReplication { location, was: Some(was), configuration, rule: rule_id.clone() }
     });
 
     let serving_arn = current.map(|(_, configuration)| configuration.role());

@@ -1,6 +1,7 @@
 //! Observe, plan, apply: within a deadline, and as often as the state turns out to be another than was observed.
 
 mod coverage;
+mod lease;
 
 use std::time::Duration;
 
@@ -15,9 +16,6 @@ use crate::error::Error;
 use crate::plan::{self, Created, Destination, OWNER_TAG, Observed, Plan, Refusal, Remains, Roles, Source, Step, Target};
 use crate::settings::Settings;
 use crate::spec::{BucketName, Region, RoleName, RuleId, SourceKeys, Spec};
-
-/// How often state that is not as observed is observed again.
-const ROUNDS: u32 = 3;
 
 /// How long a change that was made a moment ago may take to be visible, as Terraform's AWS provider waits.
 const SETTLE: Duration = Duration::from_secs(120);
@@ -36,6 +34,9 @@ pub struct Outcome {
     /// What the rule amounts to; `None` when it was removed.
     pub target: Option<Target>,
 }
+
+/// A plan, and what the rule amounts to.
+type Planned = (Plan, Option<Target>);
 
 /// What became of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -68,7 +69,7 @@ impl<C: Cloud> Engine<'_, C> {
     /// As [`Error`] says; a failure on the way names what was done and what was not.
     pub async fn apply(&self, spec: &Spec, expected: &Region) -> Result<Outcome, Error> {
         let (plan, target) = self
-            .converge(spec.dry_run, async || {
+            .converge(&spec.source, spec.dry_run, async || {
                 let observed = self.observe(spec, expected).await?;
                 let (plan, target) = plan::apply(spec, &observed, &self.settings.roles)?;
                 Ok((plan, Some(target)))
@@ -83,7 +84,7 @@ impl<C: Cloud> Engine<'_, C> {
     /// As [`Error`] says.
     pub async fn remove(&self, source: &BucketName, rule_id: &RuleId, expected: &Region, dry_run: bool) -> Result<Outcome, Error> {
         let (plan, _) = self
-            .converge(dry_run, async || {
+            .converge(source, dry_run, async || {
                 let remains = self.observe_remains(source, expected).await?;
                 Ok((plan::remove(source, rule_id, &remains), None))
             })
@@ -94,7 +95,7 @@ impl<C: Cloud> Engine<'_, C> {
     /// Takes back the role of a source bucket that is gone.
     async fn retire(&self, source: &BucketName, dry_run: bool) -> Result<Plan, Error> {
         let (plan, _) = self
-            .converge(dry_run, async || {
+            .converge(source, dry_run, async || {
                 let named_ours = self.cloud.role(&RoleName::of_source(source)).await?;
                 Ok((plan::retire(source, &Roles { named_ours, serving: None }), None))
             })
@@ -110,40 +111,43 @@ impl<C: Cloud> Engine<'_, C> {
         self.in_time(self.cloud.identity()).await
     }
 
-    /// Awaits a read, but not past the deadline.
-    async fn in_time<T>(&self, read: impl Future<Output = Result<T, CloudError>>) -> Result<T, Error> {
-        Ok(timeout_at(self.deadline, read).await.map_err(|_| self.out_of_time(&[], &Plan::default()))??)
+    /// Awaits what changes nothing, but not past the deadline.
+    async fn in_time<T, E: Into<Error>>(&self, read: impl Future<Output = Result<T, E>>) -> Result<T, Error> {
+        let read = timeout_at(self.deadline, read).await.map_err(|_| out_of_time(&[], &Plan::default()))?;
+        read.map_err(Into::into)
     }
 
-    /// Plans and applies, and plans anew while the state turns out to be another than was observed.
-    async fn converge(
-        &self,
-        dry_run: bool,
-        observe_and_plan: impl AsyncFn() -> Result<(Plan, Option<Target>), Error>,
-    ) -> Result<(Plan, Option<Target>), Error> {
-        let mut round = 1;
+    /// Plans and applies, and starts over while the state turns out to be another than was observed.
+    async fn converge(&self, source: &BucketName, dry_run: bool, plan: impl AsyncFn() -> Result<Planned, Error>) -> Result<Planned, Error> {
+        let mut patience = Patience::new(Duration::from_secs(1));
         loop {
-            let planned = timeout_at(self.deadline, observe_and_plan()).await;
-            let (plan, target) = planned.map_err(|_| self.out_of_time(&[], &Plan::default()))??;
-            if dry_run {
-                return Ok((plan, target));
-            }
-            match self.execute(&plan).await {
-                Ok(()) => return Ok((plan, target)),
-                Err(Error::Apply { failure, .. }) if failure.remedy == Remedy::Observe && round < ROUNDS => {
-                    tracing::info!(%failure, "the state is not as observed; observing again");
-                    round += 1;
+            match self.attempt(source, dry_run, &plan).await {
+                Err(error) if error.remedy() == Some(Remedy::Observe) && Instant::now() < self.deadline && patience.pause().await => {
+                    tracing::info!(%error, "the state is not as observed; observing again");
                 }
-                Err(error) => return Err(error),
+                ended => return ended,
             }
         }
+    }
+
+    /// Plans, and when there is something to write, takes the lease on `source`, plans anew under it, and applies.
+    async fn attempt(&self, source: &BucketName, dry_run: bool, plan: &impl AsyncFn() -> Result<Planned, Error>) -> Result<Planned, Error> {
+        let planned = self.in_time(plan()).await?;
+        if dry_run || planned.0.is_empty() {
+            return Ok(planned);
+        }
+        self.with_lease(source, async {
+            let planned = if self.settings.lock_table.is_some() { self.in_time(plan()).await? } else { planned };
+            self.execute(&planned.0).await.map(|()| planned)
+        })
+        .await
     }
 
     async fn execute(&self, plan: &Plan) -> Result<(), Error> {
         let mut done: Vec<&Step> = Vec::new();
         for stage in &plan.stages {
-            let steps = join_all(stage.iter().map(|step| self.settle(step, plan)));
-            let results = timeout_at(self.deadline, steps).await.map_err(|_| self.out_of_time(&done, plan))?;
+            let steps = join_all(stage.iter().map(|step| self.settle(step)));
+            let results = timeout_at(self.deadline, steps).await.map_err(|_| out_of_time(&done, plan))?;
             let mut failures = Vec::new();
             for (step, result) in stage.iter().zip(results) {
                 match result {
@@ -159,28 +163,29 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(())
     }
 
-    /// Does one step, and does it again while AWS has yet to notice what an earlier one did.
-    async fn settle(&self, step: &Step, plan: &Plan) -> Result<(), CloudError> {
-        let started = Instant::now();
-        let mut pause = Duration::from_millis(250);
-        loop {
-            let Err(failure) = self.cloud.apply(step).await else {
-                tracing::info!(action = step.action(), resource = step.resource(), "done");
-                return Ok(());
-            };
-            let just_created = failure.code == "NoSuchBucket" && plan.steps().any(|step| matches!(step, Step::CreateBucket { .. }));
-            if !(failure.remedy == Remedy::Wait || just_created) || started.elapsed() > SETTLE {
+    /// Does one step, again while AWS has yet to notice what an earlier one did, and waits until a rule that it wrote can be seen.
+    async fn settle(&self, step: &Step) -> Result<(), CloudError> {
+        let mut patience = Patience::new(Duration::from_millis(250));
+        while let Err(failure) = self.cloud.apply(step).await {
+            if failure.remedy != Remedy::Wait || !patience.pause().await {
                 return Err(failure);
             }
-            tracing::debug!(%failure, "waiting");
-            sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
-            pause = (pause * 2).min(Duration::from_secs(10));
+            tracing::debug!(%failure, "trying again");
         }
-    }
-
-    fn out_of_time(&self, done: &[&Step], plan: &Plan) -> Error {
-        let (done, left) = progress(done, plan);
-        Error::OutOfTime { done, left }
+        tracing::info!(action = step.action(), resource = step.resource(), "done");
+        let Some(location) = step.writes_replication_of() else { return Ok(()) };
+        while !step.shows_in(self.cloud.replication(location).await?.as_ref()) {
+            if !patience.pause().await {
+                return Err(CloudError {
+                    action: "GetBucketReplication",
+                    resource: step.resource(),
+                    code: "NotVisible".to_owned(),
+                    message: "the configuration that was written cannot be seen yet".to_owned(),
+                    remedy: Remedy::Later,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Observes all that a plan for `spec` depends on, in three rounds of independent reads.
@@ -267,6 +272,28 @@ impl<C: Cloud> Engine<'_, C> {
     }
 }
 
+/// Pauses between tries, which grow and are jittered, until AWS has had time enough.
+struct Patience {
+    since: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    fn new(pause: Duration) -> Self {
+        Self { since: Instant::now(), pause }
+    }
+
+    /// Pauses; `false`, at once, when it is over.
+    async fn pause(&mut self) -> bool {
+        let more = self.since.elapsed() < SETTLE;
+        if more {
+            sleep(self.pause.mul_f64(0.5 + fastrand::f64())).await;
+            self.pause = (self.pause * 2).min(Duration::from_secs(10));
+        }
+        more
+    }
+}
+
 fn located(bucket: &BucketName, region: Region, identity: &Identity) -> Location {
     Location { bucket: bucket.clone(), region, owner: identity.account.clone() }
 }
@@ -287,6 +314,11 @@ fn outcome(source: BucketName, rule_id: RuleId, changed: Status, dry_run: bool, 
         (false, false) => changed,
     };
     Outcome { source, rule_id, status, plan, target }
+}
+
+fn out_of_time(done: &[&Step], plan: &Plan) -> Error {
+    let (done, left) = progress(done, plan);
+    Error::OutOfTime { done, left }
 }
 
 /// The steps that were done and those that were not, as text.

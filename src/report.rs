@@ -12,6 +12,7 @@ use crate::event::cloudformation::{ReplyTo, Request};
 use crate::grants::PolicyDocument;
 use crate::plan::{Plan, Step};
 use crate::reconcile::{Coverage, Outcome, Status};
+use crate::spec::RuleId;
 
 /// The most characters of a `Reason`, so that the whole answer keeps CloudFormation's limit.
 const MAX_REASON: usize = 1_024;
@@ -83,6 +84,7 @@ pub struct BucketAnswer {
 #[derive(Debug, Serialize)]
 enum CoverageAnswer {
     Skipped(String),
+    Failed(String),
     Rules(Vec<RuleResult>),
     Retired(PlanAnswer),
 }
@@ -146,21 +148,21 @@ fn attributes(outcome: &Outcome) -> Option<Attributes> {
 }
 
 /// The answer to an event or to `Reconcile`.
-pub fn bucket(bucket: &str, coverage: &Coverage) -> BucketAnswer {
-    let coverage = match coverage {
-        Coverage::Skipped(reason) => CoverageAnswer::Skipped(reason.clone()),
-        Coverage::Retired(plan) => CoverageAnswer::Retired(PlanAnswer::from(plan)),
-        Coverage::Rules(rules) => CoverageAnswer::Rules(
-            rules
-                .iter()
-                .map(|(rule_id, result)| match result {
-                    Ok(outcome) => RuleResult::Ended(Box::new(RuleAnswer::from(outcome))),
-                    Err(error) => RuleResult::Failed { rule_id: rule_id.to_string(), status: "Failed", error: error.to_string() },
-                })
-                .collect(),
-        ),
+pub fn bucket(bucket: &str, followed: &Result<Coverage, Error>) -> BucketAnswer {
+    let coverage = match followed {
+        Ok(Coverage::Skipped(reason)) => CoverageAnswer::Skipped(reason.clone()),
+        Ok(Coverage::Retired(plan)) => CoverageAnswer::Retired(PlanAnswer::from(plan)),
+        Ok(Coverage::Rules(rules)) => CoverageAnswer::Rules(rules.iter().map(rule_result).collect()),
+        Err(error) => CoverageAnswer::Failed(error.to_string()),
     };
     BucketAnswer { source_bucket: bucket.to_owned(), coverage }
+}
+
+fn rule_result((rule_id, result): &(RuleId, Result<Outcome, Error>)) -> RuleResult {
+    match result {
+        Ok(outcome) => RuleResult::Ended(Box::new(RuleAnswer::from(outcome))),
+        Err(error) => RuleResult::Failed { rule_id: rule_id.to_string(), status: "Failed", error: error.to_string() },
+    }
 }
 
 /// The answer to a batch: the messages that are to come again, or to go to the dead-letter queue in the end.

@@ -25,6 +25,8 @@ pub struct Settings {
     pub roles: RoleSettings,
     /// `REPLICATION_POLICY`: which new buckets are replicated, and how.
     pub policy: Option<Policy>,
+    /// `LOCK_TABLE`: the DynamoDB table for leases on buckets' configurations; without it, two writers at once can lose a rule.
+    pub lock_table: Option<String>,
     /// `EXECUTION_ROLE_ARN`: events of this role's making are ignored.
     pub execution_role_arn: Option<String>,
     /// `AWS_REGION`: the function's own Region, where a bucket is looked for first.
@@ -34,7 +36,7 @@ pub struct Settings {
 }
 
 /// Named by the contract, and not there yet: refused rather than ignored.
-const UNSUPPORTED: [&str; 2] = ["REPLICATION_POLICY_PARAMETER", "LOCK_TABLE"];
+const UNSUPPORTED: [&str; 1] = ["REPLICATION_POLICY_PARAMETER"];
 
 impl Settings {
     /// Reads the settings with `variable`, which gives the value of an environment variable. An empty value is as good as none.
@@ -60,6 +62,7 @@ impl Settings {
         Ok(Self {
             roles: RoleSettings { path, boundary },
             policy: policy.map_err(|invalid| invalid.within("REPLICATION_POLICY"))?,
+            lock_table: variable("LOCK_TABLE"),
             execution_role_arn: variable("EXECUTION_ROLE_ARN"),
             region: Region::parse(&region).map_err(|problem| Invalid::new("AWS_REGION", problem))?,
             loopback_endpoint: variable("AWS_ENDPOINT_URL")

@@ -99,7 +99,8 @@ fn remedy(code: &str, message: &str) -> Remedy {
             Remedy::Wait
         }
         "MalformedPolicyDocument" if message.contains("Invalid principal") => Remedy::Wait,
-        "EntityAlreadyExists" | "NoSuchEntity" | "DeleteConflict" | "BucketAlreadyOwnedByYou" => Remedy::Observe,
+        "InvalidRequest" if message.contains("Destination bucket must exist") => Remedy::Observe,
+        "EntityAlreadyExists" | "NoSuchEntity" | "DeleteConflict" | "BucketAlreadyOwnedByYou" | "NoSuchBucket" => Remedy::Observe,
         "SlowDown"
         | "Throttling"
         | "ThrottlingException"

@@ -8,18 +8,21 @@ use futures_util::future::try_join_all;
 use percent_encoding::percent_decode_str;
 use tokio::try_join;
 
-use super::failure::{self, Cause};
+use super::failure::Cause;
 use crate::cloud::{CloudError, Role};
 use crate::grants::PolicyDocument;
 use crate::plan::OWNER_TAG;
 use crate::spec::{BucketName, RoleName, RuleId};
+
+/// IAM's word for what does not exist.
+const NOT_THERE: &str = "NoSuchEntity";
 
 /// A role with its policies: asked for together, and then the inline policies' texts together.
 pub(super) async fn role(client: &Client, name: &RoleName) -> Result<Option<Role>, CloudError> {
     let read = async { try_join!(get_role(client, name), policy_names(client, name), attached_policies(client, name)) };
     let (role, names, attached) = match read.await {
         Ok(role) => role,
-        Err((_, cause)) if cause.code() == "NoSuchEntity" => return Ok(None),
+        Err((_, cause)) if cause.code() == NOT_THERE => return Ok(None),
         Err((action, cause)) => return Err(cause.into_error(action, format!("role `{name}`"))),
     };
     let policies = try_join_all(names.into_iter().map(|policy| get_policy(client, name, policy))).await?;
@@ -30,7 +33,7 @@ pub(super) async fn role(client: &Client, name: &RoleName) -> Result<Option<Role
         trust: decoded(role.assume_role_policy_document().unwrap_or_default()),
         boundary: role.permissions_boundary().and_then(|boundary| boundary.permissions_boundary_arn()).map(str::to_owned),
         tags,
-        policies: policies.into_iter().collect::<BTreeMap<_, _>>(),
+        policies: policies.into_iter().flatten().collect::<BTreeMap<_, _>>(),
         attached,
     }))
 }
@@ -54,10 +57,14 @@ async fn attached_policies(client: &Client, name: &RoleName) -> Read<Vec<String>
     Ok(policies.into_iter().filter_map(|policy| policy.policy_arn).collect())
 }
 
-async fn get_policy(client: &Client, role: &RoleName, policy: String) -> Result<(String, String), CloudError> {
+/// `None` for a policy that another writer has removed since the names were listed.
+async fn get_policy(client: &Client, role: &RoleName, policy: String) -> Result<Option<(String, String)>, CloudError> {
     let answer = client.get_role_policy().role_name(role.as_str()).policy_name(&policy).send().await;
-    let answer = answer.map_err(|error| failure::of("GetRolePolicy", format!("inline policy `{policy}` of role `{role}`"), error))?;
-    Ok((policy, decoded(answer.policy_document())))
+    match answer.map_err(Cause::from) {
+        Ok(answer) => Ok(Some((policy, decoded(answer.policy_document())))),
+        Err(cause) if cause.code() == NOT_THERE => Ok(None),
+        Err(cause) => Err(cause.into_error("GetRolePolicy", format!("inline policy `{policy}` of role `{role}`"))),
+    }
 }
 
 /// IAM returns policy documents percent-encoded.

@@ -31,7 +31,12 @@ pub struct Request {
 #[derive(Debug)]
 pub enum Asked {
     /// Create or Update.
-    Apply(Box<Spec>),
+    Apply {
+        /// What should be.
+        spec: Box<Spec>,
+        /// The source bucket of an Update that failed and that this one takes back: it may hold a part of the rule.
+        abandoned: Option<BucketName>,
+    },
     /// Delete of a rule of ours.
     Delete {
         /// The rule's source bucket.
@@ -113,16 +118,29 @@ pub(super) fn read(object: &Map<String, Value>, settings: &Settings) -> Result<R
     };
     let nothing = Map::new();
     let properties = object.get("ResourceProperties").and_then(Value::as_object).unwrap_or(&nothing);
-    let service_timeout = properties.get("ServiceTimeout").and_then(|seconds| match seconds {
-        Value::String(seconds) => seconds.parse().ok(),
-        seconds => seconds.as_u64(),
-    });
     let physical_id = object.get("PhysicalResourceId").and_then(Value::as_str).map(str::to_owned);
-    let asked = asked(text("RequestType"), &reply, physical_id.as_deref(), properties).map_err(Error::from);
-    Ok(Request { reply, service_timeout: service_timeout.map(Duration::from_secs), physical_id, asked })
+    let old_source = object.get("OldResourceProperties").and_then(|old| old.get("SourceBucket")).and_then(Value::as_str);
+    let asked = asked(text("RequestType"), &reply, physical_id.as_deref(), properties, old_source).map_err(Error::from);
+    Ok(Request { reply, service_timeout: service_timeout(properties).ok().flatten(), physical_id, asked })
 }
 
-fn asked(request_type: &str, reply: &ReplyTo, physical_id: Option<&str>, properties: &Map<String, Value>) -> Result<Asked, Invalid> {
+/// Follows <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html>.
+fn service_timeout(properties: &Map<String, Value>) -> Result<Option<Duration>, Invalid> {
+    let name = "ServiceTimeout";
+    match Object::new(properties).integer(name)? {
+        None => Ok(None),
+        Some(seconds @ 1..=3_600) => Ok(Some(Duration::from_secs(seconds.unsigned_abs()))),
+        Some(other) => Err(Invalid::new(name, format!("is {other}; allowed are 1 to 3600 seconds"))),
+    }
+}
+
+fn asked(
+    request_type: &str,
+    reply: &ReplyTo,
+    physical_id: Option<&str>,
+    properties: &Map<String, Value>,
+    old_source: Option<&str>,
+) -> Result<Asked, Invalid> {
     match request_type {
         "Create" | "Update" => {
             for (name, value) in [("StackId", &reply.stack_id), ("LogicalResourceId", &reply.logical_id), ("RequestId", &reply.request_id)]
@@ -132,7 +150,13 @@ fn asked(request_type: &str, reply: &ReplyTo, physical_id: Option<&str>, propert
                 }
             }
             let rule_id = RuleId::of_resource(&reply.stack_id, &reply.logical_id);
-            Ok(Asked::Apply(Box::new(Spec::new(rule_id, &read_properties(properties, &[])?)?)))
+            service_timeout(properties)?;
+            let spec = Box::new(Spec::new(rule_id, &read_properties(properties, &[])?)?);
+            // An Update whose id is already the one that it asks for did not move the rule; its old properties did, and failed.
+            let stays = physical_id == Some(self::physical_id(&spec.source, &spec.rule_id).as_str());
+            let old_source = old_source.filter(|_| stays).and_then(|name| BucketName::parse(name).ok());
+            let abandoned = old_source.filter(|old| *old != spec.source);
+            Ok(Asked::Apply { spec, abandoned })
         }
         "Delete" => Ok(match physical_id.and_then(parse_physical_id) {
             // Only this property is read: a resource whose other properties are wrong must be deletable, too.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::properties::{Object, read_properties};
-use crate::spec::{BucketName, Invalid, RuleId, Spec};
+use crate::spec::{BucketName, Invalid, Properties, RuleId, Spec};
 
 /// A command. The rule that `Plan`, `Apply` and `Delete` are about is called `Name`, or else as its destination bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +56,16 @@ pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
         }
         "Apply" => Ok(Command::Apply(Box::new(Spec::new(rule_id()?, &properties)?))),
         "Delete" => Ok(Command::Delete { source: source()?, rule_id: rule_id()?, dry_run }),
+        "Reconcile" if properties != of_reconcile(&properties) || name.is_some() => {
+            Err(Invalid::new("Action", "`Reconcile` takes `SourceBucket` and `DryRun`, and everything else from the replication policy"))
+        }
         "Reconcile" => Ok(Command::Reconcile { source: source()?, dry_run }),
         "Verify" => Err(Invalid::new("Action", format!("`Verify` is not supported by this version; allowed are {ACTIONS}"))),
         other => Err(Invalid::new("Action", format!("is `{other}`; allowed are {ACTIONS}"))),
     }
+}
+
+/// Those of the properties that `Reconcile` has a use for.
+fn of_reconcile(properties: &Properties) -> Properties {
+    Properties { source_bucket: properties.source_bucket.clone(), dry_run: properties.dry_run, ..Properties::default() }
 }

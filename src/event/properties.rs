@@ -76,7 +76,7 @@ impl<'a> Object<'a> {
 
     /// The value of a `name` that is not to be offered when an unknown one is refused.
     fn ignore(&mut self, name: &str) -> Option<&'a Value> {
-        self.left.remove(name)
+        self.left.remove(name).filter(|value| !value.is_null())
     }
 
     /// Refuses the names that were never asked for.
@@ -105,7 +105,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    fn integer(&mut self, name: &str) -> Result<Option<i64>, Invalid> {
+    pub(crate) fn integer(&mut self, name: &str) -> Result<Option<i64>, Invalid> {
         let Some(value) = self.take(name) else { return Ok(None) };
         let integer = match value {
             Value::Number(number) => number.as_i64(),

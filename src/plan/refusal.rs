@@ -61,7 +61,7 @@ pub enum Refusal {
     TooManyRules { bucket: BucketName, count: usize },
 
     #[error(
-        "the inline policies of role `{role}` would have {total} characters; IAM allows {limit}: use fewer rules or fewer source keys on this bucket"
+        "the inline policies of role `{role}` would have {total} characters; IAM allows {limit}: use fewer rules or fewer source keys on this bucket (while a rule changes, its earlier grants count, too)"
     )]
     PoliciesTooLong { role: RoleName, total: usize, limit: usize },
 

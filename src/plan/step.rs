@@ -2,6 +2,7 @@
 
 use aws_sdk_s3::types::ReplicationConfiguration;
 
+use super::{rules, text};
 use crate::cloud::{Encryption, Location, Versioning};
 use crate::grants::PolicyDocument;
 use crate::spec::{BucketName, RoleName, RuleId};
@@ -101,6 +102,8 @@ pub enum Step {
         was: Option<ReplicationConfiguration>,
         /// The configuration: `was` but for our rule.
         configuration: ReplicationConfiguration,
+        /// Our rule, which this adds, changes or takes out.
+        rule: RuleId,
     },
     /// Removes a replication configuration that would have no rule left.
     DeleteReplication {
@@ -108,5 +111,28 @@ pub enum Step {
         location: Location,
         /// The configuration before.
         was: ReplicationConfiguration,
+        /// Our rule, its last one.
+        rule: RuleId,
     },
+}
+
+impl Step {
+    /// The bucket whose replication configuration the step writes.
+    pub fn writes_replication_of(&self) -> Option<&Location> {
+        match self {
+            Self::PutReplication { location, .. } | Self::DeleteReplication { location, .. } => Some(location),
+            _ => None,
+        }
+    }
+
+    /// Whether a replication configuration shows what the step did to our rule: S3 may answer with the earlier one for a while.
+    pub fn shows_in(&self, current: Option<&ReplicationConfiguration>) -> bool {
+        let (wanted, rule) = match self {
+            Self::PutReplication { configuration, rule, .. } => (Some(configuration), rule),
+            Self::DeleteReplication { rule, .. } => (None, rule),
+            _ => return true,
+        };
+        let lines = |configuration| rules::find(configuration, rule).map(text::rule_lines);
+        lines(wanted) == lines(current)
+    }
 }

@@ -1,11 +1,9 @@
 //! The replication policy held against one bucket.
 
-use std::collections::BTreeMap;
-
 use super::{Engine, Outcome, located};
 use crate::cloud::Cloud;
 use crate::error::Error;
-use crate::plan::Plan;
+use crate::plan::{OWNER_TAG, Plan};
 use crate::settings::PolicyRule;
 use crate::spec::{BucketName, Region, RuleId};
 
@@ -44,19 +42,13 @@ impl<C: Cloud> Engine<'_, C> {
             return skipped("the bucket does not exist (any more)");
         };
         let location = located(bucket, region, &identity);
-        let tags = match candidates.iter().any(|rule| rule.has_tags()) {
-            true => self.in_time(self.cloud.bucket_tags(&location)).await?,
-            false => BTreeMap::new(),
-        };
+        let tags = self.in_time(self.cloud.bucket_tags(&location)).await?;
+        if tags.contains_key(OWNER_TAG) {
+            return skipped("the bucket was created as a destination by this function");
+        }
         let (matching, withdrawn): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|rule| rule.matches_tags(&tags));
 
         let mut rules = Vec::new();
-        for rule in withdrawn {
-            let removed = self.remove(bucket, rule.rule_id(), &location.region, dry_run).await;
-            if removed.as_ref().map_or(true, |outcome| !outcome.plan.is_empty()) {
-                rules.push((rule.rule_id().clone(), removed));
-            }
-        }
         for rule in matching {
             let applied = match rule.spec(bucket, &location.region, &identity.account) {
                 Ok(mut spec) => {
@@ -66,6 +58,13 @@ impl<C: Cloud> Engine<'_, C> {
                 Err(invalid) => Err(invalid.into()),
             };
             rules.push((rule.rule_id().clone(), applied));
+        }
+        // Only now, so that a role that one rule leaves and another needs stays the same role.
+        for rule in withdrawn {
+            let removed = self.remove(bucket, rule.rule_id(), &location.region, dry_run).await;
+            if removed.as_ref().map_or(true, |outcome| !outcome.plan.is_empty()) {
+                rules.push((rule.rule_id().clone(), removed));
+            }
         }
         if rules.is_empty() {
             return skipped("no rule of the replication policy matches the bucket's tags");

@@ -69,11 +69,11 @@ impl PolicyRule {
             .ok_or_else(|| Invalid::new("Match", "is required, with `BucketNames` or `BucketTags`; `[\"*\"]` names every bucket"))?;
         let mut matching = Object::new(matching);
         let within = |invalid: Invalid| invalid.within("Match");
-        let bucket_names = matching.list("BucketNames").map_err(within)?;
+        let bucket_names = matching.list("BucketNames").map_err(within)?.filter(|names| !names.is_empty());
         let exclude_bucket_names = matching.list("ExcludeBucketNames").map_err(within)?.unwrap_or_default();
         let bucket_tags = matching.tags("BucketTags").map_err(within)?.unwrap_or_default();
         matching.finish().map_err(within)?;
-        if bucket_names.as_ref().is_none_or(Vec::is_empty) && bucket_tags.is_empty() {
+        if bucket_names.is_none() && bucket_tags.is_empty() {
             return Err(Invalid::new("Match", "needs `BucketNames` or `BucketTags`; `[\"*\"]` names every bucket"));
         }
 
@@ -103,7 +103,7 @@ impl PolicyRule {
             return Err(Invalid::new("DestinationBucket", problem));
         }
         let sample = |problem: String| Invalid::new("DestinationBucket", problem);
-        let bucket = BucketName::parse("source").map_err(sample)?;
+        let bucket = BucketName::parse("any.sample.source").map_err(sample)?;
         let region = Region::parse("us-east-1").map_err(sample)?;
         let account = Account::parse("000000000000").map_err(sample)?;
         self.spec(&bucket, &region, &account).map(|_| ())
@@ -112,11 +112,6 @@ impl PolicyRule {
     /// The id of the replication rule that this rule makes.
     pub fn rule_id(&self) -> &RuleId {
         &self.rule_id
-    }
-
-    /// Whether the rule looks at bucket tags at all.
-    pub fn has_tags(&self) -> bool {
-        !self.bucket_tags.is_empty()
     }
 
     /// Whether a bucket with these tags is meant.

@@ -31,7 +31,6 @@ fn what_is_wrong_with_the_environment_is_named_with_its_place() {
         ("ROLE_PATH", "replication".to_owned()),
         ("ROLE_PERMISSIONS_BOUNDARY_ARN", "boundary".to_owned()),
         ("AWS_REGION", "nowhere".to_owned()),
-        ("LOCK_TABLE", "locks".to_owned()),
         ("REPLICATION_POLICY_PARAMETER", "/policy".to_owned()),
         ("REPLICATION_POLICY", "{\"Rules\": [\n  {]\n}".to_owned()),
         ("REPLICATION_POLICY", "[]".to_owned()),

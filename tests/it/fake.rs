@@ -4,8 +4,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use aws_sdk_s3::types::ReplicationConfiguration;
-use s3_kms_replication::cloud::{Cloud, CloudError, Encryption, Identity, Key, Location, Remedy, Role, Versioning};
+use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRuleFilter};
+use s3_kms_replication::cloud::{Cloud, CloudError, Encryption, Identity, Key, Lease, Location, Remedy, Role, Versioning};
 use s3_kms_replication::event::cloudformation::ResponseUrl;
 use s3_kms_replication::plan::{OWNER_TAG, Step};
 use s3_kms_replication::spec::{Account, BucketName, Partition, Region, RoleName};
@@ -19,6 +19,8 @@ pub struct State {
     pub roles: BTreeMap<String, Role>,
     /// Keys by every name that they go by.
     pub keys: BTreeMap<String, Key>,
+    /// The holder of each bucket's lease, and when it ends.
+    pub leases: BTreeMap<String, (String, u64)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +55,8 @@ pub enum Fault {
     Refused(&'static str, Remedy),
     /// The call takes effect, and its answer is lost.
     AnswerLost,
+    /// The call takes effect, its answer is lost, and the SDK's second try is refused because of the first, with this code.
+    DoneAlready(&'static str),
     /// The code panics.
     Panic,
     /// The call never ends.
@@ -66,6 +70,13 @@ pub struct Fake {
     pub answers: RefCell<Vec<String>>,
     /// The number of the call that goes wrong, counted from 0, and how.
     pub fault: Cell<Option<(usize, Fault)>>,
+    /// Calls of this action are refused this many times, with this code.
+    pub refusals: Cell<Option<(&'static str, usize, &'static str, Remedy)>>,
+    /// Reads of a replication configuration that still answer with the one before the last write.
+    pub stale_reads: Cell<usize>,
+    /// How the next answers to CloudFormation fail, the last one first.
+    pub answer_failures: RefCell<Vec<Remedy>>,
+    earlier_replication: RefCell<Option<ReplicationConfiguration>>,
 }
 
 impl Fake {
@@ -80,14 +91,19 @@ impl Fake {
 
     async fn call<T>(&self, name: String, effect: impl FnOnce(&mut State) -> Result<T, CloudError>) -> Result<T, CloudError> {
         let index = self.calls.borrow().len();
-        self.calls.borrow_mut().push(name);
+        self.calls.borrow_mut().push(name.clone());
         // Gives the calls of one stage their chance to overlap.
         tokio::task::yield_now().await;
+        if let Some((action, times, code, remedy)) = self.refusals.get().filter(|(action, times, ..)| *times > 0 && named(&name, action)) {
+            self.refusals.set(Some((action, times - 1, code, remedy)));
+            return Err(error(code, remedy));
+        }
         let fault = self.fault.get().filter(|(at, _)| *at == index).map(|(_, fault)| fault);
         match fault {
             None => effect(&mut self.state.borrow_mut()),
             Some(Fault::Refused(code, remedy)) => Err(error(code, remedy)),
             Some(Fault::AnswerLost) => effect(&mut self.state.borrow_mut()).and(Err(error("TimedOut", Remedy::Later))),
+            Some(Fault::DoneAlready(code)) => effect(&mut self.state.borrow_mut()).and(Err(error(code, Remedy::Observe))),
             Some(Fault::Panic) => panic!("call {index} panics"),
             Some(Fault::Hangs) => std::future::pending().await,
         }
@@ -96,6 +112,11 @@ impl Fake {
     async fn of_bucket<T>(&self, action: &str, location: &Location, read: impl FnOnce(&Bucket) -> T) -> Result<T, CloudError> {
         self.call(format!("{action} {}", location.bucket), |state| bucket(state, location).map(|bucket| read(bucket))).await
     }
+}
+
+/// Whether a call in the list is one of `action`.
+fn named(call: &str, action: &str) -> bool {
+    call.trim_start_matches("! ").split(' ').next() == Some(action)
 }
 
 pub fn error(code: &'static str, remedy: Remedy) -> CloudError {
@@ -136,7 +157,10 @@ impl Cloud for Fake {
     }
 
     async fn replication(&self, location: &Location) -> Result<Option<ReplicationConfiguration>, CloudError> {
-        self.of_bucket("GetBucketReplication", location, |bucket| bucket.replication.clone()).await
+        let current = self.of_bucket("GetBucketReplication", location, |bucket| bucket.replication.clone()).await?;
+        let stale = self.stale_reads.get();
+        self.stale_reads.set(stale.saturating_sub(1));
+        Ok(if stale > 0 { self.earlier_replication.borrow().clone() } else { current })
     }
 
     async fn object_lock(&self, location: &Location) -> Result<bool, CloudError> {
@@ -160,13 +184,51 @@ impl Cloud for Fake {
     }
 
     async fn apply(&self, step: &Step) -> Result<(), CloudError> {
+        if let Some(location) = step.writes_replication_of() {
+            *self.earlier_replication.borrow_mut() = self.state.borrow().buckets[location.bucket.as_str()].replication.clone();
+        }
         self.call(format!("! {} on {}", step.action(), step.resource()), |state| perform(state, step)).await
     }
 
+    async fn acquire(&self, lease: &Lease, now: u64) -> Result<bool, CloudError> {
+        let acquire = |state: &mut State| {
+            let held = state.leases.get(lease.bucket.as_str());
+            let free = held.is_none_or(|(holder, expires_at)| *holder == lease.holder || *expires_at <= now);
+            if free {
+                state.leases.insert(lease.bucket.to_string(), (lease.holder.clone(), lease.expires_at));
+            }
+            Ok(free)
+        };
+        self.call(format!("Acquire {}", lease.bucket), acquire).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), CloudError> {
+        let release = |state: &mut State| {
+            if state.leases.get(lease.bucket.as_str()).is_some_and(|(holder, _)| *holder == lease.holder) {
+                state.leases.remove(lease.bucket.as_str());
+            }
+            Ok(())
+        };
+        self.call(format!("Release {}", lease.bucket), release).await
+    }
+
     async fn answer(&self, _url: &ResponseUrl, body: String) -> Result<(), CloudError> {
+        if let Some(remedy) = self.answer_failures.borrow_mut().pop() {
+            return Err(error("HTTP 500", remedy));
+        }
         self.answers.borrow_mut().push(body);
         Ok(())
     }
+}
+
+/// S3 returns an empty filter for an empty prefix.
+fn as_s3_returns(mut configuration: ReplicationConfiguration) -> ReplicationConfiguration {
+    for rule in &mut configuration.rules {
+        if rule.filter().is_some_and(|filter| filter.prefix() == Some("")) {
+            rule.filter = Some(ReplicationRuleFilter::builder().build());
+        }
+    }
+    configuration
 }
 
 fn perform(state: &mut State, step: &Step) -> Result<(), CloudError> {
@@ -217,7 +279,7 @@ fn perform(state: &mut State, step: &Step) -> Result<(), CloudError> {
             {
                 return Err(error("InvalidRequest", Remedy::None));
             }
-            bucket(state, location)?.replication = Some(configuration.clone());
+            bucket(state, location)?.replication = Some(as_s3_returns(configuration.clone()));
         }
         Step::DeleteReplication { location, .. } => bucket(state, location)?.replication = None,
     }

@@ -2,17 +2,26 @@
 
 use serde_json::json;
 
-use s3_kms_replication::cloud::Remedy;
+use s3_kms_replication::cloud::{Remedy, Role};
 
-use crate::fake::{Fake, Fault, State};
+use crate::fake::{Bucket, Fake, Fault, State};
+use crate::invariants::{FOREIGN_ROLE, foreign_role, with_foreign_rules};
 use crate::*;
 
-const FAULTS: [Fault; 4] = [
+const FAULTS: [Fault; 6] = [
     Fault::Refused("AccessDenied", Remedy::None),
     Fault::Refused("SlowDown", Remedy::Later),
     Fault::Refused("OperationAborted", Remedy::Wait),
     Fault::AnswerLost,
+    Fault::DoneAlready("EntityAlreadyExists"),
+    Fault::Hangs,
 ];
+
+/// What a holder that died left behind is over by now.
+fn later(mut state: State) -> State {
+    state.leases.clear();
+    state
+}
 
 async fn after(before: &State, request: &Value) -> (State, usize) {
     let fake = Fake::of(before.clone());
@@ -27,40 +36,159 @@ fn rules_have_their_grants(state: &State) -> bool {
         let mut ours = configuration.rules().iter().filter(|rule| rule.id().is_some_and(|id| id.starts_with("s3-kms-replication.")));
         ours.all(|rule| {
             let policy = role.and_then(|role| role.policies.get(rule.id().unwrap()));
-            let replicas = format!("{}/{}*", rule.destination().unwrap().bucket(), rule.filter().unwrap().prefix().unwrap());
+            let replicas = format!("{}/{}*", rule.destination().unwrap().bucket(), rule.filter().unwrap().prefix().unwrap_or_default());
             policy.is_some_and(|policy| policy.contains(&replicas) && policy.contains("kms:Decrypt"))
         })
     })
 }
 
+/// The rules of others in every bucket, in order, and the roles that are not ours.
+fn of_others(state: &State) -> (Vec<Vec<ReplicationRule>>, Vec<Role>) {
+    let foreign = |rule: &ReplicationRule| rule.id().is_some_and(|id| !id.starts_with("s3-kms-replication."));
+    let rules = |bucket: &Bucket| bucket.replication.iter().flat_map(|configuration| configuration.rules.clone()).filter(foreign).collect();
+    let without_ours = |role: &Role| {
+        let mut role = role.clone();
+        role.policies.retain(|name, _| !name.starts_with("s3-kms-replication."));
+        role
+    };
+    let roles = state.roles.values().filter(|role| !role.tags.contains_key("s3-kms-replication")).map(without_ours);
+    (state.buckets.values().map(rules).filter(|rules: &Vec<_>| !rules.is_empty()).collect(), roles.collect())
+}
+
+/// The state as Delete must leave it: as before, but for versioning, which stays, and destinations that were created.
+fn versioned(mut state: State, after: &State) -> State {
+    for (name, bucket) in &after.buckets {
+        let before = state.buckets.entry(name.clone()).or_insert_with(|| bucket.clone());
+        before.versioning = bucket.versioning;
+    }
+    state
+}
+
 #[tokio::test(start_paused = true)]
 async fn invariant_3_failing_after_any_call_and_running_again_ends_in_the_same_state() {
-    let new = two_buckets();
-    let (configured, _) = after(&new, &custom_resource("Create", json!({}))).await;
-    let flows = [
-        ("event on a new bucket", &new, sample("create-bucket")),
-        ("Create", &new, custom_resource("Create", json!({}))),
-        ("Update", &configured, custom_resource("Update", json!({"StorageClass": "GLACIER_IR", "Priority": "5"}))),
-        (
-            "Update to another destination",
-            &configured,
-            custom_resource("Update", json!({"DestinationBucket": "new", "CreateDestinationBucket": true})),
-        ),
-        ("Delete", &configured, custom_resource("Delete", json!({}))),
-    ];
+    let foreign = {
+        let mut state = with_foreign_rules(FOREIGN_ROLE);
+        state.roles.insert("their-replication".to_owned(), foreign_role());
+        state
+    };
     let mut points = 0;
-    for (flow, before, request) in flows {
-        let (undisturbed, calls) = after(before, &request).await;
-        for (fault, index) in FAULTS.iter().flat_map(|fault| (0..calls).map(move |index| (*fault, index))) {
-            let fake = Fake::of(before.clone());
-            fake.fault.set(Some((index, fault)));
-            let _ = ask(&fake, &request).await;
-            assert!(rules_have_their_grants(&fake.state.borrow()), "{flow}, {fault:?} in call {index}");
-            fake.fault.set(None);
-            let _ = ask(&fake, &request).await;
-            assert_eq!(*fake.state.borrow(), undisturbed, "{flow}, {fault:?} in call {index}, then again");
-            points += 1;
+    for (others, new, extend) in [("", two_buckets(), "Refuse"), (", with foreign rules", foreign, "Extend")] {
+        let request = |request_type, changes: Value| {
+            let mut request = custom_resource(request_type, json!({"Priority": null, "ExistingRole": extend}));
+            request["ResourceProperties"].as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+            request
+        };
+        let create = request("Create", json!({}));
+        let (configured, _) = after(&new, &create).await;
+        let flows = [
+            ("event on a new bucket", &new, sample("create-bucket")),
+            ("Create", &new, create.clone()),
+            ("Update", &configured, request("Update", json!({"StorageClass": "GLACIER_IR", "Priority": "5"}))),
+            (
+                "Update to another destination",
+                &configured,
+                request("Update", json!({"DestinationBucket": "new", "CreateDestinationBucket": true})),
+            ),
+            ("Update to another bucket", &configured, request("Update", json!({"SourceBucket": "prod-orders"}))),
+            ("Delete", &configured, request("Delete", json!({}))),
+        ];
+        for (flow, before, request) in flows {
+            let (undisturbed, calls) = after(before, &request).await;
+            for (fault, index) in FAULTS.iter().flat_map(|fault| (0..calls).map(move |index| (*fault, index))) {
+                let point = format!("{flow}{others}, {fault:?} in call {index} of {calls}");
+                let fake = Fake::of(before.clone());
+                fake.fault.set(Some((index, fault)));
+                let _ = ask(&fake, &request).await;
+                fake.fault.set(None);
+                assert!(rules_have_their_grants(&fake.state.borrow()), "{point}");
+                assert_eq!(of_others(&fake.state.borrow()), of_others(before), "{point}");
+
+                let fake = Fake::of(later(fake.state.take()));
+                if flow == "Update to another bucket" {
+                    // As CloudFormation does when the Update has failed: back to the old properties, and only then once more.
+                    let mut back = request.clone();
+                    back["OldResourceProperties"] = request["ResourceProperties"].clone();
+                    back["ResourceProperties"] = create["ResourceProperties"].clone();
+                    let _ = ask(&fake, &back).await;
+                    assert_eq!(*fake.state.borrow(), versioned(before.clone(), &fake.state.borrow()), "{point}, then rolled back");
+                }
+                let _ = ask(&fake, &request).await;
+                assert_eq!(*fake.state.borrow(), undisturbed, "{point}, then again");
+                if request["RequestType"] == "Create" {
+                    delete(&fake).await;
+                    assert_eq!(*fake.state.borrow(), versioned(new.clone(), &fake.state.borrow()), "{point}, again, then Delete");
+                }
+                points += 1;
+            }
         }
     }
     println!("{points} fault points");
+    assert!(points >= 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_aws_has_yet_to_notice_is_waited_for_and_nothing_else_is_tried_again() {
+    for (code, remedy, succeeds, tries) in [
+        ("InvalidRequest", Remedy::Wait, true, 4),
+        ("NoSuchEntity", Remedy::Observe, true, 3),
+        ("SlowDown", Remedy::Later, false, 1),
+        ("AccessDenied", Remedy::None, false, 1),
+    ] {
+        let fake = Fake::of(two_buckets());
+        fake.refusals.set(Some(("PutBucketReplication", if remedy == Remedy::Observe { 2 } else { 3 }, code, remedy)));
+        let answer = create(&fake, json!({})).await;
+        assert_eq!(answer["Status"], if succeeds { "SUCCESS" } else { "FAILED" }, "{code}");
+        assert_eq!(fake.writes().iter().filter(|call| call.starts_with("PutBucketReplication")).count(), tries, "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_ends_after_two_minutes_and_the_answer_says_what_was_waited_for() {
+    let fake = Fake::of(two_buckets());
+    fake.refusals.set(Some(("PutBucketReplication", usize::MAX, "InvalidRequest", Remedy::Wait)));
+    let started = Instant::now();
+    let answer = create(&fake, json!({})).await;
+    assert!(answer["Reason"].as_str().unwrap().contains("InvalidRequest"));
+    assert!((120..140).contains(&started.elapsed().as_secs()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_written_rule_is_read_back_until_it_is_seen() {
+    let fake = Fake::of(two_buckets());
+    let reads = |fake: &Fake| fake.calls.borrow().iter().filter(|call| call.starts_with("GetBucketReplication")).count();
+    create(&fake, json!({})).await;
+    let at_once = reads(&fake);
+    let fake = Fake::of(two_buckets());
+    // The two reads of a plan, and then three that come too early.
+    fake.stale_reads.set(5);
+    assert_eq!(create(&fake, json!({})).await["Status"], "SUCCESS");
+    assert_eq!(reads(&fake), at_once + 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_more_try_mends_is_mended_within_the_request() {
+    let undisturbed = Fake::of(two_buckets());
+    create(&undisturbed, json!({})).await;
+    for fault in [Fault::Refused("OperationAborted", Remedy::Wait), Fault::DoneAlready("EntityAlreadyExists")] {
+        let writes =
+            undisturbed.calls.borrow().iter().enumerate().filter(|(_, call)| call.starts_with("! ")).map(|(at, _)| at).collect::<Vec<_>>();
+        for index in writes {
+            let fake = Fake::of(two_buckets());
+            fake.fault.set(Some((index, fault)));
+            assert_eq!(create(&fake, json!({})).await["Status"], "SUCCESS", "{fault:?} in call {index}");
+            assert_eq!(fake.state, undisturbed.state, "{fault:?} in call {index}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_sent_again_while_that_can_help() {
+    for (failures, sent) in [(vec![Remedy::Later; 3], true), (vec![Remedy::Later; 100], false), (vec![Remedy::None], false)] {
+        let fake = Fake::of(two_buckets());
+        let answered = {
+            fake.answer_failures.replace(failures);
+            ask(&fake, &custom_resource("Create", json!({}))).await
+        };
+        assert_eq!((answered.is_ok(), fake.answers.borrow().len()), (sent, usize::from(sent)));
+    }
 }

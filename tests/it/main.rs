@@ -8,6 +8,7 @@ mod faults;
 mod invariants;
 mod requests;
 mod wire;
+mod writers;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use aws_sdk_s3::types::{Destination, ReplicationConfiguration, ReplicationRule, 
 use s3_kms_replication::cloud::{Encryption, Key};
 use s3_kms_replication::error::Error;
 use s3_kms_replication::handle;
-use s3_kms_replication::settings::Settings;
+use s3_kms_replication::settings::{RoleSettings, Settings};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -80,7 +81,8 @@ fn replicating(role: &str, rules: Vec<ReplicationRule>) -> Option<ReplicationCon
 }
 
 fn settings() -> Settings {
-    let variables = [("REPLICATION_POLICY", POLICY), ("EXECUTION_ROLE_ARN", EXECUTION_ROLE), ("AWS_REGION", "us-east-1")];
+    let variables =
+        [("REPLICATION_POLICY", POLICY), ("EXECUTION_ROLE_ARN", EXECUTION_ROLE), ("LOCK_TABLE", "leases"), ("AWS_REGION", "us-east-1")];
     Settings::read(|name| variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())).unwrap()
 }
 

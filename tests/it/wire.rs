@@ -7,10 +7,10 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_smithy_types::body::SdkBody;
 use insta::assert_snapshot;
 use s3_kms_replication::aws::Aws;
-use s3_kms_replication::cloud::{Cloud, CloudError, Encryption, Location, Remedy, Versioning};
+use s3_kms_replication::cloud::{Cloud, CloudError, Encryption, Lease, Location, Remedy, Versioning};
 use s3_kms_replication::event::{self, Ask};
 use s3_kms_replication::plan::{Plan, Step};
-use s3_kms_replication::spec::{Account, BucketName, Region, RoleName};
+use s3_kms_replication::spec::{Account, BucketName, Region, RoleName, RuleId};
 
 use crate::fake::{ACCOUNT, Fake};
 use crate::*;
@@ -61,6 +61,11 @@ fn sent(replay: &StaticReplayClient) -> String {
             }
         }
         let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
+        // DynamoDB's attributes have no order.
+        if let Ok(mut json) = serde_json::from_str::<Value>(&body) {
+            json.sort_all_objects();
+            return text + &serde_json::to_string_pretty(&json).unwrap() + "\n";
+        }
         let decoded = percent_encoding::percent_decode_str(&body).decode_utf8_lossy().replace("><", ">\n<");
         text + decoded.trim_end() + "\n"
     });
@@ -118,7 +123,7 @@ async fn foreign_rules_go_back_to_s3_as_they_came() {
     let source = at("demo-source", "us-east-1");
     let (aws, replay) = aws(&[ok(foreign), ok("")]);
     let configuration = aws.replication(&source).await.unwrap().unwrap();
-    aws.apply(&Step::PutReplication { location: source, was: None, configuration }).await.unwrap();
+    aws.apply(&Step::PutReplication { location: source, was: None, configuration, rule: RuleId::named("x").unwrap() }).await.unwrap();
     let put = replay.actual_requests().last().unwrap();
     let elements = |xml: &str| {
         let mut elements: Vec<String> = xml.split_inclusive('>').map(str::to_owned).collect();
@@ -145,8 +150,16 @@ async fn absence_is_none_and_denial_is_an_error() {
     assert_eq!(error.remedy, Remedy::None);
     assert_eq!(answer("NoSuchBucket").versioning(&here).await.unwrap_err().code, "NoSuchBucket");
 
-    let no_key = "{\"__type\":\"NotFoundException\",\"message\":\"m\"}";
+    let iam_error =
+        |status, code: &str| aws(&[(status, None, &format!("<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>"))]).0;
+    let role = RoleName::of_source(&bucket("demo"));
+    assert_eq!(iam_error(404, "NoSuchEntity").role(&role).await, Ok(None));
+    assert_eq!(iam_error(403, "AccessDenied").role(&role).await.unwrap_err().code, "AccessDenied");
     let region = Region::parse("us-east-1").unwrap();
+    let kms_denied = "{\"__type\":\"AccessDeniedException\",\"message\":\"m\"}";
+    assert_eq!(aws(&[(400, None, kms_denied)]).0.key("alias/x", &region).await.unwrap_err().code, "AccessDeniedException");
+
+    let no_key = "{\"__type\":\"NotFoundException\",\"message\":\"m\"}";
     assert_eq!(aws(&[(400, None, no_key)]).0.key("alias/x", &region).await, Ok(None));
 }
 
@@ -215,6 +228,7 @@ async fn errors_are_told_apart_by_code_and_message() {
     for (status, code, message) in [
         (400, "InvalidRequest", "Versioning must be 'Enabled' on the bucket to apply a replication configuration"),
         (400, "InvalidRequest", "Destination bucket must have versioning enabled."),
+        (400, "InvalidRequest", "Destination bucket must exist."),
         (400, "InvalidRequest", "Something else"),
         (409, "OperationAborted", "A conflicting conditional operation is currently in progress"),
         (409, "ConcurrentModification", "m"),
@@ -247,4 +261,18 @@ async fn cloudformation_is_answered_with_an_empty_content_type_and_never_sees_it
     assert_snapshot!(sent(&replay));
     let error = aws.answer(&request.reply.url, "{}".to_owned()).await.unwrap_err();
     assert_snapshot!(format!("{error} {request:?}").contains("X-Amz-Signature"), @"false");
+}
+
+#[tokio::test]
+async fn a_lease_is_taken_and_given_back_under_conditions() {
+    let lease = Lease { table: "leases".to_owned(), bucket: bucket("demo-source"), holder: "me".to_owned(), expires_at: 1_700_000_300 };
+    let held = "{\"__type\":\"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException\",\"message\":\"m\"}";
+    let denied = "{\"__type\":\"AccessDeniedException\",\"message\":\"m\"}";
+    let (aws, replay) = aws(&[ok("{}"), ok("{}"), (400, None, held), (400, None, held), (400, None, denied)]);
+    assert_eq!(aws.acquire(&lease, 1_700_000_000).await, Ok(true));
+    assert_eq!(aws.release(&lease).await, Ok(()));
+    assert_snapshot!(sent(&replay));
+    assert_eq!(aws.acquire(&lease, 1_700_000_000).await, Ok(false));
+    assert_eq!(aws.release(&lease).await, Ok(()));
+    assert_eq!(aws.acquire(&lease, 1_700_000_000).await.unwrap_err().code, "AccessDeniedException");
 }

@@ -1,0 +1,85 @@
+//! Invariant 6: several writers of one bucket's configuration.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::fake::{Fake, State};
+use crate::*;
+
+const WRITERS: usize = 20;
+
+/// Twenty requests at once, each for a rule of its own on one bucket: what AWS holds in the end, and the errors.
+async fn twenty_at_once(settings: &Settings) -> (State, Vec<String>) {
+    let fake = Fake::of(two_buckets());
+    let end = Instant::now() + Duration::from_secs(300);
+    // There is a role to share already.
+    ask(&fake, &sample("command-apply")).await.unwrap();
+    let requests: Vec<Value> = (0..WRITERS)
+        .map(|writer| {
+            let mut request = sample("command-apply");
+            request["Name"] = json!(format!("rule-{writer}"));
+            request["Prefix"] = json!(format!("prefix-{writer}/"));
+            request
+        })
+        .collect();
+    let answers = join_all(requests.iter().map(|request| Box::pin(handle(request, end, &fake, settings)))).await;
+    (fake.state.take(), answers.into_iter().filter_map(|answer| answer.err().map(|error| error.to_string())).collect())
+}
+
+fn rules_and_policies(state: &State) -> (Vec<String>, Vec<String>) {
+    let configuration = state.buckets["demo-source"].replication.as_ref().unwrap();
+    let mut rules: Vec<String> = configuration.rules().iter().map(|rule| rule.id().unwrap().to_owned()).collect();
+    rules.sort();
+    (rules, state.roles["s3-crr-demo-source"].policies.keys().cloned().collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_6_no_rule_is_lost_between_twenty_writers() {
+    let (state, errors) = twenty_at_once(&settings()).await;
+    let (rules, policies) = rules_and_policies(&state);
+    assert_eq!(rules, policies, "a rule for each policy, and a policy for each rule");
+    assert_eq!(rules.len() + errors.len(), 1 + WRITERS);
+    let length: usize = state.roles["s3-crr-demo-source"].policies.values().map(String::len).sum();
+    let one = length / rules.len();
+    assert!(length <= 10_240 && length + one > 10_240, "{} rules are all that 10,240 characters admit", rules.len());
+    for error in errors {
+        assert!(error.contains("IAM allows 10240"), "{error}");
+    }
+    assert_eq!(state.leases, BTreeMap::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_lease_rules_are_lost_so_the_test_above_tests_it() {
+    let (state, _) = twenty_at_once(&Settings { lock_table: None, ..settings() }).await;
+    let (rules, policies) = rules_and_policies(&state);
+    assert_ne!(rules, policies);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_taken_over_when_its_holders_time_is_over_and_waited_for_until_then() {
+    let held = |expires_at| {
+        let mut state = two_buckets();
+        state.leases.insert("demo-source".to_owned(), ("another".to_owned(), expires_at));
+        Fake::of(state)
+    };
+    assert_eq!(create(&held(0), json!({})).await["Status"], "SUCCESS");
+    let fake = held(u64::MAX);
+    let answer = create(&fake, json!({})).await;
+    assert_eq!(answer["Status"], "FAILED");
+    assert_eq!(fake.writes(), Vec::<String>::new());
+    assert_eq!(fake.state.borrow().leases["demo-source"].0, "another");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_taken_only_to_write_and_the_state_is_read_again_under_it() {
+    let fake = Fake::of(two_buckets());
+    create(&fake, json!({})).await;
+    let calls = fake.calls.take();
+    let position = |name: &str| calls.iter().position(|call| call.starts_with(name)).unwrap();
+    let reads_after = calls[position("Acquire")..].iter().filter(|call| call.starts_with("GetBucketReplication")).count();
+    assert!(position("Acquire") < position("! ") && reads_after >= 1);
+    assert_eq!(position("Release"), calls.len() - 1);
+
+    create(&fake, json!({})).await;
+    assert!(!fake.calls.borrow().iter().any(|call| call.starts_with("Acquire")));
+}
