@@ -16,7 +16,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let filter = log_filter(&std::env::var("RUST_LOG").unwrap_or_default())?;
-    tracing_subscriber::registry().with(tracing_subscriber::fmt::layer().json().with_target(false).without_time()).with(filter).init();
+    tracing_subscriber::registry()
+        .with(tracing_subscriber::fmt::layer().json().with_span_list(false).with_target(false).without_time())
+        .with(filter)
+        .init();
 
     let settings =
         Settings::read(|name| std::env::var(name).ok()).inspect_err(|error| tracing::error!(%error, "the settings are wrong"))?;
@@ -42,13 +45,16 @@ fn log_filter(asked: &str) -> Result<Targets, String> {
 }
 
 /// Lambda's deadline, in milliseconds since the epoch, on the clock that timers use.
+///
+/// `cargo lambda watch` gives the milliseconds that are left: nothing ends within the epoch's first year.
 fn end_of(deadline: u64) -> Instant {
+    let deadline = Duration::from_millis(deadline);
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Instant::now() + Duration::from_millis(deadline).saturating_sub(now)
+    Instant::now() + if deadline < year { deadline } else { deadline.saturating_sub(now) }
 }
 
 fn diagnostic(error: Error) -> Diagnostic {
-    tracing::error!(%error, "the request failed");
     Diagnostic { error_type: error.kind().to_owned(), error_message: error.to_string() }
 }
 
@@ -68,5 +74,15 @@ mod tests {
             }
         }
         assert!(log_filter("a=b=c").is_err());
+    }
+
+    #[test]
+    fn a_deadline_is_a_time_or_for_cargo_lambda_what_is_left() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        for deadline in [Duration::from_secs(300), now + Duration::from_secs(300)] {
+            let left = end_of(u64::try_from(deadline.as_millis()).unwrap()) - Instant::now();
+            assert!((299..=300).contains(&left.as_secs()), "{left:?}");
+        }
+        assert!(end_of(u64::try_from((now - Duration::from_secs(1)).as_millis()).unwrap()) <= Instant::now());
     }
 }
