@@ -5,8 +5,10 @@
 
 mod fake;
 mod faults;
+mod generated;
 mod invariants;
 mod requests;
+mod secrets;
 mod wire;
 mod writers;
 

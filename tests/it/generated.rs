@@ -1,0 +1,120 @@
+//! Generated cases: any configuration that a bucket may have, and any request for a rule.
+
+use aws_sdk_s3::types::{ReplicationRuleAndOperator, StorageClass, Tag};
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use s3_kms_replication::cloud::Versioning;
+use serde_json::{Map, json};
+
+use crate::fake::{Fake, State};
+use crate::*;
+
+const OWN_ROLE: &str = "arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source";
+
+fn filter() -> impl Strategy<Value = ReplicationRuleFilter> {
+    let tag = || Tag::builder().key("k").value("v").build().unwrap();
+    prop_oneof![
+        Just(ReplicationRuleFilter::builder().build()),
+        "[a-z]{1,3}".prop_map(|prefix| ReplicationRuleFilter::builder().prefix(prefix).build()),
+        Just(ReplicationRuleFilter::builder().tag(tag()).build()),
+        "[a-z]{1,3}".prop_map(move |prefix| {
+            let and = ReplicationRuleAndOperator::builder().prefix(prefix).tags(tag()).build();
+            ReplicationRuleFilter::builder().and(and).build()
+        }),
+    ]
+}
+
+fn rule(id: String, priority: i32) -> impl Strategy<Value = ReplicationRule> {
+    let status = select(vec![ReplicationRuleStatus::Enabled, ReplicationRuleStatus::Disabled]);
+    let storage = proptest::option::of(select(vec![StorageClass::Glacier, StorageClass::from("A_CLASS_OF_TOMORROW")]));
+    (filter(), status, storage).prop_map(move |(filter, status, storage)| {
+        let destination = Destination::builder().bucket("arn:aws:s3:::demo-destination").set_storage_class(storage).build().unwrap();
+        ReplicationRule::builder().id(&id).priority(priority).filter(filter).status(status).destination(destination).build().unwrap()
+    })
+}
+
+/// Up to six rules of others or of ours by other names, with unique ids and priorities in any order.
+fn rules() -> impl Strategy<Value = Vec<ReplicationRule>> {
+    let ids = vec!["a", "b", "c", "s3-kms-replication.another", "s3-kms-replication.", "z"];
+    let priorities = vec![0, 1, 2, 7, 500, i32::MAX - 1, i32::MAX];
+    (subsequence(ids, 0..=6).prop_shuffle(), Just(priorities).prop_shuffle()).prop_flat_map(|(ids, priorities)| {
+        ids.into_iter().zip(priorities).map(|(id, priority)| rule(id.to_owned(), priority)).collect::<Vec<_>>()
+    })
+}
+
+/// Two buckets of which the source has these rules.
+fn with_rules(rules: Vec<ReplicationRule>) -> State {
+    let mut state = two_buckets();
+    if !rules.is_empty() {
+        for name in ["demo-source", "demo-destination"] {
+            state.buckets.get_mut(name).unwrap().versioning = Versioning::Enabled;
+        }
+        state.buckets.get_mut("demo-source").unwrap().replication = replicating(OWN_ROLE, rules);
+    }
+    state
+}
+
+/// Any properties for the custom resource; some of them refused.
+fn properties() -> impl Strategy<Value = Value> {
+    let boolean = || prop_oneof![Just(json!(true)), Just(json!("false"))];
+    let optional = |name: &'static str, value: BoxedStrategy<Value>| proptest::option::of(value).prop_map(move |value| (name, value));
+    let priority = prop_oneof![(0..10_i64).prop_map(|priority| json!(priority)), Just(json!(i32::MAX))];
+    let storage = select(vec!["STANDARD_IA", "GLACIER", "STANDARD"]);
+    (
+        optional("Prefix", "[a-zé*?$]{0,4}".prop_map(|prefix| json!(prefix)).boxed()),
+        optional("Tags", Just(json!({"x": "1", "y": ""})).boxed()),
+        optional("Priority", priority.boxed()),
+        optional("DeleteMarkerReplication", boolean().boxed()),
+        optional("ReplicaModifications", boolean().boxed()),
+        optional("ReplicationTimeControl", boolean().boxed()),
+        optional("Metrics", boolean().boxed()),
+        optional("StorageClass", storage.prop_map(|class| json!(class)).boxed()),
+    )
+        .prop_map(|(a, b, c, d, e, f, g, h)| {
+            let given: Map<String, Value> =
+                [a, b, c, d, e, f, g, h].into_iter().map(|(name, value)| (name.to_owned(), value.unwrap_or(Value::Null))).collect();
+            Value::Object(given)
+        })
+}
+
+fn rules_of(fake: &Fake) -> Vec<ReplicationRule> {
+    let state = fake.state.borrow();
+    state.buckets["demo-source"].replication.as_ref().map(|configuration| configuration.rules.clone()).unwrap_or_default()
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(work)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_request_on_any_configuration_keeps_the_others_converges_and_can_be_taken_back(rules in rules(), properties in properties()) {
+        let before = with_rules(rules.clone());
+        let fake = Fake::of(before.clone());
+        run(async {
+            let answer = create(&fake, properties.clone()).await;
+            if answer["Status"] == "FAILED" {
+                prop_assert_eq!(&*fake.state.borrow(), &before, "a refusal changes nothing: {}", answer["Reason"]);
+                return Ok(());
+            }
+            let after = rules_of(&fake);
+            prop_assert_eq!(&after[..rules.len()], &rules[..], "the rules of others stay, in order");
+            prop_assert_eq!(after.len(), rules.len() + 1);
+            let mut priorities: Vec<_> = after.iter().map(|rule| rule.priority().unwrap()).collect();
+            priorities.sort_unstable();
+            priorities.dedup();
+            prop_assert_eq!(priorities.len(), after.len(), "priorities are unique");
+
+            fake.calls.take();
+            create(&fake, properties).await;
+            prop_assert_eq!(fake.writes(), Vec::<String>::new(), "the plan after it is empty");
+
+            delete(&fake).await;
+            prop_assert_eq!(fake.state.borrow().roles.len(), usize::from(!rules.is_empty()), "our role goes unless a rule needs it");
+            prop_assert_eq!(rules_of(&fake), rules, "what is left is what was there");
+            Ok(())
+        })?;
+    }
+}

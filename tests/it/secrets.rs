@@ -1,0 +1,67 @@
+//! Invariant 7: no secret leaves, by whatever door.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use tracing_subscriber::fmt::MakeWriter;
+
+use s3_kms_replication::cloud::Remedy;
+
+use crate::fake::{Fake, Fault};
+use crate::*;
+
+/// What is in the sample requests that must be in no output.
+const SECRETS: [&str; 3] = ["X-Amz-Signature", "EXAMPLE", "cloudformation-custom-resource-response"];
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[test]
+fn invariant_7_neither_log_nor_answer_nor_error_holds_the_response_url_whatever_fails() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let mut told = String::new();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    runtime.block_on(async {
+        for request in
+            [custom_resource("Create", json!({})), custom_resource("Create", json!({"Prefx": "x"})), custom_resource("Delete", json!({}))]
+        {
+            for fault in [Fault::Refused("AccessDenied", Remedy::None), Fault::AnswerLost, Fault::Panic, Fault::Hangs] {
+                for index in 0..24 {
+                    let fake = Fake::of(two_buckets());
+                    fake.fault.set(Some((index, fault)));
+                    fake.answer_failures.replace(if index % 2 == 0 { vec![Remedy::Later] } else { vec![Remedy::None] });
+                    told += &format!("{:?} {:?}\n", ask(&fake, &request).await, fake.answers.borrow());
+                }
+            }
+        }
+        let mut elsewhere = sample("cloudformation-create");
+        elsewhere["ResponseURL"] = json!("https://example.com/?X-Amz-Signature=EXAMPLE");
+        told += &format!("{:?}", ask(&Fake::of(two_buckets()), &elsewhere).await);
+    });
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(logged.contains("could not be answered") && logged.contains("ran out of time"), "the log was captured");
+    for secret in SECRETS {
+        assert!(!logged.contains(secret) && !told.contains(secret), "{secret}");
+    }
+}
