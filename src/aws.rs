@@ -168,6 +168,10 @@ impl Cloud for Aws {
         dynamodb::acquire(&self.dynamodb, lease, now).await
     }
 
+    async fn is_leased(&self, table: &str, bucket: &BucketName, now: u64) -> Result<bool, CloudError> {
+        dynamodb::is_leased(&self.dynamodb, table, bucket, now).await
+    }
+
     async fn release(&self, lease: &Lease) -> Result<(), CloudError> {
         dynamodb::release(&self.dynamodb, lease).await
     }

@@ -171,6 +171,9 @@ pub trait Cloud {
     /// Takes a lease, unless another holds it; `now` is in seconds since the epoch.
     fn acquire(&self, lease: &Lease, now: u64) -> impl Future<Output = Result<bool, CloudError>>;
 
+    /// Whether somebody holds the lease on a bucket; `now` is in seconds since the epoch.
+    fn is_leased(&self, table: &str, bucket: &BucketName, now: u64) -> impl Future<Output = Result<bool, CloudError>>;
+
     /// Gives a lease back.
     fn release(&self, lease: &Lease) -> impl Future<Output = Result<(), CloudError>>;
 

@@ -80,9 +80,14 @@ impl<C: Cloud> Engine<'_, C> {
 
     /// Takes back the rule `rule_id` of `source`, and nothing else. A rule or a bucket that is gone is success.
     ///
+    /// Waits for whoever is writing the bucket's configuration: a Delete that overtook its own Create would find nothing to take back.
+    ///
     /// # Errors
     /// As [`Error`] says.
     pub async fn remove(&self, source: &BucketName, rule_id: &RuleId, expected: &Region, dry_run: bool) -> Result<Outcome, Error> {
+        if !dry_run {
+            self.wait_for_writers(source).await?;
+        }
         let (plan, _) = self
             .converge(source, dry_run, async || {
                 let remains = self.observe_remains(source, expected).await?;

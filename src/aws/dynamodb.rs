@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::failure::Cause;
+use super::failure::{self, Cause};
 use crate::cloud::{CloudError, Lease};
+use crate::spec::BucketName;
 
 /// The table's partition key.
 const KEY: &str = "BucketName";
@@ -28,7 +29,16 @@ pub(super) async fn acquire(client: &Client, lease: &Lease, now: u64) -> Result<
         .condition_expression(format!("attribute_not_exists({KEY}) OR {EXPIRES_AT} <= :now OR {HOLDER} = :holder"))
         .expression_attribute_values(":now", AttributeValue::N(now.to_string()))
         .expression_attribute_values(":holder", text(&lease.holder));
-    unless_held_by_another(request.send().await.map_err(Cause::from)).map_err(|cause| cause.into_error("PutItem", resource(lease)))
+    unless_held_by_another(request.send().await.map_err(Cause::from))
+        .map_err(|cause| cause.into_error("PutItem", resource(&lease.bucket, &lease.table)))
+}
+
+/// Whether somebody holds the lease, and is still in time.
+pub(super) async fn is_leased(client: &Client, table: &str, bucket: &BucketName, now: u64) -> Result<bool, CloudError> {
+    let request = client.get_item().table_name(table).key(KEY, text(bucket.as_str())).consistent_read(true);
+    let answer = request.send().await.map_err(|error| failure::of("GetItem", resource(bucket, table), error))?;
+    let expires_at = answer.item().and_then(|item| item.get(EXPIRES_AT)).and_then(|attribute| attribute.as_n().ok());
+    Ok(expires_at.and_then(|seconds| seconds.parse::<u64>().ok()).is_some_and(|expires_at| expires_at > now))
 }
 
 /// Gives the lease back, unless it is another's by now.
@@ -40,15 +50,15 @@ pub(super) async fn release(client: &Client, lease: &Lease) -> Result<(), CloudE
         .condition_expression(format!("{HOLDER} = :holder"))
         .expression_attribute_values(":holder", text(&lease.holder));
     let released = unless_held_by_another(request.send().await.map_err(Cause::from));
-    released.map(|_| ()).map_err(|cause| cause.into_error("DeleteItem", resource(lease)))
+    released.map(|_| ()).map_err(|cause| cause.into_error("DeleteItem", resource(&lease.bucket, &lease.table)))
 }
 
 fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-fn resource(lease: &Lease) -> String {
-    format!("lease on bucket `{}` in table `{}`", lease.bucket, lease.table)
+fn resource(bucket: &BucketName, table: &str) -> String {
+    format!("lease on bucket `{bucket}` in table `{table}`")
 }
 
 fn unless_held_by_another<T>(answer: Result<T, Cause>) -> Result<bool, Cause> {

@@ -35,7 +35,7 @@ impl<C: Cloud> Engine<'_, C> {
             holder: format!("{:032x}", fastrand::u128(..)),
             expires_at: epoch_seconds() + (self.deadline.saturating_duration_since(Instant::now()) + MARGIN).as_secs(),
         };
-        self.in_time(self.take(&lease)).await?;
+        self.in_time(self.until(bucket, async || self.cloud.acquire(&lease, epoch_seconds()).await)).await?;
         let result = work.await;
         match timeout(RELEASE_TIME, self.cloud.release(&lease)).await {
             Ok(Ok(())) => {}
@@ -45,10 +45,16 @@ impl<C: Cloud> Engine<'_, C> {
         result
     }
 
-    async fn take(&self, lease: &Lease) -> Result<(), CloudError> {
+    /// Waits until nobody writes `bucket`'s configuration.
+    pub(super) async fn wait_for_writers(&self, bucket: &BucketName) -> Result<(), Error> {
+        let Some(table) = &self.settings.lock_table else { return Ok(()) };
+        self.in_time(self.until(bucket, async || Ok(!self.cloud.is_leased(table, bucket, epoch_seconds()).await?))).await
+    }
+
+    async fn until(&self, bucket: &BucketName, free: impl AsyncFn() -> Result<bool, CloudError>) -> Result<(), CloudError> {
         let mut pause = Duration::from_millis(50);
-        while !self.cloud.acquire(lease, epoch_seconds()).await? {
-            tracing::debug!(bucket = lease.bucket.as_str(), "waiting for another writer");
+        while !free().await? {
+            tracing::debug!(bucket = bucket.as_str(), "waiting for another writer");
             sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
             pause = (pause * 2).min(Duration::from_secs(2));
         }

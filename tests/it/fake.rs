@@ -202,6 +202,11 @@ impl Cloud for Fake {
         self.call(format!("Acquire {}", lease.bucket), acquire).await
     }
 
+    async fn is_leased(&self, _table: &str, bucket: &BucketName, now: u64) -> Result<bool, CloudError> {
+        let leased = |state: &mut State| Ok(state.leases.get(bucket.as_str()).is_some_and(|(_, expires_at)| *expires_at > now));
+        self.call(format!("IsLeased {bucket}"), leased).await
+    }
+
     async fn release(&self, lease: &Lease) -> Result<(), CloudError> {
         let release = |state: &mut State| {
             if state.leases.get(lease.bucket.as_str()).is_some_and(|(holder, _)| *holder == lease.holder) {

@@ -268,9 +268,13 @@ async fn a_lease_is_taken_and_given_back_under_conditions() {
     let lease = Lease { table: "leases".to_owned(), bucket: bucket("demo-source"), holder: "me".to_owned(), expires_at: 1_700_000_300 };
     let held = "{\"__type\":\"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException\",\"message\":\"m\"}";
     let denied = "{\"__type\":\"AccessDeniedException\",\"message\":\"m\"}";
-    let (aws, replay) = aws(&[ok("{}"), ok("{}"), (400, None, held), (400, None, held), (400, None, denied)]);
+    let item = "{\"Item\":{\"BucketName\":{\"S\":\"demo-source\"},\"ExpiresAt\":{\"N\":\"1700000300\"}}}";
+    let (aws, replay) = aws(&[ok("{}"), ok("{}"), ok(item), ok(item), ok("{}"), (400, None, held), (400, None, held), (400, None, denied)]);
     assert_eq!(aws.acquire(&lease, 1_700_000_000).await, Ok(true));
     assert_eq!(aws.release(&lease).await, Ok(()));
+    assert_eq!(aws.is_leased("leases", &lease.bucket, 1_700_000_299).await, Ok(true));
+    assert_eq!(aws.is_leased("leases", &lease.bucket, 1_700_000_300).await, Ok(false));
+    assert_eq!(aws.is_leased("leases", &lease.bucket, 0).await, Ok(false));
     assert_snapshot!(sent(&replay));
     assert_eq!(aws.acquire(&lease, 1_700_000_000).await, Ok(false));
     assert_eq!(aws.release(&lease).await, Ok(()));

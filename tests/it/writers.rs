@@ -83,3 +83,20 @@ async fn a_lease_is_taken_only_to_write_and_the_state_is_read_again_under_it() {
     create(&fake, json!({})).await;
     assert!(!fake.calls.borrow().iter().any(|call| call.starts_with("Acquire")));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_that_overtakes_its_own_create_waits_for_it_and_leaves_nothing() {
+    let fake = Fake::of(two_buckets());
+    let (create, delete) = (custom_resource("Create", json!({})), custom_resource("Delete", json!({})));
+    let creating = ask(&fake, &create);
+    let deleting = async {
+        while fake.writes().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        ask(&fake, &delete).await
+    };
+    let (created, deleted) = tokio::join!(creating, deleting);
+    assert!(created.is_ok() && deleted.is_ok());
+    assert_eq!(fake.state.borrow().roles, BTreeMap::new());
+    assert_eq!(fake.state.borrow().buckets["demo-source"].replication, None);
+}
