@@ -4,7 +4,10 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use s3_kms_replication::cloud::Remedy;
 
@@ -38,10 +41,11 @@ impl<'a> MakeWriter<'a> for Log {
 #[test]
 fn invariant_7_neither_log_nor_answer_nor_error_holds_the_response_url_whatever_fails() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    // Of the whole process, whatever other tests do meanwhile; everybody else's code is held to `info` by `main`.
+    let ours = Targets::new().with_target("s3_kms_replication", LevelFilter::TRACE);
+    tracing_subscriber::registry().with(tracing_subscriber::fmt::layer().with_writer(log.clone())).with(ours).init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let mut told = String::new();
-    let _guard = tracing::subscriber::set_default(subscriber);
     runtime.block_on(async {
         for request in
             [custom_resource("Create", json!({})), custom_resource("Create", json!({"Prefx": "x"})), custom_resource("Delete", json!({}))]
