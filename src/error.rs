@@ -2,7 +2,7 @@
 
 use crate::cloud::{CloudError, Remedy};
 use crate::plan::Refusal;
-use crate::spec::Invalid;
+use crate::spec::{BucketName, Invalid};
 
 /// Why a request was not carried out. Each message can be shown to whoever asked: none holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +39,19 @@ pub enum Error {
         left: String,
     },
 
+    /// Another writer of the bucket's replication configuration did not end in time.
+    #[error("waited for another writer of bucket `{0}` until the time ran out")]
+    Busy(BucketName),
+
+    /// The state turned out to be another than was observed, and then this came up.
+    #[error("{error}; done before: {done}")]
+    Interrupted {
+        /// What came up.
+        error: Box<Error>,
+        /// The steps that had been done before.
+        done: String,
+    },
+
     /// A policy is needed and none is configured.
     #[error("no replication policy is configured; set `REPLICATION_POLICY`")]
     NoPolicy,
@@ -64,9 +77,19 @@ impl Error {
     /// Whether the same request may succeed later, with nothing changed by anybody.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::OutOfTime { .. } | Self::Unanswered(_) => true,
+            Self::OutOfTime { .. } | Self::Busy(_) | Self::Unanswered(_) => true,
             _ => self.remedy().is_some_and(|remedy| remedy != Remedy::None),
         }
+    }
+
+    /// Whether it is certain that nothing was changed.
+    pub fn changed_nothing(&self) -> bool {
+        matches!(self, Self::Invalid(_) | Self::Refused(_) | Self::Observe(_) | Self::Busy(_))
+    }
+
+    /// Whether a call may still be on its way.
+    pub fn is_uncertain(&self) -> bool {
+        matches!(self, Self::OutOfTime { .. }) || self.remedy() == Some(Remedy::Later)
     }
 
     /// What helps against the failed call, when it was one.
@@ -74,6 +97,7 @@ impl Error {
         match self {
             Self::Observe(failure) => Some(failure.remedy),
             Self::Apply { failure, .. } => Some(failure.remedy),
+            Self::Interrupted { error, .. } => error.remedy(),
             _ => None,
         }
     }
@@ -84,7 +108,8 @@ impl Error {
             Self::Invalid(_) | Self::UnknownPayload(_) | Self::ForeignResponseUrl | Self::NoPolicy => "InvalidRequest",
             Self::Refused(_) => "Refused",
             Self::Observe(_) | Self::Apply { .. } => "CallFailed",
-            Self::OutOfTime { .. } => "OutOfTime",
+            Self::OutOfTime { .. } | Self::Busy(_) => "OutOfTime",
+            Self::Interrupted { error, .. } => error.kind(),
             Self::Unanswered(_) => "Unanswered",
             Self::Internal(_) => "InternalError",
         }

@@ -25,12 +25,12 @@ use tokio::time::Instant;
 
 use crate::cloud::Cloud;
 use crate::error::Error;
-use crate::event::cloudformation::{Asked, Request, physical_id};
+use crate::event::cloudformation::{Asked, NOTHING_CREATED, Request, physical_id};
 use crate::event::{Ask, BucketEvent, Command, Message, Notice};
 use crate::reconcile::{Coverage, Engine, Outcome};
 use crate::report::RuleAnswer;
 use crate::settings::Settings;
-use crate::spec::BucketName;
+use crate::spec::{BucketName, RuleId};
 
 /// Time kept for the answer at the end of an invocation.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -70,8 +70,8 @@ async fn answer_cloudformation<C: Cloud>(request: &Request, engine: &Engine<'_, 
         Ok(outcome) => log_outcome(outcome.as_ref()),
         Err(error) => tracing::error!(%error, "the custom resource failed"),
     }
-    let body = report::cloudformation(request, resource_id(request, result.is_ok()), &result)
-        .map_err(|error| Error::Internal(error.to_string()))?;
+    let body =
+        report::cloudformation(request, resource_id(request, &result), &result).map_err(|error| Error::Internal(error.to_string()))?;
     report::deliver(engine.cloud, &request.reply, &body, end).await?;
     Ok(Value::Null)
 }
@@ -82,23 +82,44 @@ async fn custom_resource<C: Cloud>(request: &Request, engine: &Engine<'_, C>) ->
         Asked::Apply { spec, abandoned } => {
             let outcome = engine.apply(spec, expected).await?;
             if let Some(abandoned) = abandoned {
-                engine.remove(abandoned, &spec.rule_id, expected, spec.dry_run).await?;
+                take_back(abandoned, &spec.rule_id, spec.dry_run, engine).await?;
             }
             Ok(Some(outcome))
         }
-        Asked::Delete { source, rule_id, dry_run } => engine.remove(source, rule_id, expected, *dry_run).await.map(Some),
+        Asked::Delete { source, rule_id, dry_run, created: false } => take_back(source, rule_id, *dry_run, engine).await.map(|()| None),
+        Asked::Delete { source, rule_id, dry_run, created: true } => {
+            // A Delete that overtook its own Create would find nothing to take back.
+            engine.wait_for_writers(source).await?;
+            engine.remove(source, rule_id, expected, *dry_run).await.map(Some)
+        }
         Asked::DeleteNothing => Ok(None),
     }
 }
 
-/// The resource's id: what was asked for. But an Update that failed has moved nothing, and keeps the id that it had; and what cannot even be
-/// named gets an id that is recognisably nobody's.
-fn resource_id(request: &Request, succeeded: bool) -> String {
-    match (&request.asked, &request.physical_id) {
-        (Ok(Asked::Apply { spec, .. }), None) => physical_id(&spec.source, &spec.rule_id),
-        (Ok(Asked::Apply { spec, .. }), Some(_)) if succeeded => physical_id(&spec.source, &spec.rule_id),
+/// Takes back what may be left of an Update that failed in another bucket, or of a Create that is not known to have changed anything. A
+/// bucket that cannot be looked at, such as somebody else's that was named by mistake, is no reason to fail.
+async fn take_back<C: Cloud>(source: &BucketName, rule_id: &RuleId, dry_run: bool, engine: &Engine<'_, C>) -> Result<(), Error> {
+    match engine.remove(source, rule_id, &engine.settings.region, dry_run).await {
+        Err(error) if !error.is_transient() => {
+            tracing::warn!(bucket = source.as_str(), rule = rule_id.as_str(), %error, "what a failed request may have left was not taken back");
+            Ok(())
+        }
+        ended => ended.map(|_| ()),
+    }
+}
+
+/// The resource's id: what was asked for. But an Update that failed, or only planned, has moved nothing and keeps the id that it had; and a
+/// Create that changed nothing gets an id that says so.
+fn resource_id(request: &Request, result: &Result<Option<Outcome>, Error>) -> String {
+    let asked = match &request.asked {
+        Ok(Asked::Apply { spec, .. }) => Some(spec),
+        _ => None,
+    };
+    match (asked, &request.physical_id) {
+        (Some(spec), Some(_)) if result.is_ok() && !spec.dry_run => physical_id(&spec.source, &spec.rule_id),
         (_, Some(id)) => id.clone(),
-        (_, None) => "nothing-was-created".to_owned(),
+        (Some(spec), None) if !result.as_ref().is_err_and(Error::changed_nothing) => physical_id(&spec.source, &spec.rule_id),
+        (_, None) => NOTHING_CREATED.to_owned(),
     }
 }
 

@@ -24,7 +24,7 @@ pub use text::Change;
 use crate::cloud::{Encryption, Identity, Key, Location, Role, Versioning};
 use crate::grants::{self, Grants, Place, PolicyDocument};
 use crate::settings::RoleSettings;
-use crate::spec::{BucketName, ExistingRole, Region, RoleName, RuleId, SourceKeys, Spec};
+use crate::spec::{BucketName, ExistingRole, PolicyName, Region, RoleName, RuleId, SourceKeys, Spec};
 
 /// Key of the tag that marks a role, and a destination bucket that was created here, as ours; its value is the source bucket's name.
 pub const OWNER_TAG: &str = "s3-kms-replication";
@@ -90,7 +90,8 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     let replica_key = replica_key(spec, observed)?;
     let role = ServingRole::choose(spec, observed, settings)?;
 
-    let current_policy = role.existing().and_then(|existing| existing.policies.get(spec.rule_id.as_str())).cloned();
+    let policy_name = role.policy_name(spec);
+    let current_policy = role.existing().and_then(|existing| existing.policies.get(policy_name.as_str())).cloned();
     let current_document = current_policy.as_deref().and_then(PolicyDocument::parse);
     let wanted_keys = source_keys(spec, observed)?;
     let earlier_keys: BTreeSet<String> = match spec.source_keys {
@@ -133,10 +134,10 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     let replaces_rule = configuration.is_some() && rules::find(source.replication.as_ref(), &spec.rule_id).is_some();
     let earlier = current_document.as_ref().filter(|current| replaces_rule && !document.covers(current));
     let until_changed = earlier.map_or_else(|| document.clone(), |earlier| document.with_earlier(earlier));
-    check_policy_size(spec, &role, &until_changed)?;
+    check_policy_size(&role, &policy_name, &until_changed)?;
     let put_policy = |was: Option<String>, document: &PolicyDocument| {
         let current = was.as_deref().and_then(PolicyDocument::parse);
-        let (role, policy) = (role.name().clone(), spec.rule_id.clone());
+        let (role, policy) = (role.name().clone(), policy_name.clone());
         (current.as_ref() != Some(document)).then(|| Step::PutRolePolicy { role, policy, was, document: document.clone() })
     };
     second.extend(put_policy(current_policy, &until_changed));
@@ -187,9 +188,11 @@ pub fn remove(source: &BucketName, rule_id: &RuleId, remains: &Remains) -> Plan 
     let serving_arn = current.map(|(_, configuration)| configuration.role());
     let ours = remains.roles.ours(source);
     let theirs = serving_arn.and_then(|arn| remains.roles.with_arn(arn)).filter(|role| ours.is_none_or(|ours| ours.arn != role.arn));
-    let second = ours.into_iter().chain(theirs).filter_map(|role| {
-        let was = role.policies.get(rule_id.as_str())?.clone();
-        Some(Step::DeleteRolePolicy { role: role.name.clone(), policy: rule_id.clone(), was })
+    let in_ours = ours.map(|role| (role, PolicyName::of_rule(rule_id)));
+    let in_theirs = theirs.map(|role| (role, PolicyName::in_shared_role(rule_id, source)));
+    let second = in_ours.into_iter().chain(in_theirs).filter_map(|(role, policy)| {
+        let was = role.policies.get(policy.as_str())?.clone();
+        Some(Step::DeleteRolePolicy { role: role.name.clone(), policy, was })
     });
 
     let mut plan = Plan::new([first.into_iter().collect(), second.collect()]);
@@ -205,11 +208,11 @@ pub fn remove(source: &BucketName, rule_id: &RuleId, remains: &Remains) -> Plan 
 pub fn retire(source: &BucketName, roles: &Roles) -> Plan {
     let Some(role) = roles.ours(source) else { return Plan::new([]) };
     let policies = role.policies.iter().filter_map(|(name, was)| {
-        let policy = RuleId::recognise(name)?;
+        let policy = PolicyName::recognise(name)?;
         Some(Step::DeleteRolePolicy { role: role.name.clone(), policy, was: was.clone() })
     });
     let mut plan = Plan::new([policies.collect()]);
-    plan.retire_role(role, |policy| RuleId::recognise(policy).is_some(), &[]);
+    plan.retire_role(role, |policy| PolicyName::recognise(policy).is_some(), &[]);
     plan
 }
 
@@ -288,6 +291,13 @@ impl<'a> ServingRole<'a> {
         match self {
             Self::Ours { arn, .. } => arn,
             Self::Theirs(role) => &role.arn,
+        }
+    }
+
+    fn policy_name(&self, spec: &Spec) -> PolicyName {
+        match self {
+            Self::Ours { .. } => PolicyName::of_rule(&spec.rule_id),
+            Self::Theirs(_) => PolicyName::in_shared_role(&spec.rule_id, &spec.source),
         }
     }
 
@@ -385,10 +395,10 @@ fn usable_key<'a>(property: &str, asked: &str, key: Option<&'a Key>) -> Result<&
     Ok(key)
 }
 
-fn check_policy_size(spec: &Spec, role: &ServingRole<'_>, document: &PolicyDocument) -> Result<(), Refusal> {
+fn check_policy_size(role: &ServingRole<'_>, name: &PolicyName, document: &PolicyDocument) -> Result<(), Refusal> {
     let size = |text: &str| text.chars().filter(|character| !character.is_whitespace()).count();
     let nothing = BTreeMap::new();
-    let others = role.existing().map_or(&nothing, |role| &role.policies).iter().filter(|(name, _)| *name != spec.rule_id.as_str());
+    let others = role.existing().map_or(&nothing, |role| &role.policies).iter().filter(|(other, _)| *other != name.as_str());
     let total = others.map(|(_, text)| size(text)).sum::<usize>() + size(&document.to_string());
     if total > INLINE_POLICY_LIMIT {
         return Err(Refusal::PoliciesTooLong { role: role.name().clone(), total, limit: INLINE_POLICY_LIMIT });

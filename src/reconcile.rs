@@ -80,14 +80,9 @@ impl<C: Cloud> Engine<'_, C> {
 
     /// Takes back the rule `rule_id` of `source`, and nothing else. A rule or a bucket that is gone is success.
     ///
-    /// Waits for whoever is writing the bucket's configuration: a Delete that overtook its own Create would find nothing to take back.
-    ///
     /// # Errors
     /// As [`Error`] says.
     pub async fn remove(&self, source: &BucketName, rule_id: &RuleId, expected: &Region, dry_run: bool) -> Result<Outcome, Error> {
-        if !dry_run {
-            self.wait_for_writers(source).await?;
-        }
         let (plan, _) = self
             .converge(source, dry_run, async || {
                 let remains = self.observe_remains(source, expected).await?;
@@ -95,17 +90,6 @@ impl<C: Cloud> Engine<'_, C> {
             })
             .await?;
         Ok(outcome(source.clone(), rule_id.clone(), Status::Removed, dry_run, plan, None))
-    }
-
-    /// Takes back the role of a source bucket that is gone.
-    async fn retire(&self, source: &BucketName, dry_run: bool) -> Result<Plan, Error> {
-        let (plan, _) = self
-            .converge(source, dry_run, async || {
-                let named_ours = self.cloud.role(&RoleName::of_source(source)).await?;
-                Ok((plan::retire(source, &Roles { named_ours, serving: None }), None))
-            })
-            .await?;
-        Ok(plan)
     }
 
     /// Whose credentials are in use.
@@ -125,12 +109,20 @@ impl<C: Cloud> Engine<'_, C> {
     /// Plans and applies, and starts over while the state turns out to be another than was observed.
     async fn converge(&self, source: &BucketName, dry_run: bool, plan: impl AsyncFn() -> Result<Planned, Error>) -> Result<Planned, Error> {
         let mut patience = Patience::new(Duration::from_secs(1));
+        let mut done_before = Vec::new();
         loop {
-            match self.attempt(source, dry_run, &plan).await {
-                Err(error) if error.remedy() == Some(Remedy::Observe) && Instant::now() < self.deadline && patience.pause().await => {
-                    tracing::info!(%error, "the state is not as observed; observing again");
-                }
-                ended => return ended,
+            let error = match self.attempt(source, dry_run, &plan).await {
+                Ok(planned) => return Ok(planned),
+                Err(error) => error,
+            };
+            let again = error.remedy() == Some(Remedy::Observe) && timeout_at(self.deadline, patience.pause()).await.unwrap_or(false);
+            if !again {
+                let done = done_before.join(", ");
+                return Err(if done.is_empty() { error } else { Error::Interrupted { error: Box::new(error), done } });
+            }
+            tracing::info!(%error, "the state is not as observed; observing again");
+            if let Error::Apply { done, .. } = error {
+                done_before.push(done);
             }
         }
     }
@@ -178,19 +170,22 @@ impl<C: Cloud> Engine<'_, C> {
             tracing::debug!(%failure, "trying again");
         }
         tracing::info!(action = step.action(), resource = step.resource(), "done");
-        let Some(location) = step.writes_replication_of() else { return Ok(()) };
-        while !step.shows_in(self.cloud.replication(location).await?.as_ref()) {
-            if !patience.pause().await {
-                return Err(CloudError {
-                    action: "GetBucketReplication",
-                    resource: step.resource(),
-                    code: "NotVisible".to_owned(),
-                    message: "the configuration that was written cannot be seen yet".to_owned(),
-                    remedy: Remedy::Later,
-                });
-            }
+        if let Some(location) = step.writes_replication_of() {
+            self.see(step, location, patience).await;
         }
         Ok(())
+    }
+
+    /// Reads the configuration back until it shows what `step` did. The write has succeeded: that it cannot be seen is no failure.
+    async fn see(&self, step: &Step, location: &Location, mut patience: Patience) {
+        loop {
+            match self.cloud.replication(location).await {
+                Ok(current) if step.shows_in(current.as_ref()) => return,
+                Ok(_) if patience.pause().await => {}
+                Ok(_) => return tracing::warn!(resource = step.resource(), "the configuration that was written cannot be seen yet"),
+                Err(failure) => return tracing::warn!(%failure, "the configuration that was written cannot be read back"),
+            }
+        }
     }
 
     /// Observes all that a plan for `spec` depends on, in three rounds of independent reads.

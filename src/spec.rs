@@ -9,7 +9,7 @@ use aws_sdk_s3::types::StorageClass;
 
 mod names;
 
-pub use names::{Account, BucketName, KeyReference, Partition, Region, RoleName, RuleId};
+pub use names::{Account, BucketName, KeyReference, Partition, PolicyName, Region, RoleName, RuleId};
 
 /// A value that cannot be accepted: the property that holds it, and what is wrong and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -91,7 +91,7 @@ fn innermost(error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
-/// What helps, by AWS's word for what happened.
+/// What helps, by AWS's word for what happened; every 5xx has been dealt with.
 fn remedy(code: &str, message: &str) -> Remedy {
     match code {
         "OperationAborted" | "ConcurrentModification" | "ConcurrentModificationException" => Remedy::Wait,
@@ -101,18 +101,13 @@ fn remedy(code: &str, message: &str) -> Remedy {
         "MalformedPolicyDocument" if message.contains("Invalid principal") => Remedy::Wait,
         "InvalidRequest" if message.contains("Destination bucket must exist") => Remedy::Observe,
         "EntityAlreadyExists" | "NoSuchEntity" | "DeleteConflict" | "BucketAlreadyOwnedByYou" | "NoSuchBucket" => Remedy::Observe,
-        "SlowDown"
-        | "Throttling"
+        "Throttling"
         | "ThrottlingException"
         | "RequestLimitExceeded"
         | "TooManyRequestsException"
         | "RequestTimeout"
         | "RequestTimeoutException"
-        | "ServiceUnavailable"
-        | "InternalError"
-        | "ServiceFailure"
-        | "KMSInternalException"
-        | "DependencyTimeoutException" => Remedy::Later,
+        | "ProvisionedThroughputExceededException" => Remedy::Later,
         _ => Remedy::None,
     }
 }

@@ -12,7 +12,7 @@ use super::failure::Cause;
 use crate::cloud::{CloudError, Role};
 use crate::grants::PolicyDocument;
 use crate::plan::OWNER_TAG;
-use crate::spec::{BucketName, RoleName, RuleId};
+use crate::spec::{BucketName, PolicyName, RoleName};
 
 /// IAM's word for what does not exist.
 const NOT_THERE: &str = "NoSuchEntity";
@@ -97,13 +97,13 @@ pub(super) async fn bound_role(client: &Client, name: &RoleName, boundary: &str)
     Ok(())
 }
 
-pub(super) async fn put_role_policy(client: &Client, role: &RoleName, policy: &RuleId, document: &PolicyDocument) -> Result<(), Cause> {
+pub(super) async fn put_role_policy(client: &Client, role: &RoleName, policy: &PolicyName, document: &PolicyDocument) -> Result<(), Cause> {
     let request = client.put_role_policy().role_name(role.as_str()).policy_name(policy.as_str());
     request.policy_document(document.to_string()).send().await?;
     Ok(())
 }
 
-pub(super) async fn delete_role_policy(client: &Client, role: &RoleName, policy: &RuleId) -> Result<(), Cause> {
+pub(super) async fn delete_role_policy(client: &Client, role: &RoleName, policy: &PolicyName) -> Result<(), Cause> {
     client.delete_role_policy().role_name(role.as_str()).policy_name(policy.as_str()).send().await?;
     Ok(())
 }

@@ -45,8 +45,10 @@ pub enum Asked {
         rule_id: RuleId,
         /// Plan only.
         dry_run: bool,
+        /// Whether anything may have been created.
+        created: bool,
     },
-    /// Delete of an id that is not ours, such as one that CloudFormation makes up when a Create failed: there is nothing to delete.
+    /// Delete of what was never created.
     DeleteNothing,
 }
 
@@ -158,11 +160,11 @@ fn asked(
             let abandoned = old_source.filter(|old| *old != spec.source);
             Ok(Asked::Apply { spec, abandoned })
         }
-        "Delete" => Ok(match physical_id.and_then(parse_physical_id) {
-            // Only this property is read: a resource whose other properties are wrong must be deletable, too.
+        // Only what names the rule is read: a resource whose other properties are wrong must be deletable, too.
+        "Delete" => Ok(match physical_id.and_then(parse_physical_id).or_else(|| rule_of_unknown_id(reply, properties)) {
             Some((source, rule_id)) => {
                 let dry_run = Object::new(properties).boolean("DryRun").ok().flatten().unwrap_or(false);
-                Asked::Delete { source, rule_id, dry_run }
+                Asked::Delete { source, rule_id, dry_run, created: physical_id != Some(NOTHING_CREATED) }
             }
             None => Asked::DeleteNothing,
         }),
@@ -173,6 +175,17 @@ fn asked(
 /// `<source bucket>/<rule id>`: the resource's id, and its `Ref`.
 pub fn physical_id(source: &BucketName, rule_id: &RuleId) -> String {
     format!("{source}/{rule_id}")
+}
+
+/// The resource's id after a Create that changed nothing: there is nothing to delete.
+pub const NOTHING_CREATED: &str = "nothing-was-created";
+
+/// The rule of a resource whose id CloudFormation made up, because it has had no answer to Create: what Create did, or is still doing, has
+/// to be taken back all the same. Stack and resource are part of the rule's id, so this is nobody else's rule.
+fn rule_of_unknown_id(reply: &ReplyTo, properties: &Map<String, Value>) -> Option<(BucketName, RuleId)> {
+    let source = BucketName::parse(properties.get("SourceBucket")?.as_str()?).ok()?;
+    let named = !reply.stack_id.is_empty() && !reply.logical_id.is_empty();
+    named.then(|| (source, RuleId::of_resource(&reply.stack_id, &reply.logical_id)))
 }
 
 fn parse_physical_id(text: &str) -> Option<(BucketName, RuleId)> {

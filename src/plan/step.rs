@@ -5,7 +5,7 @@ use aws_sdk_s3::types::ReplicationConfiguration;
 use super::{rules, text};
 use crate::cloud::{Encryption, Location, Versioning};
 use crate::grants::PolicyDocument;
-use crate::spec::{BucketName, RoleName, RuleId};
+use crate::spec::{BucketName, PolicyName, RoleName, RuleId};
 
 /// One change, with all that it takes and what was there before.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,8 +73,8 @@ pub enum Step {
     PutRolePolicy {
         /// The role.
         role: RoleName,
-        /// The policy's name: the rule's id.
-        policy: RuleId,
+        /// The policy's name.
+        policy: PolicyName,
         /// The policy before, as JSON text.
         was: Option<String>,
         /// The policy.
@@ -84,8 +84,8 @@ pub enum Step {
     DeleteRolePolicy {
         /// The role.
         role: RoleName,
-        /// The policy's name: the rule's id.
-        policy: RuleId,
+        /// The policy's name.
+        policy: PolicyName,
         /// The policy before, as JSON text.
         was: String,
     },

@@ -1,11 +1,13 @@
 //! The replication policy held against one bucket.
 
-use super::{Engine, Outcome, located};
-use crate::cloud::Cloud;
+use tokio::try_join;
+
+use super::{Engine, Outcome, Status, located, outcome};
+use crate::cloud::{Cloud, Location};
 use crate::error::Error;
-use crate::plan::{OWNER_TAG, Plan};
+use crate::plan::{self, OWNER_TAG, Plan, Roles};
 use crate::settings::PolicyRule;
-use crate::spec::{BucketName, Region, RuleId};
+use crate::spec::{BucketName, Region, RoleName, RuleId};
 
 /// What the policy meant for a bucket.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ impl<C: Cloud> Engine<'_, C> {
     pub async fn cover(&self, bucket: &BucketName, expected: &Region, gone: bool, dry_run: bool) -> Result<Coverage, Error> {
         let skipped = |reason: &str| Ok(Coverage::Skipped(reason.to_owned()));
         if gone && self.in_time(self.cloud.bucket_region(bucket, expected)).await?.is_none() {
-            return self.retire(bucket, dry_run).await.map(Coverage::Retired);
+            return self.retire(bucket, expected, dry_run).await.map(Coverage::Retired);
         }
         let Some(policy) = &self.settings.policy else { return skipped("no replication policy is configured") };
         let candidates: Vec<&PolicyRule> = policy.named(bucket).collect();
@@ -61,7 +63,7 @@ impl<C: Cloud> Engine<'_, C> {
         }
         // Only now, so that a role that one rule leaves and another needs stays the same role.
         for rule in withdrawn {
-            let removed = self.remove(bucket, rule.rule_id(), &location.region, dry_run).await;
+            let removed = self.withdraw(rule, &location, dry_run).await;
             if removed.as_ref().map_or(true, |outcome| !outcome.plan.is_empty()) {
                 rules.push((rule.rule_id().clone(), removed));
             }
@@ -70,5 +72,31 @@ impl<C: Cloud> Engine<'_, C> {
             return skipped("no rule of the replication policy matches the bucket's tags");
         }
         Ok(Coverage::Rules(rules))
+    }
+
+    /// Takes back the role of a source bucket that is gone, unless the bucket is there again.
+    async fn retire(&self, source: &BucketName, expected: &Region, dry_run: bool) -> Result<Plan, Error> {
+        let (plan, _) = self
+            .converge(source, dry_run, async || {
+                let name = RoleName::of_source(source);
+                let (region, named_ours) = try_join!(self.cloud.bucket_region(source, expected), self.cloud.role(&name))?;
+                let roles = Roles { named_ours: named_ours.filter(|_| region.is_none()), serving: None };
+                Ok((plan::retire(source, &roles), None))
+            })
+            .await?;
+        Ok(plan)
+    }
+
+    /// Takes back what a rule made of a bucket that has lost its tags, unless it has them again.
+    async fn withdraw(&self, rule: &PolicyRule, location: &Location, dry_run: bool) -> Result<Outcome, Error> {
+        let source = &location.bucket;
+        let (plan, _) = self
+            .converge(source, dry_run, async || {
+                let remains = self.observe_remains(source, &location.region).await?;
+                let tags = self.cloud.bucket_tags(location).await?;
+                Ok((if rule.matches_tags(&tags) { Plan::default() } else { plan::remove(source, rule.rule_id(), &remains) }, None))
+            })
+            .await?;
+        Ok(outcome(source.clone(), rule.rule_id().clone(), Status::Removed, dry_run, plan, None))
     }
 }

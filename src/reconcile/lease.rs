@@ -7,11 +7,15 @@
 //! - A lease ends by itself at the latest when its holder's time to work does, so a holder that died keeps nobody out for longer.
 //!
 //! # Assumptions
-//! The clocks of two invocations differ by less than [`MARGIN`].
+//! - The clocks of two invocations differ by less than [`MARGIN`].
+//! - What one reader of the configuration has seen after a write, the next one sees, too.
 
+use std::hash::{BuildHasher, RandomState};
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::time::{Instant, sleep, timeout};
+use futures_util::FutureExt;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Engine;
 use crate::cloud::{Cloud, CloudError, Lease};
@@ -29,39 +33,67 @@ impl<C: Cloud> Engine<'_, C> {
     /// Runs `work` while holding the lease on `bucket`; without `LOCK_TABLE`, simply runs it.
     pub(super) async fn with_lease<T>(&self, bucket: &BucketName, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let Some(table) = &self.settings.lock_table else { return work.await };
-        let lease = Lease {
-            table: table.clone(),
-            bucket: bucket.clone(),
-            holder: format!("{:032x}", fastrand::u128(..)),
-            expires_at: epoch_seconds() + (self.deadline.saturating_duration_since(Instant::now()) + MARGIN).as_secs(),
-        };
-        self.in_time(self.until(bucket, async || self.cloud.acquire(&lease, epoch_seconds()).await)).await?;
-        let result = work.await;
-        match timeout(RELEASE_TIME, self.cloud.release(&lease)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(failure)) => tracing::warn!(%failure, "the lease could not be released; it ends by itself"),
-            Err(_) => tracing::warn!("the lease could not be released in time; it ends by itself"),
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let lease =
+            Lease { table: table.clone(), bucket: bucket.clone(), holder: unlike_any_other(), expires_at: epoch_seconds(left + MARGIN) };
+        let taken = self.until(bucket, async || self.cloud.acquire(&lease, epoch_seconds(Duration::ZERO)).await).await;
+        if taken.is_err() {
+            // The lease may be ours all the same, when it was the answer that was lost.
+            self.give_back(&lease, false).await;
         }
-        result
+        taken?;
+        let result = AssertUnwindSafe(work).catch_unwind().await;
+        self.give_back(&lease, matches!(&result, Ok(Err(error)) if error.is_uncertain())).await;
+        result.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Gives the lease back: now, or when a call of its holder may still be on its way, after [`MARGIN`].
+    async fn give_back(&self, lease: &Lease, on_its_way: bool) {
+        let given_back = async {
+            if on_its_way {
+                let shorter = Lease { expires_at: lease.expires_at.min(epoch_seconds(MARGIN)), ..lease.clone() };
+                self.cloud.acquire(&shorter, epoch_seconds(Duration::ZERO)).await.map(|_| ())
+            } else {
+                self.cloud.release(lease).await
+            }
+        };
+        match timeout(RELEASE_TIME, given_back).await {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => tracing::warn!(%failure, "the lease could not be given back; it ends by itself"),
+            Err(_) => tracing::warn!("the lease could not be given back in time; it ends by itself"),
+        }
     }
 
     /// Waits until nobody writes `bucket`'s configuration.
-    pub(super) async fn wait_for_writers(&self, bucket: &BucketName) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn wait_for_writers(&self, bucket: &BucketName) -> Result<(), Error> {
         let Some(table) = &self.settings.lock_table else { return Ok(()) };
-        self.in_time(self.until(bucket, async || Ok(!self.cloud.is_leased(table, bucket, epoch_seconds()).await?))).await
+        self.until(bucket, async || Ok(!self.cloud.is_leased(table, bucket, epoch_seconds(Duration::ZERO)).await?)).await
     }
 
-    async fn until(&self, bucket: &BucketName, free: impl AsyncFn() -> Result<bool, CloudError>) -> Result<(), CloudError> {
-        let mut pause = Duration::from_millis(50);
-        while !free().await? {
-            tracing::debug!(bucket = bucket.as_str(), "waiting for another writer");
-            sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
-            pause = (pause * 2).min(Duration::from_secs(2));
-        }
-        Ok(())
+    async fn until(&self, bucket: &BucketName, free: impl AsyncFn() -> Result<bool, CloudError>) -> Result<(), Error> {
+        let waiting = async {
+            let mut pause = Duration::from_millis(50);
+            while !free().await? {
+                tracing::debug!(bucket = bucket.as_str(), "waiting for another writer");
+                sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
+                pause = (pause * 2).min(Duration::from_secs(2));
+            }
+            Ok(())
+        };
+        timeout_at(self.deadline, waiting).await.map_err(|_| Error::Busy(bucket.clone()))?
     }
 }
 
-fn epoch_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+/// Seconds since the epoch, this much from now, and not a part of a second earlier.
+fn epoch_seconds(from_now: Duration) -> u64 {
+    let then = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + from_now;
+    then.as_secs() + u64::from(!from_now.is_zero())
+}
+
+/// From the operating system's randomness, which the keys of every [`RandomState`] are.
+fn unlike_any_other() -> String {
+    format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1))
 }

@@ -268,6 +268,29 @@ impl RuleId {
     }
 }
 
+/// The name of an inline policy of ours.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PolicyName(String);
+text_newtype!(PolicyName);
+
+impl PolicyName {
+    /// In a role of ours, which serves one bucket: the rule's id.
+    pub fn of_rule(rule_id: &RuleId) -> Self {
+        Self(rule_id.to_string())
+    }
+
+    /// In somebody else's role, which may serve several buckets, each with a rule of this id: the rule's id and a hash of the bucket.
+    pub fn in_shared_role(rule_id: &RuleId, source: &BucketName) -> Self {
+        let head: String = rule_id.as_str().chars().take(128 - 1 - HASH_LENGTH).collect();
+        Self(format!("{head}.{}", short_hash(source.as_str())))
+    }
+
+    /// Reads a name back; `None` when the policy is not ours.
+    pub fn recognise(text: &str) -> Option<Self> {
+        RuleId::recognise(text).map(|rule_id| Self::of_rule(&rule_id))
+    }
+}
+
 /// The name of an IAM role.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RoleName(String);

@@ -191,6 +191,7 @@ impl Cloud for Fake {
     }
 
     async fn acquire(&self, lease: &Lease, now: u64) -> Result<bool, CloudError> {
+        assert!(lease.expires_at <= now + 300, "no lease outlives the longest invocation");
         let acquire = |state: &mut State| {
             let held = state.leases.get(lease.bucket.as_str());
             let free = held.is_none_or(|(holder, expires_at)| *holder == lease.holder || *expires_at <= now);

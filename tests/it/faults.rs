@@ -35,7 +35,8 @@ fn rules_have_their_grants(state: &State) -> bool {
         let role = state.roles.values().find(|role| role.arn == configuration.role());
         let mut ours = configuration.rules().iter().filter(|rule| rule.id().is_some_and(|id| id.starts_with("s3-kms-replication.")));
         ours.all(|rule| {
-            let policy = role.and_then(|role| role.policies.get(rule.id().unwrap()));
+            let policies = role.into_iter().flat_map(|role| &role.policies);
+            let policy = policies.filter(|(name, _)| name.starts_with(rule.id().unwrap())).map(|(_, policy)| policy).next();
             let replicas = format!("{}/{}*", rule.destination().unwrap().bucket(), rule.filter().unwrap().prefix().unwrap_or_default());
             policy.is_some_and(|policy| policy.contains(&replicas) && policy.contains("kms:Decrypt"))
         })

@@ -118,7 +118,7 @@ async fn invariant_2_a_foreign_role_is_refused_or_extended_and_never_replaced() 
     let extended = create(&fake, json!({"ExistingRole": "Extend"})).await;
     assert_eq!(extended["Data"]["RoleArn"], FOREIGN_ROLE);
     let role = fake.state.borrow().roles["their-replication"].clone();
-    assert_eq!(role.policies.keys().collect::<Vec<_>>(), ["s3-kms-replication.demo-Replication-a6e2a683", "theirs"]);
+    assert_eq!(role.policies.keys().collect::<Vec<_>>(), ["s3-kms-replication.demo-Replication-a6e2a683.5e88cd39", "theirs"]);
     assert_eq!(fake.state.borrow().roles.len(), 1, "no role of ours is made");
     assert_eq!(fake.state.borrow().buckets["demo-source"].replication.clone().unwrap().role(), FOREIGN_ROLE);
 
@@ -192,16 +192,78 @@ async fn invariant_4_delete_of_an_id_that_is_not_ours_succeeds_and_touches_nothi
         request["PhysicalResourceId"] = json!(id);
         ask(&fake, &request).await.unwrap();
         assert_eq!(only_answer(&fake)["Status"], "SUCCESS", "{id}");
-        assert_eq!(fake.calls.borrow().len(), 0, "{id}");
+        assert_eq!(fake.writes(), Vec::<String>::new(), "{id}");
+        assert_eq!(*fake.state.borrow(), before, "{id}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_4_a_made_up_id_finds_what_an_unanswered_create_did() {
+    let fake = Fake::of(two_buckets());
+    create(&fake, json!({})).await;
+    let mut request = custom_resource("Delete", json!({}));
+    request["PhysicalResourceId"] = json!("demo-Replication-1ABCDEF");
+    fake.answers.borrow_mut().clear();
+    ask(&fake, &request).await.unwrap();
+    assert_eq!(only_answer(&fake)["Status"], "SUCCESS");
+    assert_eq!((&fake.state.borrow().roles, &fake.state.borrow().buckets["demo-source"].replication), (&BTreeMap::new(), &None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_4_what_was_refused_can_be_deleted_even_if_the_bucket_is_somebody_elses() {
+    let fake = Fake::of(two_buckets());
+    fake.refusals.set(Some(("HeadBucket", usize::MAX, "HTTP 403", Remedy::None)));
+    let created = create(&fake, json!({})).await;
+    assert_eq!((&created["Status"], &created["PhysicalResourceId"]), (&json!("FAILED"), &json!("nothing-was-created")));
+    let mut request = custom_resource("Delete", json!({}));
+    request["PhysicalResourceId"] = created["PhysicalResourceId"].clone();
+    fake.answers.borrow_mut().clear();
+    ask(&fake, &request).await.unwrap();
+    assert_eq!(only_answer(&fake)["Status"], "SUCCESS");
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_4_an_update_moves_nothing_until_cloudformation_deletes_the_old_id() {
+    let fake = Fake::of(two_buckets());
+    create(&fake, json!({})).await;
+    for (dry_run, id) in [("true", "demo-source"), ("false", "prod-orders")] {
+        let mut update = custom_resource("Update", json!({"SourceBucket": "prod-orders", "DryRun": dry_run}));
+        update["OldResourceProperties"]["SourceBucket"] = json!("demo-source");
+        fake.answers.borrow_mut().clear();
+        ask(&fake, &update).await.unwrap();
+        assert_eq!(only_answer(&fake)["PhysicalResourceId"], json!(format!("{id}/s3-kms-replication.demo-Replication-a6e2a683")));
+        assert!(fake.state.borrow().buckets["demo-source"].replication.is_some());
+    }
+    delete(&fake).await;
+    let state = fake.state.borrow();
+    assert!(state.buckets["demo-source"].replication.is_none() && state.buckets["prod-orders"].replication.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_2_two_buckets_extend_one_foreign_role_without_touching_each_others_grants() {
+    let mut before = with_foreign_rules(FOREIGN_ROLE);
+    before.buckets.get_mut("prod-orders").unwrap().replication = before.buckets["demo-source"].replication.clone();
+    before.roles.insert("their-replication".to_owned(), foreign_role());
+    let fake = Fake::of(before.clone());
+    for source in ["demo-source", "prod-orders"] {
+        let mut apply = sample("command-apply");
+        apply.as_object_mut().unwrap().extend([("SourceBucket".to_owned(), json!(source)), ("ExistingRole".to_owned(), json!("Extend"))]);
+        ask(&fake, &apply).await.unwrap();
+    }
+    let policies = fake.state.borrow().roles["their-replication"].policies.clone();
+    assert_eq!(policies.len(), 3);
+    ask(&fake, &sample("command-delete")).await.unwrap();
+    let left: Vec<_> =
+        fake.state.borrow().roles["their-replication"].policies.values().filter(|policy| policy.contains("prod-orders")).cloned().collect();
+    assert_eq!((fake.state.borrow().roles["their-replication"].policies.len(), left.len()), (2, 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn invariant_5_cloudformation_gets_one_answer_on_a_fault_a_panic_or_a_hang_in_any_call() {
     let undisturbed = Fake::of(two_buckets());
     create(&undisturbed, json!({})).await;
-    // All but the last, which gives the lease back when all is done.
-    let calls = undisturbed.calls.borrow().len() - 1;
+    // All but the last two, when all is done: the rule is looked at, and the lease given back.
+    let calls = undisturbed.calls.borrow().len() - 2;
     for fault in [Fault::Refused("AccessDenied", Remedy::None), Fault::AnswerLost, Fault::Panic, Fault::Hangs] {
         for index in 0..calls {
             let fake = Fake::of(two_buckets());

@@ -3,7 +3,9 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::fake::{Fake, State};
+use s3_kms_replication::cloud::Remedy;
+
+use crate::fake::{Fake, Fault, State};
 use crate::*;
 
 const WRITERS: usize = 20;
@@ -65,7 +67,7 @@ async fn a_lease_is_taken_over_when_its_holders_time_is_over_and_waited_for_unti
     assert_eq!(create(&held(0), json!({})).await["Status"], "SUCCESS");
     let fake = held(u64::MAX);
     let answer = create(&fake, json!({})).await;
-    assert_eq!(answer["Status"], "FAILED");
+    assert_eq!(answer["Reason"], "waited for another writer of bucket `demo-source` until the time ran out");
     assert_eq!(fake.writes(), Vec::<String>::new());
     assert_eq!(fake.state.borrow().leases["demo-source"].0, "another");
 }
@@ -76,8 +78,8 @@ async fn a_lease_is_taken_only_to_write_and_the_state_is_read_again_under_it() {
     create(&fake, json!({})).await;
     let calls = fake.calls.take();
     let position = |name: &str| calls.iter().position(|call| call.starts_with(name)).unwrap();
-    let reads_after = calls[position("Acquire")..].iter().filter(|call| call.starts_with("GetBucketReplication")).count();
-    assert!(position("Acquire") < position("! ") && reads_after >= 1);
+    let reads_under_it = calls[position("Acquire")..position("! ")].iter().filter(|call| call.starts_with("GetBucketReplication")).count();
+    assert!(position("Acquire") < position("! ") && reads_under_it == 1);
     assert_eq!(position("Release"), calls.len() - 1);
 
     create(&fake, json!({})).await;
@@ -90,13 +92,49 @@ async fn a_delete_that_overtakes_its_own_create_waits_for_it_and_leaves_nothing(
     let (create, delete) = (custom_resource("Create", json!({})), custom_resource("Delete", json!({})));
     let creating = ask(&fake, &create);
     let deleting = async {
-        while fake.writes().is_empty() {
+        while !fake.calls.borrow().iter().any(|call| call.starts_with("Acquire")) {
             tokio::task::yield_now().await;
         }
+        assert_eq!(fake.writes(), Vec::<String>::new(), "there is nothing to delete yet");
         ask(&fake, &delete).await
     };
     let (created, deleted) = tokio::join!(creating, deleting);
     assert!(created.is_ok() && deleted.is_ok());
     assert_eq!(fake.state.borrow().roles, BTreeMap::new());
     assert_eq!(fake.state.borrow().buckets["demo-source"].replication, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_was_lost_on_the_way_or_in_a_panic_is_given_back() {
+    let undisturbed = Fake::of(two_buckets());
+    create(&undisturbed, json!({})).await;
+    let calls = undisturbed.calls.take();
+    let acquire = calls.iter().position(|call| call.starts_with("Acquire")).unwrap();
+    for (index, fault) in [(acquire, Fault::AnswerLost), (acquire + 1, Fault::Panic)] {
+        let fake = Fake::of(two_buckets());
+        fake.fault.set(Some((index, fault)));
+        assert_eq!(create(&fake, json!({})).await["Status"], "FAILED");
+        assert_eq!(fake.state.borrow().leases, BTreeMap::new(), "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_outlives_a_call_that_may_still_be_on_its_way_by_seconds_and_not_by_minutes() {
+    let fake = Fake::of(two_buckets());
+    fake.refusals.set(Some(("PutBucketReplication", 1, "TimedOut", Remedy::Later)));
+    create(&fake, json!({})).await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let (_, ends) = fake.state.borrow().leases["demo-source"];
+    assert!((now + 4..=now + 7).contains(&ends), "{}", ends - now);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_in_time_however_often_the_state_changes_underneath() {
+    for _ in 0..50 {
+        let fake = Fake::of(two_buckets());
+        fake.refusals.set(Some(("PutBucketReplication", usize::MAX, "NoSuchEntity", Remedy::Observe)));
+        let started = Instant::now();
+        create(&fake, json!({"ServiceTimeout": "40"})).await;
+        assert!(started.elapsed() <= Duration::from_secs(32), "{:?}", started.elapsed());
+    }
 }
