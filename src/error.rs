@@ -53,7 +53,7 @@ pub enum Error {
     },
 
     /// A policy is needed and none is configured.
-    #[error("no replication policy is configured; set `REPLICATION_POLICY`")]
+    #[error("no replication policy is configured; set the template's `ReplicationPolicy` (`REPLICATION_POLICY`)")]
     NoPolicy,
 
     /// A payload that is none of those that are known.

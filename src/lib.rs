@@ -144,13 +144,18 @@ async fn follow_bucket<C: Cloud>(event: &BucketEvent, engine: &Engine<'_, C>) ->
 async fn answer_batch<C: Cloud>(messages: Vec<Message>, engine: &Engine<'_, C>) -> Vec<String> {
     let mut failed = Vec::new();
     for Message { id, notice } in messages {
-        let (bucket, followed) = match notice {
-            Ok(notice) => follow(&notice, engine).await,
-            Err(error) => (String::new(), Err(error)),
+        let succeeded = match notice {
+            Ok(notice) => {
+                let (bucket, followed) = follow(&notice, engine).await;
+                log_followed(&bucket, &followed);
+                failures(&followed).next().is_none()
+            }
+            Err(error) => {
+                tracing::error!(message_id = id, %error, "the message cannot be read");
+                false
+            }
         };
-        log_followed(&bucket, &followed);
-        if failures(&followed).next().is_some() {
-            tracing::error!(message_id = id, "the message failed");
+        if !succeeded {
             failed.push(id);
         }
     }
@@ -213,7 +218,7 @@ fn log_followed(bucket: &str, followed: &Result<Coverage, Error>) {
 fn log_outcome(outcome: Option<&Outcome>) {
     let Some(outcome) = outcome else { return };
     let (bucket, rule) = (outcome.source.as_str(), outcome.rule_id.as_str());
-    tracing::info!(bucket, rule, status = ?outcome.status, steps = outcome.plan.steps().count(), "done");
+    tracing::info!(bucket, rule, status = ?outcome.status, steps = outcome.plan.steps().count(), "the rule was looked after");
     for warning in &outcome.plan.warnings {
         tracing::warn!(bucket, rule, warning);
     }

@@ -41,7 +41,9 @@ fn log_filter(asked: &str) -> Result<Targets, String> {
     let ours = "s3_kms_replication";
     let levels = [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR];
     let most = levels.into_iter().find(|level| asked.would_enable(ours, level)).map_or(LevelFilter::OFF, LevelFilter::from);
-    Ok(Targets::new().with_target(ours, most).with_default(most.min(LevelFilter::INFO)))
+    // The runtime logs every error that a handler returns as well, in Rust's own notation.
+    let twice = "lambda_runtime::layers::panic";
+    Ok(Targets::new().with_target(ours, most).with_target(twice, LevelFilter::OFF).with_default(most.min(LevelFilter::INFO)))
 }
 
 /// Lambda's deadline, in milliseconds since the epoch, on the clock that timers use.
@@ -55,6 +57,7 @@ fn end_of(deadline: u64) -> Instant {
 }
 
 fn diagnostic(error: Error) -> Diagnostic {
+    tracing::error!(%error, "the request failed");
     Diagnostic { error_type: error.kind().to_owned(), error_message: error.to_string() }
 }
 

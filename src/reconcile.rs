@@ -169,7 +169,7 @@ impl<C: Cloud> Engine<'_, C> {
             }
             tracing::debug!(%failure, "trying again");
         }
-        tracing::info!(action = step.action(), resource = step.resource(), "done");
+        tracing::info!(action = step.action(), resource = step.resource(), "changed");
         if let Some(location) = step.writes_replication_of() {
             self.see(step, location, patience).await;
         }

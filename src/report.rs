@@ -125,7 +125,7 @@ impl From<&Plan> for PlanAnswer {
 impl From<&Outcome> for RuleAnswer {
     fn from(outcome: &Outcome) -> Self {
         let mut plan = PlanAnswer::from(&outcome.plan);
-        plan.text.insert_str(0, &format!("rule `{}` of bucket `{}`\n", outcome.rule_id, outcome.source));
+        plan.text.insert_str(0, &format!("rule `{}` of bucket `{}`: {:?}\n", outcome.rule_id, outcome.source, outcome.status));
         Self {
             status: outcome.status,
             source_bucket: outcome.source.to_string(),

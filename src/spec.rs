@@ -15,7 +15,7 @@ pub use names::{Account, BucketName, KeyReference, Partition, PolicyName, Region
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{property}` {problem}")]
 pub struct Invalid {
-    /// Path of the property, such as `Prefix` or `Rules[0].Prefix`.
+    /// Path of the property, such as `Prefix` or `Rules[0].Prefix`; empty for the whole of what is read.
     pub property: String,
     /// What is wrong with the value and what is allowed; follows the property's name in a sentence.
     pub problem: String,
@@ -30,7 +30,8 @@ impl Invalid {
     /// Places the property inside `parent`, as in `Rules[0].Prefix`.
     #[must_use]
     pub fn within(self, parent: &str) -> Self {
-        Self { property: format!("{parent}.{}", self.property), ..self }
+        let property = if self.property.is_empty() { parent.to_owned() } else { format!("{parent}.{}", self.property) };
+        Self { property, ..self }
     }
 }
 

@@ -53,8 +53,6 @@ pub struct BucketEvent {
 
 #[derive(Deserialize)]
 struct Envelope {
-    #[serde(rename = "detail-type")]
-    detail_type: String,
     account: Option<String>,
     region: Option<String>,
     detail: Detail,
@@ -100,14 +98,12 @@ struct RequestParameters {
 
 /// Reads an EventBridge event. `execution_role` is the ARN of the role whose calls are our own.
 pub(super) fn read(payload: &Value, execution_role: Option<&str>) -> Result<Notice, Error> {
+    let detail_type = payload.get("detail-type").and_then(Value::as_str).unwrap_or_default();
+    if detail_type != "AWS API Call via CloudTrail" {
+        return Err(Error::UnknownPayload(format!("is an event of the type `{detail_type}`; known is `AWS API Call via CloudTrail`")));
+    }
     let event = Envelope::deserialize(payload).map_err(|error| Error::UnknownPayload(format!("is no CloudTrail event: {error}")))?;
     let detail = event.detail;
-    if event.detail_type != "AWS API Call via CloudTrail" {
-        return Err(Error::UnknownPayload(format!(
-            "is an event of the type `{}`; known is `AWS API Call via CloudTrail`",
-            event.detail_type
-        )));
-    }
     let parameters = detail.request_parameters;
     let named = parameters.and_then(|parameters| parameters.bucket_name.or(parameters.resource_arn)).unwrap_or_default();
     let nothing = |reason: String| Ok(Notice::Nothing { bucket: named.clone(), reason });

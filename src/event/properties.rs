@@ -27,7 +27,10 @@ const UNSUPPORTED: [&str; 9] = [
 /// Reads the vocabulary from `object`. `also` are the names that the caller reads itself.
 pub(crate) fn read_properties(object: &Map<String, Value>, also: &[&str]) -> Result<Properties, Invalid> {
     let mut object = Object::new(object);
-    for name in also.iter().chain(&CLOUDFORMATION) {
+    for name in also {
+        object.take(name);
+    }
+    for name in CLOUDFORMATION {
         object.ignore(name);
     }
     for name in UNSUPPORTED {
@@ -154,6 +157,7 @@ fn key_and_value(item: &Value) -> Option<(String, String)> {
 }
 
 fn wrong_type(name: &str, value: &Value, expected: &str) -> Invalid {
-    let shown: String = value.to_string().chars().take(60).collect();
+    let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let shown: String = shown.chars().take(60).collect();
     Invalid::new(name, format!("is `{shown}`; it must be {expected}"))
 }

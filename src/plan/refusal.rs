@@ -12,10 +12,7 @@ pub enum Refusal {
     #[error("`DestinationBucket` `{bucket}` does not exist; create it, or set `CreateDestinationBucket` to true")]
     DestinationMissing { bucket: BucketName },
 
-    #[error(
-        "`DestinationBucket` `{bucket}` is in {region}, but `ReplicaKmsKeyArn` and `DestinationRegion` name another Region (`{key}`); S3 needs a key of \
-         the destination's Region"
-    )]
+    #[error("`DestinationBucket` `{bucket}` is in {region}, but `ReplicaKmsKeyArn` is `{key}`; S3 needs a key of the destination's Region")]
     DestinationInOtherRegion { bucket: BucketName, region: Region, key: String },
 
     #[error("{property}: key `{key}` does not exist")]

@@ -122,7 +122,7 @@ impl Step {
                 let was = was.iter().map(|arn| line("PermissionsBoundary", arn.clone())).collect();
                 changes(was, vec![line("PermissionsBoundary", boundary.clone())])
             }
-            Self::PutRolePolicy { was: None, .. } => changes(Lines::new(), vec![line("Document", "as below".to_owned())]),
+            Self::PutRolePolicy { was: None, .. } => Vec::new(),
             Self::PutRolePolicy { was: Some(was), document, .. } => changes(document_lines(was), document.lines()),
             Self::DeleteRolePolicy { was, .. } => changes(document_lines(was), Lines::new()),
             Self::DeleteRole { name } => changes(vec![line("Role", name.to_string())], Lines::new()),

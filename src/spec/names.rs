@@ -132,6 +132,9 @@ impl BucketName {
     /// # Errors
     /// The rest of a sentence, when the text is no name of a general purpose bucket.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("is empty; a bucket is named with 3 to 63 characters".to_owned());
+        }
         let alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let bytes = text.as_bytes();
         if !(3..=63).contains(&bytes.len())

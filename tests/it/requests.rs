@@ -217,7 +217,7 @@ async fn a_plan_changes_nothing_and_shows_what_apply_does() {
     let again = ask(&fake, &sample("command-plan")).await.unwrap();
     assert_eq!(
         (&again["Stages"], &again["Text"]),
-        (&json!([]), &json!("rule `s3-kms-replication.demo-destination` of bucket `demo-source`\nnothing to do\n"))
+        (&json!([]), &json!("rule `s3-kms-replication.demo-destination` of bucket `demo-source`: Planned\nnothing to do\n"))
     );
 }
 

@@ -1,7 +1,7 @@
 """`make invoke EVENT=file`: runs the built function on one event, under AWS's own Runtime API, against a local AWS.
 
-The Runtime API is AWS's emulator of it, which the SAM CLI brings; `cargo lambda watch` gives a function no usable deadline.
-The buckets and keys that the event names are made first. KMS gives keys their ids, so the event's key ARNs become those of
+The Runtime API is AWS's own emulator of it, which the SAM CLI brings. The buckets and keys of this account that the event
+names are made first, destinations in the Region of the replica key. KMS gives keys their ids, so the event's key ARNs become those of
 the keys that were made, and its `ResponseURL` becomes one of the local AWS.
 """
 
@@ -17,13 +17,14 @@ import urllib.request
 from pathlib import Path
 
 import samcli.local
-from local_aws import POLICY_RULE, REPLICA_REGION, ROOT, Failed, LocalAws, local_aws, running, wait_until
+from local_aws import ACCOUNT, POLICY_RULE, REPLICA_REGION, ROOT, Failed, LocalAws, local_aws, running, wait_until
 
 FUNCTION = ROOT / "target" / "lambda" / "function" / "bootstrap"
 RUNTIME_API = Path(samcli.local.__file__).with_name("rapid") / (
     "aws-lambda-rie-arm64" if platform.machine() in ("aarch64", "arm64") else "aws-lambda-rie-x86_64")
 CALLBACK = "/_ministack/cfn-response/invoke"
-KEY = r"arn:aws:kms:[a-z0-9-]+:\d{12}:(?:key|alias)/[\w/-]+"
+KEY = rf"arn:aws:kms:[a-z0-9-]+:{ACCOUNT}:(?:key|alias)/[\w/-]+"
+REPLICA_KEY = r'"ReplicaKmsKeyArn":\s*"arn:aws:kms:([a-z0-9-]+):'
 BUCKET = r'\\?"(?:%s)\\?":\s*\\?"(?:arn:aws:s3:::)?([^"\\{]+)'
 
 
@@ -42,8 +43,9 @@ def prepared(aws: LocalAws, event: str) -> str:
         source_key = aws.create_key()
         for bucket in sources:
             aws.create_bucket(bucket, key=source_key)
+    region = re.search(REPLICA_KEY, event)
     for bucket in destinations:
-        aws.create_bucket(bucket, REPLICA_REGION)
+        aws.create_bucket(bucket, region[1] if region else REPLICA_REGION)
     return re.sub(r'("ResponseURL":\s*")[^"]+', rf"\g<1>{aws.endpoint}{CALLBACK}", event)
 
 
@@ -73,9 +75,10 @@ def invoke(file: Path) -> None:
             with urllib.request.urlopen(request, timeout=90) as response:
                 answer = json.load(response)
         print("".join(line for line in log.read_text().splitlines(keepends=True) if line.startswith("{")), file=sys.stderr)
+        texts = [plan.pop("Text", "") for plan in answer.get("Rules", [answer])] if isinstance(answer, dict) else []
         print(json.dumps(answer, indent=2))
-        for plan in answer.get("Rules", [answer]) if isinstance(answer, dict) else []:
-            print(f"\n{plan.get('Text', '')}".rstrip())
+        for text in texts:
+            print(f"\n{text}".rstrip())
         for reply in aws.recorded("replies"):
             print("put to ResponseURL:", json.dumps(json.loads(reply["Body"]), indent=2))
     if isinstance(answer, dict) and "errorMessage" in answer:
