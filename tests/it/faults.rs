@@ -123,7 +123,7 @@ async fn invariant_3_failing_after_any_call_and_running_again_ends_in_the_same_s
             }
         }
     }
-    println!("{points} fault points");
+    count(points, "fault points");
     assert!(points >= 300);
 }
 

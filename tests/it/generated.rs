@@ -1,8 +1,11 @@
 //! Generated cases: any configuration that a bucket may have, and any request for a rule.
 
+use std::cell::Cell;
+
 use aws_sdk_s3::types::{ReplicationRuleAndOperator, StorageClass, Tag};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use proptest::test_runner::TestRunner;
 use s3_kms_replication::cloud::Versioning;
 use serde_json::{Map, json};
 
@@ -86,35 +89,45 @@ fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(work)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+const CASES: u32 = 512;
 
-    #[test]
-    fn any_request_on_any_configuration_keeps_the_others_converges_and_can_be_taken_back(rules in rules(), properties in properties()) {
-        let before = with_rules(rules.clone());
-        let fake = Fake::of(before.clone());
-        run(async {
-            let answer = create(&fake, properties.clone()).await;
-            if answer["Status"] == "FAILED" {
-                prop_assert_eq!(&*fake.state.borrow(), &before, "a refusal changes nothing: {}", answer["Reason"]);
-                return Ok(());
-            }
-            let after = rules_of(&fake);
-            prop_assert_eq!(&after[..rules.len()], &rules[..], "the rules of others stay, in order");
-            prop_assert_eq!(after.len(), rules.len() + 1);
-            let mut priorities: Vec<_> = after.iter().map(|rule| rule.priority().unwrap()).collect();
-            priorities.sort_unstable();
-            priorities.dedup();
-            prop_assert_eq!(priorities.len(), after.len(), "priorities are unique");
+#[test]
+fn any_request_on_any_configuration_keeps_the_others_converges_and_can_be_taken_back() {
+    let config = ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
+    let accepted = Cell::new(0);
+    let tested = TestRunner::new(config).run(&(rules(), properties()), |(rules, properties)| {
+        let was_accepted = run(create_again_and_delete(&rules, properties))?;
+        accepted.set(accepted.get() + u32::from(was_accepted));
+        Ok(())
+    });
+    tested.unwrap();
+    count(accepted.get(), "generated requests accepted, and taken back again");
+    count(CASES - accepted.get(), "generated requests refused");
+}
 
-            fake.calls.take();
-            create(&fake, properties).await;
-            prop_assert_eq!(fake.writes(), Vec::<String>::new(), "the plan after it is empty");
-
-            delete(&fake).await;
-            prop_assert_eq!(fake.state.borrow().roles.len(), usize::from(!rules.is_empty()), "our role goes unless a rule needs it");
-            prop_assert_eq!(rules_of(&fake), rules, "what is left is what was there");
-            Ok(())
-        })?;
+/// Whether the request was accepted.
+async fn create_again_and_delete(rules: &[ReplicationRule], properties: Value) -> Result<bool, TestCaseError> {
+    let before = with_rules(rules.to_vec());
+    let fake = Fake::of(before.clone());
+    let answer = create(&fake, properties.clone()).await;
+    if answer["Status"] == "FAILED" {
+        prop_assert_eq!(&*fake.state.borrow(), &before, "a refusal changes nothing: {}", answer["Reason"]);
+        return Ok(false);
     }
+    let after = rules_of(&fake);
+    prop_assert_eq!(&after[..rules.len()], rules, "the rules of others stay, in order");
+    prop_assert_eq!(after.len(), rules.len() + 1);
+    let mut priorities: Vec<_> = after.iter().map(|rule| rule.priority().unwrap()).collect();
+    priorities.sort_unstable();
+    priorities.dedup();
+    prop_assert_eq!(priorities.len(), after.len(), "priorities are unique");
+
+    fake.calls.take();
+    create(&fake, properties).await;
+    prop_assert_eq!(fake.writes(), Vec::<String>::new(), "the plan after it is empty");
+
+    delete(&fake).await;
+    prop_assert_eq!(fake.state.borrow().roles.len(), usize::from(!rules.is_empty()), "our role goes unless a rule needs it");
+    prop_assert_eq!(rules_of(&fake), rules, "what is left is what was there");
+    Ok(true)
 }
