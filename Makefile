@@ -8,6 +8,7 @@ MAKEFLAGS += --no-builtin-rules
 REGION := us-east-1
 EVENT ?= events/create-bucket.json
 PORT ?= 0
+FUZZ_SECONDS ?= 600
 
 # The tools of the virtual environment come first: `cargo lambda` finds cargo-lambda and its zig there, `sam build` both.
 TOOLS := .venv/.installed
@@ -15,7 +16,7 @@ EMULATOR := .venv-emulator/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test build invoke check clean rust python
+.PHONY: help demo test build invoke check fuzz clean rust python
 
 help: ## Lists the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -39,6 +40,11 @@ check: rust $(TOOLS) ## Checks format, lints, documentation and the template
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
 	sam validate --lint --region $(REGION)
+
+fuzz: rust ## Feeds made-up input to everything that parses outside input (FUZZ_SECONDS=600)
+	@test -x target/tools/bin/cargo-fuzz || cargo install --quiet --locked --root target/tools cargo-fuzz@0.13.2
+	@mkdir -p target/fuzz/corpus
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo +nightly fuzz run --target-dir target/fuzz outside_input target/fuzz/corpus events -- -max_total_time=$(FUZZ_SECONDS) -max_len=8192
 
 clean: ## Removes all that was built or installed here
 	rm -rf .aws-sam .venv .venv-emulator target

@@ -1,0 +1,61 @@
+//! Everything that parses outside input, on whatever the fuzzer makes up: events, properties, policies, ARNs, response URLs.
+//!
+//! Nothing may panic, and what was read must keep what its type promises.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use s3_kms_replication::event::{self, Ask, cloudformation};
+use s3_kms_replication::grants::PolicyDocument;
+use s3_kms_replication::settings::Settings;
+use s3_kms_replication::spec::{BucketName, KeyReference, Partition, RoleName, RuleId, Spec};
+use serde_json::{Value, json};
+
+const URL: &str = "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x";
+
+fn request(properties: &Value, url: &str, stack: &str, logical_id: &str) -> Value {
+    json!({
+        "RequestType": "Create", "ResponseURL": url, "StackId": stack, "RequestId": "r", "LogicalResourceId": logical_id,
+        "ResourceProperties": properties,
+    })
+}
+
+fn check(spec: &Spec) {
+    assert_ne!(spec.source, spec.destination);
+    assert_eq!(spec.destination_region, *spec.replica_key.region());
+    assert!(spec.rule_id.as_str().len() <= 128);
+    assert_eq!(RuleId::recognise(spec.rule_id.as_str()).as_ref(), Some(&spec.rule_id));
+    assert!(cloudformation::physical_id(&spec.source, &spec.rule_id).len() <= 1_024);
+    assert!(RoleName::of_source(&spec.source).as_str().len() <= 64);
+}
+
+fn read(payload: &Value, settings: &Settings) {
+    match event::read(payload, settings) {
+        Ok(Ask::CloudFormation(request)) => {
+            if let Ok(cloudformation::Asked::Apply { spec, .. }) = &request.asked {
+                check(spec);
+            }
+        }
+        Ok(Ask::Command(event::Command::Apply(spec))) => check(&spec),
+        Ok(_) => {}
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+fuzz_target!(|text: &str| {
+    let Ok(settings) = Settings::read(|_| None) else { return };
+    if let Some(document) = PolicyDocument::parse(text) {
+        assert_eq!(PolicyDocument::parse(&document.to_string()), Some(document.clone()));
+        assert!(document.with_earlier(&document).covers(&document));
+    }
+    if let Ok(bucket) = BucketName::parse_name_or_arn(text) {
+        assert_eq!(BucketName::parse_name_or_arn(&bucket.arn(Partition::Aws)), Ok(bucket));
+    }
+    let _ = (KeyReference::parse(text), RoleName::of_arn(text), RuleId::named(text));
+    let _ = Settings::read(|name| (name == "REPLICATION_POLICY").then(|| text.to_owned()));
+    read(&request(&json!({"SourceBucket": "a-source"}), text, text, text), &settings);
+    read(&request(&json!({"SourceBucket": text, "DestinationBucket": text, "Prefix": text}), URL, "s", "l"), &settings);
+    let Ok(json) = serde_json::from_str::<Value>(text) else { return };
+    read(&json, &settings);
+    read(&request(&json, URL, "s", "l"), &settings);
+    read(&json!({"Records": [{"messageId": "m", "body": text}]}), &settings);
+});
