@@ -9,6 +9,7 @@ REGION := us-east-1
 EVENT ?= events/create-bucket.json
 PORT ?= 0
 FUZZ_SECONDS ?= 600
+SHARD ?= 0/1
 
 # The tools of the virtual environment come first: `cargo lambda` finds cargo-lambda and its zig there, `sam build` both.
 TOOLS := .venv/.installed
@@ -16,7 +17,7 @@ EMULATOR := .venv-emulator/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test build invoke check fuzz clean rust python
+.PHONY: help demo test build invoke check fuzz mutants clean rust python
 
 help: ## Lists the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -45,6 +46,10 @@ fuzz: rust ## Feeds made-up input to everything that parses outside input (FUZZ_
 	@test -x target/tools/bin/cargo-fuzz || cargo install --quiet --locked --root target/tools cargo-fuzz@0.13.2
 	@mkdir -p target/fuzz/corpus
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo +nightly fuzz run --target-dir target/fuzz outside_input target/fuzz/corpus events -- -max_total_time=$(FUZZ_SECONDS) -max_len=8192
+
+mutants: rust ## Breaks what decides, piece by piece, and counts what the tests catch (over an hour; SHARD=0/4 for a part)
+	@test -x target/tools/bin/cargo-mutants || cargo install --quiet --locked --root target/tools cargo-mutants@27.1.0
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo mutants --output target/mutants --shard $(SHARD)
 
 clean: ## Removes all that was built or installed here
 	rm -rf .aws-sam .venv .venv-emulator target
