@@ -66,12 +66,11 @@ struct Detail {
     aws_region: Option<String>,
     recipient_account_id: Option<String>,
     error_code: Option<String>,
-    #[serde(default)]
-    user_identity: UserIdentity,
+    user_identity: Option<UserIdentity>,
     request_parameters: Option<RequestParameters>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct UserIdentity {
     session_context: Option<SessionContext>,
@@ -117,7 +116,11 @@ pub(super) fn read(payload: &Value, execution_role: Option<&str>) -> Result<Noti
     if let Some(code) = detail.error_code {
         return nothing(format!("the call failed with `{code}`"));
     }
-    let issuer = detail.user_identity.session_context.and_then(|context| context.session_issuer).and_then(|issuer| issuer.arn);
+    let issuer = detail
+        .user_identity
+        .and_then(|identity| identity.session_context)
+        .and_then(|context| context.session_issuer)
+        .and_then(|issuer| issuer.arn);
     if issuer.is_some() && issuer.as_deref() == execution_role {
         return nothing("the event is of our own making".to_owned());
     }

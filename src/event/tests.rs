@@ -51,6 +51,19 @@ fn the_loopback_is_answered_only_where_aws_is_emulated_on_it() {
 }
 
 #[test]
+fn an_event_needs_no_more_than_its_name_and_the_buckets() {
+    for detail in [
+        json!({"eventName": "CreateBucket", "requestParameters": {"bucketName": "orders"}}),
+        json!({"eventName": "CreateBucket", "requestParameters": {"bucketName": "orders", "host": ["x"]}, "userIdentity": null, "errorCode": null}),
+        json!({"eventName": "TagResource", "requestParameters": {"resourceArn": "arn:aws:s3:::orders"}, "userIdentity": {"type": "AWSService"}}),
+    ] {
+        let event = json!({"detail-type": "AWS API Call via CloudTrail", "detail": detail});
+        let Ok(Ask::Event(Notice::Bucket(event))) = read(&event, &settings("")) else { panic!("{event}") };
+        assert_eq!((event.bucket.as_str(), event.region, event.account, event.deleted), ("orders", None, None, false));
+    }
+}
+
+#[test]
 fn scalars_may_be_strings_and_lists_may_be_one_string() {
     let read = |value| read_properties(value, &[]).unwrap();
     let typed = json!({"Priority": 3, "Metrics": false, "SourceKmsKeyArns": ["a", "b"], "Tags": {"k": "v"}, "Prefix": null});
