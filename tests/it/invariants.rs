@@ -128,7 +128,8 @@ async fn invariant_2_a_foreign_role_is_refused_or_extended_and_never_replaced() 
 
 #[tokio::test(start_paused = true)]
 async fn invariant_3_twice_is_once_and_a_converged_bucket_costs_reads_only() {
-    for payload in [custom_resource("Create", json!({})), sample("create-bucket"), sample("command-apply")] {
+    let extend = custom_resource("Create", json!({"ExistingRole": "Extend"}));
+    for payload in [custom_resource("Create", json!({})), extend, sample("create-bucket"), sample("command-apply")] {
         let fake = Fake::of(two_buckets());
         ask(&fake, &payload).await.unwrap();
         let after_once = fake.state.borrow().clone();
