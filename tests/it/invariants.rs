@@ -137,6 +137,7 @@ async fn invariant_3_twice_is_once_and_a_converged_bucket_costs_reads_only() {
         ask(&fake, &payload).await.unwrap();
         assert_eq!(fake.writes(), Vec::<String>::new());
         assert_eq!(*fake.state.borrow(), after_once);
+        assert!(fake.answers.borrow().iter().all(|answer| answer.contains("SUCCESS")), "{:?}", fake.answers);
     }
 }
 
