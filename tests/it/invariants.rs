@@ -413,6 +413,17 @@ async fn invariant_9_what_is_wrong_is_said_before_anything_is_changed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn invariant_9_source_keys_that_are_given_are_the_only_ones_and_of_the_sources_region() {
+    let fake = Fake::of(two_buckets());
+    let refused = create(&fake, json!({"SourceKmsKeyArns": REPLICA_KEY})).await;
+    assert_snapshot!(refused["Reason"].as_str().unwrap(), @"`SourceKmsKeyArns`: key `arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab` is not in us-east-1, the Region of bucket `demo-source`");
+    assert_eq!(*fake.state.borrow(), two_buckets());
+    let given = "arn:aws:kms:us-east-1:111122223333:key/given";
+    fake.state.borrow_mut().keys.insert(given.to_owned(), key(given));
+    assert_eq!(create(&fake, json!({"SourceKmsKeyArns": [given]})).await["Data"]["SourceKmsKeyArns"], given);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_source_without_kms_is_replicated_without_kms_and_the_answer_says_so() {
     let mut state = two_buckets();
     state.buckets.get_mut("demo-source").unwrap().encryption = Encryption::S3;
