@@ -92,7 +92,10 @@ async fn a_delete_that_overtakes_its_own_create_waits_for_it_and_leaves_nothing(
     let (create, delete) = (custom_resource("Create", json!({})), custom_resource("Delete", json!({})));
     let creating = ask(&fake, &create);
     let deleting = async {
-        while !fake.calls.borrow().iter().any(|call| call.starts_with("Acquire")) {
+        for _ in 0..10_000 {
+            if fake.calls.borrow().iter().any(|call| call.starts_with("Acquire")) {
+                break;
+            }
             tokio::task::yield_now().await;
         }
         assert_eq!(fake.writes(), Vec::<String>::new(), "there is nothing to delete yet");
