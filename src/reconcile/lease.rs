@@ -4,7 +4,7 @@
 //!
 //! # Guarantees
 //! - A lease is taken only when there is something to write, and the state is observed anew under it.
-//! - A lease ends by itself at the latest when its holder's time to work does, so a holder that died keeps nobody out for longer.
+//! - A lease ends by itself [`MARGIN`] after its holder's time to work, so a holder that died keeps nobody out for longer.
 //!
 //! # Assumptions
 //! - The clocks of two invocations differ by less than [`MARGIN`].
