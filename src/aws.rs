@@ -19,6 +19,7 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings,
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use tokio::sync::OnceCell;
+use tokio::time::timeout;
 
 use crate::cloud::{Cloud, CloudError, Encryption, Identity, Key, Lease, Location, Remedy, Role, Versioning};
 use crate::event::cloudformation::ResponseUrl;
@@ -29,6 +30,8 @@ use crate::spec::{Account, BucketName, Partition, Region, RoleName};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+/// For one try to answer CloudFormation, of which there can be three in the time that is kept for it.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// AWS, with the credentials of the environment.
 #[derive(Debug)]
@@ -48,17 +51,14 @@ impl Aws {
         let connections = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
         let connector = Connector::builder().connector_settings(connections).tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
         let connector = SharedHttpConnector::new(connector);
-        let timeouts = TimeoutConfig::builder().operation_timeout(OPERATION_TIMEOUT).build();
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http_client_fn({
                 let connector = connector.clone();
                 move |_, _| connector.clone()
             }))
-            .retry_config(RetryConfig::standard())
-            .timeout_config(timeouts)
             .load()
             .await;
-        Self { path_style: settings.loopback_endpoint, ..Self::new(config, connector) }
+        Self { path_style: settings.loopback_endpoint, ..Self::new(patient(config), connector) }
     }
 
     /// Uses `config` for AWS's APIs, and `connector` for answers to CloudFormation.
@@ -95,6 +95,12 @@ impl Aws {
             partition: Partition::parse(partition).map_err(malformed)?,
         })
     }
+}
+
+/// `config` with the tries and the time that each call has.
+pub fn patient(config: SdkConfig) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder().operation_timeout(OPERATION_TIMEOUT).build();
+    config.into_builder().retry_config(RetryConfig::standard()).timeout_config(timeouts).build()
 }
 
 fn sdk_region(region: &Region) -> aws_config::Region {
@@ -192,7 +198,8 @@ impl Cloud for Aws {
             .ok()
             .and_then(|request| HttpRequest::try_from(request).ok())
             .ok_or_else(|| failed("Unsendable".to_owned(), "the request could not be made".to_owned(), Remedy::None))?;
-        let answer = self.connector.call(request).await;
+        let answer = timeout(ANSWER_TIMEOUT, self.connector.call(request)).await;
+        let answer = answer.map_err(|_| failed("TimedOut".to_owned(), "no answer in time".to_owned(), Remedy::Later))?;
         // The cause may hold the URL: it is not shown.
         let answer = answer.map_err(|_| failed("Unreachable".to_owned(), "the connection failed".to_owned(), Remedy::Later))?;
         let status = answer.status();

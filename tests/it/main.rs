@@ -7,6 +7,7 @@ mod fake;
 mod faults;
 mod generated;
 mod invariants;
+mod outages;
 mod requests;
 mod secrets;
 mod wire;

@@ -1,0 +1,196 @@
+//! Faults on the wire, under the AWS SDK and its own retries: what each becomes at the seam, where [`crate::faults`] takes over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aws_config::{BehaviorVersion, Region as SdkRegion, SdkConfig};
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use s3_kms_replication::aws::{Aws, patient};
+use s3_kms_replication::cloud::{Cloud, CloudError, Lease, Location, Remedy, Versioning};
+use s3_kms_replication::event::{self, Ask};
+use s3_kms_replication::grants;
+use s3_kms_replication::plan::Step;
+use s3_kms_replication::spec::{Account, BucketName, PolicyName, Region, RoleName, RuleId};
+
+use crate::fake::ACCOUNT;
+use crate::*;
+
+/// What happens to every request that is sent.
+#[derive(Debug, Clone, Copy)]
+enum Outage {
+    /// AWS answers with this status and code.
+    Answer(u16, &'static str),
+    /// The connection is reset.
+    Reset,
+    /// The connection is there, and no answer comes in the time that the connection has for it.
+    TimedOut,
+    /// Nothing ever happens.
+    Silence,
+}
+
+/// Each outage, what helps against it, and how often the SDK tries at most: its clients share a budget for tries.
+const OUTAGES: [(Outage, Remedy, u32); 10] = [
+    (Outage::Answer(500, "InternalError"), Remedy::Later, 3),
+    (Outage::Answer(502, "BadGateway"), Remedy::Later, 3),
+    (Outage::Answer(503, "SlowDown"), Remedy::Later, 3),
+    (Outage::Answer(400, "ThrottlingException"), Remedy::Later, 3),
+    (Outage::Answer(409, "OperationAborted"), Remedy::Wait, 1),
+    (Outage::Answer(409, "ConcurrentModification"), Remedy::Wait, 1),
+    (Outage::Answer(403, "AccessDenied"), Remedy::None, 1),
+    (Outage::Reset, Remedy::Later, 3),
+    (Outage::TimedOut, Remedy::Later, 3),
+    (Outage::Silence, Remedy::Later, 1),
+];
+
+#[derive(Debug, Clone)]
+struct Wire {
+    outage: Outage,
+    sent: Arc<AtomicU32>,
+}
+
+impl HttpConnector for Wire {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        match self.outage {
+            Outage::Answer(status, code) => {
+                let body = error_body(&request, code);
+                let answer = http::Response::builder().status(status).body(SdkBody::from(body)).unwrap();
+                HttpConnectorFuture::ready(Ok(HttpResponse::try_from(answer).unwrap()))
+            }
+            Outage::Reset => HttpConnectorFuture::ready(Err(ConnectorError::io("connection reset by peer".into()))),
+            Outage::TimedOut => HttpConnectorFuture::ready(Err(ConnectorError::timeout("no answer".into()))),
+            Outage::Silence => HttpConnectorFuture::new(std::future::pending()),
+        }
+    }
+}
+
+/// An error as the service would write it; none for HEAD.
+fn error_body(request: &HttpRequest, code: &str) -> String {
+    let of_iam = ["iam.", "sts."].iter().any(|service| request.uri().contains(service));
+    match request.headers().get("x-amz-target") {
+        Some(_) => format!("{{\"__type\":\"{code}\",\"message\":\"m\"}}"),
+        None if request.method() == "HEAD" => String::new(),
+        None if of_iam => format!("<ErrorResponse><Error><Code>{code}</Code><Message>m</Message></Error></ErrorResponse>"),
+        None => format!("<Error><Code>{code}</Code><Message>m</Message></Error>"),
+    }
+}
+
+/// AWS behind that wire, with the function's retries and time-outs, and the number of requests that were sent.
+fn aws_behind(outage: Outage) -> (Aws, Arc<AtomicU32>) {
+    let wire = Wire { outage, sent: Arc::default() };
+    let sent = wire.sent.clone();
+    let connector = SharedHttpConnector::new(wire);
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(SdkRegion::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test")))
+        .http_client(http_client_fn({
+            let connector = connector.clone();
+            move |_, _| connector.clone()
+        }))
+        .build();
+    (Aws::new(patient(config), connector), sent)
+}
+
+fn bucket() -> BucketName {
+    BucketName::parse("demo-source").unwrap()
+}
+
+fn location() -> Location {
+    Location { bucket: bucket(), region: Region::parse("us-east-1").unwrap(), owner: Account::parse(ACCOUNT).unwrap() }
+}
+
+/// One of each of the steps.
+fn steps() -> Vec<Step> {
+    let (location, name, source) = (location(), RoleName::of_source(&bucket()), bucket());
+    let rule = RuleId::named("demo").unwrap();
+    let (role, policy) = (name.clone(), PolicyName::of_rule(&rule));
+    let configuration = replicating("arn:aws:iam::111122223333:role/x", vec![foreign_rule("a", 1)]).unwrap();
+    vec![
+        Step::CreateBucket { location: location.clone(), source: source.clone() },
+        Step::EnableVersioning { location: location.clone(), was: Versioning::Off },
+        Step::EncryptBucket { location: location.clone(), was: Encryption::S3, key: REPLICA_KEY.to_owned() },
+        Step::BlockPublicAccess { location: location.clone() },
+        Step::CreateRole { name: name.clone(), path: "/".to_owned(), trust: grants::trust(), boundary: None, source },
+        Step::TrustRole { name: name.clone(), was: String::new(), trust: grants::trust() },
+        Step::BoundRole { name: name.clone(), was: None, boundary: "arn:aws:iam::111122223333:policy/x".to_owned() },
+        Step::PutRolePolicy { role: role.clone(), policy: policy.clone(), was: None, document: grants::trust() },
+        Step::DeleteRolePolicy { role, policy, was: String::new() },
+        Step::DeleteRole { name },
+        Step::PutReplication { location: location.clone(), was: None, configuration: configuration.clone(), rule: rule.clone() },
+        Step::DeleteReplication { location, was: configuration, rule },
+    ]
+}
+
+/// Makes every call that there is; each with its failure, and with how many requests were sent for it.
+async fn every_call(outage: Outage) -> Vec<(String, CloudError, u32)> {
+    let (here, region, role) = (location(), Region::parse("us-east-1").unwrap(), RoleName::of_source(&bucket()));
+    let lease = Lease { table: "leases".to_owned(), bucket: bucket(), holder: "me".to_owned(), expires_at: 1 };
+    let mut failures = Vec::new();
+    macro_rules! call {
+        ($name:expr, $aws:ident => $call:expr) => {
+            let ($aws, sent) = aws_behind(outage);
+            let failure = $call.await.err().unwrap_or_else(|| panic!("{} succeeds in spite of {outage:?}", $name));
+            failures.push(($name.to_string(), failure, sent.load(Ordering::Relaxed)));
+        };
+    }
+    call!("identity", aws => aws.identity());
+    call!("bucket_region", aws => aws.bucket_region(&lease.bucket, &region));
+    call!("versioning", aws => aws.versioning(&here));
+    call!("encryption", aws => aws.encryption(&here));
+    call!("replication", aws => aws.replication(&here));
+    call!("object_lock", aws => aws.object_lock(&here));
+    call!("bucket_tags", aws => aws.bucket_tags(&here));
+    call!("public_access_blocked", aws => aws.public_access_blocked(&here));
+    call!("key", aws => aws.key(SOURCE_KEY, &region));
+    call!("acquire", aws => aws.acquire(&lease, 0));
+    call!("is_leased", aws => aws.is_leased("leases", &lease.bucket, 0));
+    call!("release", aws => aws.release(&lease));
+    for step in steps() {
+        call!(step.action(), aws => aws.apply(&step));
+    }
+    call!("role", aws => aws.role(&role));
+    failures
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_makes_of_an_outage_on_the_wire_what_the_faults_at_the_seam_stand_for() {
+    let mut points = 0;
+    for (outage, remedy, tries) in OUTAGES {
+        for (call, failure, sent) in every_call(outage).await {
+            points += 1;
+            if call == "bucket_region" && matches!(outage, Outage::Answer(400..500, _)) {
+                // The answer to HEAD has no body, so no code: its status alone says that the bucket cannot be looked at.
+                assert_eq!((failure.remedy, sent), (Remedy::None, 1), "{outage:?}: {failure}");
+                continue;
+            }
+            assert_eq!(failure.remedy, remedy, "{call}, {outage:?}: {failure}");
+            // A role is read by three calls at once, the first of which to fail ends the others.
+            if call != "role" {
+                assert!((1..=tries).contains(&sent), "{call}, {outage:?}: sent {sent} times");
+            }
+        }
+    }
+    count(points, "outages on the wire");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_cloudformation_that_does_not_get_through_is_worth_another_try_unless_it_was_refused() {
+    let Ask::CloudFormation(request) = event::read(&sample("cloudformation-create"), &settings()).unwrap() else { panic!("no request") };
+    for (outage, remedy) in [
+        (Outage::Answer(500, "InternalError"), Remedy::Later),
+        (Outage::Answer(503, "SlowDown"), Remedy::Later),
+        (Outage::Answer(403, "AccessDenied"), Remedy::None),
+        (Outage::Reset, Remedy::Later),
+        (Outage::TimedOut, Remedy::Later),
+        (Outage::Silence, Remedy::Later),
+    ] {
+        let (aws, sent) = aws_behind(outage);
+        let failure = aws.answer(&request.reply.url, "{}".to_owned()).await.unwrap_err();
+        assert_eq!((failure.remedy, sent.load(Ordering::Relaxed)), (remedy, 1), "{outage:?}");
+    }
+}
