@@ -178,6 +178,14 @@ impl Cloud for Aws {
         dynamodb::is_leased(&self.dynamodb, table, bucket, now).await
     }
 
+    async fn note_deletion(&self, table: &str, id: &str, signed_at: u64, expires_at: u64) -> Result<(), CloudError> {
+        dynamodb::note_deletion(&self.dynamodb, table, id, signed_at, expires_at).await
+    }
+
+    async fn deletion(&self, table: &str, id: &str) -> Result<Option<u64>, CloudError> {
+        dynamodb::deletion(&self.dynamodb, table, id).await
+    }
+
     async fn release(&self, lease: &Lease) -> Result<(), CloudError> {
         dynamodb::release(&self.dynamodb, lease).await
     }

@@ -43,6 +43,10 @@ pub enum Error {
     #[error("waited for another writer of bucket `{0}` until the time ran out")]
     Busy(BucketName),
 
+    /// The request came so late, or came again, that a later one has deleted its resource.
+    #[error("custom resource `{0}` has been deleted since this request was made")]
+    DeletedSince(String),
+
     /// The state turned out to be another than was observed, and then this came up.
     #[error("{error}; done before: {done}")]
     Interrupted {
@@ -84,7 +88,7 @@ impl Error {
 
     /// Whether it is certain that nothing was changed.
     pub fn changed_nothing(&self) -> bool {
-        matches!(self, Self::Invalid(_) | Self::Refused(_) | Self::Observe(_) | Self::Busy(_))
+        matches!(self, Self::Invalid(_) | Self::Refused(_) | Self::Observe(_) | Self::Busy(_) | Self::DeletedSince(_))
     }
 
     /// Whether a call may still be on its way.
@@ -108,6 +112,7 @@ impl Error {
             Self::Invalid(_) | Self::UnknownPayload(_) | Self::ForeignResponseUrl | Self::NoPolicy => "InvalidRequest",
             Self::Refused(_) => "Refused",
             Self::Observe(_) | Self::Apply { .. } => "CallFailed",
+            Self::DeletedSince(_) => "DeletedSince",
             Self::OutOfTime { .. } | Self::Busy(_) => "OutOfTime",
             Self::Interrupted { error, .. } => error.kind(),
             Self::Unanswered(_) => "Unanswered",

@@ -43,13 +43,14 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
 pub async fn handle<C: Cloud>(payload: &Value, end: Instant, cloud: &C, settings: &Settings) -> Result<Value, Error> {
     let engine = |end: Instant| {
         let left = end.saturating_duration_since(Instant::now());
-        Engine { cloud, settings, deadline: end - ANSWER_TIME.min(left / 4) }
+        Engine { cloud, settings, deadline: end - ANSWER_TIME.min(left / 4), signed_at: None }
     };
     match event::read(payload, settings)? {
         Ask::CloudFormation(request) => {
             let end =
                 request.service_timeout.and_then(|timeout| Instant::now().checked_add(timeout)).map_or(end, |timeout| end.min(timeout));
-            answer_cloudformation(&request, &engine(end), end).await
+            let engine = Engine { signed_at: request.reply.url.signed_at(), ..engine(end) };
+            answer_cloudformation(&request, &engine, end).await
         }
         Ask::Event(notice) => {
             let (bucket, followed) = follow(&notice, &engine(end)).await;
@@ -86,8 +87,13 @@ async fn custom_resource<C: Cloud>(request: &Request, engine: &Engine<'_, C>) ->
             }
             Ok(Some(outcome))
         }
-        Asked::Delete { source, rule_id, dry_run, created: false } => take_back(source, rule_id, *dry_run, engine).await.map(|()| None),
-        Asked::Delete { source, rule_id, dry_run, created: true } => {
+        Asked::Delete { source, rule_id, dry_run, created } => {
+            if !dry_run {
+                engine.note_deletion(source, rule_id).await?;
+            }
+            if !created {
+                return take_back(source, rule_id, *dry_run, engine).await.map(|()| None);
+            }
             // A Delete that overtook its own Create would find nothing to take back.
             engine.wait_for_writers(source).await?;
             engine.remove(source, rule_id, expected, *dry_run).await.map(Some)

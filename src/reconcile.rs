@@ -1,6 +1,7 @@
 //! Observe, plan, apply: within a deadline, and as often as the state turns out to be another than was observed.
 
 mod coverage;
+mod deletion;
 mod lease;
 
 use std::time::Duration;
@@ -60,6 +61,8 @@ pub struct Engine<'a, C> {
     pub settings: &'a Settings,
     /// When work must have ended, so that there is time to answer.
     pub deadline: Instant,
+    /// When CloudFormation signed its request; `None` for whoever else asks.
+    pub signed_at: Option<u64>,
 }
 
 impl<C: Cloud> Engine<'_, C> {
@@ -70,7 +73,7 @@ impl<C: Cloud> Engine<'_, C> {
     pub async fn apply(&self, spec: &Spec, expected: &Region) -> Result<Outcome, Error> {
         let (plan, target) = self
             .converge(&spec.source, spec.dry_run, async || {
-                let observed = self.observe(spec, expected).await?;
+                let (observed, ()) = try_join!(self.observe(spec, expected), self.refuse_if_deleted(spec))?;
                 let (plan, target) = plan::apply(spec, &observed, &self.settings.roles)?;
                 Ok((plan, Some(target)))
             })

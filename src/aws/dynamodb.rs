@@ -1,4 +1,4 @@
-//! DynamoDB: the leases.
+//! DynamoDB: the leases, and the notes of deleted custom resources.
 
 use std::collections::HashMap;
 
@@ -9,12 +9,13 @@ use super::failure::{self, Cause};
 use crate::cloud::{CloudError, Lease};
 use crate::spec::BucketName;
 
-/// The table's partition key.
+/// The table's partition key. A custom resource's id has a slash, so that it is never a bucket's name.
 const KEY: &str = "BucketName";
 const HOLDER: &str = "Holder";
 /// Epoch seconds; the table's time-to-live attribute.
 const EXPIRES_AT: &str = "ExpiresAt";
-const HELD_BY_ANOTHER: &str = "ConditionalCheckFailedException";
+const DELETED_AT: &str = "DeletedAt";
+const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
 
 /// Takes the lease when nobody has it, its holder's time is over, or this holder has it already, an answer having been lost.
 pub(super) async fn acquire(client: &Client, lease: &Lease, now: u64) -> Result<bool, CloudError> {
@@ -29,16 +30,43 @@ pub(super) async fn acquire(client: &Client, lease: &Lease, now: u64) -> Result<
         .condition_expression(format!("attribute_not_exists({KEY}) OR {EXPIRES_AT} <= :now OR {HOLDER} = :holder"))
         .expression_attribute_values(":now", AttributeValue::N(now.to_string()))
         .expression_attribute_values(":holder", text(&lease.holder));
-    unless_held_by_another(request.send().await.map_err(Cause::from))
+    unless_condition_failed(request.send().await.map_err(Cause::from))
         .map_err(|cause| cause.into_error("PutItem", resource(&lease.bucket, &lease.table)))
 }
 
 /// Whether somebody holds the lease, and is still in time.
 pub(super) async fn is_leased(client: &Client, table: &str, bucket: &BucketName, now: u64) -> Result<bool, CloudError> {
-    let request = client.get_item().table_name(table).key(KEY, text(bucket.as_str())).consistent_read(true);
-    let answer = request.send().await.map_err(|error| failure::of("GetItem", resource(bucket, table), error))?;
-    let expires_at = answer.item().and_then(|item| item.get(EXPIRES_AT)).and_then(|attribute| attribute.as_n().ok());
-    Ok(expires_at.and_then(|seconds| seconds.parse::<u64>().ok()).is_some_and(|expires_at| expires_at > now))
+    let expires_at = number(client, table, bucket.as_str(), EXPIRES_AT, resource(bucket, table)).await?;
+    Ok(expires_at.is_some_and(|expires_at| expires_at > now))
+}
+
+/// Notes the deletion, unless a later one is noted already.
+pub(super) async fn note_deletion(client: &Client, table: &str, id: &str, signed_at: u64, expires_at: u64) -> Result<(), CloudError> {
+    let request = client
+        .put_item()
+        .table_name(table)
+        .set_item(Some(HashMap::from([
+            (KEY.to_owned(), text(id)),
+            (DELETED_AT.to_owned(), AttributeValue::N(signed_at.to_string())),
+            (EXPIRES_AT.to_owned(), AttributeValue::N(expires_at.to_string())),
+        ])))
+        .condition_expression(format!("attribute_not_exists({KEY}) OR {DELETED_AT} < :at"))
+        .expression_attribute_values(":at", AttributeValue::N(signed_at.to_string()));
+    let noted = unless_condition_failed(request.send().await.map_err(Cause::from));
+    noted.map(|_| ()).map_err(|cause| cause.into_error("PutItem", deletion_of(id, table)))
+}
+
+/// When the deletion was signed that is noted for this id.
+pub(super) async fn deletion(client: &Client, table: &str, id: &str) -> Result<Option<u64>, CloudError> {
+    number(client, table, id, DELETED_AT, deletion_of(id, table)).await
+}
+
+/// A number of the item with this key.
+async fn number(client: &Client, table: &str, key: &str, attribute: &str, resource: String) -> Result<Option<u64>, CloudError> {
+    let request = client.get_item().table_name(table).key(KEY, text(key)).consistent_read(true);
+    let answer = request.send().await.map_err(|error| failure::of("GetItem", resource, error))?;
+    let number = answer.item().and_then(|item| item.get(attribute)).and_then(|attribute| attribute.as_n().ok());
+    Ok(number.and_then(|number| number.parse().ok()))
 }
 
 /// Gives the lease back, unless it is another's by now.
@@ -49,7 +77,7 @@ pub(super) async fn release(client: &Client, lease: &Lease) -> Result<(), CloudE
         .key(KEY, text(lease.bucket.as_str()))
         .condition_expression(format!("{HOLDER} = :holder"))
         .expression_attribute_values(":holder", text(&lease.holder));
-    let released = unless_held_by_another(request.send().await.map_err(Cause::from));
+    let released = unless_condition_failed(request.send().await.map_err(Cause::from));
     released.map(|_| ()).map_err(|cause| cause.into_error("DeleteItem", resource(&lease.bucket, &lease.table)))
 }
 
@@ -61,10 +89,14 @@ fn resource(bucket: &BucketName, table: &str) -> String {
     format!("lease on bucket `{bucket}` in table `{table}`")
 }
 
-fn unless_held_by_another<T>(answer: Result<T, Cause>) -> Result<bool, Cause> {
+fn deletion_of(id: &str, table: &str) -> String {
+    format!("deletion of `{id}` in table `{table}`")
+}
+
+fn unless_condition_failed<T>(answer: Result<T, Cause>) -> Result<bool, Cause> {
     match answer {
         Ok(_) => Ok(true),
-        Err(cause) if cause.code() == HELD_BY_ANOTHER => Ok(false),
+        Err(cause) if cause.code() == CONDITION_FAILED => Ok(false),
         Err(cause) => Err(cause),
     }
 }

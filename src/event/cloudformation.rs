@@ -79,6 +79,16 @@ impl ResponseUrl {
         (of_cloudformation || (allow_loopback && is_loopback(host))).then_some(Self(uri))
     }
 
+    /// When CloudFormation signed the URL, as the number that its `X-Amz-Date` makes without letters: requests of one resource have an order,
+    /// however late and however often each of them is delivered.
+    pub fn signed_at(&self) -> Option<u64> {
+        let mut parameters = self.0.query()?.split('&').filter_map(|parameter| parameter.split_once('='));
+        let (_, date) = parameters.find(|(name, _)| *name == "X-Amz-Date")?;
+        let digits = date.strip_suffix('Z')?.replacen('T', "", 1);
+        let well_formed = digits.len() == 14 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        well_formed.then(|| digits.parse().ok()).flatten()
+    }
+
     /// The URL itself, for the one call that needs it.
     pub fn expose(&self) -> &Uri {
         &self.0

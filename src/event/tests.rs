@@ -42,6 +42,20 @@ fn answers_go_to_cloudformations_hosts_only() {
 }
 
 #[test]
+fn requests_have_the_order_in_which_they_were_signed() {
+    let signed_at = |query: &str| {
+        let url = format!("https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x{query}");
+        let request = json!({"RequestType": "Delete", "ResponseURL": url});
+        let Ok(Ask::CloudFormation(request)) = read(&request, &settings("")) else { panic!("no request") };
+        request.reply.url.signed_at()
+    };
+    assert_eq!(signed_at("?a=b&X-Amz-Date=20261122T081655Z&c=d"), Some(20_261_122_081_655));
+    for query in ["", "?", "?X-Amz-Date", "?X-Amz-Date=2026", "?X-Amz-Date=20261122T0816550", "?X-Amz-Date=+0261122T081655Z"] {
+        assert_eq!(signed_at(query), None, "{query}");
+    }
+}
+
+#[test]
 fn the_loopback_is_answered_only_where_aws_is_emulated_on_it() {
     for (url, accepted) in
         [("http://localhost:4566/x", true), ("http://127.0.0.1:1/x", true), ("http://[::1]:1/x", true), ("http://10.0.0.1/x", false)]

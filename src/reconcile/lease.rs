@@ -88,7 +88,7 @@ impl<C: Cloud> Engine<'_, C> {
 }
 
 /// Seconds since the epoch, this much from now, and not a part of a second earlier.
-fn epoch_seconds(from_now: Duration) -> u64 {
+pub(super) fn epoch_seconds(from_now: Duration) -> u64 {
     let then = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + from_now;
     then.as_secs() + u64::from(!from_now.is_zero())
 }

@@ -76,6 +76,8 @@ pub struct Fake {
     pub stale_reads: Cell<usize>,
     /// How the next answers to CloudFormation fail, the last one first.
     pub answer_failures: RefCell<Vec<Remedy>>,
+    /// The custom resources that were deleted, and when that was signed.
+    pub deletions: RefCell<BTreeMap<String, u64>>,
     earlier_replication: RefCell<Option<ReplicationConfiguration>>,
 }
 
@@ -206,6 +208,20 @@ impl Cloud for Fake {
     async fn is_leased(&self, _table: &str, bucket: &BucketName, now: u64) -> Result<bool, CloudError> {
         let leased = |state: &mut State| Ok(state.leases.get(bucket.as_str()).is_some_and(|(_, expires_at)| *expires_at > now));
         self.call(format!("IsLeased {bucket}"), leased).await
+    }
+
+    async fn note_deletion(&self, _table: &str, id: &str, signed_at: u64, _expires_at: u64) -> Result<(), CloudError> {
+        let note = |_: &mut State| {
+            let mut deletions = self.deletions.borrow_mut();
+            let noted = deletions.entry(id.to_owned()).or_default();
+            *noted = signed_at.max(*noted);
+            Ok(())
+        };
+        self.call(format!("NoteDeletion {id}"), note).await
+    }
+
+    async fn deletion(&self, _table: &str, id: &str) -> Result<Option<u64>, CloudError> {
+        self.call(format!("Deletion {id}"), |_| Ok(self.deletions.borrow().get(id).copied())).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), CloudError> {

@@ -77,7 +77,7 @@ async fn invariant_3_failing_after_any_call_and_running_again_ends_in_the_same_s
         let request = |request_type, changes: Value| {
             let mut request = custom_resource(request_type, json!({"Priority": null, "ExistingRole": extend}));
             request["ResourceProperties"].as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-            request
+            signed(request, "20261122T080000Z")
         };
         let create = request("Create", json!({}));
         let (configured, _) = after(&new, &create).await;

@@ -111,6 +111,13 @@ fn custom_resource(request_type: &str, changes: Value) -> Value {
     request
 }
 
+/// The request with the time at which CloudFormation signed it.
+fn signed(mut request: Value, date: &str) -> Value {
+    let url = format!("{}&X-Amz-Date={date}", request["ResponseURL"].as_str().unwrap());
+    request["ResponseURL"] = json!(url);
+    request
+}
+
 /// Says how much a test went through, also when it passes.
 fn count(number: u32, what: &str) {
     std::io::stderr().write_all(format!("{number} {what}\n").as_bytes()).unwrap();

@@ -77,7 +77,7 @@ async fn planned(state: State, payload: &Value) -> Vec<Step> {
     let Ask::Command(event::Command::Apply(spec)) = event::read(payload, &settings()).unwrap() else { panic!("no Apply") };
     let settings = settings();
     let deadline = Instant::now() + Duration::from_secs(60);
-    let engine = s3_kms_replication::reconcile::Engine { cloud: &fake, settings: &settings, deadline };
+    let engine = s3_kms_replication::reconcile::Engine { cloud: &fake, settings: &settings, deadline, signed_at: None };
     let plan: Plan = engine.apply(&spec, &settings.region).await.unwrap().plan;
     plan.stages.into_iter().flatten().collect()
 }
@@ -279,4 +279,16 @@ async fn a_lease_is_taken_and_given_back_under_conditions() {
     assert_eq!(aws.acquire(&lease, 1_700_000_000).await, Ok(false));
     assert_eq!(aws.release(&lease).await, Ok(()));
     assert_eq!(aws.acquire(&lease, 1_700_000_000).await.unwrap_err().code, "AccessDeniedException");
+}
+
+#[tokio::test]
+async fn a_deletion_is_noted_unless_a_later_one_is() {
+    let later = "{\"__type\":\"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException\",\"message\":\"m\"}";
+    let item = "{\"Item\":{\"BucketName\":{\"S\":\"demo-source/rule\"},\"DeletedAt\":{\"N\":\"20261122080000\"}}}";
+    let (aws, replay) = aws(&[ok("{}"), ok(item), ok("{}"), (400, None, later)]);
+    assert_eq!(aws.note_deletion("leases", "demo-source/rule", 20_261_122_080_000, 1_700_000_300).await, Ok(()));
+    assert_eq!(aws.deletion("leases", "demo-source/rule").await, Ok(Some(20_261_122_080_000)));
+    assert_eq!(aws.deletion("leases", "demo-source/rule").await, Ok(None));
+    assert_snapshot!(sent(&replay));
+    assert_eq!(aws.note_deletion("leases", "demo-source/rule", 20_261_122_080_000, 1_700_000_300).await, Ok(()));
 }

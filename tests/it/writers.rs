@@ -87,24 +87,47 @@ async fn a_lease_is_taken_only_to_write_and_the_state_is_read_again_under_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delete_that_overtakes_its_own_create_waits_for_it_and_leaves_nothing() {
-    let fake = Fake::of(two_buckets());
-    let (create, delete) = (custom_resource("Create", json!({})), custom_resource("Delete", json!({})));
-    let creating = ask(&fake, &create);
-    let deleting = async {
-        for _ in 0..10_000 {
-            if fake.calls.borrow().iter().any(|call| call.starts_with("Acquire")) {
-                break;
+async fn a_delete_that_overtakes_its_own_create_at_any_call_leaves_nothing() {
+    let created = Fake::of(two_buckets());
+    let (create, delete) = (
+        signed(custom_resource("Create", json!({})), "20261122T080000Z"),
+        signed(custom_resource("Delete", json!({})), "20261122T080000Z"),
+    );
+    ask(&created, &create).await.unwrap();
+    let calls = created.calls.borrow().len();
+    for at in 0..=calls {
+        let fake = Fake::of(two_buckets());
+        let deleting = async {
+            while fake.calls.borrow().len() < at {
+                tokio::task::yield_now().await;
             }
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(fake.writes(), Vec::<String>::new(), "there is nothing to delete yet");
-        ask(&fake, &delete).await
-    };
-    let (created, deleted) = tokio::join!(creating, deleting);
-    assert!(created.is_ok() && deleted.is_ok());
-    assert_eq!(fake.state.borrow().roles, BTreeMap::new());
-    assert_eq!(fake.state.borrow().buckets["demo-source"].replication, None);
+            ask(&fake, &delete).await
+        };
+        let (deleted, created) = tokio::join!(deleting, ask(&fake, &create));
+        assert!(created.is_ok() && deleted.is_ok(), "after {at} calls of {calls}");
+        assert_eq!(fake.state.borrow().roles, BTreeMap::new(), "after {at} calls of {calls}");
+        assert_eq!(fake.state.borrow().buckets["demo-source"].replication, None, "after {at} calls of {calls}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_deleted_comes_back_only_when_it_is_asked_for_anew() {
+    let fake = Fake::of(two_buckets());
+    for (request_type, date, rules) in [
+        ("Create", "20261122T080000Z", 1),
+        ("Create", "20261122T080000Z", 1),
+        ("Delete", "20261122T080130Z", 0),
+        ("Create", "20261122T080000Z", 0),
+        ("Update", "20261122T080100Z", 0),
+        ("Delete", "20261122T080130Z", 0),
+        ("Create", "20261122T080131Z", 1),
+    ] {
+        ask(&fake, &signed(custom_resource(request_type, json!({})), date)).await.unwrap();
+        let state = fake.state.borrow();
+        let configuration = state.buckets["demo-source"].replication.as_ref();
+        assert_eq!(configuration.map_or(0, |configuration| configuration.rules().len()), rules, "{request_type} of {date}");
+    }
+    assert!(fake.answers.borrow()[3].contains("has been deleted since this request was made"));
 }
 
 #[tokio::test(start_paused = true)]
