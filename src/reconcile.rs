@@ -21,6 +21,9 @@ use crate::spec::{BucketName, Region, RoleName, RuleId, SourceKeys, Spec};
 /// How long a change that was made a moment ago may take to be visible, as Terraform's AWS provider waits.
 const SETTLE: Duration = Duration::from_secs(120);
 
+/// A list of steps without any, as text.
+const NOTHING: &str = "nothing";
+
 /// How a request about one rule ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
@@ -114,7 +117,8 @@ impl<C: Cloud> Engine<'_, C> {
         let mut patience = Patience::new(Duration::from_secs(1));
         let mut done_before = Vec::new();
         loop {
-            let error = match self.attempt(source, dry_run, &plan).await {
+            // Boxed: the future of one attempt holds those of all calls, nested deeper than the compiler follows.
+            let error = match Box::pin(self.attempt(source, dry_run, &plan)).await {
                 Ok(planned) => return Ok(planned),
                 Err(error) => error,
             };
@@ -124,9 +128,10 @@ impl<C: Cloud> Engine<'_, C> {
                 return Err(if done.is_empty() { error } else { Error::Interrupted { error: Box::new(error), done } });
             }
             tracing::info!(%error, "the state is not as observed; observing again");
-            if let Error::Apply { done, .. } = error {
-                done_before.push(done);
-            }
+            done_before.extend(match error {
+                Error::Apply { done, .. } if done != NOTHING => Some(done),
+                _ => None,
+            });
         }
     }
 
@@ -327,7 +332,7 @@ fn out_of_time(done: &[&Step], plan: &Plan) -> Error {
 /// The steps that were done and those that were not, as text.
 fn progress(done: &[&Step], plan: &Plan) -> (String, String) {
     let listed = |steps: Vec<&Step>| match steps.as_slice() {
-        [] => "nothing".to_owned(),
+        [] => NOTHING.to_owned(),
         steps => steps.iter().map(|step| format!("{} on {}", step.action(), step.resource())).collect::<Vec<_>>().join(", "),
     };
     let left = plan.steps().filter(|step| !done.contains(step)).collect();

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import FOREIGN_TRUST, RULE_PREFIX, Application
-from local_aws import REGION, REPLICA_REGION, ClientError
+from local_aws import REGION, REPLICA_REGION, ClientError, wait_until
 
 
 def buckets(app: Application, name: str) -> dict[str, str]:
@@ -210,3 +210,27 @@ def test_two_stacks_share_a_source_bucket_and_leave_it_one_by_one(app: Applicati
     app.stack("delete", "twofold-2")
     assert app.replication("twofold") is None
     assert app.role(two["outputs"]["RoleName"]) is None
+
+
+def test_invariant_6_two_rules_of_one_stack_a_second_stack_and_the_policy_write_one_bucket_at_once(app: Application) -> None:
+    app.aws.create_bucket("threefold-copy", region=REPLICA_REGION)
+    resource = json.loads(app.template(SourceBucket="prod-threefold", DestinationBucket="threefold-copy",
+                                       ReplicaKmsKeyArn=app.replica_key))["Resources"]["Replication"]
+
+    def template(*prefixes: str) -> str:
+        return json.dumps({"Resources": {f"Replication{prefix}": {**resource, "Properties": {**resource["Properties"], "Prefix": prefix}}
+                                         for prefix in prefixes}})
+
+    app.aws.create_bucket("prod-threefold", key=app.source_key)
+    app.cloudformation.create_stack(StackName="threefold-1", TemplateBody=template("A", "B"))
+    app.cloudformation.create_stack(StackName="threefold-2", TemplateBody=template("C"))
+    wait_until("four rules on the bucket", lambda: len(app.rules("prod-threefold")) == 4, 60)
+    app.settled()
+
+    rules = app.rules("prod-threefold")
+    assert sorted(rule["Priority"] for rule in rules) == [1, 2, 3, 4]
+    assert {rule["ID"] for rule in rules} == set(app.policies("s3-crr-prod-threefold"))
+    for name in ("threefold-1", "threefold-2"):
+        app.stack("delete", name)
+    rule, = app.rules("prod-threefold")
+    assert (rule["ID"], list(app.policies("s3-crr-prod-threefold"))) == ("s3-kms-replication.dr", ["s3-kms-replication.dr"])
