@@ -17,7 +17,7 @@ EMULATOR := .venv-emulator/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test build invoke check fuzz mutants clean rust python
+.PHONY: help demo test build invoke check schema fuzz mutants clean rust python
 
 help: ## Lists the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -41,6 +41,9 @@ check: rust $(TOOLS) ## Checks format, lints, documentation and the template
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
 	sam validate --lint --region $(REGION)
+
+schema: rust ## Writes replication-policy.schema.json anew, from the types of the policy document
+	UPDATE_SCHEMA=1 cargo test --locked --lib schema
 
 fuzz: rust ## Feeds made-up input to everything that parses outside input (FUZZ_SECONDS=600)
 	@test -x target/tools/bin/cargo-fuzz || cargo install --quiet --locked --root target/tools cargo-fuzz@0.13.2

@@ -1,10 +1,12 @@
 //! The seam on the AWS SDK. Only this module and its children see the SDK's clients and errors.
 
+mod cloudwatch;
 mod dynamodb;
 mod failure;
 mod iam;
 mod kms;
 mod s3;
+mod ssm;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +23,7 @@ use aws_smithy_types::body::SdkBody;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use crate::cloud::{Cloud, CloudError, Encryption, Identity, Key, Lease, Location, Remedy, Role, Versioning};
+use crate::cloud::{Alarm, Cloud, CloudError, Encryption, Identity, Key, Lease, Location, Remedy, Role, Versioning};
 use crate::event::cloudformation::ResponseUrl;
 use crate::plan::Step;
 use crate::settings::Settings;
@@ -42,6 +44,8 @@ pub struct Aws {
     path_style: bool,
     dynamodb: aws_sdk_dynamodb::Client,
     iam: aws_sdk_iam::Client,
+    ssm: aws_sdk_ssm::Client,
+    policy: ssm::Cached,
     identity: OnceCell<Identity>,
 }
 
@@ -66,6 +70,8 @@ impl Aws {
         Self {
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             iam: aws_sdk_iam::Client::new(&config),
+            ssm: aws_sdk_ssm::Client::new(&config),
+            policy: ssm::Cached::default(),
             connector,
             config,
             path_style: false,
@@ -82,6 +88,11 @@ impl Aws {
     fn kms(&self, region: &Region) -> aws_sdk_kms::Client {
         let config = aws_sdk_kms::Config::from(&self.config).to_builder().region(sdk_region(region)).build();
         aws_sdk_kms::Client::from_conf(config)
+    }
+
+    fn cloudwatch(&self, region: &Region) -> aws_sdk_cloudwatch::Client {
+        let config = aws_sdk_cloudwatch::Config::from(&self.config).to_builder().region(sdk_region(region)).build();
+        aws_sdk_cloudwatch::Client::from_conf(config)
     }
 
     async fn ask_identity(&self) -> Result<Identity, CloudError> {
@@ -148,6 +159,14 @@ impl Cloud for Aws {
         iam::role(&self.iam, name).await
     }
 
+    async fn alarms(&self, names: &[String], region: &Region) -> Result<Vec<Alarm>, CloudError> {
+        cloudwatch::alarms(&self.cloudwatch(region), names, region).await
+    }
+
+    async fn parameter(&self, name: &str) -> Result<String, CloudError> {
+        self.policy.parameter(&self.ssm, name).await
+    }
+
     async fn apply(&self, step: &Step) -> Result<(), CloudError> {
         let done = match step {
             Step::CreateBucket { location, source } => s3::create_bucket(&self.s3(&location.region), location, source).await,
@@ -158,6 +177,8 @@ impl Cloud for Aws {
                 s3::put_replication(&self.s3(&location.region), location, configuration.clone()).await
             }
             Step::DeleteReplication { location, .. } => s3::delete_replication(&self.s3(&location.region), location).await,
+            Step::PutAlarm { alarm, .. } => cloudwatch::put(&self.cloudwatch(&alarm.region), alarm).await,
+            Step::DeleteAlarm { alarm } => cloudwatch::delete(&self.cloudwatch(&alarm.region), &alarm.name).await,
             Step::CreateRole { name, path, trust, boundary, source } => {
                 iam::create_role(&self.iam, name, path, trust, boundary.clone(), source).await
             }

@@ -88,6 +88,37 @@ pub struct Role {
     pub attached: Vec<String>,
 }
 
+/// A CloudWatch alarm on one metric.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alarm {
+    /// Its name, of which a Region of an account has one.
+    pub name: String,
+    /// Its Region.
+    pub region: Region,
+    /// The metric's namespace.
+    pub namespace: String,
+    /// The metric.
+    pub metric: String,
+    /// The metric's dimensions.
+    pub dimensions: BTreeMap<String, String>,
+    /// CloudWatch's word for what is made of a period's values.
+    pub statistic: String,
+    /// Length of a period, in seconds.
+    pub period: i32,
+    /// How many periods in a row it takes.
+    pub periods: i32,
+    /// CloudWatch's word for how the statistic is compared to the threshold.
+    pub comparison: String,
+    /// The threshold.
+    pub threshold: f64,
+    /// CloudWatch's word for what a period without values means.
+    pub missing_data: String,
+    /// ARNs of the SNS topics, or of whatever else, that are told.
+    pub actions: Vec<String>,
+    /// Whether they are told at all.
+    pub actions_enabled: bool,
+}
+
 /// The right to write a bucket's replication configuration, for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
@@ -130,6 +161,17 @@ pub struct CloudError {
     pub remedy: Remedy,
 }
 
+impl CloudError {
+    /// Says which of the template's parameters would give the right that was missing.
+    #[must_use]
+    pub fn naming(mut self, parameter: Option<&'static str>) -> Self {
+        if let Some(parameter) = parameter.filter(|_| self.code == "AccessDenied") {
+            self.message.push_str(&format!("; the template's parameter `{parameter}` gives this right"));
+        }
+        self
+    }
+}
+
 /// What can be observed of AWS, and what can be done to it.
 ///
 /// # Errors
@@ -164,6 +206,12 @@ pub trait Cloud {
 
     /// A role with its policies; `None` when there is no such role.
     fn role(&self, name: &RoleName) -> impl Future<Output = Result<Option<Role>, CloudError>>;
+
+    /// Those of the alarms with these names that exist.
+    fn alarms(&self, names: &[String], region: &Region) -> impl Future<Output = Result<Vec<Alarm>, CloudError>>;
+
+    /// The value of an SSM parameter; it may be some minutes old.
+    fn parameter(&self, name: &str) -> impl Future<Output = Result<String, CloudError>>;
 
     /// Does one step of a plan.
     fn apply(&self, step: &Step) -> impl Future<Output = Result<(), CloudError>>;

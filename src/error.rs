@@ -57,7 +57,7 @@ pub enum Error {
     },
 
     /// A policy is needed and none is configured.
-    #[error("no replication policy is configured; set the template's `ReplicationPolicy` (`REPLICATION_POLICY`)")]
+    #[error("no replication policy is configured; set the template's `ReplicationPolicy` or `ReplicationPolicyParameter`")]
     NoPolicy,
 
     /// A payload that is none of those that are known.
@@ -83,6 +83,15 @@ impl Error {
         match self {
             Self::OutOfTime { .. } | Self::Busy(_) | Self::Unanswered(_) => true,
             _ => self.remedy().is_some_and(|remedy| remedy != Remedy::None),
+        }
+    }
+
+    /// Whether it is what was asked for that stands against it, rather than anything that failed.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Invalid(_) | Self::Refused(_) | Self::NoPolicy | Self::UnknownPayload(_) | Self::DeletedSince(_) => true,
+            Self::Interrupted { error, .. } => error.is_refusal(),
+            _ => false,
         }
     }
 

@@ -2,13 +2,14 @@
 //!
 //! Data flows one way: [`event`] reads what is asked and by whom into the validated types of [`spec`]; [`reconcile`] observes AWS
 //! through the seam in [`cloud`], has [`plan`] decide what must change (with the policy documents of [`grants`]), and applies it stage
-//! by stage; [`report`] answers. [`aws`] is the seam on the AWS SDK, [`settings`] the environment, [`error`] what can go wrong.
+//! by stage; [`report`] answers, [`metrics`] counts. [`aws`] is the seam on the AWS SDK, [`settings`] the environment, [`error`] what can go wrong.
 
 pub mod aws;
 pub mod cloud;
 pub mod error;
 pub mod event;
 pub mod grants;
+pub mod metrics;
 pub mod plan;
 pub mod reconcile;
 pub mod report;
@@ -25,8 +26,9 @@ use tokio::time::Instant;
 
 use crate::cloud::Cloud;
 use crate::error::Error;
-use crate::event::cloudformation::{Asked, NOTHING_CREATED, Request, physical_id};
+use crate::event::cloudformation::{Asked, NOTHING_CREATED, Request};
 use crate::event::{Ask, BucketEvent, Command, Message, Notice};
+use crate::metrics::{AskedBy, Tally};
 use crate::reconcile::{Coverage, Engine, Outcome};
 use crate::report::RuleAnswer;
 use crate::settings::Settings;
@@ -35,41 +37,70 @@ use crate::spec::{BucketName, RuleId};
 /// Time kept for the answer at the end of an invocation.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
+/// How an invocation ended.
+#[derive(Debug)]
+pub struct Handled {
+    /// The answer.
+    ///
+    /// # Errors
+    /// For a command, whatever kept it from being carried out. For an event, only what may go away by itself, so that Lambda's retry can help.
+    /// For CloudFormation, only that it could not be answered. For SQS, only a batch that is none: failed messages are part of the answer.
+    pub answer: Result<Value, Error>,
+    /// What was done, counted.
+    pub tally: Tally,
+}
+
 /// Answers one invocation, which ends at `end`.
-///
-/// # Errors
-/// For a command, whatever kept it from being carried out. For an event, only what may go away by itself, so that Lambda's retry can help.
-/// For CloudFormation, only that it could not be answered. For SQS, only a batch that is none: failed messages are part of the answer.
-pub async fn handle<C: Cloud>(payload: &Value, end: Instant, cloud: &C, settings: &Settings) -> Result<Value, Error> {
+pub async fn handle<C: Cloud>(payload: &Value, end: Instant, cloud: &C, settings: &Settings) -> Handled {
+    let mut tally = Tally::default();
+    let answer = answer(payload, end, cloud, settings, &mut tally).await;
+    Handled { answer, tally }
+}
+
+async fn answer<C: Cloud>(payload: &Value, end: Instant, cloud: &C, settings: &Settings, tally: &mut Tally) -> Result<Value, Error> {
     let engine = |end: Instant| {
         let left = end.saturating_duration_since(Instant::now());
         Engine { cloud, settings, deadline: end - ANSWER_TIME.min(left / 4), signed_at: None }
     };
-    match event::read(payload, settings)? {
+    let ask = event::read(payload, settings).inspect_err(|error| tally.rule(Err(error)))?;
+    tally.asked_by = AskedBy::from(&ask);
+    match ask {
         Ask::CloudFormation(request) => {
             let end =
                 request.service_timeout.and_then(|timeout| Instant::now().checked_add(timeout)).map_or(end, |timeout| end.min(timeout));
             let engine = Engine { signed_at: request.reply.url.signed_at(), ..engine(end) };
-            answer_cloudformation(&request, &engine, end).await
+            answer_cloudformation(&request, &engine, end, tally).await
         }
         Ask::Event(notice) => {
             let (bucket, followed) = follow(&notice, &engine(end)).await;
+            tally.bucket(&followed);
             answer_followed(&bucket, &followed)
         }
-        Ask::Queue(messages) => json(&report::batch(answer_batch(messages, &engine(end)).await)),
-        Ask::Command(command) => carry_out(&command, &engine(end)).await,
+        Ask::Queue(messages) => json(&report::batch(answer_batch(messages, &engine(end), tally).await)),
+        Ask::Command(command) => carry_out(&command, &engine(end), tally).await,
     }
 }
 
 /// Does what CloudFormation asks and answers it exactly once, whatever happens in between.
-async fn answer_cloudformation<C: Cloud>(request: &Request, engine: &Engine<'_, C>, end: Instant) -> Result<Value, Error> {
+async fn answer_cloudformation<C: Cloud>(
+    request: &Request,
+    engine: &Engine<'_, C>,
+    end: Instant,
+    tally: &mut Tally,
+) -> Result<Value, Error> {
     let result = AssertUnwindSafe(custom_resource(request, engine)).catch_unwind().await.unwrap_or_else(|panic| {
         let message = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
         Err(Error::Internal(message.unwrap_or_default()))
     });
     match &result {
-        Ok(outcome) => log_outcome(outcome.as_ref()),
+        Ok(Some(outcome)) => log_outcome(outcome),
+        Ok(None) => tracing::info!("there is nothing to delete"),
         Err(error) => tracing::error!(%error, "the custom resource failed"),
+    }
+    match result.as_ref().map(Option::as_ref) {
+        Ok(None) => tally.skipped(),
+        Ok(Some(outcome)) => tally.rule(Ok(outcome)),
+        Err(error) => tally.rule(Err(error)),
     }
     let body =
         report::cloudformation(request, resource_id(request, &result), &result).map_err(|error| Error::Internal(error.to_string()))?;
@@ -122,9 +153,9 @@ fn resource_id(request: &Request, result: &Result<Option<Outcome>, Error>) -> St
         _ => None,
     };
     match (asked, &request.physical_id) {
-        (Some(spec), Some(_)) if result.is_ok() && !spec.dry_run => physical_id(&spec.source, &spec.rule_id),
+        (Some(spec), Some(_)) if result.is_ok() && !spec.dry_run => spec.rule_id.among_all(&spec.source),
         (_, Some(id)) => id.clone(),
-        (Some(spec), None) if !result.as_ref().is_err_and(Error::changed_nothing) => physical_id(&spec.source, &spec.rule_id),
+        (Some(spec), None) if !result.as_ref().is_err_and(Error::changed_nothing) => spec.rule_id.among_all(&spec.source),
         (_, None) => NOTHING_CREATED.to_owned(),
     }
 }
@@ -147,17 +178,19 @@ async fn follow_bucket<C: Cloud>(event: &BucketEvent, engine: &Engine<'_, C>) ->
 
 /// Follows every message; the ids of those that were not carried out in full, which come again until the queue gives them up to its
 /// dead-letter queue, where they can be seen and sent again.
-async fn answer_batch<C: Cloud>(messages: Vec<Message>, engine: &Engine<'_, C>) -> Vec<String> {
+async fn answer_batch<C: Cloud>(messages: Vec<Message>, engine: &Engine<'_, C>, tally: &mut Tally) -> Vec<String> {
     let mut failed = Vec::new();
     for Message { id, notice } in messages {
         let succeeded = match notice {
             Ok(notice) => {
                 let (bucket, followed) = follow(&notice, engine).await;
                 log_followed(&bucket, &followed);
+                tally.bucket(&followed);
                 failures(&followed).next().is_none()
             }
             Err(error) => {
                 tracing::error!(message_id = id, %error, "the message cannot be read");
+                tally.rule(Err(&error));
                 false
             }
         };
@@ -168,23 +201,28 @@ async fn answer_batch<C: Cloud>(messages: Vec<Message>, engine: &Engine<'_, C>) 
     failed
 }
 
-async fn carry_out<C: Cloud>(command: &Command, engine: &Engine<'_, C>) -> Result<Value, Error> {
+async fn carry_out<C: Cloud>(command: &Command, engine: &Engine<'_, C>, tally: &mut Tally) -> Result<Value, Error> {
     let expected = &engine.settings.region;
-    let outcome = match command {
-        Command::Apply(spec) => engine.apply(spec, expected).await?,
-        Command::Delete { source, rule_id, dry_run } => engine.remove(source, rule_id, expected, *dry_run).await?,
-        Command::Reconcile { source, dry_run } => return hold_policy(source, *dry_run, engine).await,
+    let result = match command {
+        Command::Apply(spec) => engine.apply(spec, expected).await,
+        Command::Delete { source, rule_id, dry_run } => engine.remove(source, rule_id, expected, *dry_run).await,
+        Command::Reconcile { source, dry_run } => {
+            let followed = hold_policy(source, *dry_run, engine).await;
+            tally.bucket(&followed);
+            return answer_followed(source.as_str(), &Ok(followed?));
+        }
     };
-    log_outcome(Some(&outcome));
+    tally.rule(result.as_ref());
+    let outcome = result?;
+    log_outcome(&outcome);
     json(&RuleAnswer::from(&outcome))
 }
 
-async fn hold_policy<C: Cloud>(source: &BucketName, dry_run: bool, engine: &Engine<'_, C>) -> Result<Value, Error> {
+async fn hold_policy<C: Cloud>(source: &BucketName, dry_run: bool, engine: &Engine<'_, C>) -> Result<Coverage, Error> {
     if engine.settings.policy.is_none() {
         return Err(Error::NoPolicy);
     }
-    let coverage = Ok(engine.cover(source, &engine.settings.region, true, dry_run).await?);
-    answer_followed(source.as_str(), &coverage)
+    engine.cover(source, &engine.settings.region, true, dry_run).await
 }
 
 /// Answers with what became of the bucket, unless a retry of the whole may mend what failed.
@@ -212,7 +250,7 @@ fn log_followed(bucket: &str, followed: &Result<Coverage, Error>) {
         Ok(Coverage::Rules(rules)) => {
             for (rule_id, result) in rules {
                 match result {
-                    Ok(outcome) => log_outcome(Some(outcome)),
+                    Ok(outcome) => log_outcome(outcome),
                     Err(error) => tracing::error!(bucket, rule = rule_id.as_str(), %error, "the rule failed"),
                 }
             }
@@ -221,8 +259,7 @@ fn log_followed(bucket: &str, followed: &Result<Coverage, Error>) {
     }
 }
 
-fn log_outcome(outcome: Option<&Outcome>) {
-    let Some(outcome) = outcome else { return };
+fn log_outcome(outcome: &Outcome) {
     let (bucket, rule) = (outcome.source.as_str(), outcome.rule_id.as_str());
     tracing::info!(bucket, rule, status = ?outcome.status, steps = outcome.plan.steps().count(), "the rule was looked after");
     for warning in &outcome.plan.warnings {

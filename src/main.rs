@@ -1,11 +1,13 @@
 //! The Lambda function: settings, clients, tracing, run.
 
+use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use s3_kms_replication::aws::Aws;
 use s3_kms_replication::error::Error;
 use s3_kms_replication::settings::Settings;
+use s3_kms_replication::{Handled, handle};
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::Level;
@@ -25,8 +27,12 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         Settings::read(|name| std::env::var(name).ok()).inspect_err(|error| tracing::error!(%error, "the settings are wrong"))?;
     let aws = Aws::from_env(&settings).await;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
-        let end = end_of(event.context.deadline);
-        Box::pin(s3_kms_replication::handle(&event.payload, end, &aws, &settings)).await.map_err(diagnostic)
+        let started = Instant::now();
+        let Handled { answer, tally } = Box::pin(handle(&event.payload, end_of(event.context.deadline), &aws, &settings)).await;
+        let metrics = tally.line(&event.context.env_config.function_name, started.elapsed(), SystemTime::now());
+        // On a line of its own, as CloudWatch wants it: not through the log, which would put it inside a line. Nobody reads a closed pipe.
+        let _ = writeln!(std::io::stdout(), "{metrics}");
+        answer.map_err(diagnostic)
     }))
     .await
 }

@@ -6,6 +6,7 @@
 //! - Every plan leaves the rules, roles and policies of others as they were observed.
 //! - A plan for a state that is as asked has no step.
 
+mod alarm;
 mod observed;
 mod refusal;
 mod rules;
@@ -14,14 +15,14 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_s3::types::ReplicationRule;
+use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule};
 
 pub use observed::{Created, Destination, Observed, Remains, Roles, Source};
 pub use refusal::Refusal;
 pub use step::Step;
 pub use text::Change;
 
-use crate::cloud::{Encryption, Identity, Key, Location, Role, Versioning};
+use crate::cloud::{Alarm, Encryption, Identity, Key, Location, Role, Versioning};
 use crate::grants::{self, Grants, Place, PolicyDocument};
 use crate::settings::RoleSettings;
 use crate::spec::{BucketName, ExistingRole, PolicyName, Region, RoleName, RuleId, SourceKeys, Spec};
@@ -142,13 +143,15 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     };
     second.extend(put_policy(current_policy, &until_changed));
 
-    let third = configuration.map(|configuration| {
+    // After the rule's policy, so that where there is an alarm, there is a trace of its rule.
+    let third = alarm::step(spec, observed)?;
+    let fourth = configuration.map(|configuration| {
         let (location, was) = (source.location.clone(), source.replication.clone());
         Step::PutReplication { location, was, configuration, rule: spec.rule_id.clone() }
     });
-    let fourth = put_policy(Some(until_changed.to_string()), &document);
+    let fifth = put_policy(Some(until_changed.to_string()), &document);
 
-    let mut plan = Plan::new([first, second, third.into_iter().collect(), fourth.into_iter().collect()]);
+    let mut plan = Plan::new([first, second, third.into_iter().collect(), fourth.into_iter().collect(), fifth.into_iter().collect()]);
     plan.keep_others(&spec.rule_id);
     let earlier_grant = |key| format!("the grant on key `{key}`: objects that an earlier default encryption wrote need it");
     plan.kept.extend(earlier_keys.iter().map(earlier_grant));
@@ -195,7 +198,9 @@ pub fn remove(source: &BucketName, rule_id: &RuleId, remains: &Remains) -> Plan 
         Some(Step::DeleteRolePolicy { role: role.name.clone(), policy, was })
     });
 
-    let mut plan = Plan::new([first.into_iter().collect(), second.collect()]);
+    let alarm = remains.alarm.clone().map(|alarm| Step::DeleteAlarm { alarm });
+
+    let mut plan = Plan::new([first.into_iter().chain(alarm).collect(), second.collect()]);
     plan.keep_others(rule_id);
     if let Some(role) = ours {
         let serves = if serving_arn == Some(&role.arn) { others } else { Vec::new() };
@@ -204,14 +209,23 @@ pub fn remove(source: &BucketName, rule_id: &RuleId, remains: &Remains) -> Plan 
     plan
 }
 
-/// Plans what takes back the role of a source bucket that is gone, with all its rules.
-pub fn retire(source: &BucketName, roles: &Roles) -> Plan {
-    let Some(role) = roles.ours(source) else { return Plan::new([]) };
+/// Whether the rule is there, or has left something, and so may have an alarm: its policy is made before the alarm and goes after it.
+pub fn has_traces(rule_id: &RuleId, replication: Option<&ReplicationConfiguration>, named_ours: Option<&Role>) -> bool {
+    let policy = |role: &Role| role.policies.contains_key(rule_id.as_str());
+    // The policy in a role of others has yet to be looked for.
+    let in_theirs = replication.is_some_and(|configuration| named_ours.is_none_or(|role| role.arn != configuration.role()));
+    rules::find(replication, rule_id).is_some() || named_ours.is_some_and(policy) || in_theirs
+}
+
+/// Plans what takes back the role of a source bucket that is gone, with all its rules and their alarms.
+pub fn retire(source: &BucketName, roles: &Roles, alarms: Vec<Alarm>) -> Plan {
+    let alarms = alarms.into_iter().map(|alarm| Step::DeleteAlarm { alarm });
+    let Some(role) = roles.ours(source) else { return Plan::new([alarms.collect()]) };
     let policies = role.policies.iter().filter_map(|(name, was)| {
         let policy = PolicyName::recognise(name)?;
         Some(Step::DeleteRolePolicy { role: role.name.clone(), policy, was: was.clone() })
     });
-    let mut plan = Plan::new([policies.collect()]);
+    let mut plan = Plan::new([policies.chain(alarms).collect()]);
     plan.retire_role(role, |policy| PolicyName::recognise(policy).is_some(), &[]);
     plan
 }

@@ -12,7 +12,7 @@ use tokio::{join, try_join};
 
 pub use coverage::Coverage;
 
-use crate::cloud::{Cloud, CloudError, Encryption, Identity, Location, Remedy, Role};
+use crate::cloud::{Alarm, Cloud, CloudError, Encryption, Identity, Location, Remedy, Role};
 use crate::error::Error;
 use crate::plan::{self, Created, Destination, OWNER_TAG, Observed, Plan, Refusal, Remains, Roles, Source, Step, Target};
 use crate::settings::Settings;
@@ -91,7 +91,7 @@ impl<C: Cloud> Engine<'_, C> {
     pub async fn remove(&self, source: &BucketName, rule_id: &RuleId, expected: &Region, dry_run: bool) -> Result<Outcome, Error> {
         let (plan, _) = self
             .converge(source, dry_run, async || {
-                let remains = self.observe_remains(source, expected).await?;
+                let remains = self.observe_remains(source, rule_id, expected).await?;
                 Ok((plan::remove(source, rule_id, &remains), None))
             })
             .await?;
@@ -173,7 +173,7 @@ impl<C: Cloud> Engine<'_, C> {
         let mut patience = Patience::new(Duration::from_millis(250));
         while let Err(failure) = self.cloud.apply(step).await {
             if failure.remedy != Remedy::Wait || !patience.pause().await {
-                return Err(failure);
+                return Err(failure.naming(step.parameter()));
             }
             tracing::debug!(%failure, "trying again");
         }
@@ -221,7 +221,9 @@ impl<C: Cloud> Engine<'_, C> {
         let asked = source_keys(spec, encryption);
         let keys = join_all(asked.iter().map(|key| cloud.key(key, &location.region)));
         let serving_name = replication.as_ref().map(|configuration| configuration.role());
-        let (keys, serving) = join!(keys, self.serving_role(serving_name, named_ours.as_ref()));
+        let alarmed = spec.alarm_topic.is_some() || plan::has_traces(&spec.rule_id, replication.as_ref(), named_ours.as_ref());
+        let alarm = self.alarm(&spec.source, &spec.rule_id, &location.region, alarmed);
+        let (keys, serving, alarm) = join!(keys, self.serving_role(serving_name, named_ours.as_ref()), alarm);
         let keys = keys.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(Observed {
             identity,
@@ -230,6 +232,7 @@ impl<C: Cloud> Engine<'_, C> {
             replica_key,
             source_keys: asked.into_iter().zip(keys).collect(),
             roles: Roles { named_ours, serving: serving? },
+            alarm: alarm?,
         })
     }
 
@@ -266,17 +269,31 @@ impl<C: Cloud> Engine<'_, C> {
         }
     }
 
-    async fn observe_remains(&self, source: &BucketName, expected: &Region) -> Result<Remains, Error> {
+    /// The rule's alarm, looked for only where there can be one: CloudWatch answers no more than a few of these calls a second.
+    async fn alarm(&self, source: &BucketName, rule_id: &RuleId, region: &Region, possible: bool) -> Result<Option<Alarm>, CloudError> {
+        if !possible {
+            return Ok(None);
+        }
+        let name = rule_id.among_all(source);
+        let found = self.cloud.alarms(std::slice::from_ref(&name), region).await?;
+        Ok(found.into_iter().find(|alarm| alarm.name == name))
+    }
+
+    async fn observe_remains(&self, source: &BucketName, rule_id: &RuleId, expected: &Region) -> Result<Remains, Error> {
         let role_name = RoleName::of_source(source);
         let (identity, region, named_ours) =
             try_join!(self.cloud.identity(), self.cloud.bucket_region(source, expected), self.cloud.role(&role_name))?;
         let Some(region) = region else {
-            return Ok(Remains { source: None, roles: Roles { named_ours, serving: None } });
+            let alarm = self.alarm(source, rule_id, expected, plan::has_traces(rule_id, None, named_ours.as_ref())).await?;
+            return Ok(Remains { source: None, roles: Roles { named_ours, serving: None }, alarm });
         };
         let location = located(source, region, &identity);
         let replication = self.cloud.replication(&location).await?;
-        let serving = self.serving_role(replication.as_ref().map(|configuration| configuration.role()), named_ours.as_ref()).await?;
-        Ok(Remains { source: Some((location, replication)), roles: Roles { named_ours, serving } })
+        let serving_name = replication.as_ref().map(|configuration| configuration.role());
+        let alarmed = plan::has_traces(rule_id, replication.as_ref(), named_ours.as_ref());
+        let (serving, alarm) =
+            try_join!(self.serving_role(serving_name, named_ours.as_ref()), self.alarm(source, rule_id, &location.region, alarmed),)?;
+        Ok(Remains { source: Some((location, replication)), roles: Roles { named_ours, serving }, alarm })
     }
 }
 

@@ -23,8 +23,8 @@ pub struct RoleSettings {
 pub struct Settings {
     /// What the replication roles are made with.
     pub roles: RoleSettings,
-    /// `REPLICATION_POLICY`: which new buckets are replicated, and how.
-    pub policy: Option<Policy>,
+    /// Where it says which new buckets are replicated, and how; `None` when nowhere.
+    pub policy: Option<PolicySource>,
     /// `LOCK_TABLE`: the DynamoDB table for leases on buckets' configurations; without it, two writers at once can lose a rule.
     pub lock_table: Option<String>,
     /// `EXECUTION_ROLE_ARN`: events of this role's making are ignored.
@@ -35,8 +35,14 @@ pub struct Settings {
     pub loopback_endpoint: bool,
 }
 
-/// Named by the contract, and not there yet: refused rather than ignored.
-const UNSUPPORTED: [&str; 1] = ["REPLICATION_POLICY_PARAMETER"];
+/// Where the replication policy is.
+#[derive(Debug, Clone)]
+pub enum PolicySource {
+    /// `REPLICATION_POLICY`: here it is.
+    Inline(Policy),
+    /// `REPLICATION_POLICY_PARAMETER`: in the SSM parameter of this name.
+    Parameter(String),
+}
 
 impl Settings {
     /// Reads the settings with `variable`, which gives the value of an environment variable. An empty value is as good as none.
@@ -45,9 +51,6 @@ impl Settings {
     /// The variable that cannot be accepted, with the place inside it and what is allowed.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-        if let Some(name) = UNSUPPORTED.into_iter().find(|name| variable(name).is_some()) {
-            return Err(Invalid::new(name, "is not supported by this version"));
-        }
         let path = variable("ROLE_PATH").unwrap_or_else(|| "/s3-kms-replication/".to_owned());
         let allowed = |byte: u8| byte.is_ascii_graphic();
         if !(path.starts_with('/') && path.ends_with('/') && path.len() <= 512 && path.bytes().all(allowed)) {
@@ -58,10 +61,9 @@ impl Settings {
             return Err(Invalid::new("ROLE_PERMISSIONS_BOUNDARY_ARN", format!("is `{arn}`; it must be the ARN of a managed policy")));
         }
         let region = variable("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned());
-        let policy = variable("REPLICATION_POLICY").map(|text| Policy::parse(&text)).transpose();
         Ok(Self {
             roles: RoleSettings { path, boundary },
-            policy: policy.map_err(|invalid| invalid.within("REPLICATION_POLICY"))?,
+            policy: policy_source(variable("REPLICATION_POLICY"), variable("REPLICATION_POLICY_PARAMETER"))?,
             lock_table: variable("LOCK_TABLE"),
             execution_role_arn: variable("EXECUTION_ROLE_ARN"),
             region: Region::parse(&region).map_err(|problem| Invalid::new("AWS_REGION", problem))?,
@@ -72,5 +74,17 @@ impl Settings {
     }
 }
 
+fn policy_source(inline: Option<String>, parameter: Option<String>) -> Result<Option<PolicySource>, Invalid> {
+    match (inline, parameter) {
+        (Some(_), Some(_)) => Err(Invalid::new("REPLICATION_POLICY_PARAMETER", "cannot be set together with `REPLICATION_POLICY`")),
+        (Some(text), None) => {
+            Policy::parse(&text).map(|policy| Some(PolicySource::Inline(policy))).map_err(|invalid| invalid.within("REPLICATION_POLICY"))
+        }
+        (None, parameter) => Ok(parameter.map(PolicySource::Parameter)),
+    }
+}
+
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use aws_sdk_s3::types::StorageClass;
 
 mod names;
 
-pub use names::{Account, BucketName, KeyReference, Partition, PolicyName, Region, RoleName, RuleId};
+pub use names::{Account, BucketName, KeyReference, Partition, PolicyName, Region, RoleName, RuleId, TopicArn};
 
 /// A value that cannot be accepted: the property that holds it, and what is wrong and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,23 +65,43 @@ pub struct Filter {
 
 /// The vocabulary as a caller wrote it. `None` is "not given".
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "each field is the property of that name, documented in the README's table")]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename_all = "PascalCase"))]
 pub struct Properties {
+    /// Name of the bucket whose objects are replicated.
     pub source_bucket: Option<String>,
+    /// Name or ARN of the bucket that receives the replicas; in a policy, `{bucket}`, `{account}` and `{region}` are the source's.
     pub destination_bucket: Option<String>,
+    /// Region of the destination: the replica key's, when it is not given.
     pub destination_region: Option<String>,
+    /// ARN, or alias ARN, of the customer managed key that encrypts the replicas, in the destination's Region.
     pub replica_kms_key_arn: Option<String>,
+    /// ARNs, or alias ARNs, of the keys that encrypt the source's objects: the bucket's default key, when they are not given.
     pub source_kms_key_arns: Option<Vec<String>>,
+    /// Replicates only objects whose keys begin with this.
     pub prefix: Option<String>,
+    /// Replicates only objects with all of these tags.
     pub tags: Option<BTreeMap<String, String>>,
+    /// The rule's priority, 0 and up: the highest of the bucket's rules plus one, when it is not given.
     pub priority: Option<i64>,
+    /// Whether delete markers are replicated (false).
     pub delete_marker_replication: Option<bool>,
+    /// Whether changes of metadata on replicas are replicated back (false).
     pub replica_modifications: Option<bool>,
+    /// Whether S3 Replication Time Control is on (false).
     pub replication_time_control: Option<bool>,
+    /// Whether S3 Replication metrics are on (true).
     pub metrics: Option<bool>,
+    /// Storage class of the replicas: the source object's, when it is not given.
+    #[cfg_attr(test, schemars(extend("enum" = STORAGE_CLASSES.map(|class| class.as_str().to_owned()))))]
     pub storage_class: Option<String>,
+    /// Whether a missing destination bucket is created (false).
     pub create_destination_bucket: Option<bool>,
+    /// What to do when the bucket already replicates with a role that is not ours (Refuse).
+    #[cfg_attr(test, schemars(extend("enum" = ["Refuse", "Extend"])))]
     pub existing_role: Option<String>,
+    /// ARN of the SNS topic, in the source's Region, that is told when S3 fails to replicate an object.
+    pub alarm_topic_arn: Option<String>,
+    /// Whether to plan only (false).
     pub dry_run: Option<bool>,
 }
 
@@ -118,6 +138,8 @@ pub struct Spec {
     pub create_destination_bucket: bool,
     /// What to do about a replication role that is not ours.
     pub existing_role: ExistingRole,
+    /// The topic that is told of objects that S3 fails to replicate; only with metrics.
+    pub alarm_topic: Option<TopicArn>,
     /// Plan only.
     pub dry_run: bool,
 }
@@ -156,7 +178,13 @@ impl Spec {
                 "cannot be true in a rule that filters by `Tags`: S3 does not replicate delete markers for such rules",
             ));
         }
+        let alarm_topic = properties.alarm_topic_arn.as_deref().map(TopicArn::parse).transpose();
+        let alarm_topic = alarm_topic.map_err(|problem| Invalid::new("AlarmTopicArn", problem))?;
         let replication_time_control = properties.replication_time_control.unwrap_or(false);
+        let metrics = replication_time_control || properties.metrics.unwrap_or(true);
+        if alarm_topic.is_some() && !metrics {
+            return Err(Invalid::new("AlarmTopicArn", "needs `Metrics`: without them S3 does not say that it failed"));
+        }
         Ok(Self {
             source,
             rule_id,
@@ -169,10 +197,11 @@ impl Spec {
             delete_marker_replication,
             replica_modifications: properties.replica_modifications.unwrap_or(false),
             replication_time_control,
-            metrics: replication_time_control || properties.metrics.unwrap_or(true),
+            metrics,
             storage_class: properties.storage_class.as_deref().map(storage_class).transpose()?,
             create_destination_bucket: properties.create_destination_bucket.unwrap_or(false),
             existing_role: existing_role(properties.existing_role.as_deref())?,
+            alarm_topic,
             dry_run: properties.dry_run.unwrap_or(false),
         })
     }

@@ -165,7 +165,7 @@ fn asked(
             service_timeout(properties)?;
             let spec = Box::new(Spec::new(rule_id, &read_properties(properties, &[])?)?);
             // An Update whose id is already the one that it asks for did not move the rule; its old properties did, and failed.
-            let stays = physical_id == Some(self::physical_id(&spec.source, &spec.rule_id).as_str());
+            let stays = physical_id == Some(spec.rule_id.among_all(&spec.source).as_str());
             let old_source = old_source.filter(|_| stays).and_then(|name| BucketName::parse(name).ok());
             let abandoned = old_source.filter(|old| *old != spec.source);
             Ok(Asked::Apply { spec, abandoned })
@@ -182,12 +182,7 @@ fn asked(
     }
 }
 
-/// `<source bucket>/<rule id>`: the resource's id, and its `Ref`.
-pub fn physical_id(source: &BucketName, rule_id: &RuleId) -> String {
-    format!("{source}/{rule_id}")
-}
-
-/// The resource's id after a Create that changed nothing: there is nothing to delete.
+/// The resource's id, and its `Ref`, is [`RuleId::among_all`]; this one is it after a Create that changed nothing: there is nothing to delete.
 pub const NOTHING_CREATED: &str = "nothing-was-created";
 
 /// The rule of a resource whose id CloudFormation made up, because it has had no answer to Create: what Create did, or is still doing, has

@@ -12,8 +12,7 @@ use crate::spec::{Invalid, Properties};
 const CLOUDFORMATION: [&str; 2] = ["ServiceToken", "ServiceTimeout"];
 
 /// Parts of the vocabulary that this version refuses. A value that asks for nothing (`false`) is accepted.
-const UNSUPPORTED: [&str; 9] = [
-    "AlarmTopicArn",
+const UNSUPPORTED: [&str; 8] = [
     "DestinationAccount",
     "DestinationRoleArn",
     "DestinationRoleExternalId",
@@ -54,6 +53,7 @@ pub(crate) fn read_properties(object: &Map<String, Value>, also: &[&str]) -> Res
         storage_class: object.text("StorageClass")?,
         create_destination_bucket: object.boolean("CreateDestinationBucket")?,
         existing_role: object.text("ExistingRole")?,
+        alarm_topic_arn: object.text("AlarmTopicArn")?,
         dry_run: object.boolean("DryRun")?,
     };
     object.finish()?;

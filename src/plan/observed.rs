@@ -3,7 +3,7 @@
 use aws_sdk_s3::types::ReplicationConfiguration;
 
 use super::OWNER_TAG;
-use crate::cloud::{Encryption, Identity, Key, Location, Role, Versioning};
+use crate::cloud::{Alarm, Encryption, Identity, Key, Location, Role, Versioning};
 use crate::spec::BucketName;
 
 /// What a plan for a rule that should exist is made from.
@@ -21,6 +21,8 @@ pub struct Observed {
     pub source_keys: Vec<(String, Option<Key>)>,
     /// The roles that could serve the bucket.
     pub roles: Roles,
+    /// The rule's alarm; `None` when it has none.
+    pub alarm: Option<Alarm>,
 }
 
 /// The source bucket, as observed.
@@ -74,6 +76,8 @@ pub struct Remains {
     pub source: Option<(Location, Option<ReplicationConfiguration>)>,
     /// The roles that could serve the bucket.
     pub roles: Roles,
+    /// The rule's alarm; `None` when it has none.
+    pub alarm: Option<Alarm>,
 }
 
 impl Roles {

@@ -54,6 +54,9 @@ pub enum Refusal {
     #[error("`Priority` {priority} is taken by rule `{rule}` of bucket `{bucket}`; leave it out to take the next free one")]
     PriorityTaken { priority: i32, rule: String, bucket: BucketName },
 
+    #[error("`AlarmTopicArn`: topic `{topic}` is not in {region}, the Region of bucket `{bucket}`, where S3 publishes the metric")]
+    TopicInOtherRegion { topic: String, bucket: BucketName, region: Region },
+
     #[error("bucket `{bucket}` already has {count} replication rules, S3's limit")]
     TooManyRules { bucket: BucketName, count: usize },
 

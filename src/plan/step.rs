@@ -3,7 +3,7 @@
 use aws_sdk_s3::types::ReplicationConfiguration;
 
 use super::{rules, text};
-use crate::cloud::{Encryption, Location, Versioning};
+use crate::cloud::{Alarm, Encryption, Location, Versioning};
 use crate::grants::PolicyDocument;
 use crate::spec::{BucketName, PolicyName, RoleName, RuleId};
 
@@ -94,6 +94,18 @@ pub enum Step {
         /// The role.
         name: RoleName,
     },
+    /// Makes the alarm on what the rule fails to replicate.
+    PutAlarm {
+        /// The alarm before.
+        was: Option<Alarm>,
+        /// The alarm.
+        alarm: Alarm,
+    },
+    /// Removes an alarm of ours.
+    DeleteAlarm {
+        /// The alarm before.
+        alarm: Alarm,
+    },
     /// Replaces the replication configuration.
     PutReplication {
         /// The source bucket.
@@ -121,6 +133,20 @@ impl Step {
     pub fn writes_replication_of(&self) -> Option<&Location> {
         match self {
             Self::PutReplication { location, .. } | Self::DeleteReplication { location, .. } => Some(location),
+            _ => None,
+        }
+    }
+
+    /// The template's parameter that gives the function the right to do this, when it is one that not everybody needs.
+    pub fn parameter(&self) -> Option<&'static str> {
+        let of_others = |role: &RoleName| (!role.has_our_form()).then_some("ExtendableRoleArns");
+        match self {
+            Self::CreateBucket { .. } | Self::EncryptBucket { .. } | Self::BlockPublicAccess { .. } => {
+                Some("AllowCreateDestinationBuckets")
+            }
+            Self::PutRolePolicy { role, .. } | Self::DeleteRolePolicy { role, .. } => of_others(role),
+            // Writing a configuration passes its role to S3.
+            Self::PutReplication { configuration, .. } => RoleName::of_arn(configuration.role()).as_ref().and_then(of_others),
             _ => None,
         }
     }

@@ -22,14 +22,14 @@ fn the_role_of_a_bucket_that_is_gone_goes_with_all_our_policies() {
     let source = BucketName::parse("demo").unwrap();
     let roles = |role| Roles { named_ours: Some(role), serving: None };
     let ours = role(&["s3-kms-replication.a", "s3-kms-replication.b"]);
-    assert_eq!(actions(&retire(&source, &roles(ours))), ["DeleteRolePolicy", "DeleteRolePolicy", "DeleteRole"]);
-    assert_eq!(actions(&retire(&source, &Roles { named_ours: None, serving: None })), [""; 0]);
+    assert_eq!(actions(&retire(&source, &roles(ours), Vec::new())), ["DeleteRolePolicy", "DeleteRolePolicy", "DeleteRole"]);
+    assert_eq!(actions(&retire(&source, &Roles { named_ours: None, serving: None }, Vec::new())), [""; 0]);
 }
 
 #[test]
 fn a_role_that_others_use_or_own_stays() {
     let source = BucketName::parse("demo").unwrap();
-    let retired = |role| retire(&source, &Roles { named_ours: Some(role), serving: None });
+    let retired = |role| retire(&source, &Roles { named_ours: Some(role), serving: None }, Vec::new());
     assert_eq!(actions(&retired(role(&["s3-kms-replication.a", "theirs"]))), ["DeleteRolePolicy"]);
     assert_eq!(actions(&retired(Role { attached: vec!["arn:aws:iam::aws:policy/Theirs".to_owned()], ..role(&[]) })), [""; 0]);
     assert_eq!(actions(&retired(Role { tags: BTreeMap::new(), ..role(&["s3-kms-replication.a"]) })), [""; 0]);

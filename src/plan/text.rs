@@ -5,7 +5,7 @@ use std::fmt;
 use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule, Tag};
 
 use super::{OWNER_TAG, Plan, Step};
-use crate::cloud::{Encryption, Versioning};
+use crate::cloud::{Alarm, Encryption, Versioning};
 use crate::grants::PolicyDocument;
 
 /// One value that a step changes.
@@ -57,6 +57,8 @@ impl Step {
             Self::PutRolePolicy { .. } => "PutRolePolicy",
             Self::DeleteRolePolicy { .. } => "DeleteRolePolicy",
             Self::DeleteRole { .. } => "DeleteRole",
+            Self::PutAlarm { .. } => "PutMetricAlarm",
+            Self::DeleteAlarm { .. } => "DeleteAlarms",
             Self::PutReplication { .. } => "PutBucketReplication",
             Self::DeleteReplication { .. } => "DeleteBucketReplication",
         }
@@ -74,6 +76,7 @@ impl Step {
             Self::CreateRole { name, .. } | Self::TrustRole { name, .. } | Self::BoundRole { name, .. } | Self::DeleteRole { name } => {
                 format!("role `{name}`")
             }
+            Self::PutAlarm { alarm, .. } | Self::DeleteAlarm { alarm } => format!("alarm `{}`", alarm.name),
             Self::PutRolePolicy { role, policy, .. } | Self::DeleteRolePolicy { role, policy, .. } => {
                 format!("inline policy `{policy}` of role `{role}`")
             }
@@ -122,6 +125,8 @@ impl Step {
                 let was = was.iter().map(|arn| line("PermissionsBoundary", arn.clone())).collect();
                 changes(was, vec![line("PermissionsBoundary", boundary.clone())])
             }
+            Self::PutAlarm { was, alarm, .. } => changes(was.as_ref().map(alarm_lines).unwrap_or_default(), alarm_lines(alarm)),
+            Self::DeleteAlarm { alarm } => changes(alarm_lines(alarm), Lines::new()),
             Self::PutRolePolicy { was: None, .. } => Vec::new(),
             Self::PutRolePolicy { was: Some(was), document, .. } => changes(document_lines(was), document.lines()),
             Self::DeleteRolePolicy { was, .. } => changes(document_lines(was), Lines::new()),
@@ -181,6 +186,21 @@ fn configuration_lines(configuration: &ReplicationConfiguration) -> Lines {
         let id = rule.id().unwrap_or_default();
         lines.extend(rule_lines(rule).into_iter().map(|(path, value)| (format!("Rules[{id}].{path}"), value)));
     }
+    lines
+}
+
+fn alarm_lines(alarm: &Alarm) -> Lines {
+    let Alarm { namespace, metric, statistic, period, periods, comparison, threshold, missing_data, .. } = alarm;
+    let mut lines = Lines::from([
+        ("Metric".to_owned(), format!("{namespace} {metric}")),
+        (
+            "Condition".to_owned(),
+            format!("{statistic} of {period} s {comparison} {threshold}, {periods} times, missing data {missing_data}"),
+        ),
+        ("AlarmActions".to_owned(), alarm.actions.join(", ")),
+        ("ActionsEnabled".to_owned(), alarm.actions_enabled.to_string()),
+    ]);
+    lines.extend(alarm.dimensions.iter().map(|(name, value)| (format!("Dimensions.{name}"), value.clone())));
     lines
 }
 

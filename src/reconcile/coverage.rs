@@ -1,12 +1,14 @@
 //! The replication policy held against one bucket.
 
+use std::borrow::Cow;
+
 use tokio::try_join;
 
 use super::{Engine, Outcome, Status, located, outcome};
 use crate::cloud::{Cloud, Location};
 use crate::error::Error;
 use crate::plan::{self, OWNER_TAG, Plan, Roles};
-use crate::settings::PolicyRule;
+use crate::settings::{Policy, PolicyRule, PolicySource};
 use crate::spec::{BucketName, Region, RoleName, RuleId};
 
 /// What the policy meant for a bucket.
@@ -31,7 +33,7 @@ impl<C: Cloud> Engine<'_, C> {
         if gone && self.in_time(self.cloud.bucket_region(bucket, expected)).await?.is_none() {
             return self.retire(bucket, expected, dry_run).await.map(Coverage::Retired);
         }
-        let Some(policy) = &self.settings.policy else { return skipped("no replication policy is configured") };
+        let Some(policy) = self.policy().await? else { return skipped("no replication policy is configured") };
         let candidates: Vec<&PolicyRule> = policy.named(bucket).collect();
         if candidates.is_empty() {
             return skipped("no rule of the replication policy matches the bucket's name");
@@ -74,14 +76,32 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(Coverage::Rules(rules))
     }
 
+    /// The replication policy in force.
+    async fn policy(&self) -> Result<Option<Cow<'_, Policy>>, Error> {
+        Ok(match &self.settings.policy {
+            None => None,
+            Some(PolicySource::Inline(policy)) => Some(Cow::Borrowed(policy)),
+            Some(PolicySource::Parameter(name)) => {
+                let text = self.in_time(self.cloud.parameter(name)).await?;
+                Some(Cow::Owned(Policy::parse(&text).map_err(|invalid| invalid.within("REPLICATION_POLICY_PARAMETER"))?))
+            }
+        })
+    }
+
     /// Takes back the role of a source bucket that is gone, unless the bucket is there again.
     async fn retire(&self, source: &BucketName, expected: &Region, dry_run: bool) -> Result<Plan, Error> {
         let (plan, _) = self
             .converge(source, dry_run, async || {
                 let name = RoleName::of_source(source);
                 let (region, named_ours) = try_join!(self.cloud.bucket_region(source, expected), self.cloud.role(&name))?;
-                let roles = Roles { named_ours: named_ours.filter(|_| region.is_none()), serving: None };
-                Ok((plan::retire(source, &roles), None))
+                if region.is_some() {
+                    return Ok((Plan::default(), None));
+                }
+                let policies = named_ours.iter().flat_map(|role| role.policies.keys());
+                let rules = policies.filter_map(|policy| RuleId::recognise(policy));
+                let names: Vec<String> = rules.map(|rule_id| rule_id.among_all(source)).collect();
+                let alarms = self.cloud.alarms(&names, expected).await?;
+                Ok((plan::retire(source, &Roles { named_ours, serving: None }, alarms), None))
             })
             .await?;
         Ok(plan)
@@ -92,7 +112,7 @@ impl<C: Cloud> Engine<'_, C> {
         let source = &location.bucket;
         let (plan, _) = self
             .converge(source, dry_run, async || {
-                let remains = self.observe_remains(source, &location.region).await?;
+                let remains = self.observe_remains(source, rule.rule_id(), &location.region).await?;
                 let tags = self.cloud.bucket_tags(location).await?;
                 Ok((if rule.matches_tags(&tags) { Plan::default() } else { plan::remove(source, rule.rule_id(), &remains) }, None))
             })

@@ -12,7 +12,6 @@ use super::Engine;
 use super::lease::epoch_seconds;
 use crate::cloud::Cloud;
 use crate::error::Error;
-use crate::event::cloudformation::physical_id;
 use crate::spec::{BucketName, RuleId, Spec};
 
 /// How long a deletion is remembered: Lambda keeps an event for six hours at most.
@@ -25,13 +24,13 @@ impl<C: Cloud> Engine<'_, C> {
     /// As [`Error`] says.
     pub async fn note_deletion(&self, source: &BucketName, rule_id: &RuleId) -> Result<(), Error> {
         let (Some(table), Some(signed_at)) = (&self.settings.lock_table, self.signed_at) else { return Ok(()) };
-        let id = physical_id(source, rule_id);
+        let id = rule_id.among_all(source);
         self.in_time(self.cloud.note_deletion(table, &id, signed_at, epoch_seconds(REMEMBERED))).await
     }
 
     pub(super) async fn refuse_if_deleted(&self, spec: &Spec) -> Result<(), Error> {
         let (Some(table), Some(signed_at)) = (&self.settings.lock_table, self.signed_at) else { return Ok(()) };
-        let id = physical_id(&spec.source, &spec.rule_id);
+        let id = spec.rule_id.among_all(&spec.source);
         match self.cloud.deletion(table, &id).await? {
             Some(deleted_at) if signed_at <= deleted_at => Err(Error::DeletedSince(id)),
             _ => Ok(()),

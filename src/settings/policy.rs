@@ -31,7 +31,7 @@ impl Policy {
     ///
     /// # Errors
     /// The first thing that cannot be accepted, with its place in the document.
-    pub(super) fn parse(text: &str) -> Result<Self, Invalid> {
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
         let document: Value = serde_json::from_str(text).map_err(|error| Invalid::new("", format!("is not JSON: {error}")))?;
         let rules =
             document.as_object().filter(|object| object.len() == 1).and_then(|object| object.get("Rules")).and_then(Value::as_array);

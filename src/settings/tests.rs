@@ -2,7 +2,10 @@ use super::*;
 use crate::spec::{Account, BucketName};
 
 fn policy(text: &str) -> Result<Policy, Invalid> {
-    Settings::read(|name| (name == "REPLICATION_POLICY").then(|| text.to_owned())).map(|settings| settings.policy.unwrap())
+    Settings::read(|name| (name == "REPLICATION_POLICY").then(|| text.to_owned())).map(|settings| match settings.policy {
+        Some(PolicySource::Inline(policy)) => policy,
+        other => panic!("{other:?}"),
+    })
 }
 
 fn rule(destination: &str, matching: &str) -> String {
@@ -31,7 +34,6 @@ fn what_is_wrong_with_the_environment_is_named_with_its_place() {
         ("ROLE_PATH", "replication".to_owned()),
         ("ROLE_PERMISSIONS_BOUNDARY_ARN", "boundary".to_owned()),
         ("AWS_REGION", "nowhere".to_owned()),
-        ("REPLICATION_POLICY_PARAMETER", "/policy".to_owned()),
         ("REPLICATION_POLICY", "{\"Rules\": [\n  {]\n}".to_owned()),
         ("REPLICATION_POLICY", "[]".to_owned()),
         ("REPLICATION_POLICY", r#"{"Rules": [], "Version": 1}"#.to_owned()),

@@ -234,6 +234,43 @@ impl fmt::Display for KeyReference {
     }
 }
 
+/// The ARN of an SNS topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicArn {
+    arn: String,
+    region: Region,
+}
+
+impl TopicArn {
+    /// Reads a topic's ARN.
+    ///
+    /// # Errors
+    /// The rest of a sentence, when it is none, or of a FIFO topic, which no alarm can tell.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let malformed =
+            || format!("is `{text}`; a standard SNS topic is named by its ARN, such as arn:aws:sns:us-east-1:111122223333:alarms");
+        let parts: Vec<&str> = text.split(':').collect();
+        let ["arn", partition, "sns", region, account, name] = parts.as_slice() else { return Err(malformed()) };
+        Partition::parse(partition)?;
+        let region = Region::parse(region)?;
+        Account::parse(account)?;
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let well_formed = (1..=256).contains(&name.len()) && name.bytes().all(allowed);
+        if well_formed { Ok(Self { arn: text.to_owned(), region }) } else { Err(malformed()) }
+    }
+
+    /// The Region that the ARN names.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+}
+
+impl fmt::Display for TopicArn {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.arn)
+    }
+}
+
 /// The id of a rule that is ours: `s3-kms-replication.<name>`, at most 128 characters, since the rule's inline policy has that name too.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RuleId(String);
@@ -263,6 +300,11 @@ impl RuleId {
         let readable =
             |text: &str, most: usize| -> String { text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(most).collect() };
         Self(format!("{RULE_PREFIX}{}-{}-{hash}", readable(stack, 48), readable(logical_id, 48)))
+    }
+
+    /// `<source bucket>/<rule id>`: names the rule among those of all buckets.
+    pub fn among_all(&self, source: &BucketName) -> String {
+        format!("{source}/{self}")
     }
 
     /// Reads an id back; `None` when the rule is not ours.
@@ -299,15 +341,23 @@ impl PolicyName {
 pub struct RoleName(String);
 text_newtype!(RoleName);
 
+/// Prefix of the names of our replication roles.
+const ROLE_PREFIX: &str = "s3-crr-";
+
 impl RoleName {
     /// The name of our replication role for `source`: `s3-crr-<bucket>`, shortened with a hash to IAM's 64 characters.
     pub fn of_source(source: &BucketName) -> Self {
-        let name = format!("s3-crr-{source}");
+        let name = format!("{ROLE_PREFIX}{source}");
         if name.len() <= 64 {
             return Self(name);
         }
         let head: String = name.chars().take(64 - 1 - HASH_LENGTH).collect();
         Self(format!("{head}-{}", short_hash(source.as_str())))
+    }
+
+    /// Whether the name has the form of ours.
+    pub fn has_our_form(&self) -> bool {
+        self.0.starts_with(ROLE_PREFIX)
     }
 
     /// The name in a role's ARN, whatever its path; `None` when the text is no role's ARN.

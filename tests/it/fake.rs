@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRuleFilter};
-use s3_kms_replication::cloud::{Cloud, CloudError, Encryption, Identity, Key, Lease, Location, Remedy, Role, Versioning};
+use s3_kms_replication::cloud::{Alarm, Cloud, CloudError, Encryption, Identity, Key, Lease, Location, Remedy, Role, Versioning};
 use s3_kms_replication::event::cloudformation::ResponseUrl;
 use s3_kms_replication::plan::{OWNER_TAG, Step};
 use s3_kms_replication::spec::{Account, BucketName, Partition, Region, RoleName};
@@ -17,6 +17,7 @@ pub const ACCOUNT: &str = "111122223333";
 pub struct State {
     pub buckets: BTreeMap<String, Bucket>,
     pub roles: BTreeMap<String, Role>,
+    pub alarms: BTreeMap<String, Alarm>,
     /// Keys by every name that they go by.
     pub keys: BTreeMap<String, Key>,
     /// The holder of each bucket's lease, and when it ends.
@@ -78,6 +79,8 @@ pub struct Fake {
     pub answer_failures: RefCell<Vec<Remedy>>,
     /// The custom resources that were deleted, and when that was signed.
     pub deletions: RefCell<BTreeMap<String, u64>>,
+    /// SSM's parameters.
+    pub parameters: RefCell<BTreeMap<String, String>>,
     earlier_replication: RefCell<Option<ReplicationConfiguration>>,
 }
 
@@ -183,6 +186,19 @@ impl Cloud for Fake {
 
     async fn role(&self, name: &RoleName) -> Result<Option<Role>, CloudError> {
         self.call(format!("GetRole {name}"), |state| Ok(state.roles.get(name.as_str()).cloned())).await
+    }
+
+    async fn alarms(&self, names: &[String], region: &Region) -> Result<Vec<Alarm>, CloudError> {
+        let found = |state: &mut State| {
+            let alarms = state.alarms.values().filter(|alarm| names.contains(&alarm.name) && alarm.region == *region);
+            Ok(alarms.cloned().collect())
+        };
+        self.call(format!("DescribeAlarms {}", names.join(" ")), found).await
+    }
+
+    async fn parameter(&self, name: &str) -> Result<String, CloudError> {
+        let value = self.parameters.borrow().get(name).cloned().ok_or_else(|| error("ParameterNotFound", Remedy::None));
+        self.call(format!("GetParameter {name}"), |_| value).await
     }
 
     async fn apply(&self, step: &Step) -> Result<(), CloudError> {
@@ -302,6 +318,12 @@ fn perform(state: &mut State, step: &Step) -> Result<(), CloudError> {
                 return Err(error("InvalidRequest", Remedy::None));
             }
             bucket(state, location)?.replication = Some(as_s3_returns(configuration.clone()));
+        }
+        Step::PutAlarm { alarm, .. } => {
+            state.alarms.insert(alarm.name.clone(), alarm.clone());
+        }
+        Step::DeleteAlarm { alarm } => {
+            state.alarms.remove(&alarm.name);
         }
         Step::DeleteReplication { location, .. } => bucket(state, location)?.replication = None,
     }

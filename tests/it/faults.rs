@@ -75,7 +75,7 @@ async fn invariant_3_failing_after_any_call_and_running_again_ends_in_the_same_s
     let mut points = 0;
     for (others, new, extend) in [("", two_buckets(), "Refuse"), (", with foreign rules", foreign, "Extend")] {
         let request = |request_type, changes: Value| {
-            let mut request = custom_resource(request_type, json!({"Priority": null, "ExistingRole": extend}));
+            let mut request = custom_resource(request_type, json!({"Priority": null, "ExistingRole": extend, "AlarmTopicArn": TOPIC}));
             request["ResourceProperties"].as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
             signed(request, "20261122T080000Z")
         };

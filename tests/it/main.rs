@@ -3,11 +3,14 @@
 
 #![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
+mod alarms;
 mod fake;
 mod faults;
 mod generated;
 mod invariants;
+mod metrics;
 mod outages;
+mod policy_parameter;
 mod requests;
 mod secrets;
 mod wire;
@@ -20,8 +23,8 @@ use std::time::Duration;
 use aws_sdk_s3::types::{Destination, ReplicationConfiguration, ReplicationRule, ReplicationRuleFilter, ReplicationRuleStatus};
 use s3_kms_replication::cloud::{Encryption, Key};
 use s3_kms_replication::error::Error;
-use s3_kms_replication::handle;
 use s3_kms_replication::settings::{RoleSettings, Settings};
+use s3_kms_replication::{Handled, handle};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -29,6 +32,7 @@ use crate::fake::{Bucket, Fake, State};
 
 const SOURCE_KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/source";
 const REPLICA_KEY: &str = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+const TOPIC: &str = "arn:aws:sns:us-east-1:111122223333:alarms";
 const EXECUTION_ROLE: &str = "arn:aws:iam::111122223333:role/s3-kms-replication-function";
 const POLICY: &str = r#"{"Rules": [{
     "Name": "dr",
@@ -92,7 +96,7 @@ fn settings() -> Settings {
 
 /// Handles a payload as Lambda would have it handled, with five minutes to go.
 async fn ask(fake: &Fake, payload: &Value) -> Result<Value, Error> {
-    Box::pin(handle(payload, Instant::now() + Duration::from_secs(300), fake, &settings())).await
+    Box::pin(handle(payload, Instant::now() + Duration::from_secs(300), fake, &settings())).await.answer
 }
 
 /// The sample event of that name.

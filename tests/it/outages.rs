@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use s3_kms_replication::aws::{Aws, patient};
-use s3_kms_replication::cloud::{Cloud, CloudError, Lease, Location, Remedy, Versioning};
+use s3_kms_replication::cloud::{Alarm, Cloud, CloudError, Lease, Location, Remedy, Versioning};
 use s3_kms_replication::event::{self, Ask};
 use s3_kms_replication::grants;
 use s3_kms_replication::plan::Step;
@@ -58,7 +58,8 @@ impl HttpConnector for Wire {
         match self.outage {
             Outage::Answer(status, code) => {
                 let body = error_body(&request, code);
-                let answer = http::Response::builder().status(status).body(SdkBody::from(body)).unwrap();
+                let answer =
+                    http::Response::builder().status(status).header("smithy-protocol", "rpc-v2-cbor").body(SdkBody::from(body)).unwrap();
                 HttpConnectorFuture::ready(Ok(HttpResponse::try_from(answer).unwrap()))
             }
             Outage::Reset => HttpConnectorFuture::ready(Err(ConnectorError::io("connection reset by peer".into()))),
@@ -69,7 +70,12 @@ impl HttpConnector for Wire {
 }
 
 /// An error as the service would write it; none for HEAD.
-fn error_body(request: &HttpRequest, code: &str) -> String {
+fn error_body(request: &HttpRequest, code: &str) -> Vec<u8> {
+    if request.headers().get("smithy-protocol").is_some() {
+        // CBOR: a map of one text to another.
+        let text = |text: &str| [&[0x78, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+        return [vec![0xa1], text("__type"), text(code)].concat();
+    }
     let of_iam = ["iam.", "sts."].iter().any(|service| request.uri().contains(service));
     match request.headers().get("x-amz-target") {
         Some(_) => format!("{{\"__type\":\"{code}\",\"message\":\"m\"}}"),
@@ -77,6 +83,7 @@ fn error_body(request: &HttpRequest, code: &str) -> String {
         None if of_iam => format!("<ErrorResponse><Error><Code>{code}</Code><Message>m</Message></Error></ErrorResponse>"),
         None => format!("<Error><Code>{code}</Code><Message>m</Message></Error>"),
     }
+    .into_bytes()
 }
 
 /// AWS behind that wire, with the function's retries and time-outs, and the number of requests that were sent.
@@ -109,6 +116,21 @@ fn steps() -> Vec<Step> {
     let (location, name, source) = (location(), RoleName::of_source(&bucket()), bucket());
     let rule = RuleId::named("demo").unwrap();
     let (role, policy) = (name.clone(), PolicyName::of_rule(&rule));
+    let alarm = Alarm {
+        name: "demo".to_owned(),
+        region: location.region.clone(),
+        namespace: "AWS/S3".to_owned(),
+        metric: "OperationsFailedReplication".to_owned(),
+        dimensions: BTreeMap::new(),
+        statistic: "Sum".to_owned(),
+        period: 300,
+        periods: 1,
+        comparison: "GreaterThanThreshold".to_owned(),
+        threshold: 0.0,
+        missing_data: "notBreaching".to_owned(),
+        actions: Vec::new(),
+        actions_enabled: true,
+    };
     let configuration = replicating("arn:aws:iam::111122223333:role/x", vec![foreign_rule("a", 1)]).unwrap();
     vec![
         Step::CreateBucket { location: location.clone(), source: source.clone() },
@@ -121,6 +143,8 @@ fn steps() -> Vec<Step> {
         Step::PutRolePolicy { role: role.clone(), policy: policy.clone(), was: None, document: grants::trust() },
         Step::DeleteRolePolicy { role, policy, was: String::new() },
         Step::DeleteRole { name },
+        Step::PutAlarm { was: None, alarm: alarm.clone() },
+        Step::DeleteAlarm { alarm },
         Step::PutReplication { location: location.clone(), was: None, configuration: configuration.clone(), rule: rule.clone() },
         Step::DeleteReplication { location, was: configuration, rule },
     ]
@@ -147,6 +171,8 @@ async fn every_call(outage: Outage) -> Vec<(String, CloudError, u32)> {
     call!("bucket_tags", aws => aws.bucket_tags(&here));
     call!("public_access_blocked", aws => aws.public_access_blocked(&here));
     call!("key", aws => aws.key(SOURCE_KEY, &region));
+    call!("alarms", aws => aws.alarms(&["demo".to_owned()], &region));
+    call!("parameter", aws => aws.parameter("/policy"));
     call!("acquire", aws => aws.acquire(&lease, 0));
     call!("is_leased", aws => aws.is_leased("leases", &lease.bucket, 0));
     call!("note_deletion", aws => aws.note_deletion("leases", "demo-source/rule", 1, 2));

@@ -6,6 +6,7 @@ use serde_json::json;
 use s3_kms_replication::cloud::{Encryption, Remedy, Versioning};
 
 use crate::fake::{Bucket, Fake, Fault, State};
+use crate::invariants::{FOREIGN_ROLE, foreign_role, with_foreign_rules};
 use crate::*;
 
 /// An event with a part of its detail replaced.
@@ -109,7 +110,7 @@ async fn a_permissions_boundary_is_given_to_new_roles_and_to_those_without() {
         if before {
             ask(&fake, &sample("command-apply")).await.unwrap();
         }
-        Box::pin(handle(&sample("command-apply"), end, &fake, &bound)).await.unwrap();
+        Box::pin(handle(&sample("command-apply"), end, &fake, &bound)).await.answer.unwrap();
         assert_eq!(fake.state.borrow().roles["s3-crr-demo-source"].boundary.as_deref(), Some(boundary));
     }
 }
@@ -240,6 +241,36 @@ async fn reconcile_does_for_an_existing_bucket_what_an_event_does_for_a_new_one(
     ask(&by_event, &sample("create-bucket")).await.unwrap();
     ask(&by_command, &sample("command-reconcile")).await.unwrap();
     assert_eq!(by_event.state, by_command.state);
+}
+
+#[tokio::test]
+async fn a_right_that_not_everybody_needs_is_named_by_the_parameter_that_gives_it() {
+    let replicating = || {
+        let mut state = with_foreign_rules(FOREIGN_ROLE);
+        state.roles.insert("their-replication".to_owned(), foreign_role());
+        state
+    };
+    for (action, properties, state, parameter) in [
+        (
+            "CreateBucket",
+            json!({"DestinationBucket": "new", "CreateDestinationBucket": true}),
+            two_buckets(),
+            "AllowCreateDestinationBuckets",
+        ),
+        ("PutRolePolicy", json!({"ExistingRole": "Extend", "Priority": null}), replicating(), "ExtendableRoleArns"),
+        ("PutBucketReplication", json!({"ExistingRole": "Extend", "Priority": null}), replicating(), "ExtendableRoleArns"),
+    ] {
+        let fake = Fake::of(state);
+        fake.refusals.set(Some((action, 1, "AccessDenied", Remedy::None)));
+        let answer = create(&fake, properties).await;
+        assert!(
+            answer["Reason"].as_str().unwrap().contains(&format!("the template's parameter `{parameter}` gives this right")),
+            "{answer}"
+        );
+    }
+    let fake = Fake::of(two_buckets());
+    fake.refusals.set(Some(("PutRolePolicy", 1, "AccessDenied", Remedy::None)));
+    assert!(!create(&fake, json!({})).await["Reason"].as_str().unwrap().contains("parameter"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,7 +24,7 @@ async fn twenty_at_once(settings: &Settings) -> (State, Vec<String>) {
             request
         })
         .collect();
-    let answers = join_all(requests.iter().map(|request| Box::pin(handle(request, end, &fake, settings)))).await;
+    let answers = join_all(requests.iter().map(async |request| Box::pin(handle(request, end, &fake, settings)).await.answer)).await;
     (fake.state.take(), answers.into_iter().filter_map(|answer| answer.err().map(|error| error.to_string())).collect())
 }
 

@@ -1,0 +1,38 @@
+//! Systems Manager: the parameter that holds the replication policy.
+
+use std::time::Duration;
+
+use aws_sdk_ssm::Client;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::failure::{self, Cause};
+use crate::cloud::CloudError;
+
+/// How long a value that was read is used: so long may a change of the policy take to be followed.
+const FRESH: Duration = Duration::from_secs(300);
+
+/// The value of the one parameter that this program reads, and when it was read.
+#[derive(Debug, Default)]
+pub(super) struct Cached(Mutex<Option<(Instant, String)>>);
+
+impl Cached {
+    /// The parameter's value, read at most [`FRESH`] ago.
+    pub(super) async fn parameter(&self, client: &Client, name: &str) -> Result<String, CloudError> {
+        // Held while reading: several that ask at once read once.
+        let mut cached = self.0.lock().await;
+        if let Some((_, value)) = cached.as_ref().filter(|(read, _)| read.elapsed() < FRESH) {
+            return Ok(value.clone());
+        }
+        let value = parameter(client, name).await?;
+        *cached = Some((Instant::now(), value.clone()));
+        Ok(value)
+    }
+}
+
+async fn parameter(client: &Client, name: &str) -> Result<String, CloudError> {
+    let (action, resource) = ("GetParameter", format!("parameter `{name}`"));
+    let answer = client.get_parameter().name(name).send().await.map_err(|error| failure::of(action, &resource, error))?;
+    let value = answer.parameter.and_then(|parameter| parameter.value);
+    value.ok_or_else(|| Cause::empty_answer().into_error(action, resource))
+}

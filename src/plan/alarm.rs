@@ -1,0 +1,45 @@
+//! The alarm on what a rule fails to replicate, since S3 says so nowhere else.
+//!
+//! Follows <https://docs.aws.amazon.com/AmazonS3/latest/userguide/repl-metrics.html>: S3 publishes the metric in the source bucket's Region.
+
+use std::collections::BTreeMap;
+
+use super::{Observed, Refusal, Step};
+use crate::cloud::Alarm;
+use crate::spec::{Spec, TopicArn};
+
+/// What makes the alarm as asked, or takes it away when it is not asked for.
+pub(super) fn step(spec: &Spec, observed: &Observed) -> Result<Option<Step>, Refusal> {
+    let region = &observed.source.location.region;
+    let was = observed.alarm.clone();
+    let Some(topic) = &spec.alarm_topic else { return Ok(was.map(|alarm| Step::DeleteAlarm { alarm })) };
+    if topic.region() != region {
+        return Err(Refusal::TopicInOtherRegion { topic: topic.to_string(), bucket: spec.source.clone(), region: region.clone() });
+    }
+    let alarm = wanted(spec, topic);
+    Ok((was.as_ref() != Some(&alarm)).then(|| Step::PutAlarm { was, alarm }))
+}
+
+/// One failed operation in five minutes is one too many.
+fn wanted(spec: &Spec, topic: &TopicArn) -> Alarm {
+    let dimensions = [
+        ("SourceBucket", spec.source.to_string()),
+        ("DestinationBucket", spec.destination.to_string()),
+        ("RuleId", spec.rule_id.to_string()),
+    ];
+    Alarm {
+        name: spec.rule_id.among_all(&spec.source),
+        region: topic.region().clone(),
+        namespace: "AWS/S3".to_owned(),
+        metric: "OperationsFailedReplication".to_owned(),
+        dimensions: dimensions.map(|(name, value)| (name.to_owned(), value)).into_iter().collect::<BTreeMap<_, _>>(),
+        statistic: "Sum".to_owned(),
+        period: 300,
+        periods: 1,
+        comparison: "GreaterThanThreshold".to_owned(),
+        threshold: 0.0,
+        missing_data: "notBreaching".to_owned(),
+        actions: vec![topic.to_string()],
+        actions_enabled: true,
+    }
+}

@@ -1,0 +1,50 @@
+//! What is counted, by way of asking.
+
+use std::time::UNIX_EPOCH;
+
+use serde_json::json;
+
+use crate::fake::{Fake, Fault};
+use crate::*;
+
+/// What the invocation counted, as it is logged, without what CloudWatch needs beside it.
+async fn counted(fake: &Fake, payload: &Value) -> String {
+    let handled = Box::pin(handle(payload, Instant::now() + Duration::from_secs(300), fake, &settings())).await;
+    let line = handled.tally.line("function", Duration::from_millis(12), UNIX_EPOCH + Duration::from_secs(5));
+    let mut line: Value = serde_json::from_str(&line).unwrap();
+    let metadata = line.as_object_mut().unwrap().remove("_aws").unwrap();
+    let metrics = metadata["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
+    let names: Vec<&str> = metrics.iter().map(|metric| metric["Name"].as_str().unwrap()).collect();
+    assert!(names.iter().all(|name| line[name].is_u64()), "every metric that is announced has a value");
+    assert_eq!(metadata["Timestamp"], 5_000);
+    for name in ["FunctionName", "Duration"] {
+        line.as_object_mut().unwrap().remove(name).unwrap();
+    }
+    line.to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_rule_is_counted_by_what_became_of_it_and_by_who_asked() {
+    let fake = Fake::of(two_buckets());
+    let mut never_created = custom_resource("Delete", json!({"SourceBucket": null}));
+    never_created["PhysicalResourceId"] = json!("made-up");
+    let mut told = Vec::new();
+    for (what, payload) in [
+        ("a new bucket", sample("create-bucket")),
+        ("again", sample("create-bucket")),
+        ("a call that failed", sample("create-bucket-failed")),
+        ("a batch", sample("sqs-batch")),
+        ("Create", custom_resource("Create", json!({}))),
+        ("Create, not acceptable", custom_resource("Create", json!({"Prefx": "x"}))),
+        ("Plan", sample("command-plan")),
+        ("Reconcile", sample("command-reconcile")),
+        ("Delete", custom_resource("Delete", json!({}))),
+        ("Delete of what was never there", never_created),
+        ("nothing known", json!({})),
+    ] {
+        told.push(format!("{what}: {}", counted(&fake, &payload).await));
+    }
+    fake.fault.set(Some((fake.calls.borrow().len(), Fault::Panic)));
+    told.push(format!("Create that panics: {}", counted(&fake, &custom_resource("Create", json!({}))).await));
+    insta::assert_snapshot!(told.join("\n"));
+}
