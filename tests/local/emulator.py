@@ -7,14 +7,18 @@ Added to MiniStack, all in this one file:
   buckets that a CloudFormation stack makes do not, nor does S3 Control's `TagResource`.
 * **A strict custom-resource callback.** What CloudFormation would not understand is answered with 400 and fails the
   stack at once; MiniStack alone takes any body as success.
-* **A role's path and an alias's key in IAM's decisions.** MiniStack checks `role/<name>` and `alias/<name>`, AWS checks
-  `role/<path>/<name>` and `key/<id>`.
+* **IAM's decisions as on AWS.** MiniStack checks `role/<name>` and `alias/<name>`, AWS checks `role/<path>/<name>` and
+  `key/<id>`. MiniStack lacks the condition key `iam:PermissionsBoundary` and the request's tags of CreateBucket; and it does
+  not ask for `iam:TagRole` and `s3:TagResource` where a role or a bucket is made with tags, nor for `iam:PassRole` where a
+  replication configuration names a role.
 * **A number for `MaximumConcurrency`.** A template parameter's value reaches MiniStack's queue poller as a string.
-* **A record** of S3, IAM, KMS and STS calls (`GET /_standin/calls`) and of callback replies (`GET /_standin/replies`).
+* **A record** of S3, IAM, KMS and STS calls (`GET /_standin/calls`), of IAM's decisions about the calls of every service
+  (`GET /_standin/decisions`) and of callback replies (`GET /_standin/replies`).
 
 What a run against it does not prove: that S3 can use the keys (a replica keeps the source's key here), that the
-replication role's rights suffice (S3 does not assume it here), `iam:PassRole`, trust policies, propagation delays and
-throttling. Those are proved on the documents themselves, or not at all without AWS.
+replication role's rights suffice (S3 does not assume it here), what Lambda itself does as the function's role (reading the
+queue, writing the log), trust policies, propagation delays and throttling. Those are proved on the documents themselves,
+or not at all without AWS.
 """
 
 from __future__ import annotations
@@ -45,6 +49,8 @@ EVENT_NAMES = {
     ("PUT", "replication"): "PutBucketReplication",
     ("DELETE", "replication"): "DeleteBucketReplication",
 }
+# What AWS asks for beside the action itself when something is made with tags.
+TAGGING = {"iam:CreateRole": "iam:TagRole", "s3:CreateBucket": "s3:TagResource"}
 RECORDED_SERVICES = {"s3", "iam", "kms", "sts"}
 CALLBACK = "/_ministack/cfn-response/"
 
@@ -89,11 +95,15 @@ def install() -> None:
     private = [
         (app, "_dispatch_service_request", "method path headers body query_params request_id"),
         (app, "_handle_post_body_shortcuts", "method path headers body query_params request_id"),
+        (app, "_enforce_data_plane", "service iam_action headers query_params request_id resource_arn service_context"
+                                     " auth_error_response named_resource"),
         (app, "_routing_params", "method path headers body query_params"),
         (eventbridge, "_put_events", "data allow_aws_source"),
         (lambda_svc, "_execute_function_with_config_scope", "func event"),
         (lambda_svc, "_sqs_esm_concurrency", "esm func_rec config queue"),
         (iam_actions, "extract_resource_arn", "service method path headers body query_params region account_id"),
+        (iam_actions, "request_tag_context", "service iam_action body params"),
+        (iam_evaluator, "enforce", "access_key_id iam_action service region resource_arn service_context"),
         (custom_resource, "deliver_response", "token response"),
         (kms, "_resolve_key", "key_id_or_arn"),
     ]
@@ -103,6 +113,7 @@ def install() -> None:
             sys.exit(f"emulator: `{module.__name__}.{name}({parameters})` is not what ministack `{found}` has")
 
     calls: list[dict[str, Any]] = []
+    decisions: list[dict[str, Any]] = []
     replies: list[dict[str, Any]] = []
     asked: dict[str, dict[str, Any]] = {}
     dispatch = app._dispatch_service_request
@@ -110,6 +121,8 @@ def install() -> None:
     execute = lambda_svc._execute_function_with_config_scope
     concurrency = lambda_svc._sqs_esm_concurrency
     resource_arn_of = iam_actions.extract_resource_arn
+    request_tags_of = iam_actions.request_tag_context
+    enforce = iam_evaluator.enforce
 
     def user_identity(headers: dict[str, str], query: dict[str, Any]) -> dict[str, Any]:
         access_key = router.extract_access_key_id(headers, query)
@@ -144,6 +157,18 @@ def install() -> None:
         with responses.request_scope(account, region):
             eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
 
+    def refusal_of_more(service, action, resource, headers, body, params, request_id):
+        """The answer when AWS asks for another action, too, and the caller may not do it; else `None`."""
+        more = []
+        keys = iam_actions.request_tag_context(service, action or "", body, params)
+        if action in TAGGING and keys.get("aws:TagKeys"):
+            more.append((TAGGING[action], resource, keys))
+        if action == "s3:PutReplicationConfiguration" and (role := re.search(rb"<Role>([^<]+)</Role>", body)):
+            more.append(("iam:PassRole", role.group(1).decode(), {"iam:PassedToService": "s3.amazonaws.com"}))
+        refusals = (app._enforce_data_plane(service, asked_too, headers, params, request_id, resource_arn=arn,
+                                            service_context=context, named_resource=arn) for asked_too, arn, context in more)
+        return next(filter(None, refusals), None)
+
     async def dispatch_and_tell(method, path, headers, body, query_params, request_id):
         params = app._routing_params(method, path, headers, body, query_params)
         service = router.detect_service(method, path, headers, params)
@@ -154,11 +179,10 @@ def install() -> None:
         resource = iam_actions.extract_resource_arn(service, method, path, headers, body, params, region, account)
         bucket, _, key = path.strip("/").partition("/") if service == "s3" else ("", "", "")
         before = s3._buckets.get(bucket)
-        answer = await dispatch(method, path, headers, body, query_params, request_id)
-        calls.append({
-            "caller": identity["arn"], "resource": resource, "status": answer[0],
-            "action": iam_actions.extract_iam_action(service, method, path, headers, body, params),
-        })
+        action = iam_actions.extract_iam_action(service, method, path, headers, body, params)
+        answer = refusal_of_more(service, action, resource, headers, body, params, request_id) or await dispatch(
+            method, path, headers, body, query_params, request_id)
+        calls.append({"caller": identity["arn"], "resource": resource, "status": answer[0], "action": action})
         subresource = next((name for name in query_params if name != "x-id"), "")
         event_name = EVENT_NAMES.get((method, subresource))
         if bucket and not key and event_name:
@@ -171,7 +195,7 @@ def install() -> None:
         return answer
 
     async def shortcuts_and_record(method, path, headers, body, query_params, request_id):
-        for name, record in (("calls", calls), ("replies", replies)):
+        for name, record in (("calls", calls), ("decisions", decisions), ("replies", replies)):
             if path == f"/_standin/{name}":
                 return 200, {"Content-Type": "application/json"}, json.dumps(record).encode()
         if method == "PUT" and path.startswith(CALLBACK):
@@ -204,11 +228,32 @@ def install() -> None:
             return (iam._roles.get(arn.rpartition("/")[2]) or {"Arn": arn})["Arn"]
         return arn
 
+    def condition_keys_as_on_aws(service, iam_action, body, params):
+        keys = request_tags_of(service, iam_action, body, params)
+        if iam_action == "s3:CreateBucket":
+            tags = {key.decode(): value.decode() for key, value in re.findall(rb"<Key>([^<]+)</Key><Value>([^<]*)</Value>", body)}
+            keys |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+            keys |= {"aws:TagKeys": list(tags)} if tags else {}
+        if service == "iam":
+            role = iam._roles.get(params.get("RoleName", [""])[0]) or {}
+            boundary = params.get("PermissionsBoundary", [role.get("PermissionsBoundary")])[0]
+            keys |= {"iam:PermissionsBoundary": boundary} if boundary else {}
+        return keys
+
+    def enforce_and_record(access_key_id, iam_action, service, region, resource_arn="*", service_context=None):
+        denied = enforce(access_key_id, iam_action, service, region, resource_arn, service_context)
+        caller = iam_evaluator.resolve_caller_identity(access_key_id) or {"userArn": ""}
+        decisions.append(
+            {"caller": caller["userArn"], "action": iam_action, "resource": resource_arn, "allowed": denied is None})
+        return denied
+
     app._dispatch_service_request = dispatch_and_tell
     app._handle_post_body_shortcuts = shortcuts_and_record
     lambda_svc._execute_function_with_config_scope = execute_and_remember
     lambda_svc._sqs_esm_concurrency = concurrency_as_number
     iam_actions.extract_resource_arn = resource_arn_as_on_aws
+    iam_actions.request_tag_context = condition_keys_as_on_aws
+    iam_evaluator.enforce = enforce_and_record
 
 
 def main() -> None:

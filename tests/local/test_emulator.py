@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError as CallFailed
 from emulator import callback_faults
 from local_aws import REGION, REPLICA_REGION, LocalAws
 
@@ -55,20 +58,92 @@ def test_the_callback_takes_no_body_that_is_not_json() -> None:
     assert callback_faults(REQUEST, {}, b"hello") == ["body is not JSON"]
 
 
+TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
+TAGS = [{"Key": "ours", "Value": "yes"}]
+OURS = {"Null": {"aws:ResourceTag/ours": "false"}}
+MADE_OURS = {"Null": {"aws:RequestTag/ours": "false"}, "ForAllValues:StringEquals": {"aws:TagKeys": ["ours"]}}
+ROLES = "arn:aws:iam::111122223333:role/own/*"
+
+
+def user(aws: LocalAws, *statements: dict[str, Any]) -> Callable[[str], Any]:
+    """Clients of a new user who may do what the statements say."""
+    iam, name = aws.client("iam"), f"tester-{uuid.uuid4()}"
+    iam.create_user(UserName=name)
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement} for statement in statements]}
+    iam.put_user_policy(UserName=name, PolicyName="tested", PolicyDocument=json.dumps(document))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return lambda service: aws.client(service, REGION, key["AccessKeyId"], key["SecretAccessKey"])
+
+
+def refused(action: str, call: Callable[..., Any], **arguments: Any) -> None:
+    """Checks that a call is refused for the lack of a right to `action`."""
+    with pytest.raises(CallFailed, match=f"not authorized to perform: {action}") as refusal:
+        call(**arguments)
+    assert refusal.value.response["Error"]["Code"] == "AccessDenied"
+
+
 def test_a_role_of_another_path_is_refused(aws: LocalAws) -> None:
     """MiniStack alone would decide about `role/<name>`, whatever its path."""
-    iam = aws.client("iam")
-    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
-    iam.create_user(UserName="tester")
-    iam.put_user_policy(UserName="tester", PolicyName="roles", PolicyDocument=json.dumps({
-        "Version": "2012-10-17", "Statement": [
-            {"Effect": "Allow", "Action": "iam:*", "Resource": "arn:aws:iam::111122223333:role/own/*"}]}))
-    key = iam.create_access_key(UserName="tester")["AccessKey"]
-    own = aws.client("iam", REGION, key["AccessKeyId"], key["SecretAccessKey"])
-    own.create_role(RoleName="inside", Path="/own/", AssumeRolePolicyDocument=trust)
+    own = user(aws, {"Action": "iam:*", "Resource": ROLES})("iam")
+    own.create_role(RoleName="inside", Path="/own/", AssumeRolePolicyDocument=TRUST)
     own.delete_role(RoleName="inside")
-    iam.create_role(RoleName="outside", AssumeRolePolicyDocument=trust)
-    for act in (lambda: own.delete_role(RoleName="outside"),
-                lambda: own.create_role(RoleName="new", AssumeRolePolicyDocument=trust)):
-        with pytest.raises(own.exceptions.ClientError, match="AccessDenied"):
-            act()
+    aws.client("iam").create_role(RoleName="outside", AssumeRolePolicyDocument=TRUST)
+    refused("iam:DeleteRole", own.delete_role, RoleName="outside")
+    refused("iam:CreateRole", own.create_role, RoleName="new", AssumeRolePolicyDocument=TRUST)
+
+
+def test_a_role_is_made_and_changed_only_with_the_tag_that_a_condition_asks_for(aws: LocalAws) -> None:
+    own = user(aws, {"Action": ["iam:CreateRole", "iam:TagRole"], "Resource": ROLES, "Condition": MADE_OURS},
+               {"Action": "iam:DeleteRole", "Resource": ROLES, "Condition": OURS})("iam")
+    role = {"Path": "/own/", "AssumeRolePolicyDocument": TRUST}
+    aws.client("iam").create_role(RoleName="untagged", **role)
+    refused("iam:DeleteRole", own.delete_role, RoleName="untagged")
+    refused("iam:CreateRole", own.create_role, RoleName="new", **role)
+    refused("iam:", own.create_role, RoleName="new", Tags=[*TAGS, {"Key": "admin", "Value": "yes"}], **role)
+    own.create_role(RoleName="tagged", Tags=TAGS, **role)
+    own.delete_role(RoleName="tagged")
+
+
+def test_tags_of_a_new_role_or_bucket_need_their_own_right(aws: LocalAws) -> None:
+    own = user(aws, {"Action": ["iam:CreateRole", "s3:CreateBucket"], "Resource": "*"})
+    own("iam").create_role(RoleName="made-without-tags", AssumeRolePolicyDocument=TRUST)
+    refused("iam:TagRole", own("iam").create_role, RoleName="new", AssumeRolePolicyDocument=TRUST, Tags=TAGS)
+    own("s3").create_bucket(Bucket="made-without-tags")
+    refused("s3:TagResource", own("s3").create_bucket, Bucket="new", CreateBucketConfiguration={"Tags": TAGS})
+
+
+def test_a_bucket_is_made_only_with_the_tag_that_a_condition_asks_for(aws: LocalAws) -> None:
+    own = user(aws, {"Action": ["s3:CreateBucket", "s3:TagResource"], "Resource": "*", "Condition": MADE_OURS})("s3")
+    refused("s3:CreateBucket", own.create_bucket, Bucket="new")
+    own.create_bucket(Bucket="made-with-tags", CreateBucketConfiguration={"Tags": TAGS})
+
+
+def test_a_role_is_made_and_granted_to_only_within_the_boundary_that_a_condition_asks_for(aws: LocalAws) -> None:
+    document = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}
+    grant = {"PolicyName": "new", "PolicyDocument": json.dumps(document)}
+    boundary = aws.client("iam").create_policy(PolicyName="tested", PolicyDocument=json.dumps(document))["Policy"]["Arn"]
+    condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
+    own = user(aws, {"Action": ["iam:CreateRole", "iam:PutRolePolicy"], "Resource": ROLES, "Condition": condition})("iam")
+    role = {"Path": "/own/", "AssumeRolePolicyDocument": TRUST}
+    refused("iam:CreateRole", own.create_role, RoleName="new", **role)
+    aws.client("iam").create_role(RoleName="unbounded", **role)
+    refused("iam:PutRolePolicy", own.put_role_policy, RoleName="unbounded", **grant)
+    own.create_role(RoleName="bounded", PermissionsBoundary=boundary, **role)
+    own.put_role_policy(RoleName="bounded", **grant)
+
+
+def test_only_a_role_that_may_be_passed_to_s3_is_put_into_a_replication_configuration(aws: LocalAws) -> None:
+    to_s3 = {"StringEquals": {"iam:PassedToService": "s3.amazonaws.com"}}
+    own = user(aws, {"Action": "s3:PutReplicationConfiguration", "Resource": "*"},
+               {"Action": "iam:PassRole", "Resource": ROLES, "Condition": to_s3})("s3")
+    for name in ("passing", "passing-copy"):
+        aws.create_bucket(name)
+        aws.client("s3").put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    rule = {"Status": "Enabled", "Prefix": "", "Destination": {"Bucket": "arn:aws:s3:::passing-copy"}}
+
+    def put(role: str) -> None:
+        own.put_bucket_replication(Bucket="passing", ReplicationConfiguration={
+            "Role": f"arn:aws:iam::111122223333:role{role}", "Rules": [rule]})
+
+    refused("iam:PassRole", put, role="/admin")
+    put(role="/own/replication")
