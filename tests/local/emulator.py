@@ -49,7 +49,7 @@ EVENT_NAMES = {
     ("PUT", "replication"): "PutBucketReplication",
     ("DELETE", "replication"): "DeleteBucketReplication",
 }
-# What AWS asks for beside the action itself when something is made with tags.
+# What AWS asks for as well when something is made with tags.
 TAGGING = {"iam:CreateRole": "iam:TagRole", "s3:CreateBucket": "s3:TagResource"}
 RECORDED_SERVICES = {"s3", "iam", "kms", "sts"}
 CALLBACK = "/_ministack/cfn-response/"
@@ -157,16 +157,18 @@ def install() -> None:
         with responses.request_scope(account, region):
             eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
 
-    def refusal_of_more(service, action, resource, headers, body, params, request_id):
-        """The answer when AWS asks for another action, too, and the caller may not do it; else `None`."""
-        more = []
+    def refusal_of_two(service, action, resource, headers, body, params, request_id):
+        """The answer when AWS asks for a second action, and the caller may not do one of the two; else `None`."""
         keys = iam_actions.request_tag_context(service, action or "", body, params)
+        role = re.search(rb"<Role>([^<]+)</Role>", body) if action == "s3:PutReplicationConfiguration" else None
         if action in TAGGING and keys.get("aws:TagKeys"):
-            more.append((TAGGING[action], resource, keys))
-        if action == "s3:PutReplicationConfiguration" and (role := re.search(rb"<Role>([^<]+)</Role>", body)):
-            more.append(("iam:PassRole", role.group(1).decode(), {"iam:PassedToService": "s3.amazonaws.com"}))
-        refusals = (app._enforce_data_plane(service, asked_too, headers, params, request_id, resource_arn=arn,
-                                            service_context=context, named_resource=arn) for asked_too, arn, context in more)
+            second = (TAGGING[action], resource, keys)
+        elif role:
+            second = ("iam:PassRole", role.group(1).decode(), {"iam:PassedToService": "s3.amazonaws.com"})
+        else:
+            return None
+        refusals = (app._enforce_data_plane(service, asked, headers, params, request_id, resource_arn=arn, service_context=context,
+                                            named_resource=arn) for asked, arn, context in ((action, resource, keys), second))
         return next(filter(None, refusals), None)
 
     async def dispatch_and_tell(method, path, headers, body, query_params, request_id):
@@ -180,7 +182,7 @@ def install() -> None:
         bucket, _, key = path.strip("/").partition("/") if service == "s3" else ("", "", "")
         before = s3._buckets.get(bucket)
         action = iam_actions.extract_iam_action(service, method, path, headers, body, params)
-        answer = refusal_of_more(service, action, resource, headers, body, params, request_id) or await dispatch(
+        answer = refusal_of_two(service, action, resource, headers, body, params, request_id) or await dispatch(
             method, path, headers, body, query_params, request_id)
         calls.append({"caller": identity["arn"], "resource": resource, "status": answer[0], "action": action})
         subresource = next((name for name in query_params if name != "x-id"), "")

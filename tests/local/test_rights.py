@@ -1,0 +1,286 @@
+"""The function's role may do what its flows need, and each action of it is needed.
+
+One more stack is deployed with every optional right and a permissions boundary. Each flow runs once under exactly the role of
+`template.yaml`; then again for each action, under that role without the action, and must fail for the lack of it. The run
+ends with the table of actions and flows.
+
+The emulator does not ask IAM about what Lambda itself does as the role, reading the queue and writing the log. These
+actions are proved on the document only, with the simulator.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import fnmatch
+import json
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from conftest import FOREIGN_TRUST, Application
+from local_aws import ACCOUNT, POLICY_RULE, REGION, REPLICA_REGION, ROOT
+from samcli.yamlhelper import yaml_parse
+from test_events import event
+
+STACK = "rights"
+POLICY = {"Rules": [
+    {**POLICY_RULE, "Match": {"BucketNames": ["rights-*"]}},
+    {**POLICY_RULE, "Name": "tagged", "Match": {"BucketNames": ["rights-*"], "BucketTags": {"rights": "two"}},
+     "DestinationBucket": "{bucket}-second"},
+]}
+EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+DONE_BY_LAMBDA = {"Queue", "Log"}
+# The lease that stays ends by itself, so what was asked for is done: the next writer waits, and the log says why.
+SAID_IN_THE_LOG_ONLY = {"dynamodb:DeleteItem"}
+
+
+def statements() -> dict[str, list[str]]:
+    """The actions of each statement of the role in the template, those that a parameter gives among them."""
+    role = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["ExecutionRole"]["Properties"]
+    given = [statement.get("Fn::If", [None, statement])[1] for statement in role["Policies"][0]["PolicyDocument"]["Statement"]]
+    return {statement["Sid"]: as_list(statement["Action"]) for statement in given}
+
+
+def as_list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+ACTIONS = [(sid, action) for sid, actions in statements().items() for action in actions]
+
+
+# Flows: each prepares what it needs, under the whole role, and ends with what the function is asked.
+
+def new_bucket(app: Application, name: str) -> dict[str, Any]:
+    """The event of a new bucket; its destination is created."""
+    app.aws.create_bucket(name, key=app.source_key)
+    return event("CreateBucket", name)
+
+
+def configured_bucket(app: Application, name: str) -> dict[str, Any]:
+    """An event of a bucket that is as asked."""
+    asked = new_bucket(app, name)
+    done(app, asked)
+    return asked
+
+
+def tagged_bucket(app: Application, name: str) -> dict[str, Any]:
+    """The event of a tag that a second rule asks for."""
+    configured_bucket(app, name)
+    app.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": "rights", "Value": "two"}]})
+    return event("PutBucketTagging", name)
+
+
+def untagged_bucket(app: Application, name: str) -> dict[str, Any]:
+    """The event of that tag's removal."""
+    done(app, tagged_bucket(app, name))
+    app.s3.delete_bucket_tagging(Bucket=name)
+    return event("DeleteBucketTagging", name)
+
+
+def edited_role(app: Application, name: str) -> dict[str, Any]:
+    """Reconcile, when somebody has edited the role's trust policy."""
+    configured_bucket(app, name)
+    app.iam.update_assume_role_policy(RoleName=f"s3-crr-{name}", PolicyDocument=json.dumps({**FOREIGN_TRUST, "Id": "edited"}))
+    return {"Action": "Reconcile", "SourceBucket": name}
+
+
+def unbounded_role(app: Application, name: str) -> dict[str, Any]:
+    """Reconcile, when somebody has taken the role's permissions boundary off."""
+    configured_bucket(app, name)
+    app.iam.delete_role_permissions_boundary(RoleName=f"s3-crr-{name}")
+    return {"Action": "Reconcile", "SourceBucket": name}
+
+
+def deleted_bucket(app: Application, name: str) -> dict[str, Any]:
+    """The event of a bucket's deletion."""
+    configured_bucket(app, name)
+    app.s3.delete_bucket(Bucket=name)
+    return event("DeleteBucket", name)
+
+
+def custom_resource(app: Application, name: str, kind: str, **more: Any) -> dict[str, Any]:
+    properties = {"SourceBucket": name, "DestinationBucket": f"{name}-copy", "ReplicaKmsKeyArn": app.replica_key}
+    return {
+        "RequestType": kind, "RequestId": str(uuid.uuid4()), "LogicalResourceId": "Replication",
+        "StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{name}/0", "ResourceType": "Custom::S3KmsReplication",
+        "ResponseURL": f"{app.aws.endpoint}/_ministack/cfn-response/{uuid.uuid4()}", "ResourceProperties": properties, **more}
+
+
+def created_resource(app: Application, name: str) -> dict[str, Any]:
+    """Create of a custom resource."""
+    app.aws.create_bucket(name, key=app.source_key)
+    app.aws.create_bucket(f"{name}-copy", region=REPLICA_REGION)
+    return custom_resource(app, name, "Create")
+
+
+def updated_resource(app: Application, name: str) -> dict[str, Any]:
+    """Update of a custom resource."""
+    asked = created_resource(app, name)
+    done(app, asked)
+    physical_id, properties = f"{name}/{app.rules(name)[0]['ID']}", asked["ResourceProperties"]
+    return custom_resource(app, name, "Update", PhysicalResourceId=physical_id, OldResourceProperties=properties,
+                           ResourceProperties={**properties, "Prefix": "Tax"})
+
+
+def deleted_resource(app: Application, name: str) -> dict[str, Any]:
+    """Delete of a custom resource."""
+    done(app, created_resource(app, name))
+    return custom_resource(app, name, "Delete", PhysicalResourceId=f"{name}/{app.rules(name)[0]['ID']}")
+
+
+def extended_role(app: Application, name: str) -> dict[str, Any]:
+    """Apply with `ExistingRole: Extend`."""
+    properties = created_resource(app, name)["ResourceProperties"]
+    for bucket, client in ((name, app.s3), (f"{name}-copy", app.s3_replica)):
+        client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    app.s3.put_bucket_replication(Bucket=name, ReplicationConfiguration={"Role": app.extendable_role, "Rules": [{
+        "ID": "theirs", "Priority": 1, "Status": "Enabled", "Filter": {"Prefix": "logs/"},
+        "DeleteMarkerReplication": {"Status": "Disabled"}, "Destination": {"Bucket": f"arn:aws:s3:::{name}-copy"}}]})
+    return {"Action": "Apply", "ExistingRole": "Extend", **properties}
+
+
+def shortened_role(app: Application, name: str) -> dict[str, Any]:
+    """Delete of what was added to a role of others."""
+    asked = extended_role(app, name)
+    done(app, asked)
+    return {"Action": "Delete", "SourceBucket": name, "DestinationBucket": asked["DestinationBucket"]}
+
+
+# An action is tried in the first flow that needs it: reads of a role in one where it exists, since "not there" may be heard first.
+FLOWS: list[Callable[[Application, str], dict[str, Any]]] = [
+    configured_bucket, new_bucket, tagged_bucket, untagged_bucket, edited_role, unbounded_role, deleted_bucket,
+    created_resource, updated_resource, deleted_resource, extended_role, shortened_role]
+
+
+def ask(app: Application, asked: dict[str, Any]) -> str:
+    """Invokes the function; all that it answers, to CloudFormation, too."""
+    answer = app.aws.client("lambda").invoke(FunctionName=app.function_name, Payload=json.dumps(asked))["Payload"].read().decode()
+    token = asked.get("ResponseURL", "none").rpartition("/")[2]
+    return answer + "".join(reply["Body"] for reply in app.aws.recorded("replies") if reply["Token"] == token)
+
+
+def done(app: Application, asked: dict[str, Any]) -> None:
+    """Invokes the function, and checks that nothing failed."""
+    answer = ask(app, asked)
+    assert not re.search("error|FAILED|Failed|Skipped", answer), answer
+
+
+def decisions(app: Application) -> list[dict[str, Any]]:
+    """What IAM has decided so far about calls of the function."""
+    name = app.outputs["ExecutionRoleArn"].rpartition("/")[2]
+    return [decision for decision in app.aws.recorded("decisions") if f":assumed-role/{name}/" in decision["caller"]]
+
+
+def policy(app: Application) -> dict[str, Any]:
+    """The policy of the function's role, as deployed."""
+    return app.policies(app.outputs["ExecutionRoleArn"].rpartition("/")[2])["function"]
+
+
+@contextlib.contextmanager
+def without(app: Application, sid: str, action: str) -> Iterator[None]:
+    """Takes an action out of a statement of the function's role, for the time of the block."""
+    role, whole = app.outputs["ExecutionRoleArn"].rpartition("/")[2], policy(app)
+    part = copy.deepcopy(whole)
+    statement = next(statement for statement in part["Statement"] if statement["Sid"] == sid)
+    statement["Action"] = [other for other in as_list(statement["Action"]) if other != action]
+    part["Statement"] = [statement for statement in part["Statement"] if statement["Action"]]
+    app.iam.put_role_policy(RoleName=role, PolicyName="function", PolicyDocument=json.dumps(part))
+    try:
+        yield
+    finally:
+        app.iam.put_role_policy(RoleName=role, PolicyName="function", PolicyDocument=json.dumps(whole))
+
+
+@pytest.fixture(scope="module")
+def rights(app: Application) -> Iterator[Application]:
+    """The application with every optional right, asked by these tests alone: no event reaches it, or the other one."""
+    aws, events = app.aws, app.aws.client("events")
+    boundary = app.iam.create_policy(PolicyName="boundary", PolicyDocument=json.dumps(EVERYTHING))["Policy"]["Arn"]
+    outputs = aws.deploy(STACK, ROOT / ".aws-sam" / "build" / "template.yaml", {
+        "ReplicationPolicy": json.dumps(POLICY), "RolePermissionsBoundaryArn": boundary,
+        "AllowCreateDestinationBuckets": "true", "ExtendableRoleArns": app.extendable_role})
+    rules = {stack: app.cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId="BucketRule")[
+        "StackResourceDetail"]["PhysicalResourceId"] for stack in ("app", STACK)}
+    for rule in rules.values():
+        events.disable_rule(Name=rule)
+    try:
+        yield Application(aws, outputs, app.source_key, app.replica_key, app.extendable_role)
+    finally:
+        app.cloudformation.delete_stack(StackName=STACK)
+        events.enable_rule(Name=rules["app"])
+
+
+@pytest.fixture(scope="module")
+def decided(rights: Application) -> dict[str, list[dict[str, Any]]]:
+    """What IAM decides in each flow under the whole role."""
+    decided = {}
+    for number, flow in enumerate(FLOWS):
+        asked = flow(rights, f"rights-whole-{number}")
+        before = len(decisions(rights))
+        done(rights, asked)
+        decided[flow.__name__] = decisions(rights)[before:]
+    return decided
+
+
+@pytest.fixture(scope="module")
+def table(request: pytest.FixtureRequest) -> Iterator[list[tuple[str, str, str]]]:
+    """Rows of statement, action and what needs it; shown when all have been tried."""
+    rows: list[tuple[str, str, str]] = []
+    yield rows
+    with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
+        print()
+        for sid, action, need in rows:
+            print(f"  {sid:<29} {action:<36} {need}")
+
+
+def test_the_deployed_role_is_that_of_the_template(rights: Application) -> None:
+    assert {statement["Sid"]: as_list(statement["Action"]) for statement in policy(rights)["Statement"]} == statements()
+
+
+def test_no_action_is_a_pattern_and_every_resource_that_is_one_has_its_reason() -> None:
+    template = (ROOT / "template.yaml").read_text()
+    role = template[template.index("  ExecutionRole:"):template.index("Outputs:")]
+    reasons = re.findall(r"((?: *#.*\n)*)(?: *- !If\n *- \w+\n)? *- Sid: (\w+)\n((?:(?!.*(?:Sid:|#|!If)).*\n)*)", role)
+
+    assert [action for _, action in ACTIONS if not re.fullmatch("[a-z0-9]+:[A-Za-z]+", action)] == []
+    assert [sid for _, sid, _ in reasons] == list(statements())
+    assert [sid for reason, sid, text in reasons if not reason and re.search(r"Resource:.*\*|Resource: .*LogGroup", text)] == []
+
+
+def test_the_flows_need_no_more_than_the_role_may_do(decided: dict[str, list[dict[str, Any]]]) -> None:
+    assert all(decided.values())
+    assert [decision for flow in decided.values() for decision in flow if not decision["allowed"]] == []
+
+
+@pytest.mark.parametrize(("sid", "action"), [row for row in ACTIONS if row[0] not in DONE_BY_LAMBDA])
+def test_each_action_is_needed(rights: Application, decided: dict[str, list[dict[str, Any]]], table: list[tuple[str, str, str]],
+                               sid: str, action: str) -> None:
+    resources = as_list(next(statement for statement in policy(rights)["Statement"] if statement["Sid"] == sid)["Resource"])
+
+    def lacks(decision: dict[str, Any]) -> bool:
+        return decision["action"] == action and any(fnmatch.fnmatchcase(decision["resource"], pattern) for pattern in resources)
+
+    flow = next((flow for flow in FLOWS if any(map(lacks, decided[flow.__name__]))), None)
+    assert flow, f"no flow needs `{action}` of statement `{sid}`: take it out of the template"
+    asked = flow(rights, f"rights-without-{ACTIONS.index((sid, action))}")
+    before, since = len(decisions(rights)), time.time()
+    with without(rights, sid, action):
+        answer = ask(rights, asked)
+
+    refused = [decision for decision in decisions(rights)[before:] if not decision["allowed"]]
+    assert refused
+    assert all(map(lacks, refused))
+    said = rights.aws.function_log(since - 1) if action in SAID_IN_THE_LOG_ONLY else answer
+    assert "AccessDenied" in said or "access denied" in said
+    table.append((sid, action, str(flow.__doc__).rstrip(".")))
+
+
+@pytest.mark.parametrize(("sid", "action"), [row for row in ACTIONS if row[0] in DONE_BY_LAMBDA])
+def test_what_lambda_does_as_the_role_is_not_decided_about_here(
+        decided: dict[str, list[dict[str, Any]]], table: list[tuple[str, str, str]], sid: str, action: str) -> None:
+    assert action not in {decision["action"] for flow in decided.values() for decision in flow}
+    table.append((sid, action, "done by Lambda itself: not decided about here, proved with the simulator"))
