@@ -75,7 +75,7 @@ def tagged_bucket(app: Application, name: str) -> dict[str, Any]:
 
 
 def untagged_bucket(app: Application, name: str) -> dict[str, Any]:
-    """The event of that tag's removal."""
+    """The event of the removal of a tag that a rule asks for."""
     done(app, tagged_bucket(app, name))
     app.s3.delete_bucket_tagging(Bucket=name)
     return event("DeleteBucketTagging", name)
