@@ -9,6 +9,7 @@ REGION := us-east-1
 EVENT ?= events/create-bucket.json
 PORT ?= 0
 FUZZ_SECONDS ?= 600
+BUCKETS ?= 2000
 SHARD ?= 0/1
 
 # The tools of the virtual environment come first: `cargo lambda` finds cargo-lambda and its zig there, `sam build` both.
@@ -17,7 +18,7 @@ EMULATOR := .venv-emulator/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test build invoke check schema fuzz mutants clean rust python
+.PHONY: help demo test build invoke check schema scale fuzz mutants clean rust python
 
 help: ## Lists the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -28,6 +29,9 @@ demo: build $(EMULATOR) ## Deploys the function to a local AWS, and shows a buck
 test: build $(EMULATOR) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
 	cargo test --locked
 	python -m pytest tests/local
+
+scale: build $(EMULATOR) ## Walks the existing buckets of a local AWS: 2,000, in about 20 minutes (BUCKETS=2000)
+	python -m pytest tests/local/test_walk.py --buckets $(BUCKETS)
 
 build: rust $(TOOLS) ## Builds the function: target/lambda/function/bootstrap and bootstrap.zip
 	cargo lambda build --release --locked --bin function

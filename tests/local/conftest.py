@@ -138,6 +138,10 @@ class Application:
         return {"status": stack["StackStatus"], "outputs": outputs, "reasons": reasons}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--buckets", type=int, default=40, help="how many buckets there are to be walked")
+
+
 @pytest.fixture(scope="session")
 def aws() -> Iterator[LocalAws]:
     """The local AWS, with a bucket for deployments."""

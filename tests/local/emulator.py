@@ -12,18 +12,22 @@ Added to MiniStack, all in this one file:
   not ask for `iam:TagRole` and `s3:TagResource` where a role or a bucket is made with tags, nor for `iam:PassRole` where a
   replication configuration names a role.
 * **A number for `MaximumConcurrency`.** A template parameter's value reaches MiniStack's queue poller as a string.
+* **Step Functions as the walk needs it.** `listBuckets` takes its page and its Region; a distributed map takes JSONata, and starts
+  nothing more once its execution was stopped; a state machine does only what its role may. Retries wait a hundredth of their time.
 * **A record** of S3, IAM, KMS and STS calls (`GET /_standin/calls`), of IAM's decisions about the calls of every service
-  (`GET /_standin/decisions`) and of callback replies (`GET /_standin/replies`).
+  (`GET /_standin/decisions`), of the payloads' names of all invocations (`GET /_standin/invocations`) and of callback replies
+  (`GET /_standin/replies`).
 
 What a run against it does not prove: that S3 can use the keys (a replica keeps the source's key here), that the
 replication role's rights suffice (S3 does not assume it here), what Lambda itself does as the function's role (reading the
-queue, writing the log), trust policies, propagation delays and throttling. Those are proved on the documents themselves,
-or not at all without AWS.
+queue, writing the log), trust policies, propagation delays and throttling, and Step Functions' limits (256 KiB, 25,000
+events). Those are proved on the documents themselves, or not at all without AWS.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextvars
 import importlib.metadata
 import inspect
 import json
@@ -51,6 +55,8 @@ EVENT_NAMES = {
 }
 # What AWS asks for as well when something is made with tags.
 TAGGING = {"iam:CreateRole": "iam:TagRole", "s3:CreateBucket": "s3:TagResource"}
+# What a task of a state machine needs: the action, and the argument that names its resource.
+TASK_ACTIONS = {"lambda:invoke": ("lambda:InvokeFunction", "FunctionName"), "aws-sdk:s3:listBuckets": ("s3:ListAllMyBuckets", None)}
 RECORDED_SERVICES = {"s3", "iam", "kms", "sts"}
 CALLBACK = "/_ministack/cfn-response/"
 
@@ -89,7 +95,7 @@ def install() -> None:
         sys.exit(f"emulator: ministack `{MINISTACK_VERSION}` is needed, `{found}` is installed")
     from ministack import app
     from ministack.core import iam_actions, iam_evaluator, responses, router
-    from ministack.services import eventbridge, iam, kms, lambda_svc, s3
+    from ministack.services import eventbridge, iam, kms, lambda_svc, s3, stepfunctions
     from ministack.services.cloudformation import custom_resource
 
     private = [
@@ -106,6 +112,14 @@ def install() -> None:
         (iam_evaluator, "enforce", "access_key_id iam_action service region resource_arn service_context"),
         (custom_resource, "deliver_response", "token response"),
         (kms, "_resolve_key", "key_id_or_arn"),
+        (iam_evaluator, "_gather_role_policies", "role_name account_id"),
+        (stepfunctions, "_execute_task", "state_def raw_input execution ctx"),
+        (stepfunctions, "_invoke_resource", "resource input_data"),
+        (stepfunctions, "_run_distributed_map", "state_def raw_input effective iterator execution ctx"),
+        (stepfunctions, "_run_sub_machine", "states start_at input_data execution ctx"),
+        (stepfunctions, "_jsonata_state_field", "state_def field expected raw_input ctx"),
+        (stepfunctions, "_apply_jsonata_output", "state_def raw_input ctx result error_output default"),
+        (stepfunctions, "_apply_state_assign", "state_def raw_input ctx result error_output"),
     ]
     for module, name, parameters in private:
         function = getattr(module, name, None)
@@ -115,6 +129,7 @@ def install() -> None:
     calls: list[dict[str, Any]] = []
     decisions: list[dict[str, Any]] = []
     replies: list[dict[str, Any]] = []
+    invocations: list[list[str]] = []
     asked: dict[str, dict[str, Any]] = {}
     dispatch = app._dispatch_service_request
     shortcuts = app._handle_post_body_shortcuts
@@ -123,6 +138,11 @@ def install() -> None:
     resource_arn_of = iam_actions.extract_resource_arn
     request_tags_of = iam_actions.request_tag_context
     enforce = iam_evaluator.enforce
+    execute_task = stepfunctions._execute_task
+    invoke_resource = stepfunctions._invoke_resource
+    run_map = stepfunctions._run_distributed_map
+    run_child = stepfunctions._run_sub_machine
+    acting: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("execution")
 
     def user_identity(headers: dict[str, str], query: dict[str, Any]) -> dict[str, Any]:
         access_key = router.extract_access_key_id(headers, query)
@@ -197,7 +217,8 @@ def install() -> None:
         return answer
 
     async def shortcuts_and_record(method, path, headers, body, query_params, request_id):
-        for name, record in (("calls", calls), ("decisions", decisions), ("replies", replies)):
+        records = (("calls", calls), ("decisions", decisions), ("invocations", invocations), ("replies", replies))
+        for name, record in records:
             if path == f"/_standin/{name}":
                 return 200, {"Content-Type": "application/json"}, json.dumps(record).encode()
         if method == "PUT" and path.startswith(CALLBACK):
@@ -211,6 +232,7 @@ def install() -> None:
         return await shortcuts(method, path, headers, body, query_params, request_id)
 
     def execute_and_remember(func, event):
+        invocations.append(sorted(event))
         if isinstance(event, dict) and CALLBACK in str(event.get("ResponseURL")):
             asked[event["ResponseURL"].partition(CALLBACK)[2]] = event
         return execute(func, event)
@@ -249,6 +271,39 @@ def install() -> None:
             {"caller": caller["userArn"], "action": iam_action, "resource": resource_arn, "allowed": denied is None})
         return denied
 
+    def authorize(execution, action, resource):
+        role = stepfunctions._state_machines[execution["stateMachineArn"].partition("/")[0]]["roleArn"].rpartition("/")[2]
+        account = responses.get_account_id()
+        request = iam_evaluator.EvalContext(
+            principal_arn=f"arn:aws:sts::{account}:assumed-role/{role}/states", principal_type="AssumedRole",
+            principal_account=account, action=action, resource_arn=resource, region=responses.get_region())
+        if iam_evaluator.evaluate(request, iam_evaluator._gather_role_policies(role, account)).decision != "Allow":
+            raise stepfunctions._ExecutionError("States.Permissions", f"`{role}` may not {action} on {resource}")
+
+    def execute_task_as_role(state_def, raw_input, execution, ctx):
+        acting.set(execution)
+        return execute_task(state_def, raw_input, execution, ctx)
+
+    def invoke_if_authorized(resource, input_data):
+        action, named = TASK_ACTIONS[resource.partition(":states:::")[2]]
+        authorize(acting.get(), action, input_data[named] if named else "*")
+        return invoke_resource(resource, input_data)
+
+    def run_map_in_jsonata(state_def, raw_input, effective, iterator, execution, ctx):
+        authorize(execution, "states:StartExecution", execution["stateMachineArn"])
+        items = stepfunctions._jsonata_state_field(state_def, "Items", "array", raw_input, ctx)
+        most = stepfunctions._jsonata_state_field(state_def, "MaxConcurrency", "number", raw_input, ctx)
+        plain = {"MaxConcurrency": most, "ToleratedFailurePercentage": state_def["ToleratedFailurePercentage"], "End": True}
+        result, _ = run_map(plain, raw_input, items, iterator, execution, ctx)
+        stepfunctions._apply_state_assign(state_def, raw_input, ctx, result=result)
+        return stepfunctions._apply_jsonata_output(state_def, raw_input, ctx, result=result, default=result), state_def["Next"]
+
+    def run_child_unless_stopped(states, start_at, input_data, execution, ctx):
+        parent = stepfunctions._executions[stepfunctions._map_runs[execution["mapRunArn"]]["executionArn"]]
+        if parent["status"] != "RUNNING":
+            raise stepfunctions._ExecutionError("States.Aborted", "the execution was stopped")
+        return run_child(states, start_at, input_data, execution, ctx)
+
     app._dispatch_service_request = dispatch_and_tell
     app._handle_post_body_shortcuts = shortcuts_and_record
     lambda_svc._execute_function_with_config_scope = execute_and_remember
@@ -256,6 +311,12 @@ def install() -> None:
     iam_actions.extract_resource_arn = resource_arn_as_on_aws
     iam_actions.request_tag_context = condition_keys_as_on_aws
     iam_evaluator.enforce = enforce_and_record
+    stepfunctions._execute_task = execute_task_as_role
+    stepfunctions._invoke_resource = invoke_if_authorized
+    stepfunctions._run_distributed_map = run_map_in_jsonata
+    stepfunctions._run_sub_machine = run_child_unless_stopped
+    stepfunctions._S3_OP_SPECS["ListBuckets"]["query_params"] = {
+        "BucketRegion": "bucket-region", "ContinuationToken": "continuation-token", "MaxBuckets": "max-buckets"}
 
 
 def main() -> None:
@@ -274,7 +335,8 @@ def main() -> None:
     # The functions inherit this environment: nothing of the user's may be in it, least of all real credentials.
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     os.environ.clear()
-    os.environ.update(kept, AUTH="true", BIND_HOST="127.0.0.1", GATEWAY_PORT=str(port), AWS_ENDPOINT_URL=endpoint)
+    os.environ.update(kept, AUTH="true", BIND_HOST="127.0.0.1", GATEWAY_PORT=str(port), AWS_ENDPOINT_URL=endpoint,
+                      SFN_WAIT_SCALE="0.01")
     install()
     print(endpoint, flush=True)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody reads the pipe after that line
