@@ -136,11 +136,11 @@ class Account:
     def figures(self) -> Iterator[str]:
         yield f"{self.size} buckets: {len(self.matching)} match, {len(self.others)} do not, {len(self.lost) + 1} must fail"
         for name, walk in self.walks.items():
-            yield (f"{name}: {walk.status}, {json.dumps(walk.counts) if walk.output else 'no result'}; {walk.invocations} invocations, "
-                   f"{len(walk.calls)} calls, {len(walk.writes)} of them writes; {walk.seconds:.0f} s")
-        for name in ("first", "second", "completing"):
-            calls = Counter(call["action"] for call in self.walks[name].calls)
-            yield f"calls of walk `{name}`: " + ", ".join(f"{action} {count}" for action, count in sorted(calls.items()))
+            yield f"\n{name}: {walk.status} after {walk.seconds:.0f} s, {walk.counts if walk.output else 'without a result'}"
+            yield (f"  {walk.invocations} invocations, {len(walk.calls)} calls, {len(walk.writes)} of them writes; "
+                   f"for each bucket that matches {len(walk.calls) / len(self.matching):.1f}")
+            calls = Counter(call["action"] for call in walk.calls)
+            yield f"  {', '.join(f'{action} {count}' for action, count in sorted(calls.items()))}"
 
 
 def at_once(work: Callable[[str], Any], buckets: Iterable[str]) -> list[Any]:
