@@ -1,4 +1,4 @@
-# What a person does with this repository. Everything but Rust, Python and make installs itself here, on first use.
+# What a person does with this repository. Everything but Rust, Python, Node.js and make installs itself here, on first use.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -15,10 +15,11 @@ SHARD ?= 0/1
 # The tools of the virtual environment come first: `cargo lambda` finds cargo-lambda and its zig there, `sam build` both.
 TOOLS := .venv/.installed
 EMULATOR := .venv-emulator/.installed
+SIMULATOR := tests/local/node_modules/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test build invoke check schema scale fuzz mutants clean rust python
+.PHONY: help demo test build invoke check schema scale fuzz mutants clean rust python node
 
 help: ## Lists the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -26,7 +27,7 @@ help: ## Lists the targets
 demo: build $(EMULATOR) ## Deploys the function to a local AWS, and shows a bucket being replicated (PORT=4566 for a port of your choice)
 	@python tests/local/demo.py --port $(PORT)
 
-test: build $(EMULATOR) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
+test: build $(EMULATOR) $(SIMULATOR) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
 	cargo test --locked
 	python -m pytest tests/local
 
@@ -59,7 +60,7 @@ mutants: rust ## Breaks what decides, piece by piece, and counts what the tests 
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo mutants --output target/mutants --shard $(SHARD)
 
 clean: ## Removes all that was built or installed here
-	rm -rf .aws-sam .venv .venv-emulator target
+	rm -rf .aws-sam .venv .venv-emulator tests/local/node_modules target
 
 rust:
 	@command -v cargo >/dev/null || { echo 'make: `cargo` is missing: Rust $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer is needed (https://rustup.rs)' >&2; exit 1; }
@@ -67,6 +68,9 @@ rust:
 python:
 	@command -v python3 >/dev/null || { echo 'make: `python3` is missing: Python 3.11 or newer is needed' >&2; exit 1; }
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed, \`python3\` is $$(python3 --version)" >&2; exit 1; }
+
+node:
+	@command -v npm >/dev/null || { echo 'make: `npm` is missing: Node.js 20 or newer is needed' >&2; exit 1; }
 
 $(TOOLS): tests/local/requirements.txt | python
 	@echo 'Installing the tools into .venv (once, about a minute)'
@@ -77,3 +81,7 @@ $(EMULATOR): tests/local/requirements-emulator.txt | python
 	@echo 'Installing the emulator into .venv-emulator (once)'
 	@rm -rf .venv-emulator && python3 -m venv .venv-emulator
 	@.venv-emulator/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
+
+$(SIMULATOR): tests/local/package-lock.json | node
+	@echo 'Installing the IAM simulator into tests/local/node_modules (once)'
+	@npm ci --prefix tests/local --silent --ignore-scripts --no-audit --no-fund && touch $@

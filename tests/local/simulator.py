@@ -1,0 +1,83 @@
+"""What IAM decides about policy documents, without AWS: asked of the simulator that `simulate.mjs` wraps.
+
+The simulator knows every action with its resource types and condition keys, and refuses calls that AWS does not have. It drops
+`kms:EncryptionContext:…` keys silently, so `aws:PrincipalTag/…` stands in for them, in policies and calls alike.
+
+The policies of the resources themselves, which AWS asks too, leave each decision to the caller's account, as the default key
+policy does: nothing is refused only because of them, in other accounts either.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from local_aws import ROOT, Failed
+
+SIMULATE = Path(__file__).with_name("simulate.mjs")
+ENCRYPTION_CONTEXT = "kms:EncryptionContext:aws:s3:arn"
+STAND_IN = "aws:PrincipalTag/kms-encryption-context-aws-s3-arn"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call as IAM sees it; `${…}` in it are filled in when it is asked about."""
+
+    action: str
+    resource: str
+    context: dict[str, str | list[str]] = field(default_factory=dict)
+    account: str = "${account}"
+
+
+def filled(value: Any, names: dict[str, str]) -> Any:
+    """JSON with names in place of `${…}`."""
+    return json.loads(Template(json.dumps(value)).substitute(names))
+
+
+def decisions(document: dict[str, Any], calls: list[Call], names: dict[str, str]) -> list[bool]:
+    """Whether a role of `${account}` with this policy document may make each of the calls."""
+    role = f"arn:aws:iam::{names['account']}:role/asked"
+    return simulated([{
+        "request": request(role, filled(call.__dict__, names)),
+        "identityPolicies": [{"name": "asked", "policy": document}],
+        "resourcePolicy": open_to(f"arn:aws:iam::{names['account']}:root"),
+    } for call in calls])
+
+
+def may_assume(trust: dict[str, Any], principals: list[str], account: str) -> list[bool]:
+    """Whether each of the principals may assume a role that has this trust policy; their own policies allow it."""
+    call = {"action": "sts:AssumeRole", "resource": f"arn:aws:iam::{account}:role/asked", "context": {}, "account": account}
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    return simulated([{
+        "request": request(principal, call),
+        "identityPolicies": [{"name": "everything", "policy": everything}] if principal.startswith("arn:") else [],
+        "resourcePolicy": trust,
+    } for principal in principals])
+
+
+def request(principal: str, call: dict[str, Any]) -> dict[str, Any]:
+    return {"principal": principal, "action": call["action"], "contextVariables": call["context"],
+            "resource": {"resource": call["resource"], "accountId": call["account"]}}
+
+
+def open_to(principal: str) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "*", "Resource": "*"}]}
+
+
+def simulated(simulations: list[dict[str, Any]]) -> list[bool]:
+    """Whether each is allowed; an error when the simulator did not decide exactly what it was asked."""
+    asked = [{"serviceControlPolicies": [], "resourceControlPolicies": [], **simulation} for simulation in simulations]
+    sent = json.dumps(asked).replace(ENCRYPTION_CONTEXT, STAND_IN)
+    done = subprocess.run(["node", str(SIMULATE)], cwd=ROOT, input=sent, capture_output=True, text=True, timeout=120)
+    if done.returncode != 0:
+        raise Failed(done.stderr.strip())
+    answers = json.loads(done.stdout)
+    for simulation, answer in zip(simulations, answers, strict=True):
+        if answer["resultType"] != "single" or answer["result"]["ignoredContextKeys"] != []:
+            raise Failed(f"the simulator cannot decide {simulation['request']}: {answer.get('errors') or answer['result']}")
+    return [answer["overallResult"] == "Allowed" for answer in answers]

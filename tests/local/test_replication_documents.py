@@ -1,0 +1,264 @@
+"""The replication role's documents allow what S3 does when it replicates, and nothing else; the walk-throughs' policies do not.
+
+The documents are the ones that the function's own Plan shows. What S3 calls is taken from AWS's documentation: without AWS, no
+test can show that S3 calls nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Application
+from local_aws import ACCOUNT, REGION, REPLICA_REGION
+from simulator import ENCRYPTION_CONTEXT, Call, decisions, filled, may_assume
+
+# The names are those of the second walk-through.
+SOURCE, DESTINATION = "arn:aws:s3:::${src_bkt}", "arn:aws:s3:::${dest_bkt}"
+SOURCE_KEY, REPLICA_KEY, OTHER_KEY = "${src_kms_arn}", "${dest_kms_arn}", "${other_kms_arn}"
+AT_SOURCE, AT_DESTINATION = "s3.${src_kms_region}.amazonaws.com", "s3.${dest_kms_region}.amazonaws.com"
+TAX, PAYROLL = "Tax/2026.pdf", "Payroll/2026.pdf"
+READ = ("s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl")
+READ_TAGS, WRITE_TAGS = "s3:GetObjectVersionTagging", "s3:ReplicateTags"
+READ_LOCK = ("s3:GetObjectRetention", "s3:GetObjectLegalHold")
+LOOK = ("s3:ListBucket", "s3:GetReplicationConfiguration")
+DELETE = "s3:ReplicateDelete"
+
+
+def on(resource: str, *actions: str) -> list[Call]:
+    return [Call(action, resource) for action in actions]
+
+
+def write(replica: str, encryption: str = "aws:kms", key: str | None = REPLICA_KEY) -> Call:
+    """Writing a replica, with the headers that say how it is encrypted."""
+    headers = {"s3:x-amz-server-side-encryption": encryption, "s3:x-amz-server-side-encryption-aws-kms-key-id": key}
+    return Call("s3:ReplicateObject", replica, {name: value for name, value in headers.items() if value})
+
+
+def use(key: str, context: str | None, through: str | None, *actions: str) -> list[Call]:
+    """Using a key, for what the encryption context names, through a service."""
+    conditions = {ENCRYPTION_CONTEXT: context, "kms:ViaService": through}
+    return [Call(f"kms:{action}", key, {name: value for name, value in conditions.items() if value}) for action in actions]
+
+
+def replicate(source_context: str, replica_context: str) -> list[Call]:
+    """Replicating an object. With a Bucket Key, the encryption context is the bucket, and S3 decrypts the bucket's data key."""
+    bucket_key = ["Decrypt"] if replica_context == DESTINATION else []
+    return [*on(f"{SOURCE}/{TAX}", *READ), *use(SOURCE_KEY, source_context, AT_SOURCE, "Decrypt"),
+            write(f"{DESTINATION}/{TAX}"), *use(REPLICA_KEY, replica_context, AT_DESTINATION, "Encrypt", *bucket_key)]
+
+
+def use_both(source_context: str | None, replica_context: str | None, at_source: str | None, at_destination: str | None,
+             source_key: str = SOURCE_KEY, replica_key: str = REPLICA_KEY) -> list[Call]:
+    """All that the documents grant on keys, under other circumstances."""
+    return [*use(source_key, source_context, at_source, "Decrypt"),
+            *use(replica_key, replica_context, at_destination, "Encrypt", "GenerateDataKey", "Decrypt")]
+
+
+# What S3 does, or must not be able to; what becomes of it with our documents, of a rule for the whole bucket and of one with the
+# prefix `Tax`, and with the policies of AWS's walk-through (whose rule has that prefix) and of s3-crr-with-kms-encryption (whole
+# bucket); and the calls. Ours: `yes` when all are allowed, `no` when none is. Theirs: `FAILS` what must work, `WIDER` what must
+# not.
+TABLE = [
+    ("replicate an object, no Bucket Keys", "yes yes FAILS yes", replicate(f"{SOURCE}/{TAX}", f"{DESTINATION}/{TAX}")),
+    ("... a Bucket Key at the source", "yes yes FAILS FAILS", replicate(SOURCE, f"{DESTINATION}/{TAX}")),
+    ("... a Bucket Key at the destination", "yes yes FAILS FAILS", replicate(f"{SOURCE}/{TAX}", DESTINATION)),
+    ("... Bucket Keys at both", "yes yes FAILS FAILS", replicate(SOURCE, DESTINATION)),
+    ("generate a replica's data key", "yes yes FAILS FAILS",
+     [*use(REPLICA_KEY, f"{DESTINATION}/{TAX}", AT_DESTINATION, "GenerateDataKey"),
+      *use(REPLICA_KEY, DESTINATION, AT_DESTINATION, "GenerateDataKey")]),
+    ("replicate an object's tags", "yes yes yes FAILS",
+     [*on(f"{SOURCE}/{TAX}", READ_TAGS), *on(f"{DESTINATION}/{TAX}", WRITE_TAGS)]),
+    ("replicate a delete marker", "yes yes yes yes", on(f"{DESTINATION}/{TAX}", DELETE)),
+    ("write a replica with SSE-S3", "yes yes yes yes", [write(f"{DESTINATION}/{TAX}", "AES256", None)]),
+    ("write a replica with DSSE-KMS", "yes yes FAILS FAILS", [write(f"{DESTINATION}/{TAX}", "aws:kms:dsse")]),
+    ("look at the source bucket", "yes yes yes yes", on(SOURCE, *LOOK)),
+
+    ("read an object outside `Tax`", "yes no WIDER yes", on(f"{SOURCE}/{PAYROLL}", *READ)),
+    ("decrypt it", "yes no no yes", use(SOURCE_KEY, f"{SOURCE}/{PAYROLL}", AT_SOURCE, "Decrypt")),
+    ("... a Bucket Key, shared by all objects", "yes yes yes FAILS", use(SOURCE_KEY, SOURCE, AT_SOURCE, "Decrypt")),
+    ("write its replica or delete marker", "yes no WIDER yes",
+     [write(f"{DESTINATION}/{PAYROLL}"), *on(f"{DESTINATION}/{PAYROLL}", DELETE, WRITE_TAGS)]),
+    ("encrypt its replica", "yes no no yes", use(REPLICA_KEY, f"{DESTINATION}/{PAYROLL}", AT_DESTINATION, "Encrypt")),
+    ("generate or decrypt its data key", "yes no no FAILS",
+     use(REPLICA_KEY, f"{DESTINATION}/{PAYROLL}", AT_DESTINATION, "GenerateDataKey", "Decrypt")),
+
+    ("read another bucket", "no no no no", [*on(f"{SOURCE}-2", *LOOK), *on(f"{SOURCE}-2/{TAX}", *READ, READ_TAGS)]),
+    ("write to another bucket", "no no no no",
+     [write(f"{DESTINATION}-2/{TAX}"), *on(f"{DESTINATION}-2/{TAX}", DELETE, WRITE_TAGS)]),
+    ("read the destination", "no no no WIDER", [*on(DESTINATION, *LOOK), *on(f"{DESTINATION}/{TAX}", *READ, READ_TAGS)]),
+    ("write to the source", "no no no no", [write(f"{SOURCE}/{TAX}"), *on(f"{SOURCE}/{TAX}", DELETE, WRITE_TAGS)]),
+    ("write a replica with another key", "no no no no",
+     [write(f"{DESTINATION}/{TAX}", key=OTHER_KEY), write(f"{DESTINATION}/{TAX}", key=SOURCE_KEY)]),
+    ("use other keys", "no no no no",
+     use_both(f"{SOURCE}/{TAX}", f"{DESTINATION}/{TAX}", AT_SOURCE, AT_DESTINATION, OTHER_KEY, OTHER_KEY)),
+    ("use each key for the other", "no no no no",
+     use_both(f"{SOURCE}/{TAX}", f"{DESTINATION}/{TAX}", AT_SOURCE, AT_DESTINATION, REPLICA_KEY, SOURCE_KEY)),
+    ("encrypt with the source key", "no no no no",
+     [*use(SOURCE_KEY, f"{SOURCE}/{TAX}", AT_SOURCE, "Encrypt", "GenerateDataKey"),
+      *use(SOURCE_KEY, SOURCE, AT_SOURCE, "Encrypt", "GenerateDataKey")]),
+    ("use the keys in other Regions' S3", "no no no no",
+     use_both(f"{SOURCE}/{TAX}", f"{DESTINATION}/{TAX}", AT_DESTINATION, AT_SOURCE)
+     + use_both(SOURCE, DESTINATION, "s3.eu-west-1.amazonaws.com", "s3.eu-west-1.amazonaws.com")),
+    ("use the keys in another service", "no no no no",
+     use_both(f"{SOURCE}/{TAX}", f"{DESTINATION}/{TAX}", *(at.replace("s3.", "dynamodb.") for at in (AT_SOURCE, AT_DESTINATION)))
+     + use_both(SOURCE, DESTINATION, *(at.replace("s3.", "dynamodb.") for at in (AT_SOURCE, AT_DESTINATION)))),
+    ("use the keys directly", "no no no no",
+     use_both(f"{SOURCE}/{TAX}", f"{DESTINATION}/{TAX}", None, None) + use_both(SOURCE, DESTINATION, None, None)),
+    ("use the keys for other buckets", "no no no no",
+     use_both(f"{SOURCE}-2/{TAX}", f"{DESTINATION}-2/{TAX}", AT_SOURCE, AT_DESTINATION)
+     + use_both(f"{SOURCE}-2", f"{DESTINATION}-2", AT_SOURCE, AT_DESTINATION)
+     + use_both(f"{DESTINATION}/{TAX}", f"{SOURCE}/{TAX}", AT_SOURCE, AT_DESTINATION)),
+    ("use the keys for nothing that is said", "no no no no", use_both(None, None, AT_SOURCE, AT_DESTINATION)),
+    ("put the keys to other uses", "no no no no",
+     [call for key, bucket, through in ((SOURCE_KEY, SOURCE, AT_SOURCE), (REPLICA_KEY, DESTINATION, AT_DESTINATION))
+      for call in use(key, bucket, through, "ReEncryptFrom", "ReEncryptTo", "CreateGrant")]
+     + [call for key in (SOURCE_KEY, REPLICA_KEY) for call in on(
+         key, "kms:DescribeKey", "kms:ScheduleKeyDeletion", "kms:PutKeyPolicy")]),
+    ("read as anybody reads", "no no no no",
+     [call for bucket in (SOURCE, DESTINATION) for call in on(
+         f"{bucket}/{TAX}", "s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging")]),
+    ("write as anybody writes", "no no no no",
+     [call for bucket in (SOURCE, DESTINATION) for call in on(
+         f"{bucket}/{TAX}", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectAcl")]),
+    ("give replicas to their bucket's owner", "no no no no", on(f"{DESTINATION}/{TAX}", "s3:ObjectOwnerOverrideToBucketOwner")),
+    ("read Object Lock without a lock", "no no no no", on(f"{SOURCE}/{TAX}", *READ_LOCK)),
+    ("change or delete the buckets", "no no no no",
+     [call for bucket in (SOURCE, DESTINATION) for call in on(
+         bucket, "s3:PutReplicationConfiguration", "s3:PutBucketPolicy", "s3:PutBucketVersioning", "s3:DeleteBucket")]),
+]
+CALLS = [call for _, _, calls in TABLE for call in calls]
+WALK_THROUGHS = Path(__file__).with_name("walkthroughs")
+AWS, MIZTIIK = "aws-replication-walkthrough-4", "s3-crr-with-kms-encryption"
+
+
+class Planned:
+    """Two buckets, and the documents that Plan shows for requests to replicate one to the other."""
+
+    def __init__(self, app: Application, source: str, locked: bool = False) -> None:
+        self.app = app
+        self.names = {"account": ACCOUNT, "src_bkt": source, "dest_bkt": f"{source}-copy",
+                      "src_kms_region": REGION, "dest_kms_region": REPLICA_REGION,
+                      "src_kms_arn": app.source_key, "dest_kms_arn": app.replica_key, "other_kms_arn": app.aws.create_key()}
+        app.s3.create_bucket(Bucket=source, ObjectLockEnabledForBucket=locked)
+        app.s3_replica.create_bucket(Bucket=f"{source}-copy", ObjectLockEnabledForBucket=locked,
+                                     CreateBucketConfiguration={"LocationConstraint": REPLICA_REGION})
+        app.aws.encrypt_bucket(source, app.source_key)
+
+    def documents(self, **properties: Any) -> dict[str, dict[str, Any]]:
+        """The documents of a plan, by the action that puts them."""
+        buckets = {"SourceBucket": self.names["src_bkt"], "DestinationBucket": self.names["dest_bkt"]}
+        plan = self.app.invoke({"Action": "Plan", **buckets, "ReplicaKmsKeyArn": self.app.replica_key, **properties})
+        return {step["Action"]: step["Document"] for stage in plan["Stages"] for step in stage if "Document" in step}
+
+    def policy(self, **properties: Any) -> dict[str, Any]:
+        return self.documents(**properties)["PutRolePolicy"]
+
+    def walk_through(self, name: str) -> dict[str, Any]:
+        return filled(json.loads((WALK_THROUGHS / f"{name}.json").read_text()), self.names)
+
+    def allowed(self, policy: dict[str, Any], calls: list[Call]) -> list[Call]:
+        """Those of the calls that a policy allows."""
+        return [call for call, allowed in zip(calls, decisions(policy, calls, self.names), strict=True) if allowed]
+
+
+@pytest.fixture(scope="module")
+def planned(app: Application) -> Planned:
+    return Planned(app, "documents")
+
+
+def test_s3_alone_may_assume_the_role(planned: Planned) -> None:
+    trust = planned.documents()["CreateRole"]
+    principals = ["s3.amazonaws.com", "lambda.amazonaws.com", "batchoperations.s3.amazonaws.com", "ec2.amazonaws.com",
+                  f"arn:aws:iam::{ACCOUNT}:user/any", f"arn:aws:iam::{ACCOUNT}:root", "arn:aws:iam::444455556666:role/any"]
+
+    assert may_assume(trust, principals, ACCOUNT) == [True, *[False] * 6]
+
+
+def test_s3_may_do_what_replication_needs_and_nothing_else(planned: Planned, capsys: pytest.CaptureFixture[str]) -> None:
+    policies = [planned.policy(), planned.policy(Prefix="Tax"), planned.walk_through(AWS), planned.walk_through(MIZTIIK)]
+    decided = zip(*(decisions(policy, CALLS, planned.names) for policy in policies), strict=True)
+    found = []
+    for what, _, calls in TABLE:
+        whole, prefix, aws, miztiik = zip(*(next(decided) for _ in calls), strict=True)
+        found.append((what, " ".join([ours(whole), ours(prefix), theirs(aws, ours(prefix)), theirs(miztiik, ours(whole))])))
+    with capsys.disabled():
+        print(f"\n\n{'':40}{'ours':9}{'ours, `Tax`':15}{'AWS':9}s3-crr-with-kms-encryption")
+        for what, cells in found:
+            print("{:40}{:9}{:15}{:9}{}".format(what, *cells.split()))
+
+    assert found == [(what, cells) for what, cells, _ in TABLE]
+
+
+def ours(decided: Sequence[bool]) -> str:
+    return "yes" if all(decided) else "some" if any(decided) else "no"
+
+
+def theirs(decided: Sequence[bool], needed: str) -> str:
+    if needed == "yes":
+        return "yes" if all(decided) else "FAILS"
+    return "WIDER" if any(decided) else "no"
+
+
+@pytest.mark.parametrize(("walk_through", "what", "lacking"), [
+    (AWS, "replicate an object, no Bucket Keys", {f"kms:Decrypt {SOURCE_KEY}", f"kms:Encrypt {REPLICA_KEY}"}),
+    (AWS, "... a Bucket Key at the source", {f"kms:Encrypt {REPLICA_KEY}"}),
+    (AWS, "... a Bucket Key at the destination", {f"kms:Decrypt {SOURCE_KEY}", f"kms:Decrypt {REPLICA_KEY}"}),
+    (AWS, "... Bucket Keys at both", {f"kms:Decrypt {REPLICA_KEY}"}),
+    (MIZTIIK, "... a Bucket Key at the source", {f"kms:Decrypt {SOURCE_KEY}"}),
+    (MIZTIIK, "... a Bucket Key at the destination", {f"kms:Encrypt {REPLICA_KEY}", f"kms:Decrypt {REPLICA_KEY}"}),
+    (MIZTIIK, "... Bucket Keys at both",
+     {f"kms:Decrypt {SOURCE_KEY}", f"kms:Encrypt {REPLICA_KEY}", f"kms:Decrypt {REPLICA_KEY}"}),
+    (MIZTIIK, "replicate an object's tags", {f"s3:GetObjectVersionTagging {SOURCE}/{TAX}"}),
+])
+def test_the_walk_throughs_lack_exactly_this(planned: Planned, walk_through: str, what: str, lacking: set[str]) -> None:
+    calls, = (calls for row, _, calls in TABLE if row == what)
+    allowed = planned.allowed(planned.walk_through(walk_through), calls)
+
+    assert {f"{call.action} {call.resource}" for call in calls if call not in allowed} == lacking
+
+
+def test_each_source_key_that_is_named_can_decrypt_and_no_other(planned: Planned) -> None:
+    named = [planned.app.source_key, planned.app.aws.create_key()]
+    calls = [call for key in (*named, planned.app.aws.create_key()) for context in (SOURCE, f"{SOURCE}/{TAX}")
+             for call in use(key, context, AT_SOURCE, "Decrypt", "Encrypt")]
+    policy = planned.policy(SourceKmsKeyArns=named)
+
+    assert planned.allowed(policy, calls) == [call for call in calls if call.action == "kms:Decrypt" and call.resource in named]
+    assert planned.allowed(policy, CALLS) == planned.allowed(planned.policy(), CALLS)
+
+
+def test_the_lock_of_locked_objects_can_be_read_and_nothing_more(app: Application, planned: Planned) -> None:
+    locked = Planned(app, "locked-documents", locked=True)
+    unlocked = planned.allowed(planned.policy(), CALLS)
+
+    assert locked.allowed(locked.policy(), CALLS) == [call for call in CALLS if call in unlocked or call.action in READ_LOCK]
+
+
+def test_without_kms_at_the_source_no_key_can_be_used(app: Application, planned: Planned) -> None:
+    unencrypted = Planned(app, "plain-documents")
+    app.s3.delete_bucket_encryption(Bucket="plain-documents")
+    encrypted = planned.allowed(planned.policy(), CALLS)
+
+    assert unencrypted.allowed(unencrypted.policy(), CALLS) == [call for call in encrypted if not call.action.startswith("kms:")]
+
+
+@pytest.mark.parametrize(("prefix", "inside", "outside"), [
+    ("Tax", "Taxi.pdf", "tax.pdf"),
+    ("Tax/", "Tax/2026.pdf", "Taxi.pdf"),
+    ("a?b/", "a?b/1.pdf", "axb/1.pdf"),
+    ("a*b/", "a*b/1.pdf", "axb/1.pdf"),
+    ("${?}/", "${?}/1.pdf", "?/1.pdf"),
+])
+def test_a_prefix_is_the_beginning_of_keys_and_no_pattern(planned: Planned, prefix: str, inside: str, outside: str) -> None:
+    def calls(key: str) -> list[Call]:
+        key = key.replace("$", "$$")
+        # A `*` in a call's resource would be a pattern to the simulator.
+        objects = [] if "*" in key else [*on(f"{SOURCE}/{key}", *READ), write(f"{DESTINATION}/{key}")]
+        return [*use(SOURCE_KEY, f"{SOURCE}/{key}", AT_SOURCE, "Decrypt"),
+                *use(REPLICA_KEY, f"{DESTINATION}/{key}", AT_DESTINATION, "Encrypt"), *objects]
+
+    assert planned.allowed(planned.policy(Prefix=prefix), calls(inside) + calls(outside)) == calls(inside)
