@@ -95,14 +95,15 @@ def local_aws(port: int = 0) -> Iterator[LocalAws]:
 
 
 class LocalAws:
-    """A local AWS that runs, with one account."""
+    """A local AWS that runs, as one account sees it."""
 
-    def __init__(self, endpoint: str, folder: Path) -> None:
+    def __init__(self, endpoint: str, folder: Path, account: str = ACCOUNT) -> None:
         self.endpoint = endpoint
         self.folder = folder
+        self.account = account
         self.environment = {
             **os.environ, "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
-            "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": account, "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_PAGER": "",
             "SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "1",
         }
@@ -132,9 +133,9 @@ class LocalAws:
         printed = self.run("aws", "--endpoint-url", self.endpoint, "--region", region, "--output", "json", *arguments)
         return json.loads(printed) if printed.strip() else None
 
-    def client(self, service: str, region: str = REGION, key_id: str = ACCOUNT, secret: str = "test") -> Any:
+    def client(self, service: str, region: str = REGION, key_id: str | None = None, secret: str = "test") -> Any:
         """A boto3 client, for the many small calls that one CLI start each would make slow."""
-        return boto3.client(service, region_name=region, endpoint_url=self.endpoint, aws_access_key_id=key_id,
+        return boto3.client(service, region_name=region, endpoint_url=self.endpoint, aws_access_key_id=key_id or self.account,
                             aws_secret_access_key=secret)
 
     def create_key(self, region: str = REGION, **kind: str) -> str:
@@ -171,11 +172,11 @@ class LocalAws:
         """Builds the function as `make build` does, with the SAM CLI."""
         self.run("sam", "build", seconds=1500)
 
-    def deploy(self, stack: str, template: Path, parameters: dict[str, Any] | None = None) -> dict[str, str]:
+    def deploy(self, stack: str, template: Path, parameters: dict[str, Any] | None = None, bucket: str = "artifacts") -> dict[str, str]:
         """Creates or updates a stack with the SAM CLI; the stack's outputs."""
         values = self.folder / f"{stack}-parameters.yaml"
         values.write_text(json.dumps(parameters or {}))
-        self.run("sam", "deploy", "--stack-name", stack, "--template-file", str(template), "--s3-bucket", "artifacts",
+        self.run("sam", "deploy", "--stack-name", stack, "--template-file", str(template), "--s3-bucket", bucket,
                  "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
                  "--no-progressbar", "--parameter-overrides", f"file://{values}")
         return self.outputs(stack)

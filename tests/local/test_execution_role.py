@@ -1,0 +1,203 @@
+"""The function's own role may do what `template.yaml` says it may, and nothing else.
+
+The emulator does not enforce all of it, least of all `iam:PassRole`, so the simulator decides about the role's policy. That is
+read as it was deployed, with every intrinsic function resolved, in three ways: with the template's defaults; with all that users
+can allow; and with a permissions boundary and a path of the users' own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+from conftest import OWNER_TAG, ROLE_PATH, Application
+from local_aws import REGION, ROOT, LocalAws
+from simulator import Call, decisions
+
+TEMPLATE = (ROOT / "template.yaml").read_text()
+ANOTHER_ACCOUNT = "444455556666"
+STRANGER = "999999999999"
+
+ROLE = "arn:aws:iam::${account}:role"
+OWN, EXTENDABLE = ROLE + "${path}s3-crr-orders", "${extendable}"
+# At the root, below another path, beside the own path and beside the extendable role; the function's own; and in another account.
+OTHERS = (f"{ROLE}/s3-crr-orders", ROLE + "/team${path}s3-crr-orders", f"{ROLE}/s3-kms-replication-of-others/s3-crr-orders",
+          "${extendable}-2", "${execution_role}", f"arn:aws:iam::{STRANGER}:role${{path}}s3-crr-orders")
+OURS = {f"aws:ResourceTag/{OWNER_TAG}": "orders"}
+TAGGED = {f"aws:RequestTag/{OWNER_TAG}": "orders", "aws:TagKeys": [OWNER_TAG]}
+BOUND, BOUND_OTHERWISE = ({"iam:PermissionsBoundary": arn} for arn in ("${boundary}", "${boundary}-2"))
+TO_S3, TO_LAMBDA = ({"iam:PassedToService": f"{service}.amazonaws.com"} for service in ("s3", "lambda"))
+BUCKET = "arn:aws:s3:::orders"
+OF_THE_ACCOUNT, OF_A_STRANGER = ({"aws:ResourceAccount": account} for account in ("${account}", STRANGER))
+READ_ROLE = ("iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies")
+USE_BUCKET = ("s3:ListBucket", "s3:GetBucketObjectLockConfiguration", "s3:GetBucketTagging", "s3:GetBucketVersioning",
+              "s3:GetEncryptionConfiguration", "s3:GetReplicationConfiguration", "s3:PutBucketVersioning",
+              "s3:PutReplicationConfiguration")
+SET_UP_BUCKET = ("s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock", "s3:PutEncryptionConfiguration")
+LEASE = ("dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem")
+
+
+def on(resource: str, *actions: str, account: str = "${account}", **context: Any) -> list[Call]:
+    return [Call(action, resource, context, account) for action in actions]
+
+
+def keys(account: str, *actions: str) -> list[Call]:
+    arns = [f"arn:aws:kms:{region}:{account}:key/1" for region in ("us-east-1", "eu-west-1")]
+    return [call for arn in arns for call in on(arn, *actions, account=account)]
+
+
+def roles(arns: tuple[str, ...], *actions: str, **context: Any) -> list[Call]:
+    owners = [(arn, STRANGER if STRANGER in arn else "${account}") for arn in arns]
+    return [call for arn, owner in owners for call in on(arn, *actions, account=owner, **context)]
+
+
+# What is asked for; whether it is allowed by the defaults, with all that users can allow, and bounded: all of the calls, or none.
+TABLE = [
+    ("create a role of its own", "yes yes no", on(OWN, "iam:CreateRole", **TAGGED)),
+    ("... with the boundary", "yes yes yes", [*on(OWN, "iam:CreateRole", **TAGGED, **BOUND), *on(OWN, "iam:TagRole", **TAGGED)]),
+    ("... with another boundary", "yes yes no", on(OWN, "iam:CreateRole", **TAGGED, **BOUND_OTHERWISE)),
+    ("give a role of its own the boundary", "no no yes", on(OWN, "iam:PutRolePermissionsBoundary", **OURS, **BOUND)),
+    ("... another boundary", "no no no", on(OWN, "iam:PutRolePermissionsBoundary", **OURS, **BOUND_OTHERWISE)),
+    ("... none", "no no no", on(OWN, "iam:DeleteRolePermissionsBoundary", **OURS)),
+    ("change and delete roles of its own", "yes yes yes",
+     [*on(OWN, "iam:PutRolePolicy", **OURS, **BOUND),
+      *on(OWN, "iam:DeleteRolePolicy", "iam:DeleteRole", "iam:UpdateAssumeRolePolicy", **OURS)]),
+    ("pass them to S3", "yes yes yes", on(OWN, "iam:PassRole", **TO_S3)),
+    ("... to another service", "no no no", on(OWN, "iam:PassRole", **TO_LAMBDA)),
+    ("... to whom nothing says", "no no no", on(OWN, "iam:PassRole")),
+    ("assume them", "no no no", on(OWN, "sts:AssumeRole", "sts:TagSession")),
+
+    ("extend a role that may be", "no yes no", on(EXTENDABLE, "iam:PutRolePolicy", "iam:DeleteRolePolicy")),
+    ("... pass it to S3", "no yes no", on(EXTENDABLE, "iam:PassRole", **TO_S3)),
+    ("... pass it elsewhere", "no no no", [*on(EXTENDABLE, "iam:PassRole", **TO_LAMBDA), *on(EXTENDABLE, "iam:PassRole")]),
+    ("... do anything else with it", "no no no",
+     on(EXTENDABLE, "iam:CreateRole", "iam:DeleteRole", "iam:TagRole", "iam:UpdateAssumeRolePolicy", "sts:AssumeRole", **OURS)),
+
+    ("read any role of the account", "yes yes yes", roles((OWN, EXTENDABLE, *OTHERS[:-1]), *READ_ROLE)),
+    ("read a role of another account", "no no no", roles(OTHERS[-1:], *READ_ROLE)),
+    ("create others", "no no no", roles(OTHERS, "iam:CreateRole", **TAGGED, **BOUND)),
+    ("change or delete others", "no no no",
+     roles(OTHERS, "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:DeleteRole", "iam:UpdateAssumeRolePolicy", **OURS)),
+    ("tag others as its own", "no no no", roles(OTHERS, "iam:TagRole", **TAGGED)),
+    ("pass others to S3", "no no no", roles(OTHERS, "iam:PassRole", **TO_S3)),
+    ("attach managed policies", "no no no", roles((OWN, EXTENDABLE, *OTHERS), "iam:AttachRolePolicy", **OURS, **BOUND)),
+    ("make users, keys and policies", "no no no",
+     [*on("arn:aws:iam::${account}:user/any", "iam:CreateUser", "iam:CreateAccessKey", "iam:PutUserPolicy"),
+      *on("arn:aws:iam::${account}:policy/any", "iam:CreatePolicy", "iam:CreatePolicyVersion")]),
+
+    ("read and replicate buckets of the account", "yes yes yes", on(BUCKET, *USE_BUCKET, **OF_THE_ACCOUNT)),
+    ("... of a stranger who opens them", "no no no", on(BUCKET, *USE_BUCKET, *SET_UP_BUCKET, account=STRANGER, **OF_A_STRANGER)),
+    ("create a destination bucket", "no yes no", on(BUCKET, "s3:CreateBucket", "s3:TagResource", **TAGGED)),
+    ("encrypt and close it", "no yes no", on(BUCKET, *SET_UP_BUCKET, **OF_THE_ACCOUNT)),
+    ("open, empty or delete a bucket", "no no no",
+     on(BUCKET, "s3:DeleteBucket", "s3:PutBucketPolicy", "s3:PutBucketAcl", "s3:PutLifecycleConfiguration",
+        "s3:PutBucketObjectLockConfiguration", **OF_THE_ACCOUNT)),
+    ("read or write an object", "no no no",
+     on(f"{BUCKET}/2026.pdf", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion",
+        "s3:ReplicateObject", **OF_THE_ACCOUNT)),
+
+    ("describe keys of the account", "yes yes yes", keys("${account}", "kms:DescribeKey")),
+    ("... of another account", "no no no", keys(STRANGER, "kms:DescribeKey")),
+    ("use or change a key", "no no no",
+     keys("${account}", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:CreateGrant", "kms:PutKeyPolicy",
+          "kms:DisableKey", "kms:ScheduleKeyDeletion")),
+
+    ("lease", "yes yes yes", on("${lock_table}", *LEASE)),
+    ("... in another table", "no no no", on("${lock_table}-2", *LEASE)),
+    ("read or delete all leases", "no no no", on("${lock_table}", "dynamodb:Scan", "dynamodb:Query", "dynamodb:DeleteTable")),
+    ("change functions", "no no no", on("${function}", "lambda:UpdateFunctionCode", "lambda:InvokeFunction")),
+]
+
+
+@dataclass
+class Deployed:
+    """The role of one deployment: its policy, and what the calls' names stand for."""
+
+    policy: dict[str, Any]
+    names: dict[str, str]
+
+    @classmethod
+    def of(cls, aws: LocalAws, stack: str, outputs: dict[str, str], **names: str) -> Deployed:
+        role = outputs["ExecutionRoleArn"]
+        name = role.rpartition("/")[2]
+        iam = aws.client("iam")
+        policy, = iam.list_role_policies(RoleName=name)["PolicyNames"]
+        assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
+        table = aws.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId="LockTable")
+        lock_table = f"arn:aws:dynamodb:{REGION}:{aws.account}:table/{table['StackResourceDetail']['PhysicalResourceId']}"
+        return cls(iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"], {
+            "account": aws.account, "path": ROLE_PATH, "boundary": f"arn:aws:iam::{aws.account}:policy/bounds",
+            "extendable": f"arn:aws:iam::{aws.account}:role/their-replication", "execution_role": role, "lock_table": lock_table,
+            "function": outputs["ServiceToken"], **names})
+
+
+@pytest.fixture(scope="module")
+def deployed(app: Application) -> list[Deployed]:
+    """By the defaults, with all that users can allow, and bounded; in another account, where no other test raises events."""
+    other = LocalAws(app.aws.endpoint, app.aws.folder, ANOTHER_ACCOUNT)
+    bucket = other.create_bucket("artifacts-of-another-account")
+    template = ROOT / ".aws-sam" / "build" / "template.yaml"
+    own = {"path": "/platform/replication/", "boundary": f"arn:aws:iam::{ANOTHER_ACCOUNT}:policy/platform/bounds"}
+    defaults = other.deploy("defaults", template, bucket=bucket)
+    bounded = other.deploy("bounded", template, {"RolePath": own["path"], "RolePermissionsBoundaryArn": own["boundary"]}, bucket)
+    return [Deployed.of(other, "defaults", defaults), Deployed.of(app.aws, "app", app.outputs, extendable=app.extendable_role),
+            Deployed.of(other, "bounded", bounded, **own)]
+
+
+def test_the_function_may_do_what_it_needs_and_nothing_else(deployed: list[Deployed]) -> None:
+    calls = [call for _, _, calls in TABLE for call in calls]
+    decided = zip(*(decisions(role.policy, calls, role.names) for role in deployed), strict=True)
+    found = []
+    for what, _, calls in TABLE:
+        roles_decided = zip(*(next(decided) for _ in calls), strict=True)
+        found.append((what, " ".join("yes" if all(role) else "some" if any(role) else "no" for role in roles_decided)))
+
+    assert found == [(what, cells) for what, cells, _ in TABLE]
+
+
+def statements() -> Iterator[tuple[int, dict[str, list[str]]]]:
+    """Each policy statement of the template: the line where it begins, and the texts of each of its elements."""
+    def texts(node: yaml.Node) -> list[str]:
+        if isinstance(node, yaml.ScalarNode):
+            return [node.value]
+        return [text for child in children(node) for text in texts(child)]
+
+    def children(node: yaml.Node) -> list[yaml.Node]:
+        if isinstance(node, yaml.MappingNode):
+            return [value for _, value in node.value]
+        return node.value if isinstance(node, yaml.SequenceNode) else []
+
+    def below(node: yaml.Node) -> Iterator[tuple[int, dict[str, list[str]]]]:
+        elements = {key.value: texts(value) for key, value in node.value} if isinstance(node, yaml.MappingNode) else {}
+        if "Effect" in elements:
+            yield node.start_mark.line, elements
+        for child in children(node):
+            yield from below(child)
+
+    return below(yaml.compose(TEMPLATE))
+
+
+def test_no_action_is_a_pattern() -> None:
+    actions = [action for _, statement in statements() for action in statement["Action"]]
+
+    assert len(actions) > 30
+    assert [action for action in actions if not re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action)] == []
+
+
+def test_every_pattern_of_resources_is_explained_where_it_is_first_used() -> None:
+    lines = TEMPLATE.splitlines()
+    patterns = {}
+    for line, statement in statements():
+        above = line - 1
+        while re.fullmatch(r" *- (!If|[A-Z]\w+)", lines[above]):
+            above -= 1
+        for resource in statement.get("Resource", []):
+            if "*" in resource:
+                patterns.setdefault(resource, lines[above].strip())
+
+    assert len(patterns) >= 4
+    assert [resource for resource, above in patterns.items() if not above.startswith("# ")] == []
