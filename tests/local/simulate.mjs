@@ -2,5 +2,8 @@
 import { json } from 'node:stream/consumers'
 import { runSimulation } from '@cloud-copilot/iam-simulate'
 
-const simulations = await json(process.stdin)
-console.log(JSON.stringify(await Promise.all(simulations.map((simulation) => runSimulation(simulation, {})))))
+const answers = (await json(process.stdin)).map(async (simulation) => {
+  const { overallResult, result, errors } = await runSimulation(simulation, {})
+  return { decision: overallResult, ignored: result?.ignoredContextKeys, errors }
+})
+console.log(JSON.stringify(await Promise.all(answers)))

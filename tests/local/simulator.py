@@ -38,14 +38,15 @@ def filled(value: Any, names: dict[str, str]) -> Any:
     return json.loads(Template(json.dumps(value)).substitute(names))
 
 
-def decisions(document: dict[str, Any], calls: list[Call], names: dict[str, str]) -> list[bool]:
-    """Whether a role of `${account}` with this policy document may make each of the calls."""
+def decisions(documents: list[dict[str, Any]], calls: list[Call], names: dict[str, str]) -> list[list[bool]]:
+    """Whether a role of `${account}` may make each of the calls: for each document, when that is its policy."""
     role = f"arn:aws:iam::{names['account']}:role/asked"
-    return simulated([{
-        "request": request(role, filled(call.__dict__, names)),
-        "identityPolicies": [{"name": "asked", "policy": document}],
-        "resourcePolicy": open_to(f"arn:aws:iam::{names['account']}:root"),
-    } for call in calls])
+    requests = [request(role, filled(call.__dict__, names)) for call in calls]
+    account = open_to(f"arn:aws:iam::{names['account']}:root")
+    allowed = simulated([
+        {"request": asked, "identityPolicies": [{"name": "asked", "policy": document}], "resourcePolicy": account}
+        for document in documents for asked in requests])
+    return [allowed[start:start + len(calls)] for start in range(0, len(allowed), len(calls))]
 
 
 def may_assume(trust: dict[str, Any], principals: list[str], account: str) -> list[bool]:
@@ -78,6 +79,6 @@ def simulated(simulations: list[dict[str, Any]]) -> list[bool]:
         raise Failed(done.stderr.strip())
     answers = json.loads(done.stdout)
     for simulation, answer in zip(simulations, answers, strict=True):
-        if answer["resultType"] != "single" or answer["result"]["ignoredContextKeys"] != []:
-            raise Failed(f"the simulator cannot decide {simulation['request']}: {answer.get('errors') or answer['result']}")
-    return [answer["overallResult"] == "Allowed" for answer in answers]
+        if answer.get("ignored") != []:
+            raise Failed(f"the simulator cannot decide {simulation['request']}: {answer}")
+    return [answer["decision"] == "Allowed" for answer in answers]

@@ -7,7 +7,7 @@ test can show that S3 calls nothing else.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,7 @@ TABLE = [
     ("write to the source", "no no no no", [write(f"{SOURCE}/{TAX}"), *on(f"{SOURCE}/{TAX}", DELETE, WRITE_TAGS)]),
     ("write a replica with another key", "no no no no",
      [write(f"{DESTINATION}/{TAX}", key=OTHER_KEY), write(f"{DESTINATION}/{TAX}", key=SOURCE_KEY)]),
+    ("write a replica encrypted otherwise", "no no no no", [write(f"{DESTINATION}/{TAX}", "aws:fsx", None)]),
     ("use other keys", "no no no no",
      use_both(f"{SOURCE}/{TAX}", f"{DESTINATION}/{TAX}", AT_SOURCE, AT_DESTINATION, OTHER_KEY, OTHER_KEY)),
     ("use each key for the other", "no no no no",
@@ -162,7 +163,8 @@ class Planned:
 
     def allowed(self, policy: dict[str, Any], calls: list[Call]) -> list[Call]:
         """Those of the calls that a policy allows."""
-        return [call for call, allowed in zip(calls, decisions(policy, calls, self.names), strict=True) if allowed]
+        decided, = decisions([policy], calls, self.names)
+        return [call for call, allowed in zip(calls, decided, strict=True) if allowed]
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +182,7 @@ def test_s3_alone_may_assume_the_role(planned: Planned) -> None:
 
 def test_s3_may_do_what_replication_needs_and_nothing_else(planned: Planned, capsys: pytest.CaptureFixture[str]) -> None:
     policies = [planned.policy(), planned.policy(Prefix="Tax"), planned.walk_through(AWS), planned.walk_through(MIZTIIK)]
-    decided = zip(*(decisions(policy, CALLS, planned.names) for policy in policies), strict=True)
+    decided = zip(*decisions(policies, CALLS, planned.names), strict=True)
     found = []
     for what, _, calls in TABLE:
         whole, prefix, aws, miztiik = zip(*(next(decided) for _ in calls), strict=True)
@@ -201,6 +203,29 @@ def theirs(decided: Sequence[bool], needed: str) -> str:
     if needed == "yes":
         return "yes" if all(decided) else "FAILS"
     return "WIDER" if any(decided) else "no"
+
+
+def test_nothing_in_a_document_can_be_left_out(planned: Planned) -> None:
+    policy = planned.policy(Prefix="Tax")
+    parts, rests = zip(*with_one_part_less(policy), strict=True)
+    whole, *without = decisions([policy, *rests], CALLS, planned.names)
+
+    assert len(parts) > 20
+    assert [part for part, decided in zip(parts, without, strict=True) if decided == whole] == []
+
+
+def with_one_part_less(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Each statement, action, condition and value that can be taken out, and what is left."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            before, after = value[:index], value[index + 1:]
+            yield item, [*before, *after]
+            yield from ((part, [*before, rest, *after]) for part, rest in with_one_part_less(item))
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if ":" in name:
+                yield name, {other: kept for other, kept in value.items() if other != name}
+            yield from ((part, {**value, name: rest}) for part, rest in with_one_part_less(item))
 
 
 @pytest.mark.parametrize(("walk_through", "what", "lacking"), [
