@@ -29,6 +29,7 @@ OTHERS = (f"{ROLE}/s3-crr-orders", ROLE + "/team${path}s3-crr-orders", f"{ROLE}/
           "${extendable}-2", "${execution_role}", f"arn:aws:iam::{STRANGER}:role${{path}}s3-crr-orders")
 OURS = {f"aws:ResourceTag/{OWNER_TAG}": "orders"}
 TAGGED = {f"aws:RequestTag/{OWNER_TAG}": "orders", "aws:TagKeys": [OWNER_TAG]}
+TAGGED_WITH_MORE = {**TAGGED, "aws:RequestTag/more": "x", "aws:TagKeys": [OWNER_TAG, "more"]}
 BOUND, BOUND_OTHERWISE = ({"iam:PermissionsBoundary": arn} for arn in ("${boundary}", "${boundary}-2"))
 TO_S3, TO_LAMBDA = ({"iam:PassedToService": f"{service}.amazonaws.com"} for service in ("s3", "lambda"))
 BUCKET = "arn:aws:s3:::orders"
@@ -60,12 +61,19 @@ TABLE = [
     ("create a role of its own", "yes yes no", on(OWN, "iam:CreateRole", **TAGGED)),
     ("... with the boundary", "yes yes yes", [*on(OWN, "iam:CreateRole", **TAGGED, **BOUND), *on(OWN, "iam:TagRole", **TAGGED)]),
     ("... with another boundary", "yes yes no", on(OWN, "iam:CreateRole", **TAGGED, **BOUND_OTHERWISE)),
+    ("... without its tag, or with more", "no no no",
+     [*on(OWN, "iam:CreateRole", **BOUND), *on(OWN, "iam:CreateRole", "iam:TagRole", **TAGGED_WITH_MORE), *on(OWN, "iam:TagRole")]),
     ("give a role of its own the boundary", "no no yes", on(OWN, "iam:PutRolePermissionsBoundary", **OURS, **BOUND)),
     ("... another boundary", "no no no", on(OWN, "iam:PutRolePermissionsBoundary", **OURS, **BOUND_OTHERWISE)),
     ("... none", "no no no", on(OWN, "iam:DeleteRolePermissionsBoundary", **OURS)),
     ("change and delete roles of its own", "yes yes yes",
      [*on(OWN, "iam:PutRolePolicy", **OURS, **BOUND),
       *on(OWN, "iam:DeleteRolePolicy", "iam:DeleteRole", "iam:UpdateAssumeRolePolicy", **OURS)]),
+    ("... grant to those without the boundary", "yes yes no", on(OWN, "iam:PutRolePolicy", **OURS)),
+    ("... to those with another", "yes yes no", on(OWN, "iam:PutRolePolicy", **OURS, **BOUND_OTHERWISE)),
+    ("change or delete a role there without its tag", "no no no",
+     [*on(OWN, "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary", **BOUND),
+      *on(OWN, "iam:DeleteRolePolicy", "iam:DeleteRole", "iam:UpdateAssumeRolePolicy")]),
     ("pass them to S3", "yes yes yes", on(OWN, "iam:PassRole", **TO_S3)),
     ("... to another service", "no no no", on(OWN, "iam:PassRole", **TO_LAMBDA)),
     ("... to whom nothing says", "no no no", on(OWN, "iam:PassRole")),
@@ -92,6 +100,8 @@ TABLE = [
     ("read and replicate buckets of the account", "yes yes yes", on(BUCKET, *USE_BUCKET, **OF_THE_ACCOUNT)),
     ("... of a stranger who opens them", "no no no", on(BUCKET, *USE_BUCKET, *SET_UP_BUCKET, account=STRANGER, **OF_A_STRANGER)),
     ("create a destination bucket", "no yes no", on(BUCKET, "s3:CreateBucket", "s3:TagResource", **TAGGED)),
+    ("... without its tag, or with more", "no no no",
+     [*on(BUCKET, "s3:CreateBucket"), *on(BUCKET, "s3:CreateBucket", "s3:TagResource", **TAGGED_WITH_MORE)]),
     ("encrypt and close it", "no yes no", on(BUCKET, *SET_UP_BUCKET, **OF_THE_ACCOUNT)),
     ("open, empty or delete a bucket", "no no no",
      on(BUCKET, "s3:DeleteBucket", "s3:PutBucketPolicy", "s3:PutBucketAcl", "s3:PutLifecycleConfiguration",
