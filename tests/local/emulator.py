@@ -12,6 +12,8 @@ Added to MiniStack, all in this one file:
   not ask for `iam:TagRole` and `s3:TagResource` where a role or a bucket is made with tags, nor for `iam:PassRole` where a
   replication configuration names a role.
 * **A number for `MaximumConcurrency`.** A template parameter's value reaches MiniStack's queue poller as a string.
+* **The default encryption of a stack's buckets.** MiniStack leaves it out of the buckets that CloudFormation creates.
+* **SQS's `StartMessageMoveTask`**, at once and from a dead-letter queue to where its messages came from, nothing else.
 * **Step Functions as the walk needs it.** `listBuckets` takes its page and its Region; a distributed map takes JSONata, and starts
   nothing more once its execution was stopped; a state machine does only what its role may. Retries wait a hundredth of their time.
 * **A record** of S3, IAM, KMS and STS calls (`GET /_standin/calls`), of IAM's decisions about the calls of every service
@@ -95,8 +97,8 @@ def install() -> None:
         sys.exit(f"emulator: ministack `{MINISTACK_VERSION}` is needed, `{found}` is installed")
     from ministack import app
     from ministack.core import iam_actions, iam_evaluator, responses, router
-    from ministack.services import eventbridge, iam, kms, lambda_svc, s3, stepfunctions
-    from ministack.services.cloudformation import custom_resource
+    from ministack.services import eventbridge, iam, kms, lambda_svc, s3, sqs, stepfunctions
+    from ministack.services.cloudformation import custom_resource, provisioners
 
     private = [
         (app, "_dispatch_service_request", "method path headers body query_params request_id"),
@@ -120,6 +122,10 @@ def install() -> None:
         (stepfunctions, "_jsonata_state_field", "state_def field expected raw_input ctx"),
         (stepfunctions, "_apply_jsonata_output", "state_def raw_input ctx result error_output default"),
         (stepfunctions, "_apply_state_assign", "state_def raw_input ctx result error_output"),
+        (provisioners, "_s3_apply_configurations", "name props old_props"),
+        (s3, "_put_bucket_encryption", "name body"),
+        (sqs, "_queue_by_arn", "arn"),
+        (sqs, "_act_send_message", "data qurl"),
     ]
     for module, name, parameters in private:
         function = getattr(module, name, None)
@@ -143,6 +149,7 @@ def install() -> None:
     run_map = stepfunctions._run_distributed_map
     run_child = stepfunctions._run_sub_machine
     acting: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("execution")
+    configure_bucket = provisioners._s3_apply_configurations
 
     def user_identity(headers: dict[str, str], query: dict[str, Any]) -> dict[str, Any]:
         access_key = router.extract_access_key_id(headers, query)
@@ -304,6 +311,28 @@ def install() -> None:
             raise stepfunctions._ExecutionError("States.Aborted", "the execution was stopped")
         return run_child(states, start_at, input_data, execution, ctx)
 
+    def configure_bucket_and_encrypt(name, props, old_props=None):
+        configure_bucket(name, props, old_props)
+        for rule in props.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration", []):
+            default = "".join(f"<{tag}>{text}</{tag}>" for tag, text in rule["ServerSideEncryptionByDefault"].items())
+            s3._put_bucket_encryption(name, (
+                "<ServerSideEncryptionConfiguration><Rule>"
+                f"<ApplyServerSideEncryptionByDefault>{default}</ApplyServerSideEncryptionByDefault>"
+                f"<BucketKeyEnabled>{str(rule.get('BucketKeyEnabled', False)).lower()}</BucketKeyEnabled>"
+                "</Rule></ServerSideEncryptionConfiguration>").encode())
+
+    def start_message_move_task(data, _url):
+        dead_letters = sqs._queue_by_arn(data["SourceArn"])
+        if dead_letters is None:
+            raise sqs._Err("ResourceNotFoundException", "The resource that you specified for the SourceArn parameter doesn't exist.")
+        if not any(data["SourceArn"] in queue["attributes"].get("RedrivePolicy", "") for queue in sqs._queues.values()):
+            raise sqs._Err("InvalidParameterValue", "Source queue must be configured as a Dead Letter Queue.")
+        # AWS's task ends at the first message of which it does not know the queue, and leaves it and the rest where they are.
+        while dead_letters["messages"] and (source := dead_letters["messages"][0]["sys"].get("DeadLetterQueueSourceArn")):
+            message = dead_letters["messages"].pop(0)
+            sqs._act_send_message({"MessageBody": message["body"]}, sqs._queue_by_arn(source)["url"])
+        return {"TaskHandle": str(uuid.uuid4())}
+
     app._dispatch_service_request = dispatch_and_tell
     app._handle_post_body_shortcuts = shortcuts_and_record
     lambda_svc._execute_function_with_config_scope = execute_and_remember
@@ -317,6 +346,8 @@ def install() -> None:
     stepfunctions._run_sub_machine = run_child_unless_stopped
     stepfunctions._S3_OP_SPECS["ListBuckets"]["query_params"] = {
         "BucketRegion": "bucket-region", "ContinuationToken": "continuation-token", "MaxBuckets": "max-buckets"}
+    provisioners._s3_apply_configurations = configure_bucket_and_encrypt
+    sqs._HANDLERS["StartMessageMoveTask"] = start_message_move_task
 
 
 def main() -> None:

@@ -1,0 +1,93 @@
+"""What a team runs the application with: alarms, a dashboard, and what becomes of requests that failed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from conftest import Application
+from local_aws import REGION, REPLICA_REGION, ClientError, wait_until
+
+METRICS = {"Configured", "Unchanged", "Removed", "Planned", "Skipped", "Refused", "Failed", "Duration"}
+
+
+def alarms(app: Application) -> dict[str, dict[str, Any]]:
+    """The stack's alarms, by their names in the template."""
+    found = {alarm["AlarmName"]: alarm for alarm in app.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]}
+    resources = app.cloudformation.describe_stack_resources(StackName="app")["StackResources"]
+    return {resource["LogicalResourceId"]: found[resource["PhysicalResourceId"]]
+            for resource in resources if resource["ResourceType"] == "AWS::CloudWatch::Alarm"}
+
+
+def waiting(app: Application, queue: str) -> int:
+    attributes = app.aws.client("sqs").get_queue_attributes(
+        QueueUrl=app.outputs[queue], AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+    return int(attributes["ApproximateNumberOfMessages"])
+
+
+def test_alarms_watch_the_queues_and_the_function(app: Application) -> None:
+    """The emulator has no such metrics: that they ring is proved on AWS only."""
+    watched = {name: (alarm["Namespace"], alarm["MetricName"], alarm["Dimensions"][0]["Value"], alarm["Threshold"])
+               for name, alarm in alarms(app).items()}
+    queue = {name: app.outputs[name].rpartition("/")[2] for name in ("QueueUrl", "DeadLetterQueueUrl", "FailedRequestQueueUrl")}
+
+    assert watched == {
+        "DeadLettersAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", queue["DeadLetterQueueUrl"], 0),
+        "FailedRequestsAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", queue["FailedRequestQueueUrl"], 0),
+        "OldestEventAlarm": ("AWS/SQS", "ApproximateAgeOfOldestMessage", queue["QueueUrl"], 3600),
+        "FailuresAlarm": ("S3KmsReplication", "Failed", app.function_name, 0),
+        "ErrorsAlarm": ("AWS/Lambda", "Errors", app.function_name, 0),
+        "ThrottlesAlarm": ("AWS/Lambda", "Throttles", app.function_name, 0),
+    }
+    assert {tuple(alarm["AlarmActions"]) for alarm in alarms(app).values()} == {()}
+
+
+def test_the_dashboard_shows_every_alarm_and_metric_of_the_function(app: Application) -> None:
+    body = app.aws.client("cloudwatch").get_dashboard(DashboardName=f"app-{REGION}")["DashboardBody"]
+    widgets = json.loads(body)["widgets"]
+    shown = {metric for widget in widgets for metrics in widget["properties"].get("metrics", []) for metric in metrics[1:2]}
+
+    assert "${" not in body
+    assert set(widgets[0]["properties"]["alarms"]) == {alarm["AlarmArn"] for alarm in alarms(app).values()}
+    assert METRICS <= shown
+
+
+def test_dead_letters_are_sent_again_with_one_command(app: Application) -> None:
+    """With a short visibility time-out in place of half an hour."""
+    sqs, kms = app.aws.client("sqs"), app.aws.client("kms", REPLICA_REGION)
+    app.settled()
+    sqs.set_queue_attributes(QueueUrl=app.outputs["QueueUrl"], Attributes={"VisibilityTimeout": "2"})
+    kms.disable_key(KeyId=app.replica_key)
+    try:
+        app.aws.create_bucket("prod-dead-letter")
+        wait_until("a dead letter", lambda: waiting(app, "DeadLetterQueueUrl") == 1, 120)
+        assert app.rules("prod-dead-letter") == []
+    finally:
+        kms.enable_key(KeyId=app.replica_key)
+        sqs.set_queue_attributes(QueueUrl=app.outputs["QueueUrl"], Attributes={"VisibilityTimeout": "1800"})
+    app.aws.aws("sqs", "start-message-move-task", "--source-arn", app.outputs["DeadLetterQueueArn"])
+
+    wait_until("the replication", lambda: len(app.rules("prod-dead-letter")) == 1, 60)
+    app.settled()
+    assert waiting(app, "DeadLetterQueueUrl") == 0
+
+
+def test_only_dead_letters_are_sent_again(app: Application) -> None:
+    queue = app.aws.client("sqs").get_queue_attributes(QueueUrl=app.outputs["QueueUrl"], AttributeNames=["QueueArn"])
+
+    with pytest.raises(ClientError, match="Dead Letter Queue"):
+        app.aws.aws("sqs", "start-message-move-task", "--source-arn", queue["Attributes"]["QueueArn"])
+
+
+def test_an_asynchronous_request_that_fails_is_kept_with_its_payload(app: Application) -> None:
+    """The emulator does not ask whether the function's role may send it, and waits seconds between tries where AWS waits minutes."""
+    sqs = app.aws.client("sqs")
+    request = {"Action": "Nonsense"}
+    app.aws.client("lambda").invoke(FunctionName=app.function_name, InvocationType="Event", Payload=json.dumps(request))
+    message, = wait_until("the failed request", lambda: sqs.receive_message(
+        QueueUrl=app.outputs["FailedRequestQueueUrl"]).get("Messages"), 60)
+    sqs.delete_message(QueueUrl=app.outputs["FailedRequestQueueUrl"], ReceiptHandle=message["ReceiptHandle"])
+
+    assert json.loads(message["Body"])["requestPayload"] == request
+    assert waiting(app, "DeadLetterQueueUrl") == 0
