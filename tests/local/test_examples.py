@@ -1,0 +1,35 @@
+"""The stacks of `examples/`, deployed and deleted."""
+
+from __future__ import annotations
+
+from conftest import Application
+from local_aws import REGION, ROOT, wait_until
+
+EXAMPLES = ROOT / "examples"
+
+
+def test_the_example_replicates_from_one_bucket_and_key_to_another(app: Application) -> None:
+    """What it keeps is said in it: buckets and keys; CloudFormation's own versioning and encryption are the emulator's here."""
+    outputs = app.aws.deploy("example", EXAMPLES / "replicated-bucket.yaml", {"ApplicationStack": "app"})
+    source, replica = outputs["SourceBucket"], outputs["ReplicaBucket"]
+    resources = {resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+                 for resource in app.cloudformation.describe_stack_resources(StackName="example")["StackResources"]}
+    keys = {name: app.aws.client("kms").describe_key(KeyId=resources[name])["KeyMetadata"]["Arn"] for name in ("SourceKey", "ReplicaKey")}
+    rule, = app.rules(source)
+
+    assert rule["Status"] == "Enabled"
+    assert rule["SourceSelectionCriteria"] == {"SseKmsEncryptedObjects": {"Status": "Enabled"}}
+    assert rule["Destination"]["Bucket"] == f"arn:aws:s3:::{replica}"
+    assert rule["Destination"]["EncryptionConfiguration"] == {"ReplicaKmsKeyID": keys["ReplicaKey"]}
+    assert app.replication(source)["Role"] == outputs["ReplicationRoleArn"]
+    assert app.granted_keys(f"s3-crr-{source}") == set(keys.values())
+    assert app.versioning(source) == app.versioning(replica) == "Enabled"
+    app.s3.put_object(Bucket=source, Key="1.json", Body=b"{}")
+    assert app.s3.head_object(Bucket=replica, Key="1.json")["ReplicationStatus"] == "REPLICA"
+
+    app.aws.aws("cloudformation", "delete-stack", "--stack-name", "example")
+    wait_until("the end of the stack", lambda: "example" not in {
+        stack["StackName"] for stack in app.cloudformation.describe_stacks()["Stacks"]}, 90)
+    assert app.rules(source) == []
+    assert app.role(f"s3-crr-{source}") is None
+    assert app.region(source) == app.region(replica) == REGION
