@@ -6,6 +6,7 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules
 
 REGION := us-east-1
+REGIONS ?= $(REGION)
 EVENT ?= events/create-bucket.json
 PORT ?= 0
 FUZZ_SECONDS ?= 600
@@ -16,10 +17,11 @@ SHARD ?= 0/1
 TOOLS := .venv/.installed
 EMULATOR := .venv-emulator/.installed
 SIMULATOR := tests/local/node_modules/.installed
+CHECKOV := .venv-check/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test build invoke check schema scale fuzz mutants clean rust python node
+.PHONY: help demo test build invoke package check schema scale fuzz mutants clean rust python node
 
 help: ## Lists the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -41,11 +43,19 @@ build: rust $(TOOLS) ## Builds the function: target/lambda/function/bootstrap an
 invoke: build $(EMULATOR) ## Runs the function on one event, against a local AWS: make invoke EVENT=events/create-bucket.json
 	@python tests/local/invoke.py $(EVENT)
 
-check: rust $(TOOLS) ## Checks format, lints, documentation and the template
+package: rust $(TOOLS) ## Packages .aws-sam/stackset.json for StackSets (BUCKET=code REGIONS='us-east-1 eu-west-1': uploads to code-us-east-1 and code-eu-west-1)
+	@test -n '$(BUCKET)' || { echo 'make: BUCKET is missing: the code goes to the buckets BUCKET-<Region>, one for each of REGIONS' >&2; exit 1; }
+	sam build
+	for region in $(REGIONS); do sam package --region $$region --s3-bucket $(BUCKET)-$$region --output-template-file .aws-sam/packaged.yaml; done
+	AWS_DEFAULT_REGION=$(lastword $(REGIONS)) python stackset.py $(BUCKET) $(lastword $(REGIONS)) < .aws-sam/packaged.yaml > .aws-sam/stackset.json
+
+check: rust $(TOOLS) $(CHECKOV) ## Checks format, lints, documentation and the templates
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
 	sam validate --lint --region $(REGION)
+	cfn-lint template.yaml examples/*.yaml
+	.venv-check/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml examples/*.yaml
 
 schema: rust ## Writes replication-policy.schema.json anew, from the types of the policy document
 	UPDATE_SCHEMA=1 cargo test --locked --lib schema
@@ -60,7 +70,7 @@ mutants: rust ## Breaks what decides, piece by piece, and counts what the tests 
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo mutants --output target/mutants --shard $(SHARD)
 
 clean: ## Removes all that was built or installed here
-	rm -rf .aws-sam .venv .venv-emulator tests/local/node_modules target
+	rm -rf .aws-sam .venv .venv-check .venv-emulator tests/local/node_modules target
 
 rust:
 	@command -v cargo >/dev/null || { echo 'make: `cargo` is missing: Rust $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer is needed (https://rustup.rs)' >&2; exit 1; }
@@ -85,3 +95,8 @@ $(EMULATOR): tests/local/requirements-emulator.txt | python
 $(SIMULATOR): tests/local/package-lock.json | node
 	@echo 'Installing the IAM simulator into tests/local/node_modules (once)'
 	@npm ci --prefix tests/local --silent --ignore-scripts --no-audit --no-fund && touch $@
+
+$(CHECKOV): tests/local/requirements-check.txt | python
+	@echo 'Installing checkov into .venv-check (once, about a minute)'
+	@rm -rf .venv-check && python3 -m venv .venv-check
+	@.venv-check/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
