@@ -13,6 +13,7 @@ Added to MiniStack, all in this one file:
   replication configuration names a role.
 * **A number for `MaximumConcurrency`.** A template parameter's value reaches MiniStack's queue poller as a string.
 * **The default encryption of a stack's buckets.** MiniStack leaves it out of the buckets that CloudFormation creates.
+* **A function's code from a bucket of another account**, and from none of another Region.
 * **SQS's `StartMessageMoveTask`**, at once and from a dead-letter queue to where its messages came from, nothing else.
 * **Step Functions as the walk needs it.** `listBuckets` takes its page and its Region; a distributed map takes JSONata, and starts
   nothing more once its execution was stopped; a state machine does only what its role may. Retries wait a hundredth of their time.
@@ -109,6 +110,8 @@ def install() -> None:
         (eventbridge, "_put_events", "data allow_aws_source"),
         (lambda_svc, "_execute_function_with_config_scope", "func event"),
         (lambda_svc, "_sqs_esm_concurrency", "esm func_rec config queue"),
+        (lambda_svc, "_fetch_code_from_s3", "bucket key version_id"),
+        (s3, "_bucket_owner_account", "name"),
         (iam_actions, "extract_resource_arn", "service method path headers body query_params region account_id"),
         (iam_actions, "request_tag_context", "service iam_action body params"),
         (iam_evaluator, "enforce", "access_key_id iam_action service region resource_arn service_context"),
@@ -141,6 +144,7 @@ def install() -> None:
     shortcuts = app._handle_post_body_shortcuts
     execute = lambda_svc._execute_function_with_config_scope
     concurrency = lambda_svc._sqs_esm_concurrency
+    fetch_code = lambda_svc._fetch_code_from_s3
     resource_arn_of = iam_actions.extract_resource_arn
     request_tags_of = iam_actions.request_tag_context
     enforce = iam_evaluator.enforce
@@ -249,6 +253,13 @@ def install() -> None:
             scaling["MaximumConcurrency"] = int(scaling["MaximumConcurrency"])
         return concurrency(esm, func_rec, config, queue)
 
+    def fetch_code_of_region(bucket, key, version_id=None):
+        region = responses.get_region()
+        with responses.request_scope(s3._bucket_owner_account(bucket) or responses.get_account_id(), region):
+            if s3._buckets.get(bucket, {}).get("region", region) != region:
+                raise ValueError(f"S3 Error Code: PermanentRedirect. bucket `{bucket}` is not in {region}")
+            return fetch_code(bucket, key, version_id)
+
     def resource_arn_as_on_aws(service, method, path, headers, body, query_params, region, account_id):
         arn = resource_arn_of(service, method, path, headers, body, query_params, region, account_id)
         if service == "kms" and ":alias/" in arn:
@@ -337,6 +348,7 @@ def install() -> None:
     app._handle_post_body_shortcuts = shortcuts_and_record
     lambda_svc._execute_function_with_config_scope = execute_and_remember
     lambda_svc._sqs_esm_concurrency = concurrency_as_number
+    lambda_svc._fetch_code_from_s3 = fetch_code_of_region
     iam_actions.extract_resource_arn = resource_arn_as_on_aws
     iam_actions.request_tag_context = condition_keys_as_on_aws
     iam_evaluator.enforce = enforce_and_record
