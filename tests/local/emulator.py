@@ -8,9 +8,9 @@ Added to MiniStack, all in this one file:
 * **A strict custom-resource callback.** What CloudFormation would not understand is answered with 400 and fails the
   stack at once; MiniStack alone takes any body as success.
 * **IAM's decisions as on AWS.** MiniStack checks `role/<name>` and `alias/<name>`, AWS checks `role/<path>/<name>` and
-  `key/<id>`. MiniStack lacks the condition key `iam:PermissionsBoundary` and the request's tags of CreateBucket; and it does
-  not ask for `iam:TagRole` and `s3:TagResource` where a role or a bucket is made with tags, nor for `iam:PassRole` where a
-  replication configuration names a role.
+  `key/<id>`. MiniStack lacks the condition key `iam:PermissionsBoundary` and the request's tags of CreateBucket; it does not
+  decide about CloudWatch's calls in CBOR; and it does not ask for `iam:TagRole` and `s3:TagResource` where a role or a bucket
+  is made with tags, nor for `iam:PassRole` where a replication configuration names a role.
 * **A number for `MaximumConcurrency`.** A template parameter's value reaches MiniStack's queue poller as a string.
 * **The default encryption of a stack's buckets.** MiniStack leaves it out of the buckets that CloudFormation creates.
 * **A function's code from a bucket of another account**, and from none of another Region.
@@ -96,6 +96,7 @@ def install() -> None:
     found = importlib.metadata.version("ministack")
     if found != MINISTACK_VERSION:
         sys.exit(f"emulator: ministack `{MINISTACK_VERSION}` is needed, `{found}` is installed")
+    import cbor2
     from ministack import app
     from ministack.core import iam_actions, iam_evaluator, responses, router
     from ministack.services import eventbridge, iam, kms, lambda_svc, s3, sqs, stepfunctions
@@ -112,6 +113,7 @@ def install() -> None:
         (lambda_svc, "_sqs_esm_concurrency", "esm func_rec config queue"),
         (lambda_svc, "_fetch_code_from_s3", "bucket key version_id"),
         (s3, "_bucket_owner_account", "name"),
+        (iam_actions, "extract_iam_action", "service method path headers body query_params"),
         (iam_actions, "extract_resource_arn", "service method path headers body query_params region account_id"),
         (iam_actions, "request_tag_context", "service iam_action body params"),
         (iam_evaluator, "enforce", "access_key_id iam_action service region resource_arn service_context"),
@@ -145,6 +147,7 @@ def install() -> None:
     execute = lambda_svc._execute_function_with_config_scope
     concurrency = lambda_svc._sqs_esm_concurrency
     fetch_code = lambda_svc._fetch_code_from_s3
+    action_of = iam_actions.extract_iam_action
     resource_arn_of = iam_actions.extract_resource_arn
     request_tags_of = iam_actions.request_tag_context
     enforce = iam_evaluator.enforce
@@ -260,7 +263,15 @@ def install() -> None:
                 raise ValueError(f"S3 Error Code: PermanentRedirect. bucket `{bucket}` is not in {region}")
             return fetch_code(bucket, key, version_id)
 
+    def action_in_cbor_too(service, method, path, headers, body, query_params):
+        operation = re.fullmatch("/service/GraniteServiceVersion20100801/operation/([A-Za-z]+)", path)
+        return f"cloudwatch:{operation.group(1)}" if operation else action_of(service, method, path, headers, body, query_params)
+
     def resource_arn_as_on_aws(service, method, path, headers, body, query_params, region, account_id):
+        if service == "monitoring" and "/operation/" in path:
+            asked = cbor2.loads(body)
+            name = asked.get("AlarmName") or next(iter(asked.get("AlarmNames", [])), "*") if "Describe" not in path else "*"
+            return f"arn:aws:cloudwatch:{region}:{account_id}:alarm:{name}"
         arn = resource_arn_of(service, method, path, headers, body, query_params, region, account_id)
         if service == "kms" and ":alias/" in arn:
             return (kms._resolve_key(arn) or {"Arn": arn.replace(":alias/", ":key/")})["Arn"]
@@ -349,6 +360,7 @@ def install() -> None:
     lambda_svc._execute_function_with_config_scope = execute_and_remember
     lambda_svc._sqs_esm_concurrency = concurrency_as_number
     lambda_svc._fetch_code_from_s3 = fetch_code_of_region
+    iam_actions.extract_iam_action = action_in_cbor_too
     iam_actions.extract_resource_arn = resource_arn_as_on_aws
     iam_actions.request_tag_context = condition_keys_as_on_aws
     iam_evaluator.enforce = enforce_and_record

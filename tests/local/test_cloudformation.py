@@ -234,3 +234,23 @@ def test_invariant_6_two_rules_of_one_stack_a_second_stack_and_the_policy_write_
         app.stack("delete", name)
     rule, = app.rules("prod-threefold")
     assert (rule["ID"], list(app.policies("s3-crr-prod-threefold"))) == ("s3-kms-replication.dr", ["s3-kms-replication.dr"])
+
+
+def test_an_alarm_on_what_s3_fails_to_replicate_comes_and_goes_with_its_rule(app: Application) -> None:
+    cloudwatch = app.aws.client("cloudwatch")
+    asked = buckets(app, "watched")
+    topic = app.aws.client("sns").create_topic(Name="alarms")["TopicArn"]
+    created = app.stack("create", "watched", **asked, AlarmTopicArn=topic)
+    alarm, = cloudwatch.describe_alarms(AlarmNamePrefix="watched/")["MetricAlarms"]
+
+    assert alarm["AlarmName"] == created["outputs"]["Ref"]
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/S3", "OperationsFailedReplication", "Sum")
+    assert {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]} == {
+        "SourceBucket": "watched", "DestinationBucket": "watched-copy", "RuleId": created["outputs"]["RuleId"]}
+    assert (alarm["AlarmActions"], alarm["Threshold"], alarm["TreatMissingData"]) == ([topic], 0, "notBreaching")
+    app.stack("update", "watched", **asked)
+    assert cloudwatch.describe_alarms(AlarmNamePrefix="watched/")["MetricAlarms"] == []
+    app.stack("update", "watched", **asked, AlarmTopicArn=topic)
+    assert len(cloudwatch.describe_alarms(AlarmNamePrefix="watched/")["MetricAlarms"]) == 1
+    app.stack("delete", "watched")
+    assert cloudwatch.describe_alarms(AlarmNamePrefix="watched/")["MetricAlarms"] == []

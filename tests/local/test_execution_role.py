@@ -35,10 +35,13 @@ TO_S3, TO_LAMBDA = ({"iam:PassedToService": f"{service}.amazonaws.com"} for serv
 BUCKET = "arn:aws:s3:::orders"
 OF_THE_ACCOUNT, OF_A_STRANGER = ({"aws:ResourceAccount": account} for account in ("${account}", STRANGER))
 READ_ROLE = ("iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies")
-USE_BUCKET = ("s3:ListBucket", "s3:GetBucketObjectLockConfiguration", "s3:GetBucketTagging", "s3:GetBucketVersioning",
+USE_BUCKET = ("s3:ListBucket", "s3:GetBucketObjectLockConfiguration", "s3:GetBucketPublicAccessBlock", "s3:GetBucketTagging",
+              "s3:GetBucketVersioning",
               "s3:GetEncryptionConfiguration", "s3:GetReplicationConfiguration", "s3:PutBucketVersioning",
               "s3:PutReplicationConfiguration")
-SET_UP_BUCKET = ("s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock", "s3:PutEncryptionConfiguration")
+SET_UP_BUCKET = ("s3:PutBucketPublicAccessBlock", "s3:PutEncryptionConfiguration")
+ALARM = "arn:aws:cloudwatch:eu-west-1:${account}:alarm"
+CHANGE_ALARM = ("cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm")
 LEASE = ("dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem")
 
 
@@ -116,6 +119,21 @@ TABLE = [
      keys("${account}", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:CreateGrant", "kms:PutKeyPolicy",
           "kms:DisableKey", "kms:ScheduleKeyDeletion")),
 
+    ("alarm on a rule of ours", "yes yes yes", on(f"{ALARM}:orders/s3-kms-replication.dr", *CHANGE_ALARM, "cloudwatch:DescribeAlarms")),
+    ("... or on anything else", "no no no", on(f"{ALARM}:orders", *CHANGE_ALARM, "cloudwatch:SetAlarmState")),
+    ("read the policy's parameter", "no no yes", on("arn:aws:ssm:us-east-1:${account}:parameter/replication/policy", "ssm:GetParameter")),
+    ("... change it, or read another", "no no no",
+     [*on("arn:aws:ssm:us-east-1:${account}:parameter/replication/policy", "ssm:PutParameter"),
+      *on("arn:aws:ssm:us-east-1:${account}:parameter/other", "ssm:GetParameter")]),
+
+    ("read the queue of events", "yes yes yes", on("${EventQueue}", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")),
+    ("... write or empty it", "no no no", on("${EventQueue}", "sqs:SendMessage", "sqs:PurgeQueue")),
+    ("keep failed requests", "yes yes yes", on("${FailedRequestQueue}", "sqs:SendMessage")),
+    ("... read them", "no no no", on("${FailedRequestQueue}", "sqs:ReceiveMessage")),
+    ("write the log", "yes yes yes", on("${FunctionLogGroup}:log-stream:1", "logs:CreateLogStream", "logs:PutLogEvents")),
+    ("... of another function", "no no no", on("${FunctionLogGroup}-2:log-stream:1", "logs:CreateLogStream", "logs:PutLogEvents")),
+    ("trace", "yes yes yes", on("*", "xray:PutTelemetryRecords", "xray:PutTraceSegments")),
+
     ("lease", "yes yes yes", on("${lock_table}", *LEASE)),
     ("... in another table", "no no no", on("${lock_table}-2", *LEASE)),
     ("read or delete all leases", "no no no", on("${lock_table}", "dynamodb:Scan", "dynamodb:Query", "dynamodb:DeleteTable")),
@@ -137,11 +155,19 @@ class Deployed:
         iam = aws.client("iam")
         policy, = iam.list_role_policies(RoleName=name)["PolicyNames"]
         assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
-        table = aws.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId="LockTable")
-        lock_table = f"arn:aws:dynamodb:{REGION}:{aws.account}:table/{table['StackResourceDetail']['PhysicalResourceId']}"
+
+        def arn(prefix: str, resource: str) -> str:
+            found = aws.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=resource)
+            physical_id = found["StackResourceDetail"]["PhysicalResourceId"]
+            return f"arn:aws:{prefix}{physical_id.rpartition('/')[2] if physical_id.startswith('http') else physical_id}"
+
+        here = f"{REGION}:{aws.account}:"
+        queues = {name: arn(f"sqs:{here}", name) for name in ("EventQueue", "FailedRequestQueue")}
         return cls(iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"], {
             "account": aws.account, "path": ROLE_PATH, "boundary": f"arn:aws:iam::{aws.account}:policy/bounds",
-            "extendable": f"arn:aws:iam::{aws.account}:role/their-replication", "execution_role": role, "lock_table": lock_table,
+            "extendable": f"arn:aws:iam::{aws.account}:role/their-replication", "execution_role": role,
+            "lock_table": arn(f"dynamodb:{here}table/", "LockTable"), **queues,
+            "FunctionLogGroup": arn(f"logs:{here}log-group:", "FunctionLogGroup"),
             "function": outputs["ServiceToken"], **names})
 
 
@@ -153,7 +179,9 @@ def deployed(app: Application) -> list[Deployed]:
     template = ROOT / ".aws-sam" / "build" / "template.yaml"
     own = {"path": "/platform/replication/", "boundary": f"arn:aws:iam::{ANOTHER_ACCOUNT}:policy/platform/bounds"}
     defaults = other.deploy("defaults", template, bucket=bucket)
-    bounded = other.deploy("bounded", template, {"RolePath": own["path"], "RolePermissionsBoundaryArn": own["boundary"]}, bucket)
+    bounded = other.deploy("bounded", template, {
+        "RolePath": own["path"], "RolePermissionsBoundaryArn": own["boundary"],
+        "ReplicationPolicyParameter": "/replication/policy"}, bucket)
     return [Deployed.of(other, "defaults", defaults), Deployed.of(app.aws, "app", app.outputs, extendable=app.extendable_role),
             Deployed.of(other, "bounded", bounded, **own)]
 

@@ -53,6 +53,20 @@ def test_the_dashboard_shows_every_alarm_and_metric_of_the_function(app: Applica
     assert METRICS <= shown
 
 
+def test_every_invocation_logs_its_metrics_as_cloudwatch_reads_them(app: Application) -> None:
+    app.invoke({"Action": "Reconcile", "SourceBucket": "not-there"})
+    lines = [json.loads(line) for line in app.aws.function_log().splitlines() if line.startswith("{") and '"_aws"' in line]
+    line = next(line for line in reversed(lines) if line["AskedBy"] == "Command")
+    definition, = line["_aws"]["CloudWatchMetrics"]
+    named = {name for line in lines for name in line if name not in ("_aws", "FunctionName", "AskedBy")}
+
+    assert definition["Namespace"] == "S3KmsReplication"
+    assert definition["Dimensions"] == [["FunctionName"], ["FunctionName", "AskedBy"]]
+    assert {metric["Name"]: line[metric["Name"]] for metric in definition["Metrics"]} == {"Unchanged": 1, "Duration": line["Duration"]}
+    assert line["FunctionName"] == app.function_name
+    assert named <= METRICS
+
+
 def test_dead_letters_are_sent_again_with_one_command(app: Application) -> None:
     """With a short visibility time-out in place of half an hour."""
     sqs, kms = app.aws.client("sqs"), app.aws.client("kms", REPLICA_REGION)
