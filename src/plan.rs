@@ -198,7 +198,7 @@ pub fn remove(source: &BucketName, rule_id: &RuleId, remains: &Remains) -> Plan 
         Some(Step::DeleteRolePolicy { role: role.name.clone(), policy, was })
     });
 
-    let alarm = remains.alarm.clone().map(|alarm| Step::DeleteAlarm { alarm });
+    let alarm = remains.alarm.clone().map(|alarm| Step::DeleteAlarm { alarm: Box::new(alarm) });
 
     let mut plan = Plan::new([first.into_iter().chain(alarm).collect(), second.collect()]);
     plan.keep_others(rule_id);
@@ -219,7 +219,7 @@ pub fn has_traces(rule_id: &RuleId, replication: Option<&ReplicationConfiguratio
 
 /// Plans what takes back the role of a source bucket that is gone, with all its rules and their alarms.
 pub fn retire(source: &BucketName, roles: &Roles, alarms: Vec<Alarm>) -> Plan {
-    let alarms = alarms.into_iter().map(|alarm| Step::DeleteAlarm { alarm });
+    let alarms = alarms.into_iter().map(|alarm| Step::DeleteAlarm { alarm: Box::new(alarm) });
     let Some(role) = roles.ours(source) else { return Plan::new([alarms.collect()]) };
     let policies = role.policies.iter().filter_map(|(name, was)| {
         let policy = PolicyName::recognise(name)?;

@@ -12,12 +12,12 @@ use crate::spec::{Spec, TopicArn};
 pub(super) fn step(spec: &Spec, observed: &Observed) -> Result<Option<Step>, Refusal> {
     let region = &observed.source.location.region;
     let was = observed.alarm.clone();
-    let Some(topic) = &spec.alarm_topic else { return Ok(was.map(|alarm| Step::DeleteAlarm { alarm })) };
+    let Some(topic) = &spec.alarm_topic else { return Ok(was.map(|alarm| Step::DeleteAlarm { alarm: Box::new(alarm) })) };
     if topic.region() != region {
         return Err(Refusal::TopicInOtherRegion { topic: topic.to_string(), bucket: spec.source.clone(), region: region.clone() });
     }
     let alarm = wanted(spec, topic);
-    Ok((was.as_ref() != Some(&alarm)).then(|| Step::PutAlarm { was, alarm }))
+    Ok((was.as_ref() != Some(&alarm)).then(|| Step::PutAlarm { was: was.map(Box::new), alarm: Box::new(alarm) }))
 }
 
 /// One failed operation in five minutes is one too many.

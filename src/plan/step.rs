@@ -97,14 +97,14 @@ pub enum Step {
     /// Makes the alarm on what the rule fails to replicate.
     PutAlarm {
         /// The alarm before.
-        was: Option<Alarm>,
+        was: Option<Box<Alarm>>,
         /// The alarm.
-        alarm: Alarm,
+        alarm: Box<Alarm>,
     },
     /// Removes an alarm of ours.
     DeleteAlarm {
         /// The alarm before.
-        alarm: Alarm,
+        alarm: Box<Alarm>,
     },
     /// Replaces the replication configuration.
     PutReplication {

@@ -125,7 +125,7 @@ impl Step {
                 let was = was.iter().map(|arn| line("PermissionsBoundary", arn.clone())).collect();
                 changes(was, vec![line("PermissionsBoundary", boundary.clone())])
             }
-            Self::PutAlarm { was, alarm, .. } => changes(was.as_ref().map(alarm_lines).unwrap_or_default(), alarm_lines(alarm)),
+            Self::PutAlarm { was, alarm, .. } => changes(was.as_deref().map(alarm_lines).unwrap_or_default(), alarm_lines(alarm)),
             Self::DeleteAlarm { alarm } => changes(alarm_lines(alarm), Lines::new()),
             Self::PutRolePolicy { was: None, .. } => Vec::new(),
             Self::PutRolePolicy { was: Some(was), document, .. } => changes(document_lines(was), document.lines()),

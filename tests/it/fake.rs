@@ -320,7 +320,7 @@ fn perform(state: &mut State, step: &Step) -> Result<(), CloudError> {
             bucket(state, location)?.replication = Some(as_s3_returns(configuration.clone()));
         }
         Step::PutAlarm { alarm, .. } => {
-            state.alarms.insert(alarm.name.clone(), alarm.clone());
+            state.alarms.insert(alarm.name.clone(), (**alarm).clone());
         }
         Step::DeleteAlarm { alarm } => {
             state.alarms.remove(&alarm.name);

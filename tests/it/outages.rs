@@ -143,8 +143,8 @@ fn steps() -> Vec<Step> {
         Step::PutRolePolicy { role: role.clone(), policy: policy.clone(), was: None, document: grants::trust() },
         Step::DeleteRolePolicy { role, policy, was: String::new() },
         Step::DeleteRole { name },
-        Step::PutAlarm { was: None, alarm: alarm.clone() },
-        Step::DeleteAlarm { alarm },
+        Step::PutAlarm { was: None, alarm: Box::new(alarm.clone()) },
+        Step::DeleteAlarm { alarm: Box::new(alarm) },
         Step::PutReplication { location: location.clone(), was: None, configuration: configuration.clone(), rule: rule.clone() },
         Step::DeleteReplication { location, was: configuration, rule },
     ]
