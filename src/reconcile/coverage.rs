@@ -34,21 +34,27 @@ impl<C: Cloud> Engine<'_, C> {
             return self.retire(bucket, expected, dry_run).await.map(Coverage::Retired);
         }
         let Some(policy) = self.policy().await? else { return skipped("no replication policy is configured") };
-        let candidates: Vec<&PolicyRule> = policy.named(bucket).collect();
+        let mut candidates: Vec<&PolicyRule> = policy.named(bucket).collect();
         if candidates.is_empty() {
             return skipped("no rule of the replication policy matches the bucket's name");
         }
         let identity = self.identity().await?;
-        if policy.has_destination(bucket, &identity.account) {
-            return skipped("the bucket is the destination of a rule of the replication policy");
+        let is_destination = policy.has_destination(bucket, &identity.account);
+        let of_a_rule = "the bucket is the destination of a rule of the replication policy";
+        if is_destination && !candidates.iter().any(|rule| rule.is_two_way()) {
+            return skipped(of_a_rule);
         }
         let Some(region) = self.in_time(self.cloud.bucket_region(bucket, expected)).await? else {
             return skipped("the bucket does not exist (any more)");
         };
         let location = located(bucket, region, &identity);
         let tags = self.in_time(self.cloud.bucket_tags(&location)).await?;
-        if tags.contains_key(OWNER_TAG) {
-            return skipped("the bucket was created as a destination by this function");
+        let is_created = tags.contains_key(OWNER_TAG);
+        if is_destination || is_created {
+            candidates.retain(|rule| policy.replicates_back(rule, bucket, &location.region, &identity.account));
+        }
+        if candidates.is_empty() {
+            return skipped(if is_created { "the bucket was created as a destination by this function" } else { of_a_rule });
         }
         let (matching, withdrawn): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|rule| rule.matches_tags(&tags));
 

@@ -52,9 +52,21 @@ impl Policy {
         self.rules.iter().filter(|rule| rule.matches_name(bucket.as_str()))
     }
 
-    /// Whether the bucket is the destination of some rule, so that it is never a source.
+    /// Whether the bucket is the destination of some rule, so that it is no source but to [replicate back](Self::replicates_back).
     pub fn has_destination(&self, bucket: &BucketName, account: &Account) -> bool {
         self.rules.iter().any(|rule| rule.may_replicate_to(bucket.as_str(), account))
+    }
+}
+
+impl Policy {
+    /// Whether `rule` replicates `bucket` to a bucket from which another rule replicates to `bucket`, both of them with
+    /// `ReplicaModifications`: the two directions of one replication, and no chain of copies of copies.
+    pub fn replicates_back(&self, rule: &PolicyRule, bucket: &BucketName, region: &Region, account: &Account) -> bool {
+        let Ok(there) = rule.spec(bucket, region, account) else { return false };
+        let back = |other: &&PolicyRule| other.is_two_way() && other.matches_name(there.destination.as_str());
+        let mut back =
+            self.rules.iter().filter(back).filter_map(|other| other.spec(&there.destination, &there.destination_region, account).ok());
+        rule.is_two_way() && back.any(|back| back.destination == *bucket)
     }
 }
 
@@ -112,6 +124,11 @@ impl PolicyRule {
     /// The id of the replication rule that this rule makes.
     pub fn rule_id(&self) -> &RuleId {
         &self.rule_id
+    }
+
+    /// Whether the rule can be one direction of two.
+    pub fn is_two_way(&self) -> bool {
+        self.properties.replica_modifications == Some(true)
     }
 
     /// Whether a bucket with these tags is meant.

@@ -100,6 +100,35 @@ async fn a_destination_that_was_created_here_is_never_a_source() {
     assert_eq!(answer["Skipped"], "the bucket was created as a destination by this function");
 }
 
+const OTHER_KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/0987dcba-09fe-87dc-65ba-ab0987654321";
+
+#[tokio::test(start_paused = true)]
+async fn two_rules_with_replica_modifications_replicate_both_ways_and_never_in_a_chain() {
+    let rule = |name: &str, pattern: &str, destination: &str, key: &str, modifications: bool| {
+        json!({"Name": name, "Match": {"BucketNames": [pattern]}, "DestinationBucket": destination, "CreateDestinationBucket": true,
+               "ReplicaKmsKeyArn": key, "ReplicaModifications": modifications})
+    };
+    for (destination, modifications, rules) in
+        [("prod-orders", true, (1, 1)), ("prod-orders", false, (0, 0)), ("{bucket}-again", true, (1, 0))]
+    {
+        let there = rule("there", "prod-orders", "orders-there", REPLICA_KEY, true);
+        let back = rule("back", "orders-*", destination, OTHER_KEY, modifications);
+        let policy = json!({"Rules": [there, back]}).to_string();
+        let settings = Settings::read(|name| (name == "REPLICATION_POLICY").then(|| policy.clone())).unwrap();
+        let mut state = two_buckets();
+        state.keys.insert(OTHER_KEY.to_owned(), key(OTHER_KEY));
+        let fake = Fake::of(state);
+        for bucket in ["prod-orders", "orders-there"] {
+            let created = event("create-bucket", |detail| detail["requestParameters"]["bucketName"] = json!(bucket));
+            Box::pin(handle(&created, Instant::now() + Duration::from_secs(300), &fake, &settings)).await.answer.unwrap();
+        }
+        let state = fake.state.borrow();
+        let replication = |bucket: &str| state.buckets.get(bucket).and_then(|bucket| bucket.replication.as_ref());
+        let count = |bucket: &str| replication(bucket).map_or(0, |configuration| configuration.rules().len());
+        assert_eq!((count("prod-orders"), count("orders-there")), rules, "{policy}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_permissions_boundary_is_given_to_new_roles_and_to_those_without() {
     let boundary = "arn:aws:iam::111122223333:policy/boundary";

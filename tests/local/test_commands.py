@@ -131,3 +131,21 @@ def test_invariant_9_a_key_that_s3_could_not_use_is_refused(app: Application, pr
     assert "ReplicaKmsKeyArn" in str(refused.value) or key in str(refused.value)
     assert app.versioning(source) is None
     assert app.replication(source) is None
+
+
+def test_a_locked_source_needs_a_locked_destination_and_grants_for_its_locks(app: Application) -> None:
+    app.s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+    app.aws.encrypt_bucket("locked", app.source_key)
+    app.aws.create_bucket("open-copy", region=REPLICA_REGION)
+    app.s3_replica.create_bucket(Bucket="locked-copy", ObjectLockEnabledForBucket=True,
+                                 CreateBucketConfiguration={"LocationConstraint": REPLICA_REGION})
+    command = {"Action": "Apply", "SourceBucket": "locked", "ReplicaKmsKeyArn": app.replica_key}
+    with pytest.raises(ClientError, match="`locked` has S3 Object Lock and `open-copy` has not"):
+        app.invoke({**command, "DestinationBucket": "open-copy"})
+    assert app.replication("locked") is None
+    assert app.role("s3-crr-locked") is None
+
+    applied = app.invoke({**command, "DestinationBucket": "locked-copy"})
+    policy, = app.policies(applied["RoleName"]).values()
+    reads = next(statement["Action"] for statement in policy["Statement"] if statement["Sid"] == "SourceObjects")
+    assert {"s3:GetObjectRetention", "s3:GetObjectLegalHold"} <= set(reads)

@@ -8,6 +8,12 @@ from local_aws import REGION, ROOT, wait_until
 EXAMPLES = ROOT / "examples"
 
 
+def deleted(app: Application, name: str) -> None:
+    app.aws.aws("cloudformation", "delete-stack", "--stack-name", name)
+    wait_until("the end of the stack", lambda: name not in {
+        stack["StackName"] for stack in app.cloudformation.describe_stacks()["Stacks"]}, 90)
+
+
 def test_the_example_replicates_from_one_bucket_and_key_to_another(app: Application) -> None:
     """What it keeps is said in it: buckets and keys; CloudFormation's own versioning and encryption are the emulator's here."""
     outputs = app.aws.deploy("example", EXAMPLES / "replicated-bucket.yaml", {"ApplicationStack": "app"})
@@ -27,9 +33,24 @@ def test_the_example_replicates_from_one_bucket_and_key_to_another(app: Applicat
     app.s3.put_object(Bucket=source, Key="1.json", Body=b"{}")
     assert app.s3.head_object(Bucket=replica, Key="1.json")["ReplicationStatus"] == "REPLICA"
 
-    app.aws.aws("cloudformation", "delete-stack", "--stack-name", "example")
-    wait_until("the end of the stack", lambda: "example" not in {
-        stack["StackName"] for stack in app.cloudformation.describe_stacks()["Stacks"]}, 90)
+    deleted(app, "example")
     assert app.rules(source) == []
     assert app.role(f"s3-crr-{source}") is None
     assert app.region(source) == app.region(replica) == REGION
+
+
+def test_two_buckets_replicate_to_each_other_in_one_deployment(app: Application) -> None:
+    """The emulator replicates metadata in neither direction: that S3 does is in what the rules say."""
+    outputs = app.aws.deploy("two-way", EXAMPLES / "two-way.yaml", {"ApplicationStack": "app"})
+    first, second = outputs["FirstBucket"], outputs["SecondBucket"]
+    for source, destination in ((first, second), (second, first)):
+        rule, = app.rules(source)
+        assert rule["Destination"]["Bucket"] == f"arn:aws:s3:::{destination}"
+        assert rule["SourceSelectionCriteria"] == {
+            "SseKmsEncryptedObjects": {"Status": "Enabled"}, "ReplicaModifications": {"Status": "Enabled"}}
+        assert len(app.granted_keys(f"s3-crr-{source}")) == 2
+        app.s3.put_object(Bucket=source, Key=f"from-{source}", Body=b"{}")
+        assert app.s3.head_object(Bucket=destination, Key=f"from-{source}")["ReplicationStatus"] == "REPLICA"
+
+    deleted(app, "two-way")
+    assert app.rules(first) == app.rules(second) == []
