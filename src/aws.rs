@@ -199,12 +199,12 @@ impl Cloud for Aws {
         dynamodb::is_leased(&self.dynamodb, table, bucket, now).await
     }
 
-    async fn note_deletion(&self, table: &str, id: &str, signed_at: u64, expires_at: u64) -> Result<(), CloudError> {
-        dynamodb::note_deletion(&self.dynamodb, table, id, signed_at, expires_at).await
+    async fn take_turn(&self, table: &str, id: &str, turn: u64, expires_at: u64) -> Result<bool, CloudError> {
+        dynamodb::take_turn(&self.dynamodb, table, id, turn, expires_at).await
     }
 
-    async fn deletion(&self, table: &str, id: &str) -> Result<Option<u64>, CloudError> {
-        dynamodb::deletion(&self.dynamodb, table, id).await
+    async fn turn(&self, table: &str, id: &str) -> Result<Option<u64>, CloudError> {
+        dynamodb::turn(&self.dynamodb, table, id).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), CloudError> {

@@ -222,11 +222,12 @@ pub trait Cloud {
     /// Whether somebody holds the lease on a bucket; `now` is in seconds since the epoch.
     fn is_leased(&self, table: &str, bucket: &BucketName, now: u64) -> impl Future<Output = Result<bool, CloudError>>;
 
-    /// Notes that a request signed at `signed_at` has deleted the custom resource `id`; kept until `expires_at`, in seconds since the epoch.
-    fn note_deletion(&self, table: &str, id: &str, signed_at: u64, expires_at: u64) -> impl Future<Output = Result<(), CloudError>>;
+    /// Notes the turn of a request about the custom resource `id`, unless a later one is noted; kept until `expires_at`, in seconds since the
+    /// epoch.
+    fn take_turn(&self, table: &str, id: &str, turn: u64, expires_at: u64) -> impl Future<Output = Result<bool, CloudError>>;
 
-    /// When the request was signed that last deleted the custom resource `id`; `None` when none has lately.
-    fn deletion(&self, table: &str, id: &str) -> impl Future<Output = Result<Option<u64>, CloudError>>;
+    /// The latest turn about the custom resource `id`; `None` when there has been none lately.
+    fn turn(&self, table: &str, id: &str) -> impl Future<Output = Result<Option<u64>, CloudError>>;
 
     /// Gives a lease back.
     fn release(&self, lease: &Lease) -> impl Future<Output = Result<(), CloudError>>;

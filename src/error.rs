@@ -43,9 +43,9 @@ pub enum Error {
     #[error("waited for another writer of bucket `{0}` until the time ran out")]
     Busy(BucketName),
 
-    /// The request came so late, or came again, that a later one has deleted its resource.
-    #[error("custom resource `{0}` has been deleted since this request was made")]
-    DeletedSince(String),
+    /// The request came so late, or came again, that a later one about the same custom resource has been dealt with already.
+    #[error("custom resource `{0}` has had a later request than this one")]
+    Overtaken(String),
 
     /// The state turned out to be another than was observed, and then this came up.
     #[error("{error}; done before: {done}")]
@@ -89,7 +89,7 @@ impl Error {
     /// Whether it is what was asked for that stands against it, rather than anything that failed.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Invalid(_) | Self::Refused(_) | Self::NoPolicy | Self::UnknownPayload(_) | Self::DeletedSince(_) => true,
+            Self::Invalid(_) | Self::Refused(_) | Self::NoPolicy | Self::UnknownPayload(_) | Self::Overtaken(_) => true,
             Self::Interrupted { error, .. } => error.is_refusal(),
             _ => false,
         }
@@ -97,7 +97,7 @@ impl Error {
 
     /// Whether it is certain that nothing was changed.
     pub fn changed_nothing(&self) -> bool {
-        matches!(self, Self::Invalid(_) | Self::Refused(_) | Self::Observe(_) | Self::Busy(_) | Self::DeletedSince(_))
+        matches!(self, Self::Invalid(_) | Self::Refused(_) | Self::Observe(_) | Self::Busy(_) | Self::Overtaken(_))
     }
 
     /// Whether a call may still be on its way.
@@ -121,7 +121,7 @@ impl Error {
             Self::Invalid(_) | Self::UnknownPayload(_) | Self::ForeignResponseUrl | Self::NoPolicy => "InvalidRequest",
             Self::Refused(_) => "Refused",
             Self::Observe(_) | Self::Apply { .. } => "CallFailed",
-            Self::DeletedSince(_) => "DeletedSince",
+            Self::Overtaken(_) => "Overtaken",
             Self::OutOfTime { .. } | Self::Busy(_) => "OutOfTime",
             Self::Interrupted { error, .. } => error.kind(),
             Self::Unanswered(_) => "Unanswered",

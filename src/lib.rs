@@ -29,7 +29,7 @@ use crate::error::Error;
 use crate::event::cloudformation::{Asked, NOTHING_CREATED, Request};
 use crate::event::{Ask, BucketEvent, Command, Message, Notice};
 use crate::metrics::{AskedBy, Tally};
-use crate::reconcile::{Coverage, Engine, Outcome};
+use crate::reconcile::{Coverage, Does, Engine, Outcome};
 use crate::report::RuleAnswer;
 use crate::settings::Settings;
 use crate::spec::{BucketName, RuleId};
@@ -112,6 +112,9 @@ async fn custom_resource<C: Cloud>(request: &Request, engine: &Engine<'_, C>) ->
     let expected = &engine.settings.region;
     match request.asked.as_ref().map_err(Clone::clone)? {
         Asked::Apply { spec, abandoned } => {
+            if !spec.dry_run {
+                engine.take_turn(&spec.source, &spec.rule_id, Does::Apply).await?;
+            }
             let outcome = engine.apply(spec, expected).await?;
             if let Some(abandoned) = abandoned {
                 take_back(abandoned, &spec.rule_id, spec.dry_run, engine).await?;
@@ -119,11 +122,11 @@ async fn custom_resource<C: Cloud>(request: &Request, engine: &Engine<'_, C>) ->
             Ok(Some(outcome))
         }
         Asked::Delete { source, rule_id, dry_run, created } => {
-            if !dry_run {
-                engine.note_deletion(source, rule_id).await?;
-            }
             if !created {
                 return take_back(source, rule_id, *dry_run, engine).await.map(|()| None);
+            }
+            if !dry_run {
+                engine.take_turn(source, rule_id, Does::Remove).await?;
             }
             // A Delete that overtook its own Create would find nothing to take back.
             engine.wait_for_writers(source).await?;
@@ -136,7 +139,13 @@ async fn custom_resource<C: Cloud>(request: &Request, engine: &Engine<'_, C>) ->
 /// Takes back what may be left of an Update that failed in another bucket, or of a Create that is not known to have changed anything. A
 /// bucket that cannot be looked at, such as somebody else's that was named by mistake, is no reason to fail.
 async fn take_back<C: Cloud>(source: &BucketName, rule_id: &RuleId, dry_run: bool, engine: &Engine<'_, C>) -> Result<(), Error> {
-    match engine.remove(source, rule_id, &engine.settings.region, dry_run).await {
+    let taken_back = async {
+        if !dry_run {
+            engine.take_turn(source, rule_id, Does::Remove).await?;
+        }
+        engine.remove(source, rule_id, &engine.settings.region, dry_run).await
+    };
+    match taken_back.await {
         Err(error) if !error.is_transient() => {
             tracing::warn!(bucket = source.as_str(), rule = rule_id.as_str(), %error, "what a failed request may have left was not taken back");
             Ok(())

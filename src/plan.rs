@@ -225,7 +225,8 @@ pub fn retire(source: &BucketName, roles: &Roles, alarms: Vec<Alarm>) -> Plan {
         let policy = PolicyName::recognise(name)?;
         Some(Step::DeleteRolePolicy { role: role.name.clone(), policy, was: was.clone() })
     });
-    let mut plan = Plan::new([policies.chain(alarms).collect()]);
+    // The policies tell of which rules there can be alarms.
+    let mut plan = Plan::new([alarms.collect(), policies.collect()]);
     plan.retire_role(role, |policy| PolicyName::recognise(policy).is_some(), &[]);
     plan
 }

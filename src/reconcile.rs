@@ -1,8 +1,8 @@
 //! Observe, plan, apply: within a deadline, and as often as the state turns out to be another than was observed.
 
 mod coverage;
-mod deletion;
 mod lease;
+mod turn;
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio::{join, try_join};
 
 pub use coverage::Coverage;
+pub use turn::Does;
 
 use crate::cloud::{Alarm, Cloud, CloudError, Encryption, Identity, Location, Remedy, Role};
 use crate::error::Error;
@@ -76,7 +77,8 @@ impl<C: Cloud> Engine<'_, C> {
     pub async fn apply(&self, spec: &Spec, expected: &Region) -> Result<Outcome, Error> {
         let (plan, target) = self
             .converge(&spec.source, spec.dry_run, async || {
-                let (observed, ()) = try_join!(self.observe(spec, expected), self.refuse_if_deleted(spec))?;
+                let (observed, ()) =
+                    try_join!(self.observe(spec, expected), self.still_has_turn(&spec.source, &spec.rule_id, Does::Apply))?;
                 let (plan, target) = plan::apply(spec, &observed, &self.settings.roles)?;
                 Ok((plan, Some(target)))
             })
@@ -91,7 +93,8 @@ impl<C: Cloud> Engine<'_, C> {
     pub async fn remove(&self, source: &BucketName, rule_id: &RuleId, expected: &Region, dry_run: bool) -> Result<Outcome, Error> {
         let (plan, _) = self
             .converge(source, dry_run, async || {
-                let remains = self.observe_remains(source, rule_id, expected).await?;
+                let turn = self.still_has_turn(source, rule_id, Does::Remove);
+                let (remains, ()) = try_join!(self.observe_remains(source, rule_id, expected, true), turn)?;
                 Ok((plan::remove(source, rule_id, &remains), None))
             })
             .await?;
@@ -279,18 +282,19 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(found.into_iter().find(|alarm| alarm.name == name))
     }
 
-    async fn observe_remains(&self, source: &BucketName, rule_id: &RuleId, expected: &Region) -> Result<Remains, Error> {
+    /// Observes all that a plan to remove a rule depends on; its alarm `always`, or only where the rule has left something.
+    async fn observe_remains(&self, source: &BucketName, rule_id: &RuleId, expected: &Region, always: bool) -> Result<Remains, Error> {
         let role_name = RoleName::of_source(source);
         let (identity, region, named_ours) =
             try_join!(self.cloud.identity(), self.cloud.bucket_region(source, expected), self.cloud.role(&role_name))?;
         let Some(region) = region else {
-            let alarm = self.alarm(source, rule_id, expected, plan::has_traces(rule_id, None, named_ours.as_ref())).await?;
+            let alarm = self.alarm(source, rule_id, expected, always || plan::has_traces(rule_id, None, named_ours.as_ref())).await?;
             return Ok(Remains { source: None, roles: Roles { named_ours, serving: None }, alarm });
         };
         let location = located(source, region, &identity);
         let replication = self.cloud.replication(&location).await?;
         let serving_name = replication.as_ref().map(|configuration| configuration.role());
-        let alarmed = plan::has_traces(rule_id, replication.as_ref(), named_ours.as_ref());
+        let alarmed = always || plan::has_traces(rule_id, replication.as_ref(), named_ours.as_ref());
         let (serving, alarm) =
             try_join!(self.serving_role(serving_name, named_ours.as_ref()), self.alarm(source, rule_id, &location.region, alarmed),)?;
         Ok(Remains { source: Some((location, replication)), roles: Roles { named_ours, serving }, alarm })

@@ -1,4 +1,4 @@
-//! DynamoDB: the leases, and the notes of deleted custom resources.
+//! DynamoDB: the leases, and the turns of requests about custom resources.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ const KEY: &str = "BucketName";
 const HOLDER: &str = "Holder";
 /// Epoch seconds; the table's time-to-live attribute.
 const EXPIRES_AT: &str = "ExpiresAt";
-const DELETED_AT: &str = "DeletedAt";
+const TURN: &str = "Turn";
 const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
 
 /// Takes the lease when nobody has it, its holder's time is over, or this holder has it already, an answer having been lost.
@@ -40,25 +40,24 @@ pub(super) async fn is_leased(client: &Client, table: &str, bucket: &BucketName,
     Ok(expires_at.is_some_and(|expires_at| expires_at > now))
 }
 
-/// Notes the deletion, unless a later one is noted already.
-pub(super) async fn note_deletion(client: &Client, table: &str, id: &str, signed_at: u64, expires_at: u64) -> Result<(), CloudError> {
+/// Notes the turn, unless a later one is noted already.
+pub(super) async fn take_turn(client: &Client, table: &str, id: &str, turn: u64, expires_at: u64) -> Result<bool, CloudError> {
     let request = client
         .put_item()
         .table_name(table)
         .set_item(Some(HashMap::from([
             (KEY.to_owned(), text(id)),
-            (DELETED_AT.to_owned(), AttributeValue::N(signed_at.to_string())),
+            (TURN.to_owned(), AttributeValue::N(turn.to_string())),
             (EXPIRES_AT.to_owned(), AttributeValue::N(expires_at.to_string())),
         ])))
-        .condition_expression(format!("attribute_not_exists({KEY}) OR {DELETED_AT} < :at"))
-        .expression_attribute_values(":at", AttributeValue::N(signed_at.to_string()));
-    let noted = unless_condition_failed(request.send().await.map_err(Cause::from));
-    noted.map(|_| ()).map_err(|cause| cause.into_error("PutItem", deletion_of(id, table)))
+        .condition_expression(format!("attribute_not_exists({KEY}) OR {TURN} <= :turn"))
+        .expression_attribute_values(":turn", AttributeValue::N(turn.to_string()));
+    unless_condition_failed(request.send().await.map_err(Cause::from)).map_err(|cause| cause.into_error("PutItem", turn_of(id, table)))
 }
 
-/// When the deletion was signed that is noted for this id.
-pub(super) async fn deletion(client: &Client, table: &str, id: &str) -> Result<Option<u64>, CloudError> {
-    number(client, table, id, DELETED_AT, deletion_of(id, table)).await
+/// The latest turn that is noted.
+pub(super) async fn turn(client: &Client, table: &str, id: &str) -> Result<Option<u64>, CloudError> {
+    number(client, table, id, TURN, turn_of(id, table)).await
 }
 
 /// A number of the item with this key.
@@ -89,8 +88,8 @@ fn resource(bucket: &BucketName, table: &str) -> String {
     format!("lease on bucket `{bucket}` in table `{table}`")
 }
 
-fn deletion_of(id: &str, table: &str) -> String {
-    format!("deletion of `{id}` in table `{table}`")
+fn turn_of(id: &str, table: &str) -> String {
+    format!("latest request about `{id}` in table `{table}`")
 }
 
 fn unless_condition_failed<T>(answer: Result<T, Cause>) -> Result<bool, Cause> {

@@ -1,10 +1,9 @@
 //! Systems Manager: the parameter that holds the replication policy.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_ssm::Client;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::failure::{self, Cause};
 use crate::cloud::CloudError;
@@ -12,20 +11,20 @@ use crate::cloud::CloudError;
 /// How long a value that was read is used: so long may a change of the policy take to be followed.
 const FRESH: Duration = Duration::from_secs(300);
 
-/// The value of the one parameter that this program reads, and when it was read.
+/// The value of the one parameter that this program reads, and when it was read, on a clock that goes on while Lambda freezes the process.
 #[derive(Debug, Default)]
-pub(super) struct Cached(Mutex<Option<(Instant, String)>>);
+pub(super) struct Cached(Mutex<Option<(SystemTime, String)>>);
 
 impl Cached {
     /// The parameter's value, read at most [`FRESH`] ago.
     pub(super) async fn parameter(&self, client: &Client, name: &str) -> Result<String, CloudError> {
         // Held while reading: several that ask at once read once.
         let mut cached = self.0.lock().await;
-        if let Some((_, value)) = cached.as_ref().filter(|(read, _)| read.elapsed() < FRESH) {
+        if let Some((_, value)) = cached.as_ref().filter(|(read, _)| read.elapsed().is_ok_and(|age| age < FRESH)) {
             return Ok(value.clone());
         }
         let value = parameter(client, name).await?;
-        *cached = Some((Instant::now(), value.clone()));
+        *cached = Some((SystemTime::now(), value.clone()));
         Ok(value)
     }
 }

@@ -31,6 +31,11 @@ pub enum Refusal {
     SourceKeyInOtherRegion { key: String, bucket: BucketName, region: Region },
 
     #[error(
+        "bucket `{bucket}` is the destination of another rule of the replication policy, and so a source only of the rule that replicates back; exclude it with `ExcludeBucketNames`"
+    )]
+    DestinationOfRule { bucket: BucketName },
+
+    #[error(
         "bucket `{source_bucket}` has S3 Object Lock and `{destination}` has not; replicas need a destination that was created with Object Lock"
     )]
     LockedSource { source_bucket: BucketName, destination: BucketName },

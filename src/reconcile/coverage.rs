@@ -7,7 +7,7 @@ use tokio::try_join;
 use super::{Engine, Outcome, Status, located, outcome};
 use crate::cloud::{Cloud, Location};
 use crate::error::Error;
-use crate::plan::{self, OWNER_TAG, Plan, Roles};
+use crate::plan::{self, OWNER_TAG, Plan, Refusal, Roles};
 use crate::settings::{Policy, PolicyRule, PolicySource};
 use crate::spec::{BucketName, Region, RoleName, RuleId};
 
@@ -29,9 +29,29 @@ impl<C: Cloud> Engine<'_, C> {
     /// # Errors
     /// When it could not be found out what the policy means for the bucket. The rules' own errors are in [`Coverage::Rules`].
     pub async fn cover(&self, bucket: &BucketName, expected: &Region, gone: bool, dry_run: bool) -> Result<Coverage, Error> {
-        let skipped = |reason: &str| Ok(Coverage::Skipped(reason.to_owned()));
+        let (mut coverage, others) = self.cover_alone(bucket, expected, gone, dry_run).await?;
+        // The other direction of two: what this function does to its buckets raises no event that it follows.
+        for (other, region) in others {
+            if let (Coverage::Rules(rules), Coverage::Rules(back)) =
+                (&mut coverage, self.cover_alone(&other, &region, false, dry_run).await?.0)
+            {
+                rules.extend(back);
+            }
+        }
+        Ok(coverage)
+    }
+
+    /// As [`Engine::cover`], and the destinations of rules of two directions.
+    async fn cover_alone(
+        &self,
+        bucket: &BucketName,
+        expected: &Region,
+        gone: bool,
+        dry_run: bool,
+    ) -> Result<(Coverage, Vec<(BucketName, Region)>), Error> {
+        let skipped = |reason: &str| Ok((Coverage::Skipped(reason.to_owned()), Vec::new()));
         if gone && self.in_time(self.cloud.bucket_region(bucket, expected)).await?.is_none() {
-            return self.retire(bucket, expected, dry_run).await.map(Coverage::Retired);
+            return self.retire(bucket, expected, dry_run).await.map(|plan| (Coverage::Retired(plan), Vec::new()));
         }
         let Some(policy) = self.policy().await? else { return skipped("no replication policy is configured") };
         let mut candidates: Vec<&PolicyRule> = policy.named(bucket).collect();
@@ -50,20 +70,29 @@ impl<C: Cloud> Engine<'_, C> {
         let location = located(bucket, region, &identity);
         let tags = self.in_time(self.cloud.bucket_tags(&location)).await?;
         let is_created = tags.contains_key(OWNER_TAG);
+        let mut rules = Vec::new();
         if is_destination || is_created {
-            candidates.retain(|rule| policy.replicates_back(rule, bucket, &location.region, &identity.account));
-        }
-        if candidates.is_empty() {
-            return skipped(if is_created { "the bucket was created as a destination by this function" } else { of_a_rule });
+            let all = candidates;
+            candidates =
+                all.iter().filter(|rule| policy.replicates_back(rule, bucket, &location.region, &identity.account)).copied().collect();
+            if candidates.is_empty() {
+                return skipped(if is_created { "the bucket was created as a destination by this function" } else { of_a_rule });
+            }
+            let one_way = all.into_iter().filter(|rule| !candidates.iter().any(|other| other.rule_id() == rule.rule_id()));
+            rules.extend(one_way.map(|rule| (rule.rule_id().clone(), Err(Refusal::DestinationOfRule { bucket: bucket.clone() }.into()))));
         }
         let (matching, withdrawn): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|rule| rule.matches_tags(&tags));
 
-        let mut rules = Vec::new();
+        let mut back = Vec::new();
         for rule in matching {
             let applied = match rule.spec(bucket, &location.region, &identity.account) {
                 Ok(mut spec) => {
                     spec.dry_run |= dry_run;
-                    self.apply(&spec, &location.region).await
+                    let applied = self.apply(&spec, &location.region).await;
+                    if rule.is_two_way() && applied.is_ok() {
+                        back.push((spec.destination, spec.destination_region));
+                    }
+                    applied
                 }
                 Err(invalid) => Err(invalid.into()),
             };
@@ -79,7 +108,7 @@ impl<C: Cloud> Engine<'_, C> {
         if rules.is_empty() {
             return skipped("no rule of the replication policy matches the bucket's tags");
         }
-        Ok(Coverage::Rules(rules))
+        Ok((Coverage::Rules(rules), back))
     }
 
     /// The replication policy in force.
@@ -118,7 +147,7 @@ impl<C: Cloud> Engine<'_, C> {
         let source = &location.bucket;
         let (plan, _) = self
             .converge(source, dry_run, async || {
-                let remains = self.observe_remains(source, rule.rule_id(), &location.region).await?;
+                let remains = self.observe_remains(source, rule.rule_id(), &location.region, false).await?;
                 let tags = self.cloud.bucket_tags(location).await?;
                 Ok((if rule.matches_tags(&tags) { Plan::default() } else { plan::remove(source, rule.rule_id(), &remains) }, None))
             })

@@ -56,9 +56,7 @@ impl Policy {
     pub fn has_destination(&self, bucket: &BucketName, account: &Account) -> bool {
         self.rules.iter().any(|rule| rule.may_replicate_to(bucket.as_str(), account))
     }
-}
 
-impl Policy {
     /// Whether `rule` replicates `bucket` to a bucket from which another rule replicates to `bucket`, both of them with
     /// `ReplicaModifications`: the two directions of one replication, and no chain of copies of copies.
     pub fn replicates_back(&self, rule: &PolicyRule, bucket: &BucketName, region: &Region, account: &Account) -> bool {

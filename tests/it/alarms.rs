@@ -1,5 +1,6 @@
 //! The alarm on what a rule fails to replicate: made, kept right and taken away with the rule.
 
+use s3_kms_replication::cloud::Remedy;
 use serde_json::json;
 
 use crate::fake::Fake;
@@ -9,6 +10,13 @@ const NAME: &str = "demo-source/s3-kms-replication.demo-Replication-a6e2a683";
 
 fn alarm_of(fake: &Fake) -> Option<s3_kms_replication::cloud::Alarm> {
     fake.state.borrow().alarms.values().next().cloned()
+}
+
+fn deleted_bucket() -> Value {
+    let mut deleted = sample("create-bucket");
+    deleted["detail"]["eventName"] = json!("DeleteBucket");
+    deleted["detail"]["requestParameters"]["bucketName"] = json!("demo-source");
+    deleted
 }
 
 #[tokio::test]
@@ -66,11 +74,31 @@ async fn the_alarms_of_a_deleted_bucket_go_with_its_role() {
     let fake = Fake::of(two_buckets());
     create(&fake, json!({"AlarmTopicArn": TOPIC})).await;
     fake.state.borrow_mut().buckets.remove("demo-source");
-    let mut deleted = sample("create-bucket");
-    deleted["detail"]["eventName"] = json!("DeleteBucket");
-    deleted["detail"]["requestParameters"]["bucketName"] = json!("demo-source");
+    ask(&fake, &deleted_bucket()).await.unwrap();
+    assert_eq!((alarm_of(&fake), fake.state.borrow().roles.len()), (None, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_alarm_outlives_its_rule_whatever_fails_when_the_bucket_is_deleted() {
+    let fake = Fake::of(two_buckets());
+    create(&fake, json!({"AlarmTopicArn": TOPIC})).await;
+    fake.state.borrow_mut().buckets.remove("demo-source");
+    fake.refusals.set(Some(("DeleteAlarms", 1, "AccessDenied", Remedy::None)));
+    let deleted = deleted_bucket();
+    let _ = ask(&fake, &deleted).await;
+    assert!(alarm_of(&fake).is_some());
     ask(&fake, &deleted).await.unwrap();
     assert_eq!((alarm_of(&fake), fake.state.borrow().roles.len()), (None, 0));
+}
+
+#[tokio::test]
+async fn an_alarm_goes_with_its_resource_when_rule_and_role_were_removed_by_hand() {
+    let fake = Fake::of(two_buckets());
+    create(&fake, json!({"AlarmTopicArn": TOPIC})).await;
+    fake.state.borrow_mut().roles.clear();
+    fake.state.borrow_mut().buckets.get_mut("demo-source").unwrap().replication = None;
+    delete(&fake).await;
+    assert_eq!(alarm_of(&fake), None);
 }
 
 #[tokio::test]

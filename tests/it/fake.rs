@@ -77,8 +77,8 @@ pub struct Fake {
     pub stale_reads: Cell<usize>,
     /// How the next answers to CloudFormation fail, the last one first.
     pub answer_failures: RefCell<Vec<Remedy>>,
-    /// The custom resources that were deleted, and when that was signed.
-    pub deletions: RefCell<BTreeMap<String, u64>>,
+    /// The latest turn about each custom resource.
+    pub turns: RefCell<BTreeMap<String, u64>>,
     /// SSM's parameters.
     pub parameters: RefCell<BTreeMap<String, String>>,
     earlier_replication: RefCell<Option<ReplicationConfiguration>>,
@@ -226,18 +226,18 @@ impl Cloud for Fake {
         self.call(format!("IsLeased {bucket}"), leased).await
     }
 
-    async fn note_deletion(&self, _table: &str, id: &str, signed_at: u64, _expires_at: u64) -> Result<(), CloudError> {
-        let note = |_: &mut State| {
-            let mut deletions = self.deletions.borrow_mut();
-            let noted = deletions.entry(id.to_owned()).or_default();
-            *noted = signed_at.max(*noted);
-            Ok(())
+    async fn take_turn(&self, _table: &str, id: &str, turn: u64, _expires_at: u64) -> Result<bool, CloudError> {
+        let take = |_: &mut State| {
+            let mut turns = self.turns.borrow_mut();
+            let latest = turns.entry(id.to_owned()).or_default();
+            *latest = turn.max(*latest);
+            Ok(*latest == turn)
         };
-        self.call(format!("NoteDeletion {id}"), note).await
+        self.call(format!("TakeTurn {id}"), take).await
     }
 
-    async fn deletion(&self, _table: &str, id: &str) -> Result<Option<u64>, CloudError> {
-        self.call(format!("Deletion {id}"), |_| Ok(self.deletions.borrow().get(id).copied())).await
+    async fn turn(&self, _table: &str, id: &str) -> Result<Option<u64>, CloudError> {
+        self.call(format!("Turn {id}"), |_| Ok(self.turns.borrow().get(id).copied())).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), CloudError> {

@@ -23,6 +23,15 @@ fn later(mut state: State) -> State {
     state
 }
 
+/// The request, made anew some seconds later, when it is one of CloudFormation.
+fn signed_later(request: &Value, seconds: u32) -> Value {
+    let mut later = request.clone();
+    if let Some(url) = request["ResponseURL"].as_str() {
+        later["ResponseURL"] = json!(url.replace("T080000Z", &format!("T08000{seconds}Z")));
+    }
+    later
+}
+
 async fn after(before: &State, request: &Value) -> (State, usize) {
     let fake = Fake::of(before.clone());
     let _ = ask(&fake, request).await;
@@ -105,15 +114,17 @@ async fn invariant_3_failing_after_any_call_and_running_again_ends_in_the_same_s
                 assert_eq!(of_others(&fake.state.borrow()), of_others(before), "{point}");
 
                 let fake = Fake::of(later(fake.state.take()));
+                let mut again = request.clone();
                 if flow == "Update to another bucket" {
                     // As CloudFormation does when the Update has failed: back to the old properties, and only then once more.
-                    let mut back = request.clone();
+                    let mut back = signed_later(&request, 1);
                     back["OldResourceProperties"] = request["ResourceProperties"].clone();
                     back["ResourceProperties"] = create["ResourceProperties"].clone();
                     let _ = ask(&fake, &back).await;
                     assert_eq!(*fake.state.borrow(), versioned(before.clone(), &fake.state.borrow()), "{point}, then rolled back");
+                    again = signed_later(&request, 2);
                 }
-                let _ = ask(&fake, &request).await;
+                let _ = ask(&fake, &again).await;
                 assert_eq!(*fake.state.borrow(), undisturbed, "{point}, then again");
                 if request["RequestType"] == "Create" {
                     delete(&fake).await;

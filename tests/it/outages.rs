@@ -175,8 +175,8 @@ async fn every_call(outage: Outage) -> Vec<(String, CloudError, u32)> {
     call!("parameter", aws => aws.parameter("/policy"));
     call!("acquire", aws => aws.acquire(&lease, 0));
     call!("is_leased", aws => aws.is_leased("leases", &lease.bucket, 0));
-    call!("note_deletion", aws => aws.note_deletion("leases", "demo-source/rule", 1, 2));
-    call!("deletion", aws => aws.deletion("leases", "demo-source/rule"));
+    call!("take_turn", aws => aws.take_turn("leases", "demo-source/rule", 1, 2));
+    call!("turn", aws => aws.turn("leases", "demo-source/rule"));
     call!("release", aws => aws.release(&lease));
     for step in steps() {
         call!(step.action(), aws => aws.apply(&step));

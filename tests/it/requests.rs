@@ -118,15 +118,39 @@ async fn two_rules_with_replica_modifications_replicate_both_ways_and_never_in_a
         let mut state = two_buckets();
         state.keys.insert(OTHER_KEY.to_owned(), key(OTHER_KEY));
         let fake = Fake::of(state);
-        for bucket in ["prod-orders", "orders-there"] {
-            let created = event("create-bucket", |detail| detail["requestParameters"]["bucketName"] = json!(bucket));
-            Box::pin(handle(&created, Instant::now() + Duration::from_secs(300), &fake, &settings)).await.answer.unwrap();
-        }
+        // One event does both: there is none for the bucket that the function creates.
+        Box::pin(handle(&sample("create-bucket"), Instant::now() + Duration::from_secs(300), &fake, &settings)).await.answer.unwrap();
         let state = fake.state.borrow();
         let replication = |bucket: &str| state.buckets.get(bucket).and_then(|bucket| bucket.replication.as_ref());
         let count = |bucket: &str| replication(bucket).map_or(0, |configuration| configuration.rules().len());
         assert_eq!((count("prod-orders"), count("orders-there")), rules, "{policy}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_a_two_way_bucket_cannot_have_is_refused_by_name() {
+    let rule = |name: &str, source: &str, destination: &str, key: &str, modifications: bool| {
+        json!({"Name": name, "Match": {"BucketNames": [source]}, "DestinationBucket": destination, "ReplicaKmsKeyArn": key,
+               "ReplicaModifications": modifications})
+    };
+    let policy = json!({"Rules": [
+        rule("there", "prod-orders", "demo-destination", REPLICA_KEY, true),
+        rule("back", "demo-destination", "prod-orders", OTHER_KEY, true),
+        rule("backup", "prod-*", "demo-source", OTHER_KEY, false),
+    ]});
+    let policy = policy.to_string();
+    let settings = Settings::read(|name| (name == "REPLICATION_POLICY").then(|| policy.clone())).unwrap();
+    let mut state = two_buckets();
+    state.keys.insert(OTHER_KEY.to_owned(), key(OTHER_KEY));
+    let fake = Fake::of(state);
+    let answer =
+        Box::pin(handle(&sample("create-bucket"), Instant::now() + Duration::from_secs(300), &fake, &settings)).await.answer.unwrap();
+    let ended: Vec<String> =
+        answer["Rules"].as_array().unwrap().iter().map(|rule| format!("{} {}", rule["RuleId"], rule["Status"])).collect();
+    assert_eq!(
+        ended.join(", "),
+        r#""s3-kms-replication.backup" "Failed", "s3-kms-replication.there" "Configured", "s3-kms-replication.back" "Configured""#
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -282,13 +282,13 @@ async fn a_lease_is_taken_and_given_back_under_conditions() {
 }
 
 #[tokio::test]
-async fn a_deletion_is_noted_unless_a_later_one_is() {
+async fn a_turn_is_taken_unless_a_later_one_was() {
     let later = "{\"__type\":\"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException\",\"message\":\"m\"}";
-    let item = "{\"Item\":{\"BucketName\":{\"S\":\"demo-source/rule\"},\"DeletedAt\":{\"N\":\"20261122080000\"}}}";
+    let item = "{\"Item\":{\"BucketName\":{\"S\":\"demo-source/rule\"},\"Turn\":{\"N\":\"40522244160001\"}}}";
     let (aws, replay) = aws(&[ok("{}"), ok(item), ok("{}"), (400, None, later)]);
-    assert_eq!(aws.note_deletion("leases", "demo-source/rule", 20_261_122_080_000, 1_700_000_300).await, Ok(()));
-    assert_eq!(aws.deletion("leases", "demo-source/rule").await, Ok(Some(20_261_122_080_000)));
-    assert_eq!(aws.deletion("leases", "demo-source/rule").await, Ok(None));
+    assert_eq!(aws.take_turn("leases", "demo-source/rule", 40_522_244_160_000, 1_700_000_300).await, Ok(true));
+    assert_eq!(aws.turn("leases", "demo-source/rule").await, Ok(Some(40_522_244_160_001)));
+    assert_eq!(aws.turn("leases", "demo-source/rule").await, Ok(None));
     assert_snapshot!(sent(&replay));
-    assert_eq!(aws.note_deletion("leases", "demo-source/rule", 20_261_122_080_000, 1_700_000_300).await, Ok(()));
+    assert_eq!(aws.take_turn("leases", "demo-source/rule", 40_522_244_160_000, 1_700_000_300).await, Ok(false));
 }

@@ -111,7 +111,7 @@ async fn a_delete_that_overtakes_its_own_create_at_any_call_leaves_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_deleted_comes_back_only_when_it_is_asked_for_anew() {
+async fn a_request_that_comes_late_or_again_undoes_no_later_one() {
     let fake = Fake::of(two_buckets());
     for (request_type, date, rules) in [
         ("Create", "20261122T080000Z", 1),
@@ -121,13 +121,14 @@ async fn what_was_deleted_comes_back_only_when_it_is_asked_for_anew() {
         ("Update", "20261122T080100Z", 0),
         ("Delete", "20261122T080130Z", 0),
         ("Create", "20261122T080131Z", 1),
+        ("Delete", "20261122T080130Z", 1),
     ] {
         ask(&fake, &signed(custom_resource(request_type, json!({})), date)).await.unwrap();
         let state = fake.state.borrow();
         let configuration = state.buckets["demo-source"].replication.as_ref();
         assert_eq!(configuration.map_or(0, |configuration| configuration.rules().len()), rules, "{request_type} of {date}");
     }
-    assert!(fake.answers.borrow()[3].contains("has been deleted since this request was made"));
+    assert!(fake.answers.borrow()[3].contains("has had a later request than this one"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,6 +37,8 @@ def test_alarms_watch_the_queues_and_the_function(app: Application) -> None:
         "FailedRequestsAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", queue["FailedRequestQueueUrl"], 0),
         "OldestEventAlarm": ("AWS/SQS", "ApproximateAgeOfOldestMessage", queue["QueueUrl"], 3600),
         "FailuresAlarm": ("S3KmsReplication", "Failed", app.function_name, 0),
+        "RefusalsAlarm": ("S3KmsReplication", "Refused", app.function_name, 0),
+        "WalksAlarm": ("AWS/States", "ExecutionsFailed", app.outputs["WalkStateMachineArn"], 0),
         "ErrorsAlarm": ("AWS/Lambda", "Errors", app.function_name, 0),
         "ThrottlesAlarm": ("AWS/Lambda", "Throttles", app.function_name, 0),
     }
