@@ -34,3 +34,35 @@ fn a_role_that_others_use_or_own_stays() {
     assert_eq!(actions(&retired(Role { attached: vec!["arn:aws:iam::aws:policy/Theirs".to_owned()], ..role(&[]) })), [""; 0]);
     assert_eq!(actions(&retired(Role { tags: BTreeMap::new(), ..role(&["s3-kms-replication.a"]) })), [""; 0]);
 }
+
+#[test]
+fn a_policy_in_a_role_of_others_goes_although_there_is_a_role_of_ours() {
+    let (source, rule_id) = (BucketName::parse("demo").unwrap(), RuleId::named("a").unwrap());
+    let in_theirs = PolicyName::in_shared_role(&rule_id, &source);
+    let arn = "arn:aws:iam::111122223333:role/theirs";
+    let theirs =
+        Role { name: RoleName::of_arn(arn).unwrap(), arn: arn.to_owned(), tags: BTreeMap::new(), ..role(&[in_theirs.as_str(), "theirs"]) };
+    let location = Location {
+        bucket: source.clone(),
+        region: Region::parse("us-east-1").unwrap(),
+        owner: crate::spec::Account::parse("111122223333").unwrap(),
+    };
+    let rule = ReplicationRule::builder()
+        .id("theirs")
+        .status(aws_sdk_s3::types::ReplicationRuleStatus::Enabled)
+        .destination(aws_sdk_s3::types::Destination::builder().bucket("arn:aws:s3:::x").build().unwrap())
+        .build()
+        .unwrap();
+    let replication = ReplicationConfiguration::builder().role(arn).rules(rule).build().unwrap();
+    let roles = Roles { named_ours: Some(role(&["s3-kms-replication.a"])), serving: Some(theirs) };
+    let plan = remove(&source, &rule_id, &Remains { source: Some((location, Some(replication))), roles, alarm: None });
+    let done: Vec<String> = plan.steps().map(|step| format!("{} {}", step.action(), step.resource())).collect();
+    assert_eq!(
+        done,
+        [
+            "DeleteRolePolicy inline policy `s3-kms-replication.a` of role `s3-crr-demo`".to_owned(),
+            format!("DeleteRolePolicy inline policy `{in_theirs}` of role `theirs`"),
+            "DeleteRole role `s3-crr-demo`".to_owned(),
+        ]
+    );
+}
