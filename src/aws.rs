@@ -23,11 +23,14 @@ use aws_smithy_types::body::SdkBody;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use crate::cloud::{Alarm, Cloud, CloudError, Encryption, Identity, Key, Lease, Location, Remedy, Role, Versioning};
+use crate::cloud::{
+    Alarm, Cloud, CloudError, Encryption, Identity, Key, Lease, Location, ObjectVersion, Remedy, Role, Versioning, Versions,
+};
 use crate::event::cloudformation::ResponseUrl;
 use crate::plan::Step;
 use crate::settings::Settings;
 use crate::spec::{Account, BucketName, Partition, Region, RoleName};
+use crate::verify::Canary;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -165,6 +168,22 @@ impl Cloud for Aws {
 
     async fn parameter(&self, name: &str) -> Result<String, CloudError> {
         self.policy.parameter(&self.ssm, name).await
+    }
+
+    async fn put_canary(&self, location: &Location, canary: &Canary) -> Result<String, CloudError> {
+        s3::put_canary(&self.s3(&location.region), location, canary).await
+    }
+
+    async fn object_version(&self, location: &Location, key: &str, version: &str) -> Result<Option<ObjectVersion>, CloudError> {
+        s3::object_version(&self.s3(&location.region), location, key, version).await
+    }
+
+    async fn versions(&self, location: &Location, key: &str) -> Result<Versions, CloudError> {
+        s3::versions(&self.s3(&location.region), location, key).await
+    }
+
+    async fn delete_version(&self, location: &Location, key: &str, version: &str) -> Result<(), CloudError> {
+        s3::delete_version(&self.s3(&location.region), location, key, version).await
     }
 
     async fn apply(&self, step: &Step) -> Result<(), CloudError> {

@@ -10,6 +10,7 @@ use aws_sdk_s3::types::ReplicationConfiguration;
 use crate::event::cloudformation::ResponseUrl;
 use crate::plan::Step;
 use crate::spec::{Account, BucketName, Partition, Region, RoleName};
+use crate::verify::Canary;
 
 /// Whose credentials are in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +120,37 @@ pub struct Alarm {
     pub actions_enabled: bool,
 }
 
+/// S3's word for the replication of an object's version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replication {
+    /// It is to be replicated.
+    Pending,
+    /// It was replicated, to every destination.
+    Completed,
+    /// It was not replicated, and S3 does not try again.
+    Failed,
+    /// It is a replica itself.
+    Replica,
+}
+
+/// A version of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectVersion {
+    /// Its replication; `None` when no rule has selected it.
+    pub replication: Option<Replication>,
+    /// ARN of the KMS key that encrypts it; `None` when none does.
+    pub kms_key: Option<String>,
+}
+
+/// The ids of all that a bucket holds under one key.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Versions {
+    /// The versions of the object, the newest first.
+    pub objects: Vec<String>,
+    /// The delete markers.
+    pub delete_markers: Vec<String>,
+}
+
 /// The right to write a bucket's replication configuration, for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
@@ -165,7 +197,9 @@ impl CloudError {
     /// Says which of the template's parameters would give the right that was missing.
     #[must_use]
     pub fn naming(mut self, parameter: Option<&'static str>) -> Self {
-        if let Some(parameter) = parameter.filter(|_| self.code == "AccessDenied") {
+        // The answer to a HEAD has no code.
+        let denied = matches!(self.code.as_str(), "AccessDenied" | "HTTP 403");
+        if let Some(parameter) = parameter.filter(|_| denied) {
             self.message.push_str(&format!("; the template's parameter `{parameter}` gives this right"));
         }
         self
@@ -212,6 +246,23 @@ pub trait Cloud {
 
     /// The value of an SSM parameter; it may be some minutes old.
     fn parameter(&self, name: &str) -> impl Future<Output = Result<String, CloudError>>;
+
+    /// Writes a canary; the id of its version.
+    fn put_canary(&self, location: &Location, canary: &Canary) -> impl Future<Output = Result<String, CloudError>>;
+
+    /// A version of an object; `None` when there is no such version.
+    fn object_version(
+        &self,
+        location: &Location,
+        key: &str,
+        version: &str,
+    ) -> impl Future<Output = Result<Option<ObjectVersion>, CloudError>>;
+
+    /// All versions and delete markers of an object.
+    fn versions(&self, location: &Location, key: &str) -> impl Future<Output = Result<Versions, CloudError>>;
+
+    /// Removes a version or a delete marker of an object for good; one that is gone is success.
+    fn delete_version(&self, location: &Location, key: &str, version: &str) -> impl Future<Output = Result<(), CloudError>>;
 
     /// Does one step of a plan.
     fn apply(&self, step: &Step) -> impl Future<Output = Result<(), CloudError>>;

@@ -3,6 +3,7 @@
 use crate::cloud::{CloudError, Remedy};
 use crate::plan::Refusal;
 use crate::spec::{BucketName, Invalid};
+use crate::verify::Failure;
 
 /// Why a request was not carried out. Each message can be shown to whoever asked: none holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +55,17 @@ pub enum Error {
         error: Box<Error>,
         /// The steps that had been done before.
         done: String,
+    },
+
+    /// A rule is not known to replicate.
+    #[error("`Verify` of rule `{rule}` with canary `{canary}`: {failure}")]
+    Unverified {
+        /// The rule, among those of all buckets.
+        rule: String,
+        /// The canary's key.
+        canary: String,
+        /// What became of it.
+        failure: Box<Failure>,
     },
 
     /// A policy is needed and none is configured.
@@ -111,6 +123,7 @@ impl Error {
             Self::Observe(failure) => Some(failure.remedy),
             Self::Apply { failure, .. } => Some(failure.remedy),
             Self::Interrupted { error, .. } => error.remedy(),
+            Self::Unverified { failure, .. } => failure.remedy(),
             _ => None,
         }
     }
@@ -124,6 +137,8 @@ impl Error {
             Self::Overtaken(_) => "Overtaken",
             Self::OutOfTime { .. } | Self::Busy(_) => "OutOfTime",
             Self::Interrupted { error, .. } => error.kind(),
+            Self::Unverified { failure, .. } if failure.remedy().is_some() => "CallFailed",
+            Self::Unverified { .. } => "VerifyFailed",
             Self::Unanswered(_) => "Unanswered",
             Self::Internal(_) => "InternalError",
         }

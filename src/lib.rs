@@ -2,7 +2,7 @@
 //!
 //! Data flows one way: [`event`] reads what is asked and by whom into the validated types of [`spec`]; [`reconcile`] observes AWS
 //! through the seam in [`cloud`], has [`plan`] decide what must change (with the policy documents of [`grants`]), and applies it stage
-//! by stage; [`report`] answers, [`metrics`] counts. [`aws`] is the seam on the AWS SDK, [`settings`] the environment, [`error`] what can go wrong.
+//! by stage, and on request has [`verify`] judge what becomes of an object; [`report`] answers, [`metrics`] counts. [`aws`] is the seam on the AWS SDK, [`settings`] the environment, [`error`] what can go wrong.
 
 pub mod aws;
 pub mod cloud;
@@ -15,6 +15,7 @@ pub mod reconcile;
 pub mod report;
 pub mod settings;
 pub mod spec;
+pub mod verify;
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -29,7 +30,7 @@ use crate::error::Error;
 use crate::event::cloudformation::{Asked, NOTHING_CREATED, Request};
 use crate::event::{Ask, BucketEvent, Command, Message, Notice};
 use crate::metrics::{AskedBy, Tally};
-use crate::reconcile::{Coverage, Does, Engine, Outcome};
+use crate::reconcile::{Coverage, Does, Engine, Outcome, Trial};
 use crate::report::RuleAnswer;
 use crate::settings::Settings;
 use crate::spec::{BucketName, RuleId};
@@ -215,6 +216,10 @@ async fn carry_out<C: Cloud>(command: &Command, engine: &Engine<'_, C>, tally: &
     let result = match command {
         Command::Apply(spec) => engine.apply(spec, expected).await,
         Command::Delete { source, rule_id, dry_run } => engine.remove(source, rule_id, expected, *dry_run).await,
+        Command::Verify { source, rule_id, key } => {
+            let trial = Trial { source, rule_id, key: key.as_ref(), anew: false, resumable: true };
+            engine.verify(&trial, expected).await.map(|status| Outcome::of_trial(&trial, status))
+        }
         Command::Reconcile { source, dry_run } => {
             let followed = hold_policy(source, *dry_run, engine).await;
             tally.bucket(&followed);

@@ -56,6 +56,8 @@ impl Tally {
                 Status::Configured => "Configured",
                 Status::Unchanged => "Unchanged",
                 Status::Removed => "Removed",
+                Status::Verified => "Verified",
+                Status::Pending => "Pending",
             },
             Err(error) if error.is_refusal() => "Refused",
             Err(_) => "Failed",

@@ -398,7 +398,7 @@ fn source_keys(spec: &Spec, observed: &Observed) -> Result<BTreeSet<String>, Ref
     observed.source_keys.iter().map(|(asked, key)| Ok(usable_key(&property, asked, key.as_ref())?.arn.clone())).collect()
 }
 
-fn usable_key<'a>(property: &str, asked: &str, key: Option<&'a Key>) -> Result<&'a Key, Refusal> {
+pub(crate) fn usable_key<'a>(property: &str, asked: &str, key: Option<&'a Key>) -> Result<&'a Key, Refusal> {
     let property = || property.to_owned();
     let key = key.ok_or_else(|| Refusal::KeyMissing { property: property(), key: asked.to_owned() })?;
     if key.state != "Enabled" {

@@ -3,6 +3,7 @@
 mod coverage;
 mod lease;
 mod turn;
+mod verify;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::{join, try_join};
 
 pub use coverage::Coverage;
 pub use turn::Does;
+pub use verify::Trial;
 
 use crate::cloud::{Alarm, Cloud, CloudError, Encryption, Identity, Location, Remedy, Role};
 use crate::error::Error;
@@ -54,6 +56,10 @@ pub enum Status {
     Unchanged,
     /// It was carried out, and the rule is gone.
     Removed,
+    /// The rule is there, and an object was seen to be replicated by it.
+    Verified,
+    /// The rule is there, and an object is still to be replicated by it: asking again goes on with that object.
+    Pending,
 }
 
 /// What an engine needs beside the request.
@@ -305,16 +311,22 @@ impl<C: Cloud> Engine<'_, C> {
 struct Patience {
     since: Instant,
     pause: Duration,
+    limit: Duration,
 }
 
 impl Patience {
     fn new(pause: Duration) -> Self {
-        Self { since: Instant::now(), pause }
+        Self { since: Instant::now(), pause, limit: SETTLE }
+    }
+
+    /// Patience that only a deadline ends.
+    fn endless(pause: Duration) -> Self {
+        Self { limit: Duration::MAX, ..Self::new(pause) }
     }
 
     /// Pauses; `false`, at once, when it is over.
     async fn pause(&mut self) -> bool {
-        let more = self.since.elapsed() < SETTLE;
+        let more = self.since.elapsed() < self.limit;
         if more {
             sleep(self.pause.mul_f64(0.5 + fastrand::f64())).await;
             self.pause = (self.pause * 2).min(Duration::from_secs(10));

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
     BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, ObjectLockEnabled, PublicAccessBlockConfiguration,
-    ReplicationConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
+    ReplicationConfiguration, ReplicationStatus, ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
     ServerSideEncryptionRule, Tag, VersioningConfiguration,
 };
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::failure::{Cause, malformed};
-use crate::cloud::{CloudError, Encryption, Location, Versioning};
+use crate::cloud::{CloudError, Encryption, Location, ObjectVersion, Replication, Versioning, Versions};
 use crate::plan::OWNER_TAG;
 use crate::spec::{BucketName, Region};
+use crate::verify::Canary;
 
 /// The one Region that is not named when a bucket is created in it.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -158,4 +161,76 @@ pub(super) async fn delete_replication(client: &Client, location: &Location) -> 
     let request = client.delete_bucket_replication().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
     request.send().await?;
     Ok(())
+}
+
+/// What a person reads who comes across a canary.
+const CANARY: &[u8] =
+    b"Written by s3-kms-replication to see whether a replication rule works. It is removed again; if it stays, it can be deleted.\n";
+
+fn object(location: &Location, key: &str) -> String {
+    format!("object `{key}` of bucket `{}`", location.bucket)
+}
+
+/// Without a key of its own, the canary is encrypted by the bucket's default, as other objects are; with or without a Bucket Key, too.
+pub(super) async fn put_canary(client: &Client, location: &Location, canary: &Canary) -> Result<String, CloudError> {
+    let action = "PutObject";
+    let resource = object(location, &canary.key);
+    let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let tags: Vec<String> = canary.tags.iter().map(|(key, value)| format!("{}={}", encoded(key), encoded(value))).collect();
+    let request = client
+        .put_object()
+        .bucket(location.bucket.as_str())
+        .expected_bucket_owner(location.owner.as_str())
+        .key(&canary.key)
+        .set_tagging((!tags.is_empty()).then(|| tags.join("&")))
+        .set_server_side_encryption(canary.kms_key.as_ref().map(|_| ServerSideEncryption::AwsKms))
+        .set_ssekms_key_id(canary.kms_key.clone())
+        .content_type("text/plain")
+        .body(ByteStream::from_static(CANARY));
+    let answer = request.send().await.map_err(|error| Cause::from(error).into_error(action, &resource))?;
+    answer.version_id.ok_or_else(|| malformed(action, &resource, "no version id: the bucket is not versioned"))
+}
+
+/// Without its checksum, for which S3 would decrypt it.
+pub(super) async fn object_version(
+    client: &Client,
+    location: &Location,
+    key: &str,
+    version: &str,
+) -> Result<Option<ObjectVersion>, CloudError> {
+    let action = "HeadObject";
+    let request = client.head_object().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
+    let answer = match request.key(key).version_id(version).send().await.map_err(Cause::from) {
+        Ok(answer) => answer,
+        Err(cause) if cause.is_not_found() => return Ok(None),
+        Err(cause) => return Err(cause.into_error(action, object(location, key))),
+    };
+    let replication = match answer.replication_status() {
+        None => None,
+        Some(ReplicationStatus::Pending) => Some(Replication::Pending),
+        Some(ReplicationStatus::Complete | ReplicationStatus::Completed) => Some(Replication::Completed),
+        Some(ReplicationStatus::Failed) => Some(Replication::Failed),
+        Some(ReplicationStatus::Replica) => Some(Replication::Replica),
+        Some(other) => return Err(malformed(action, object(location, key), &format!("replication status `{other}`"))),
+    };
+    Ok(Some(ObjectVersion { replication, kms_key: answer.ssekms_key_id }))
+}
+
+/// One page holds a thousand of them, and S3 lists those of this very key before those of keys that begin with it.
+pub(super) async fn versions(client: &Client, location: &Location, key: &str) -> Result<Versions, CloudError> {
+    let request = client.list_object_versions().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
+    let answer = request.prefix(key).send().await;
+    let answer = answer.map_err(|error| Cause::from(error).into_error("ListObjectVersions", object(location, key)))?;
+    let objects = answer.versions.unwrap_or_default().into_iter().filter(|version| version.key() == Some(key));
+    let markers = answer.delete_markers.unwrap_or_default().into_iter().filter(|marker| marker.key() == Some(key));
+    Ok(Versions {
+        objects: objects.filter_map(|version| version.version_id).collect(),
+        delete_markers: markers.filter_map(|marker| marker.version_id).collect(),
+    })
+}
+
+pub(super) async fn delete_version(client: &Client, location: &Location, key: &str, version: &str) -> Result<(), CloudError> {
+    let request = client.delete_object().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
+    let deleted = request.key(key).version_id(version).send().await;
+    deleted.map(|_| ()).map_err(|error| Cause::from(error).into_error("DeleteObject", object(location, key)))
 }

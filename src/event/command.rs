@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::properties::{Object, read_properties};
-use crate::spec::{BucketName, Invalid, Properties, RuleId, Spec};
+use crate::spec::{BucketName, Invalid, KeyReference, Properties, RuleId, Spec};
 
-/// A command. The rule that `Plan`, `Apply` and `Delete` are about is called `Name`, or else as its destination bucket.
+/// A command. The rule that `Plan`, `Apply`, `Delete` and `Verify` are about is called `Name`, or else as its destination bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Makes a rule true, or with `DryRun` (which `Plan` implies) tells what that would take.
@@ -19,6 +19,15 @@ pub enum Command {
         /// Plan only.
         dry_run: bool,
     },
+    /// Shows with an object that a rule replicates.
+    Verify {
+        /// The rule's source bucket.
+        source: BucketName,
+        /// The rule.
+        rule_id: RuleId,
+        /// The key that encrypts the object; `None` for what the bucket encrypts with.
+        key: Option<KeyReference>,
+    },
     /// Holds the replication policy against one bucket.
     Reconcile {
         /// The bucket.
@@ -28,7 +37,7 @@ pub enum Command {
     },
 }
 
-const ACTIONS: &str = "Plan, Apply, Delete, Reconcile";
+const ACTIONS: &str = "Plan, Apply, Delete, Reconcile, Verify";
 
 pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
     let mut named = Object::new(object);
@@ -60,7 +69,15 @@ pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
             Err(Invalid::new("Action", "`Reconcile` takes `SourceBucket` and `DryRun`, and everything else from the replication policy"))
         }
         "Reconcile" => Ok(Command::Reconcile { source: source()?, dry_run }),
-        "Verify" => Err(Invalid::new("Action", format!("`Verify` is not supported by this version; allowed are {ACTIONS}"))),
+        "Verify" if properties != of_verify(&properties) => Err(Invalid::new(
+            "Action",
+            "`Verify` takes `SourceBucket`, `Name` or `DestinationBucket`, and `SourceKmsKeyArns`, and the rest from the rule",
+        )),
+        "Verify" => {
+            let key = properties.source_kms_key_arns.iter().flatten().next().map(|arn| KeyReference::parse(arn)).transpose();
+            let key = key.map_err(|problem| Invalid::new("SourceKmsKeyArns", problem))?;
+            Ok(Command::Verify { source: source()?, rule_id: rule_id()?, key })
+        }
         other => Err(Invalid::new("Action", format!("is `{other}`; allowed are {ACTIONS}"))),
     }
 }
@@ -68,4 +85,14 @@ pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
 /// Those of the properties that `Reconcile` has a use for.
 fn of_reconcile(properties: &Properties) -> Properties {
     Properties { source_bucket: properties.source_bucket.clone(), dry_run: properties.dry_run, ..Properties::default() }
+}
+
+/// Those of the properties that `Verify` has a use for.
+fn of_verify(properties: &Properties) -> Properties {
+    Properties {
+        source_bucket: properties.source_bucket.clone(),
+        destination_bucket: properties.destination_bucket.clone(),
+        source_kms_key_arns: properties.source_kms_key_arns.clone(),
+        ..Properties::default()
+    }
 }

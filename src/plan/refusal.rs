@@ -1,6 +1,6 @@
 //! What is wrong in a way that this program must not or cannot mend. Every refusal comes before anything has been changed.
 
-use crate::spec::{BucketName, Region, RoleName};
+use crate::spec::{BucketName, Region, RoleName, RuleId};
 
 /// A fact that stands against a request, with the way out where there is one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +69,18 @@ pub enum Refusal {
         "the inline policies of role `{role}` would have {total} characters; IAM allows {limit}: use fewer rules or fewer source keys on this bucket (while a rule changes, its earlier grants count, too)"
     )]
     PoliciesTooLong { role: RoleName, total: usize, limit: usize },
+
+    #[error("bucket `{bucket}` has no rule `{rule}` to verify")]
+    RuleMissing { bucket: BucketName, rule: RuleId },
+
+    #[error("rule `{rule}` of bucket `{bucket}` is disabled: there is nothing to verify")]
+    RuleDisabled { bucket: BucketName, rule: RuleId },
+
+    #[error("`Verify`: bucket `{bucket}` has S3 Object Lock, which may keep the canary and its replica from being removed")]
+    LockedCanary { bucket: BucketName },
+
+    #[error("`Verify`: the prefix of rule `{rule}` {problem}")]
+    CanaryKeyTooLong { rule: RuleId, problem: String },
 
     #[error("the replication rule lacks a part that S3 requires: {0}")]
     IncompleteRule(String),

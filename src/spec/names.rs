@@ -9,6 +9,9 @@ use sha2::{Digest, Sha256};
 /// Prefix of every rule id, and so of every inline policy, that is ours.
 const RULE_PREFIX: &str = "s3-kms-replication.";
 
+/// S3's limit for the key of an object, in bytes.
+const MAX_KEY: usize = 1_024;
+
 /// An AWS partition: it decides the first part of every ARN and the suffix of service host names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Partition {
@@ -305,6 +308,23 @@ impl RuleId {
     /// `<source bucket>/<rule id>`: names the rule among those of all buckets.
     pub fn among_all(&self, source: &BucketName) -> String {
         format!("{source}/{self}")
+    }
+
+    /// The key of the rule's canary: inside the rule's `prefix`, recognisable as ours, and always the same.
+    ///
+    /// # Errors
+    /// The rest of a sentence about the prefix, when S3 would not take the key.
+    pub fn canary_key(&self, prefix: &str) -> Result<String, String> {
+        let key = format!("{prefix}.s3-kms-replication-verify/{self}");
+        if key.len() <= MAX_KEY {
+            Ok(key)
+        } else {
+            let most = MAX_KEY - (key.len() - prefix.len());
+            Err(format!(
+                "has {} bytes; an object's key has at most {MAX_KEY}, so with `Verify` the prefix has at most {most}",
+                prefix.len()
+            ))
+        }
     }
 
     /// Reads an id back; `None` when the rule is not ours.

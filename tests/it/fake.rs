@@ -4,11 +4,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRuleFilter};
-use s3_kms_replication::cloud::{Alarm, Cloud, CloudError, Encryption, Identity, Key, Lease, Location, Remedy, Role, Versioning};
+use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule, ReplicationRuleFilter};
+use s3_kms_replication::cloud::{
+    Alarm, Cloud, CloudError, Encryption, Identity, Key, Lease, Location, ObjectVersion, Remedy, Replication, Role, Versioning, Versions,
+};
 use s3_kms_replication::event::cloudformation::ResponseUrl;
 use s3_kms_replication::plan::{OWNER_TAG, Step};
 use s3_kms_replication::spec::{Account, BucketName, Partition, Region, RoleName};
+use s3_kms_replication::verify::Canary;
 
 pub const ACCOUNT: &str = "111122223333";
 
@@ -33,6 +36,30 @@ pub struct Bucket {
     pub replication: Option<ReplicationConfiguration>,
     pub tags: BTreeMap<String, String>,
     pub public_access_blocked: bool,
+    pub objects: Vec<Object>,
+}
+
+/// A version of an object, or a delete marker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    pub key: String,
+    pub version: String,
+    pub tags: BTreeMap<String, String>,
+    /// `None` for a delete marker.
+    pub seen: Option<ObjectVersion>,
+}
+
+/// What S3 makes of the objects that it is to replicate.
+#[derive(Debug, Clone, Default)]
+pub struct Replicator {
+    /// Looks at an object that still find it pending.
+    pub pending: usize,
+    /// Objects that no rule selects, since S3 has not noticed the rule yet.
+    pub unnoticed: usize,
+    /// Whether it fails to replicate.
+    pub fails: bool,
+    /// Whether it leaves replicas with the source's key, as MiniStack does.
+    pub keeps_key: bool,
 }
 
 impl Bucket {
@@ -45,6 +72,7 @@ impl Bucket {
             replication: None,
             tags: BTreeMap::new(),
             public_access_blocked: true,
+            objects: Vec::new(),
         }
     }
 }
@@ -81,6 +109,7 @@ pub struct Fake {
     pub turns: RefCell<BTreeMap<String, u64>>,
     /// SSM's parameters.
     pub parameters: RefCell<BTreeMap<String, String>>,
+    pub replicator: RefCell<Replicator>,
     earlier_replication: RefCell<Option<ReplicationConfiguration>>,
 }
 
@@ -201,6 +230,52 @@ impl Cloud for Fake {
         self.call(format!("GetParameter {name}"), |_| value).await
     }
 
+    async fn put_canary(&self, location: &Location, canary: &Canary) -> Result<String, CloudError> {
+        let version = format!("version-{}", self.calls.borrow().len());
+        let put = |state: &mut State| {
+            let mut replicator = self.replicator.borrow_mut();
+            let source = bucket(state, location)?;
+            let default = match &source.encryption {
+                Encryption::Kms { key, .. } => key.clone(),
+                Encryption::S3 => None,
+            };
+            let selected = replicator.unnoticed == 0 && rules_of(source).iter().any(|rule| canary.is_selected_by(rule));
+            replicator.unnoticed = replicator.unnoticed.saturating_sub(1);
+            let (replication, kms_key) = (selected.then_some(Replication::Pending), canary.kms_key.clone().or(default));
+            let seen = Some(ObjectVersion { replication, kms_key });
+            source.objects.push(Object { key: canary.key.clone(), version: version.clone(), tags: canary.tags.clone(), seen });
+            Ok(version.clone())
+        };
+        self.call(format!("! PutObject {}/{}", location.bucket, canary.key), put).await
+    }
+
+    async fn object_version(&self, location: &Location, key: &str, version: &str) -> Result<Option<ObjectVersion>, CloudError> {
+        let look = |state: &mut State| {
+            replicate(state, location, &mut self.replicator.borrow_mut())?;
+            let objects = &bucket(state, location)?.objects;
+            Ok(objects.iter().find(|object| (object.key.as_str(), object.version.as_str()) == (key, version)).and_then(|o| o.seen.clone()))
+        };
+        self.call(format!("HeadObject {}/{key}", location.bucket), look).await
+    }
+
+    async fn versions(&self, location: &Location, key: &str) -> Result<Versions, CloudError> {
+        let list = |state: &mut State| {
+            let objects = bucket(state, location)?.objects.iter().rev().filter(|object| object.key == key);
+            let (objects, markers): (Vec<&Object>, Vec<&Object>) = objects.partition(|object| object.seen.is_some());
+            let ids = |objects: Vec<&Object>| objects.into_iter().map(|object| object.version.clone()).collect();
+            Ok(Versions { objects: ids(objects), delete_markers: ids(markers) })
+        };
+        self.call(format!("ListObjectVersions {}/{key}", location.bucket), list).await
+    }
+
+    async fn delete_version(&self, location: &Location, key: &str, version: &str) -> Result<(), CloudError> {
+        let delete = |state: &mut State| {
+            bucket(state, location)?.objects.retain(|object| (object.key.as_str(), object.version.as_str()) != (key, version));
+            Ok(())
+        };
+        self.call(format!("! DeleteObject {}/{key}", location.bucket), delete).await
+    }
+
     async fn apply(&self, step: &Step) -> Result<(), CloudError> {
         if let Some(location) = step.writes_replication_of() {
             *self.earlier_replication.borrow_mut() = self.state.borrow().buckets[location.bucket.as_str()].replication.clone();
@@ -257,6 +332,39 @@ impl Cloud for Fake {
         self.answers.borrow_mut().push(body);
         Ok(())
     }
+}
+
+fn rules_of(bucket: &Bucket) -> Vec<ReplicationRule> {
+    bucket.replication.as_ref().map(|configuration| configuration.rules.clone()).unwrap_or_default()
+}
+
+/// Replicates what is pending in a bucket, as far as it is told to.
+fn replicate(state: &mut State, location: &Location, replicator: &mut Replicator) -> Result<(), CloudError> {
+    let source = bucket(state, location)?;
+    let rules = rules_of(source);
+    let pending = |object: &&mut Object| object.seen.as_ref().and_then(|seen| seen.replication) == Some(Replication::Pending);
+    let mut replicas = Vec::new();
+    for object in source.objects.iter_mut().filter(pending) {
+        if replicator.pending > 0 {
+            replicator.pending -= 1;
+            continue;
+        }
+        let Some(seen) = &mut object.seen else { continue };
+        seen.replication = Some(if replicator.fails { Replication::Failed } else { Replication::Completed });
+        let canary = Canary { key: object.key.clone(), tags: object.tags.clone(), kms_key: None };
+        for rule in rules.iter().filter(|rule| !replicator.fails && canary.is_selected_by(rule)) {
+            let destination = rule.destination().unwrap();
+            let replica_key = destination.encryption_configuration().and_then(|encryption| encryption.replica_kms_key_id());
+            let kms_key = if replicator.keeps_key { object.seen.as_ref().and_then(|seen| seen.kms_key.clone()) } else { None };
+            let kms_key = kms_key.or_else(|| replica_key.map(str::to_owned));
+            let seen = Some(ObjectVersion { replication: Some(Replication::Replica), kms_key });
+            replicas.push((destination.bucket().to_owned(), Object { seen, ..object.clone() }));
+        }
+    }
+    for (arn, replica) in replicas {
+        state.buckets.get_mut(arn.rsplit(':').next().unwrap()).unwrap().objects.push(replica);
+    }
+    Ok(())
 }
 
 /// S3 returns an empty filter for an empty prefix.

@@ -13,6 +13,7 @@ mod outages;
 mod policy_parameter;
 mod requests;
 mod secrets;
+mod verify;
 mod wire;
 mod writers;
 

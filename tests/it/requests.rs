@@ -339,6 +339,8 @@ async fn payloads_that_are_not_known_are_errors_that_say_what_is() {
         json!({"detail-type": "Object Created", "detail": {"eventName": "x"}}),
         json!({"detail-type": "AWS API Call via CloudTrail", "detail": {}}),
         json!({"Action": "Verify"}),
+        json!({"Action": "Verify", "SourceBucket": "demo-source", "Name": "dr", "Prefix": "Tax"}),
+        json!({"Action": "Verify", "SourceBucket": "demo-source", "Name": "dr", "SourceKmsKeyArns": "alias/x"}),
         json!({"Action": "Destroy"}),
         json!({"Action": "Plan"}),
         json!({"Action": "Delete", "SourceBucket": "demo-source"}),

@@ -7,10 +7,11 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_smithy_types::body::SdkBody;
 use insta::assert_snapshot;
 use s3_kms_replication::aws::Aws;
-use s3_kms_replication::cloud::{Cloud, CloudError, Encryption, Lease, Location, Remedy, Versioning};
+use s3_kms_replication::cloud::{Cloud, CloudError, Encryption, Lease, Location, ObjectVersion, Remedy, Replication, Versioning, Versions};
 use s3_kms_replication::event::{self, Ask};
 use s3_kms_replication::plan::{Plan, Step};
 use s3_kms_replication::spec::{Account, BucketName, Region, RoleName, RuleId};
+use s3_kms_replication::verify::Canary;
 
 use crate::fake::{ACCOUNT, Fake};
 use crate::*;
@@ -55,7 +56,15 @@ fn at(name: &str, region: &str) -> Location {
 fn sent(replay: &StaticReplayClient) -> String {
     let shown = replay.actual_requests().map(|request| {
         let mut text = format!("{} {}\n", request.method(), request.uri());
-        for name in ["x-amz-expected-bucket-owner", "x-amz-target", "content-type"] {
+        for name in [
+            "x-amz-expected-bucket-owner",
+            "x-amz-target",
+            "content-type",
+            "x-amz-checksum-mode",
+            "x-amz-server-side-encryption",
+            "x-amz-server-side-encryption-aws-kms-key-id",
+            "x-amz-tagging",
+        ] {
             if let Some(value) = request.headers().get(name) {
                 text += &format!("{name}: {value}\n");
             }
@@ -291,4 +300,47 @@ async fn a_turn_is_taken_unless_a_later_one_was() {
     assert_eq!(aws.turn("leases", "demo-source/rule").await, Ok(None));
     assert_snapshot!(sent(&replay));
     assert_eq!(aws.take_turn("leases", "demo-source/rule", 40_522_244_160_000, 1_700_000_300).await, Ok(false));
+}
+
+#[tokio::test]
+async fn a_canary_is_written_looked_at_listed_and_removed_with_exactly_these_requests() {
+    let listed = "<ListVersionsResult><Version><Key>a/b</Key><VersionId>2</VersionId></Version><DeleteMarker><Key>a/b</Key><VersionId>3\
+        </VersionId></DeleteMarker><Version><Key>a/b</Key><VersionId>1</VersionId></Version><Version><Key>a/bc</Key><VersionId>0</VersionId>\
+        </Version></ListVersionsResult>";
+    let written = (200, Some(("x-amz-version-id", "1")), "");
+    let (aws, replay) = aws(&[written, written, ok(""), ok(listed), (204, None, "")]);
+    let here = at("demo-source", "us-east-1");
+    let tags = BTreeMap::from([("a b".to_owned(), "1&2".to_owned()), ("c".to_owned(), String::new())]);
+    let tagged = Canary { key: "a/b".to_owned(), tags, kms_key: Some(SOURCE_KEY.to_owned()) };
+    assert_eq!(aws.put_canary(&here, &tagged).await.unwrap(), "1");
+    assert_eq!(aws.put_canary(&here, &Canary { tags: BTreeMap::new(), kms_key: None, ..tagged }).await.unwrap(), "1");
+    assert_eq!(aws.object_version(&here, "a/b", "1").await, Ok(Some(ObjectVersion { replication: None, kms_key: None })));
+    let versions = Versions { objects: vec!["2".to_owned(), "1".to_owned()], delete_markers: vec!["3".to_owned()] };
+    assert_eq!(aws.versions(&here, "a/b").await, Ok(versions));
+    assert_eq!(aws.delete_version(&here, "a/b", "1").await, Ok(()));
+    assert_snapshot!(sent(&replay));
+}
+
+#[tokio::test]
+async fn a_version_is_seen_with_its_status_and_its_key_or_not_at_all() {
+    let here = at("demo-source", "us-east-1");
+    let head = async |status, header| aws(&[(status, header, "")]).0.object_version(&here, "a", "1").await;
+    for (word, replication) in [
+        ("PENDING", Replication::Pending),
+        ("COMPLETED", Replication::Completed),
+        ("COMPLETE", Replication::Completed),
+        ("FAILED", Replication::Failed),
+        ("REPLICA", Replication::Replica),
+    ] {
+        let seen = head(200, Some(("x-amz-replication-status", word))).await.unwrap().unwrap();
+        assert_eq!(seen, ObjectVersion { replication: Some(replication), kms_key: None });
+    }
+    let key = head(200, Some(("x-amz-server-side-encryption-aws-kms-key-id", SOURCE_KEY))).await.unwrap().unwrap().kms_key;
+    assert_eq!(key.as_deref(), Some(SOURCE_KEY));
+    assert_eq!(head(404, None).await, Ok(None));
+    assert_snapshot!(head(403, None).await.unwrap_err(), @"HeadObject on object `a` of bucket `demo-source`: HTTP 403: access denied: rights are missing, or it belongs to another account");
+    assert_snapshot!(head(200, Some(("x-amz-replication-status", "TOMORROW"))).await.unwrap_err(), @"HeadObject on object `a` of bucket `demo-source`: MalformedAnswer: replication status `TOMORROW`");
+    let canary = Canary { key: "a".to_owned(), tags: BTreeMap::new(), kms_key: None };
+    let unversioned = aws(&[ok("")]).0.put_canary(&here, &canary).await;
+    assert_snapshot!(unversioned.unwrap_err(), @"PutObject on object `a` of bucket `demo-source`: MalformedAnswer: no version id: the bucket is not versioned");
 }

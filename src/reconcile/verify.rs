@@ -1,0 +1,274 @@
+//! A rule put to the test: an object of ours is written, watched until it is replicated, and removed again on all sides.
+//!
+//! # Guarantees
+//! - Whatever fails, every version of the canary is removed before the answer, wherever a rule may have replicated it to. What could not be
+//!   removed is in the log, and the next trial of the rule removes it.
+//! - A canary that is still pending when the time is up stays only where whoever asks is to ask again, and then goes on with that canary.
+//! - Two trials of one rule at a time both come to their end: the one whose canary the other removes writes another.
+//!
+//! # Assumptions
+//! - S3 does not replicate a version any more after it was removed at the source.
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::time::Duration;
+
+use aws_sdk_s3::types::{ReplicationRule, ReplicationRuleStatus};
+use futures_util::FutureExt;
+use futures_util::future::{join_all, try_join_all};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::try_join;
+
+use super::{Engine, Outcome, Patience, Status, located};
+use crate::cloud::{Cloud, CloudError, Identity, Key, Location, Replication};
+use crate::error::Error;
+use crate::plan::{Plan, Refusal};
+use crate::spec::{Account, BucketName, KeyReference, Region, RoleName, RuleId};
+use crate::verify::{self, Canary, Evidence, Failure, Verdict};
+
+/// Time kept for the removal of a canary.
+const REMOVAL_TIME: Duration = Duration::from_secs(10);
+
+/// How often the removal from one bucket is tried.
+const REMOVAL_TRIES: u32 = 3;
+
+/// A rule to be put to the test.
+#[derive(Debug, Clone, Copy)]
+pub struct Trial<'a> {
+    /// The rule's source bucket.
+    pub source: &'a BucketName,
+    /// The rule.
+    pub rule_id: &'a RuleId,
+    /// The key that encrypts the canary; `None` for what the bucket encrypts with.
+    pub key: Option<&'a KeyReference>,
+    /// Whether the rule was changed a moment ago, so that a canary from before says nothing about it.
+    pub anew: bool,
+    /// Whether whoever asks is to ask again when the canary is still pending.
+    pub resumable: bool,
+}
+
+impl Outcome {
+    /// The outcome of a trial, which changes nothing that lasts.
+    pub fn of_trial(trial: &Trial<'_>, status: Status) -> Self {
+        Self { source: trial.source.clone(), rule_id: trial.rule_id.clone(), status, plan: Plan::default(), target: None }
+    }
+}
+
+/// Where a trial takes place.
+struct Ground {
+    identity: Identity,
+    rule: ReplicationRule,
+    role_arn: String,
+    replica_key: Option<String>,
+    canary: Canary,
+    source: Location,
+    /// Where the rule replicates to.
+    destination: Location,
+    /// Where other rules replicate the canary to.
+    others: Vec<Location>,
+}
+
+/// How S3 dealt with a canary.
+enum Watched {
+    Replicated,
+    /// Refused, with the canary encrypted with this key.
+    Refused(Option<String>),
+}
+
+impl<C: Cloud> Engine<'_, C> {
+    /// Shows that a rule replicates: [`Status::Verified`], or when it is not known yet and the trial can be resumed, [`Status::Pending`].
+    ///
+    /// # Errors
+    /// [`Error::Unverified`] once a canary may have been written, and as [`Error`] says before that.
+    pub async fn verify(&self, trial: &Trial<'_>, expected: &Region) -> Result<Status, Error> {
+        let ground = self.in_time(self.survey(trial, expected)).await?;
+        let started = Instant::now();
+        let until = self.deadline - REMOVAL_TIME.min(self.deadline.saturating_duration_since(started) / 4);
+        let watched = AssertUnwindSafe(timeout_at(until, self.watch(&ground, trial.anew))).catch_unwind().await;
+        if trial.resumable && matches!(watched, Ok(Err(_))) {
+            return Ok(Status::Pending);
+        }
+        self.clear(&ground).await;
+        let failure = match watched.unwrap_or_else(|panic| resume_unwind(panic)) {
+            Ok(Ok(Watched::Replicated)) => return Ok(Status::Verified),
+            Ok(Ok(Watched::Refused(key))) => {
+                let cause = self.in_time(self.diagnose(trial, &ground, key)).await;
+                Failure::NotReplicated(cause.unwrap_or_else(|error| format!("the cause could not be looked for: {error}")))
+            }
+            Ok(Err(failure)) => failure,
+            Err(_) => Failure::StillPending(started.elapsed().as_secs()),
+        };
+        Err(Error::Unverified { rule: trial.rule_id.among_all(trial.source), canary: ground.canary.key, failure: Box::new(failure) })
+    }
+
+    /// Finds the rule, and every bucket that the canary will get to.
+    async fn survey(&self, trial: &Trial<'_>, expected: &Region) -> Result<Ground, Error> {
+        let (identity, region) = try_join!(self.cloud.identity(), self.cloud.bucket_region(trial.source, expected))?;
+        let region = region.ok_or_else(|| Refusal::SourceMissing { bucket: trial.source.clone() })?;
+        let source = located(trial.source, region, &identity);
+        let (role_arn, rules) = self.rules(trial, &source).await?;
+        let rule = rules.iter().find(|rule| rule.id() == Some(trial.rule_id.as_str())).cloned();
+        let rule = rule.ok_or_else(|| Refusal::RuleMissing { bucket: trial.source.clone(), rule: trial.rule_id.clone() })?;
+        if *rule.status() != ReplicationRuleStatus::Enabled {
+            return Err(Refusal::RuleDisabled { bucket: trial.source.clone(), rule: trial.rule_id.clone() }.into());
+        }
+        let canary = Canary::of(trial.rule_id, &rule, trial.key)?;
+        let replica_key = verify::destination(&rule)?.1.map(str::to_owned);
+        let others = rules.iter().filter(|other| other.id() != rule.id() && canary.is_selected_by(other));
+        let others = others.map(|other| self.destination(other, &source, &identity));
+        let (destination, others) = try_join!(self.destination(&rule, &source, &identity), try_join_all(others))?;
+        let ground = Ground { identity, role_arn, replica_key, canary, source, destination, others, rule };
+        self.refuse_locked(&ground).await.map(|()| ground)
+    }
+
+    /// The bucket's rules and their role. S3 may answer as before for a while when the rule was written a moment ago.
+    async fn rules(&self, trial: &Trial<'_>, source: &Location) -> Result<(String, Vec<ReplicationRule>), CloudError> {
+        let mut patience = Patience::new(Duration::from_millis(250));
+        loop {
+            let configuration = self.cloud.replication(source).await?.map(|configuration| (configuration.role, configuration.rules));
+            let (role, rules) = configuration.unwrap_or_default();
+            let seen = rules.iter().any(|rule| rule.id() == Some(trial.rule_id.as_str()));
+            if seen || !trial.anew || !patience.pause().await {
+                return Ok((role, rules));
+            }
+        }
+    }
+
+    async fn destination(&self, rule: &ReplicationRule, source: &Location, identity: &Identity) -> Result<Location, Error> {
+        let (bucket, key) = verify::destination(rule)?;
+        let key = key.and_then(|arn| KeyReference::parse(arn).ok());
+        let expected = key.as_ref().map_or(&source.region, KeyReference::region);
+        let region = self.cloud.bucket_region(&bucket, expected).await?;
+        let region = region.ok_or_else(|| Refusal::DestinationMissing { bucket: bucket.clone() })?;
+        let account = rule.destination().and_then(|destination| destination.account());
+        let owner = account.and_then(|account| Account::parse(account).ok()).unwrap_or_else(|| identity.account.clone());
+        Ok(Location { bucket, region, owner })
+    }
+
+    /// Refuses to write what a bucket might keep.
+    async fn refuse_locked(&self, ground: &Ground) -> Result<(), Error> {
+        let locations: Vec<&Location> = ground.locations().collect();
+        let locked = try_join_all(locations.iter().map(|location| self.cloud.object_lock(location))).await?;
+        match locations.into_iter().zip(locked).find(|(_, locked)| *locked) {
+            Some((location, _)) => Err(Refusal::LockedCanary { bucket: location.bucket.clone() }.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Watches the canary until it is known what becomes of it.
+    async fn watch(&self, ground: &Ground, anew: bool) -> Result<Watched, Failure> {
+        let (source, canary) = (&ground.source, &ground.canary);
+        let earlier = if anew { None } else { self.cloud.versions(source, &canary.key).await?.objects.into_iter().next() };
+        let mut version = match earlier {
+            Some(version) => version,
+            None => self.cloud.put_canary(source, canary).await?,
+        };
+        let mut another = Patience::new(Duration::from_secs(1));
+        let mut pending = Patience::endless(Duration::from_millis(500));
+        loop {
+            let seen = self.cloud.object_version(source, &canary.key, &version).await?;
+            let replica = match seen.as_ref().and_then(|seen| seen.replication) {
+                Some(Replication::Completed | Replication::Failed) => {
+                    self.cloud.object_version(&ground.destination, &canary.key, &version).await?
+                }
+                _ => None,
+            };
+            match verify::judge(seen.as_ref(), replica.as_ref(), ground.replica_key.as_deref()) {
+                Verdict::Replicates => return Ok(Watched::Replicated),
+                Verdict::Refused => return Ok(Watched::Refused(seen.and_then(|seen| seen.kms_key))),
+                Verdict::Fails(failure) => return Err(failure),
+                Verdict::Another(failure) => {
+                    if !another.pause().await {
+                        return Err(failure);
+                    }
+                    tracing::info!(bucket = source.bucket.as_str(), key = canary.key, %failure, "writing another canary");
+                    version = self.cloud.put_canary(source, canary).await?;
+                }
+                Verdict::Pending => {
+                    pending.pause().await;
+                }
+            }
+        }
+    }
+
+    /// Looks for what kept S3 from replicating a canary that was encrypted with `key`.
+    async fn diagnose(&self, trial: &Trial<'_>, ground: &Ground, key: Option<String>) -> Result<String, Error> {
+        let Ground { source, destination, .. } = ground;
+        let role = async {
+            match RoleName::of_arn(&ground.role_arn) {
+                Some(name) => self.cloud.role(&name).await,
+                None => Ok(None),
+            }
+        };
+        let (versioning, destination_versioning, source_key, replica_key, role) = try_join!(
+            self.cloud.versioning(source),
+            self.cloud.versioning(destination),
+            self.found(key.as_deref(), &source.region),
+            self.found(ground.replica_key.as_deref(), &destination.region),
+            role,
+        )?;
+        let evidence = Evidence {
+            identity: &ground.identity,
+            rule_id: trial.rule_id,
+            rule: &ground.rule,
+            source: (source, versioning),
+            destination: (destination, destination_versioning),
+            source_key,
+            replica_key,
+            role_arn: &ground.role_arn,
+            role,
+        };
+        Ok(evidence.report())
+    }
+
+    async fn found<'a>(&self, key: Option<&'a str>, region: &Region) -> Result<Option<(&'a str, Option<Key>)>, CloudError> {
+        match key {
+            Some(arn) => Ok(Some((arn, self.cloud.key(arn, region).await?))),
+            None => Ok(None),
+        }
+    }
+
+    /// Removes the canary everywhere: at the source first, so that nothing more arrives at the destinations.
+    async fn clear(&self, ground: &Ground) {
+        let (key, mut locations) = (&ground.canary.key, ground.locations());
+        let cleared = timeout(REMOVAL_TIME, async {
+            if let Some(source) = locations.next() {
+                self.clear_bucket(source, key).await;
+            }
+            join_all(locations.map(|location| self.clear_bucket(location, key))).await;
+        });
+        if cleared.await.is_err() {
+            tracing::warn!(
+                bucket = ground.source.bucket.as_str(),
+                key,
+                "the canary could not be removed in time; the rule's next trial does"
+            );
+        }
+    }
+
+    /// Whatever the failure is: nothing but the rule's next trial removes what is left now.
+    async fn clear_bucket(&self, location: &Location, key: &str) {
+        let mut left = REMOVAL_TRIES;
+        while let Err(failure) = self.remove_versions(location, key).await {
+            left -= 1;
+            if left == 0 {
+                let bucket = location.bucket.as_str();
+                return tracing::warn!(bucket, key, %failure, "the canary could not be removed; the rule's next trial does");
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    async fn remove_versions(&self, location: &Location, key: &str) -> Result<(), CloudError> {
+        let versions = self.cloud.versions(location, key).await?;
+        let all = versions.objects.iter().chain(&versions.delete_markers);
+        let removed = join_all(all.map(|version| self.cloud.delete_version(location, key, version))).await;
+        removed.into_iter().collect()
+    }
+}
+
+impl Ground {
+    /// All buckets that the canary gets to; the source is the first.
+    fn locations(&self) -> impl Iterator<Item = &Location> {
+        [&self.source, &self.destination].into_iter().chain(&self.others)
+    }
+}

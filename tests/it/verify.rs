@@ -1,0 +1,244 @@
+//! A rule put to the test with a canary, of which nothing stays.
+
+use insta::assert_snapshot;
+use s3_kms_replication::cloud::{ObjectVersion, Remedy, Versioning};
+use serde_json::json;
+
+use crate::fake::{Bucket, Fake, Fault, Object, Replicator, State};
+use crate::*;
+
+const KEY: &str = "Tax.s3-kms-replication-verify/s3-kms-replication.demo-destination";
+
+/// What the command `Apply` of the walk-through leaves.
+async fn configured() -> State {
+    let fake = Fake::of(two_buckets());
+    ask(&fake, &sample("command-apply")).await.unwrap();
+    fake.state.take()
+}
+
+async fn verify(fake: &Fake) -> Result<Value, Error> {
+    ask(fake, &sample("command-verify")).await
+}
+
+/// The error of a Verify in a state; nothing of the canary is left after it.
+async fn refused(state: State, replicator: Replicator) -> String {
+    let fake = Fake::of(state);
+    fake.replicator.replace(replicator);
+    let error = verify(&fake).await.unwrap_err();
+    assert_eq!(objects(&fake), Vec::new());
+    format!("{}: {error}", error.kind())
+}
+
+fn objects(fake: &Fake) -> Vec<Object> {
+    fake.state.borrow().buckets.values().flat_map(|bucket| bucket.objects.clone()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_replicates_is_verified_with_an_object_of_which_nothing_stays() {
+    let before = configured().await;
+    let fake = Fake::of(before.clone());
+    fake.replicator.borrow_mut().pending = 3;
+    let answer = verify(&fake).await.unwrap();
+    assert_eq!((&answer["Status"], &answer["RuleId"]), (&json!("Verified"), &json!("s3-kms-replication.demo-destination")));
+    assert_eq!(*fake.state.borrow(), before);
+    assert_eq!(
+        fake.writes(),
+        [format!("PutObject demo-source/{KEY}"), format!("DeleteObject demo-source/{KEY}"), format!("DeleteObject demo-destination/{KEY}")]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_has_the_rules_tags_and_the_key_that_is_given_and_goes_to_every_rule_that_selects_it() {
+    let fake = Fake::of(two_buckets());
+    fake.state.borrow_mut().buckets.insert("second".to_owned(), Bucket::new("us-west-2"));
+    let given = "arn:aws:kms:us-east-1:111122223333:key/given";
+    let mut tagged = sample("command-apply");
+    tagged["Tags"] = json!({"a": "1"});
+    let mut second = sample("command-apply");
+    second["DestinationBucket"] = json!("second");
+    for request in [&tagged, &second] {
+        ask(&fake, request).await.unwrap();
+    }
+    let before = fake.state.borrow().clone();
+    fake.replicator.borrow_mut().pending = usize::MAX;
+    let mut request = sample("command-verify");
+    request["SourceKmsKeyArns"] = json!(given);
+    assert_eq!(ask(&fake, &request).await.unwrap()["Status"], "Pending");
+    let canary = objects(&fake).remove(0);
+    assert_eq!(
+        (canary.tags, canary.seen.unwrap().kms_key.unwrap()),
+        (BTreeMap::from([("a".to_owned(), "1".to_owned())]), given.to_owned())
+    );
+
+    fake.replicator.borrow_mut().pending = 0;
+    assert_eq!(verify(&fake).await.unwrap()["Status"], "Verified");
+    assert_eq!(*fake.state.borrow(), before);
+    assert!(fake.writes().contains(&format!("DeleteObject second/{KEY}")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn asking_again_goes_on_with_the_canary_that_was_pending() {
+    let before = configured().await;
+    let fake = Fake::of(before.clone());
+    fake.replicator.borrow_mut().pending = usize::MAX;
+    let started = Instant::now();
+    assert_eq!(verify(&fake).await.unwrap()["Status"], "Pending");
+    assert!((270..290).contains(&started.elapsed().as_secs()));
+    assert_eq!(objects(&fake).len(), 1);
+    fake.replicator.borrow_mut().pending = 1;
+    assert_eq!(verify(&fake).await.unwrap()["Status"], "Verified");
+    assert_eq!(fake.writes().iter().filter(|call| call.starts_with("PutObject")).count(), 1);
+    assert_eq!(*fake.state.borrow(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_s3_has_yet_to_notice_is_given_another_canary() {
+    let before = configured().await;
+    let fake = Fake::of(before.clone());
+    fake.replicator.borrow_mut().unnoticed = 3;
+    assert_eq!(verify(&fake).await.unwrap()["Status"], "Verified");
+    assert_eq!(*fake.state.borrow(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_trials_at_once_both_come_to_their_end() {
+    let before = configured().await;
+    let fake = Fake::of(before.clone());
+    fake.replicator.borrow_mut().pending = 5;
+    let (one, two) = tokio::join!(verify(&fake), verify(&fake));
+    assert_eq!([&one.unwrap()["Status"], &two.unwrap()["Status"]], ["Verified", "Verified"]);
+    assert_eq!(*fake.state.borrow(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn delete_markers_and_versions_that_others_made_of_a_canary_go_too() {
+    let before = configured().await;
+    let fake = Fake::of(before.clone());
+    for name in ["demo-source", "demo-destination"] {
+        let marker = Object { key: KEY.to_owned(), version: "marker".to_owned(), tags: BTreeMap::new(), seen: None };
+        fake.state.borrow_mut().buckets.get_mut(name).unwrap().objects.push(marker);
+    }
+    assert_eq!(verify(&fake).await.unwrap()["Status"], "Verified");
+    assert_eq!(*fake.state.borrow(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_keeps_a_rule_from_replicating_is_looked_for_and_named() {
+    type Damage = fn(&mut State);
+    let damages: Vec<(&str, Damage)> = vec![
+        ("nothing that can be seen", |_| {}),
+        ("versioning is suspended", |state| state.buckets.get_mut("demo-destination").unwrap().versioning = Versioning::Suspended),
+        ("the replica key is disabled", |state| state.keys.get_mut(REPLICA_KEY).unwrap().state = "Disabled".to_owned()),
+        ("the source key is pending deletion", |state| state.keys.get_mut(SOURCE_KEY).unwrap().state = "PendingDeletion".to_owned()),
+        ("the role is gone", |state| drop(state.roles.remove("s3-crr-demo-source"))),
+        ("the role has lost its policy", |state| state.roles.get_mut("s3-crr-demo-source").unwrap().policies.clear()),
+        ("grants and trust were changed", |state| {
+            let role = state.roles.get_mut("s3-crr-demo-source").unwrap();
+            role.policies.values_mut().for_each(|policy| *policy = policy.replace("kms:Encrypt", "kms:Sign"));
+            role.trust = role.trust.replace("s3.amazonaws.com", "ec2.amazonaws.com");
+        }),
+        ("another default key", |state| {
+            let new = "arn:aws:kms:us-east-1:111122223333:key/new";
+            state.keys.insert(new.to_owned(), key(new));
+            state.buckets.get_mut("demo-source").unwrap().encryption = kms(new);
+        }),
+    ];
+    let mut told = Vec::new();
+    for (damage, change) in damages {
+        let mut state = configured().await;
+        change(&mut state);
+        told.push(format!("{damage}:\n  {}", refused(state, Replicator { fails: true, ..Replicator::default() }).await));
+    }
+    assert_snapshot!(told.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_is_not_as_asked_is_refused() {
+    let mut told = vec![refused(configured().await, Replicator { keeps_key: true, ..Replicator::default() }).await];
+    told.push(refused(configured().await, Replicator { unnoticed: usize::MAX, ..Replicator::default() }).await);
+    let fake = Fake::of(configured().await);
+    fake.replicator.borrow_mut().pending = usize::MAX;
+    verify(&fake).await.unwrap();
+    let impostor = objects(&fake).remove(0);
+    let seen = Some(ObjectVersion { replication: None, kms_key: None });
+    fake.state.borrow_mut().buckets.get_mut("demo-destination").unwrap().objects.push(Object { seen, ..impostor });
+    // S3 has given up, so that its own replica does not come.
+    fake.replicator.replace(Replicator { fails: true, ..Replicator::default() });
+    told.push(verify(&fake).await.unwrap_err().to_string());
+    assert_eq!(objects(&fake), Vec::new());
+    assert_snapshot!(told.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_verified_is_refused_before_anything_is_written() {
+    type Change = fn(&mut State);
+    let changes: Vec<Change> = vec![
+        |state| drop(state.buckets.remove("demo-source")),
+        |state| drop(state.buckets.remove("demo-destination")),
+        |state| state.buckets.get_mut("demo-source").unwrap().replication = None,
+        |state| state.buckets.get_mut("demo-destination").unwrap().object_lock = true,
+        |state| {
+            let configuration = state.buckets.get_mut("demo-source").unwrap().replication.as_mut().unwrap();
+            configuration.rules[0].status = ReplicationRuleStatus::Disabled;
+        },
+        |state| {
+            let configuration = state.buckets.get_mut("demo-source").unwrap().replication.as_mut().unwrap();
+            configuration.rules[0].filter = Some(ReplicationRuleFilter::builder().prefix("p".repeat(1_000)).build());
+        },
+    ];
+    let mut told = Vec::new();
+    for change in changes {
+        let mut state = configured().await;
+        change(&mut state);
+        let fake = Fake::of(state);
+        told.push(verify(&fake).await.unwrap_err().to_string());
+        assert_eq!(fake.writes(), Vec::<String>::new());
+    }
+    assert_snapshot!(told.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_of_a_canary_stays_whatever_fails() {
+    let before = configured().await;
+    let undisturbed = Fake::of(before.clone());
+    undisturbed.replicator.borrow_mut().pending = 2;
+    verify(&undisturbed).await.unwrap();
+    let calls = undisturbed.calls.take();
+    let faults = [
+        Fault::Refused("AccessDenied", Remedy::None),
+        Fault::Refused("SlowDown", Remedy::Later),
+        Fault::AnswerLost,
+        Fault::Hangs,
+        Fault::Panic,
+    ];
+    let mut points = 0;
+    for (fault, (index, call)) in faults.into_iter().flat_map(|fault| calls.iter().enumerate().map(move |call| (fault, call))) {
+        let point = format!("{fault:?} in call {index}, {call}");
+        let fake = Fake::of(before.clone());
+        fake.replicator.borrow_mut().pending = 2;
+        fake.fault.set(Some((index, fault)));
+        let ended = futures_util::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(verify(&fake))).await;
+        fake.fault.set(None);
+        let resumable = matches!(&ended, Ok(Ok(answer)) if answer["Status"] == "Pending");
+        let in_removal = !calls[index..].iter().any(|call| call.starts_with("HeadObject"));
+        // One refusal is made good by another try; what hangs or panics while it is removed is for the next trial.
+        if !resumable && (!in_removal || matches!(fault, Fault::Refused(..) | Fault::AnswerLost)) {
+            assert_eq!(objects(&fake), Vec::new(), "{point}");
+        }
+        fake.replicator.borrow_mut().pending = 0;
+        assert_eq!(verify(&fake).await.unwrap()["Status"], "Verified", "{point}, then again");
+        assert_eq!(*fake.state.borrow(), before, "{point}, then again");
+        points += 1;
+    }
+    count(points, "fault points of Verify");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_right_that_is_missing_is_named_by_the_parameter_that_gives_it() {
+    for (action, code) in [("PutObject", "AccessDenied"), ("HeadObject", "HTTP 403"), ("ListObjectVersions", "AccessDenied")] {
+        let fake = Fake::of(configured().await);
+        fake.refusals.set(Some((action, 1, code, Remedy::None)));
+        let error = verify(&fake).await.unwrap_err().to_string();
+        assert!(error.contains(code) && error.contains("the template's parameter `AllowVerify` gives this right"), "{error}");
+    }
+}
