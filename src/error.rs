@@ -68,6 +68,15 @@ pub enum Error {
         failure: Box<Failure>,
     },
 
+    /// Whether a rule replicates is not known yet.
+    #[error("`Verify` of rule `{rule}`: its canary `{canary}` is still PENDING, and stays for the same request to go on with")]
+    VerifyPending {
+        /// The rule, among those of all buckets.
+        rule: String,
+        /// The canary's key.
+        canary: String,
+    },
+
     /// A policy is needed and none is configured.
     #[error("no replication policy is configured; set the template's `ReplicationPolicy` or `ReplicationPolicyParameter`")]
     NoPolicy,
@@ -93,7 +102,7 @@ impl Error {
     /// Whether the same request may succeed later, with nothing changed by anybody.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::OutOfTime { .. } | Self::Busy(_) | Self::Unanswered(_) => true,
+            Self::OutOfTime { .. } | Self::Busy(_) | Self::Unanswered(_) | Self::VerifyPending { .. } => true,
             _ => self.remedy().is_some_and(|remedy| remedy != Remedy::None),
         }
     }
@@ -139,6 +148,7 @@ impl Error {
             Self::Interrupted { error, .. } => error.kind(),
             Self::Unverified { failure, .. } if failure.remedy().is_some() => "CallFailed",
             Self::Unverified { .. } => "VerifyFailed",
+            Self::VerifyPending { .. } => "VerifyPending",
             Self::Unanswered(_) => "Unanswered",
             Self::Internal(_) => "InternalError",
         }

@@ -18,7 +18,7 @@ pub mod spec;
 pub mod verify;
 
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
 use serde::Serialize;
@@ -30,7 +30,7 @@ use crate::error::Error;
 use crate::event::cloudformation::{Asked, NOTHING_CREATED, Request};
 use crate::event::{Ask, BucketEvent, Command, Message, Notice};
 use crate::metrics::{AskedBy, Tally};
-use crate::reconcile::{Coverage, Does, Engine, Outcome, Trial};
+use crate::reconcile::{Coverage, Does, Engine, Outcome, Status, Trial};
 use crate::report::RuleAnswer;
 use crate::settings::Settings;
 use crate::spec::{BucketName, RuleId};
@@ -70,7 +70,8 @@ async fn answer<C: Cloud>(payload: &Value, end: Instant, cloud: &C, settings: &S
             let end =
                 request.service_timeout.and_then(|timeout| Instant::now().checked_add(timeout)).map_or(end, |timeout| end.min(timeout));
             let engine = Engine { signed_at: request.reply.url.signed_at(), ..engine(end) };
-            answer_cloudformation(&request, &engine, end, tally).await
+            let resumable = request.comes_again(SystemTime::now(), end.saturating_duration_since(Instant::now()));
+            answer_cloudformation(&request, &engine, end, resumable, tally).await
         }
         Ask::Event(notice) => {
             let (bucket, followed) = follow(&notice, &engine(end)).await;
@@ -82,20 +83,23 @@ async fn answer<C: Cloud>(payload: &Value, end: Instant, cloud: &C, settings: &S
     }
 }
 
-/// Does what CloudFormation asks and answers it exactly once, whatever happens in between.
+/// Does what CloudFormation asks and answers it exactly once, whatever happens in between; but not yet when the request is `resumable`
+/// and has to come again, since it is not known whether the rule replicates.
 async fn answer_cloudformation<C: Cloud>(
     request: &Request,
     engine: &Engine<'_, C>,
     end: Instant,
+    resumable: bool,
     tally: &mut Tally,
 ) -> Result<Value, Error> {
-    let result = AssertUnwindSafe(custom_resource(request, engine)).catch_unwind().await.unwrap_or_else(|panic| {
+    let result = AssertUnwindSafe(custom_resource(request, engine, resumable)).catch_unwind().await.unwrap_or_else(|panic| {
         let message = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
         Err(Error::Internal(message.unwrap_or_default()))
     });
     match &result {
         Ok(Some(outcome)) => log_outcome(outcome),
         Ok(None) => tracing::info!("there is nothing to delete"),
+        Err(pending @ Error::VerifyPending { .. }) => tracing::info!(%pending, "CloudFormation is answered when the request comes again"),
         Err(error) => tracing::error!(%error, "the custom resource failed"),
     }
     match result.as_ref().map(Option::as_ref) {
@@ -103,13 +107,16 @@ async fn answer_cloudformation<C: Cloud>(
         Ok(Some(outcome)) => tally.rule(Ok(outcome)),
         Err(error) => tally.rule(Err(error)),
     }
+    if let Err(pending @ Error::VerifyPending { .. }) = result {
+        return Err(pending);
+    }
     let body =
         report::cloudformation(request, resource_id(request, &result), &result).map_err(|error| Error::Internal(error.to_string()))?;
     report::deliver(engine.cloud, &request.reply, &body, end).await?;
     Ok(Value::Null)
 }
 
-async fn custom_resource<C: Cloud>(request: &Request, engine: &Engine<'_, C>) -> Result<Option<Outcome>, Error> {
+async fn custom_resource<C: Cloud>(request: &Request, engine: &Engine<'_, C>, resumable: bool) -> Result<Option<Outcome>, Error> {
     let expected = &engine.settings.region;
     match request.asked.as_ref().map_err(Clone::clone)? {
         Asked::Apply { spec, abandoned } => {
@@ -120,7 +127,7 @@ async fn custom_resource<C: Cloud>(request: &Request, engine: &Engine<'_, C>) ->
             if let Some(abandoned) = abandoned {
                 take_back(abandoned, &spec.rule_id, spec.dry_run, engine).await?;
             }
-            Ok(Some(outcome))
+            engine.verified(spec, outcome, expected, resumable).await.map(Some)
         }
         Asked::Delete { source, rule_id, dry_run, created } => {
             if !created {
@@ -214,11 +221,18 @@ async fn answer_batch<C: Cloud>(messages: Vec<Message>, engine: &Engine<'_, C>, 
 async fn carry_out<C: Cloud>(command: &Command, engine: &Engine<'_, C>, tally: &mut Tally) -> Result<Value, Error> {
     let expected = &engine.settings.region;
     let result = match command {
-        Command::Apply(spec) => engine.apply(spec, expected).await,
+        Command::Apply(spec) => match engine.apply(spec, expected).await {
+            Ok(outcome) => engine.verified(spec, outcome, expected, true).await,
+            failed => failed,
+        },
         Command::Delete { source, rule_id, dry_run } => engine.remove(source, rule_id, expected, *dry_run).await,
         Command::Verify { source, rule_id, key } => {
             let trial = Trial { source, rule_id, key: key.as_ref(), anew: false, resumable: true };
-            engine.verify(&trial, expected).await.map(|status| Outcome::of_trial(&trial, status))
+            match engine.verify(&trial, expected).await {
+                Ok(()) => Ok(Outcome::of_trial(&trial, Status::Verified)),
+                Err(Error::VerifyPending { .. }) => Ok(Outcome::of_trial(&trial, Status::Pending)),
+                Err(error) => Err(error),
+            }
         }
         Command::Reconcile { source, dry_run } => {
             let followed = hold_policy(source, *dry_run, engine).await;

@@ -59,6 +59,7 @@ impl Tally {
                 Status::Verified => "Verified",
                 Status::Pending => "Pending",
             },
+            Err(Error::VerifyPending { .. }) => "Pending",
             Err(error) if error.is_refusal() => "Refused",
             Err(_) => "Failed",
         });

@@ -85,8 +85,13 @@ impl Plan {
 pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Result<(Plan, Target), Refusal> {
     let source = &observed.source;
     let destination = destination_location(spec, observed)?;
-    if source.object_lock && !observed.destination.as_ref().is_some_and(|destination| destination.object_lock) {
+    let destination_lock = observed.destination.as_ref().is_some_and(|destination| destination.object_lock);
+    if source.object_lock && !destination_lock {
         return Err(Refusal::LockedSource { source_bucket: spec.source.clone(), destination: spec.destination.clone() });
+    }
+    if spec.verify && (source.object_lock || destination_lock) {
+        let bucket = if source.object_lock { &spec.source } else { &spec.destination };
+        return Err(Refusal::LockedCanary { bucket: bucket.clone() });
     }
     let replica_key = replica_key(spec, observed)?;
     let role = ServingRole::choose(spec, observed, settings)?;

@@ -101,6 +101,8 @@ pub struct Properties {
     pub existing_role: Option<String>,
     /// ARN of the SNS topic, in the source's Region, that is told when S3 fails to replicate an object.
     pub alarm_topic_arn: Option<String>,
+    /// Whether an object is written to see it replicated, and removed again (false).
+    pub verify: Option<bool>,
     /// Whether to plan only (false).
     pub dry_run: Option<bool>,
 }
@@ -140,6 +142,8 @@ pub struct Spec {
     pub existing_role: ExistingRole,
     /// The topic that is told of objects that S3 fails to replicate; only with metrics.
     pub alarm_topic: Option<TopicArn>,
+    /// Whether an object is written to see it replicated, and removed again.
+    pub verify: bool,
     /// Plan only.
     pub dry_run: bool,
 }
@@ -185,6 +189,10 @@ impl Spec {
         if alarm_topic.is_some() && !metrics {
             return Err(Invalid::new("AlarmTopicArn", "needs `Metrics`: without them S3 does not say that it failed"));
         }
+        let verify = properties.verify.unwrap_or(false);
+        if verify {
+            rule_id.canary_key(&filter.prefix).map_err(|problem| Invalid::new("Prefix", problem))?;
+        }
         Ok(Self {
             source,
             rule_id,
@@ -202,6 +210,7 @@ impl Spec {
             create_destination_bucket: properties.create_destination_bucket.unwrap_or(false),
             existing_role: existing_role(properties.existing_role.as_deref())?,
             alarm_topic,
+            verify,
             dry_run: properties.dry_run.unwrap_or(false),
         })
     }

@@ -11,6 +11,9 @@ use crate::grants::{self, Grants, Place, PolicyDocument};
 use crate::plan::{self, Refusal};
 use crate::spec::{BucketName, Filter, KeyReference, PolicyName, RoleName, RuleId};
 
+/// The template's parameter that gives the function the rights on canaries.
+pub const PARAMETER: Option<&str> = Some("AllowVerify");
+
 /// The object that shows whether a rule replicates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Canary {
@@ -81,7 +84,7 @@ pub enum Failure {
 
 impl From<CloudError> for Failure {
     fn from(failure: CloudError) -> Self {
-        Self::Call(failure.naming(Some("AllowVerify")))
+        Self::Call(failure.naming(PARAMETER))
     }
 }
 

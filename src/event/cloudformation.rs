@@ -4,8 +4,10 @@
 //! always read: what is wrong with the rest of it is part of the request, so that CloudFormation can be told.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use http::Uri;
 use serde_json::{Map, Value};
 
@@ -25,6 +27,25 @@ pub struct Request {
     pub physical_id: Option<String>,
     /// What is asked, or what is wrong with it.
     pub asked: Result<Asked, Error>,
+}
+
+/// How long CloudFormation waits for an answer when the template does not say.
+const USUAL_TIMEOUT: Duration = Duration::from_secs(3_600);
+
+/// The most that Lambda waits before it delivers a request again that has ended with an error.
+const REDELIVERY: Duration = Duration::from_secs(120);
+
+impl Request {
+    /// Whether the request is sure to be delivered again, and early enough to be answered then, when this invocation, which has `left`, uses
+    /// that up and ends with an error.
+    ///
+    /// Lambda delivers it three times at most, one minute after the first and two after the second, and does not say which time this is. The
+    /// second begins one invocation and a minute after the request was signed, the third no earlier than two and three minutes: what begins in
+    /// the first half of the time between them is not the third.
+    pub fn comes_again(&self, now: SystemTime, left: Duration) -> bool {
+        let Some(age) = self.reply.url.age(now) else { return false };
+        age < left * 3 / 2 + REDELIVERY && age + left + REDELIVERY + left <= self.service_timeout.unwrap_or(USUAL_TIMEOUT)
+    }
 }
 
 /// What is asked for a custom resource.
@@ -87,6 +108,16 @@ impl ResponseUrl {
         let digits = date.strip_suffix('Z')?.replacen('T', "", 1);
         let well_formed = digits.len() == 14 && digits.bytes().all(|byte| byte.is_ascii_digit());
         well_formed.then(|| digits.parse().ok()).flatten()
+    }
+
+    /// How long ago that was; not at all by a clock that is behind CloudFormation's.
+    fn age(&self, now: SystemTime) -> Option<Duration> {
+        let digits = self.signed_at()?;
+        let part = |place: u32| digits / 100_u64.pow(place) % 100;
+        let year = digits / 100_u64.pow(5);
+        let text = format!("{year:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", part(4), part(3), part(2), part(1), part(0));
+        let signed_at = SystemTime::try_from(DateTime::from_str(&text, Format::DateTime).ok()?).ok()?;
+        Some(now.duration_since(signed_at).unwrap_or_default())
     }
 
     /// The URL itself, for the one call that needs it.

@@ -12,7 +12,7 @@ use crate::spec::{Invalid, Properties};
 const CLOUDFORMATION: [&str; 2] = ["ServiceToken", "ServiceTimeout"];
 
 /// Parts of the vocabulary that this version refuses. A value that asks for nothing (`false`) is accepted.
-const UNSUPPORTED: [&str; 8] = [
+const UNSUPPORTED: [&str; 7] = [
     "DestinationAccount",
     "DestinationRoleArn",
     "DestinationRoleExternalId",
@@ -20,7 +20,6 @@ const UNSUPPORTED: [&str; 8] = [
     "ReplicateExistingObjects",
     "ReportBucket",
     "ReportPrefix",
-    "Verify",
 ];
 
 /// Reads the vocabulary from `object`. `also` are the names that the caller reads itself.
@@ -54,6 +53,7 @@ pub(crate) fn read_properties(object: &Map<String, Value>, also: &[&str]) -> Res
         create_destination_bucket: object.boolean("CreateDestinationBucket")?,
         existing_role: object.text("ExistingRole")?,
         alarm_topic_arn: object.text("AlarmTopicArn")?,
+        verify: object.boolean("Verify")?,
         dry_run: object.boolean("DryRun")?,
     };
     object.finish()?;

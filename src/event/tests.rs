@@ -1,3 +1,5 @@
+use std::time::{Duration, UNIX_EPOCH};
+
 use serde_json::json;
 
 use super::*;
@@ -56,6 +58,26 @@ fn requests_have_the_order_in_which_they_were_signed() {
 }
 
 #[test]
+fn a_request_comes_again_unless_it_may_be_the_last_time_or_too_late() {
+    // As Lambda delivers it, with invocations of five minutes: at once, and when each has ended with an error, a minute and two minutes later.
+    let at = |seconds: u64, service_timeout: Value| {
+        let url = "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x?X-Amz-Date=20261122T081655Z";
+        let request = json!({"RequestType": "Create", "ResponseURL": url, "ResourceProperties": {"ServiceTimeout": service_timeout}});
+        let Ok(Ask::CloudFormation(request)) = read(&request, &settings("")) else { panic!("no request") };
+        // 2026-11-22T08:16:55Z
+        let signed_at = UNIX_EPOCH + Duration::from_secs(1_795_335_415);
+        request.comes_again(signed_at + Duration::from_secs(seconds), Duration::from_secs(300))
+    };
+    assert_eq!([0, 1, 360, 569, 570, 745, 3_600].map(|seconds| at(seconds, json!(null))), [true, true, true, true, false, false, false]);
+    assert_eq!([719, 720].map(|timeout| at(0, json!(timeout))), [false, true]);
+    assert_eq!([1_079, 1_080].map(|timeout| at(360, json!(timeout))), [false, true]);
+    let undated =
+        json!({"RequestType": "Create", "ResponseURL": "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x"});
+    let Ok(Ask::CloudFormation(request)) = read(&undated, &settings("")) else { panic!("no request") };
+    assert!(!request.comes_again(UNIX_EPOCH, Duration::from_secs(300)));
+}
+
+#[test]
 fn the_loopback_is_answered_only_where_aws_is_emulated_on_it() {
     for (url, accepted) in
         [("http://localhost:4566/x", true), ("http://127.0.0.1:1/x", true), ("http://[::1]:1/x", true), ("http://10.0.0.1/x", false)]
@@ -80,7 +102,8 @@ fn an_event_needs_no_more_than_its_name_and_the_buckets() {
 #[test]
 fn scalars_may_be_strings_and_lists_may_be_one_string() {
     let read = |value| read_properties(value, &[]).unwrap();
-    let typed = json!({"Priority": 3, "Metrics": false, "SourceKmsKeyArns": ["a", "b"], "Tags": {"k": "v"}, "Prefix": null});
+    let typed =
+        json!({"Verify": false, "Priority": 3, "Metrics": false, "SourceKmsKeyArns": ["a", "b"], "Tags": {"k": "v"}, "Prefix": null});
     let strings =
         json!({"Priority": "3", "Metrics": "false", "SourceKmsKeyArns": "a, b", "Tags": [{"Key": "k", "Value": "v"}], "Verify": "false"});
     assert_eq!(read(typed.as_object().unwrap()), read(strings.as_object().unwrap()));

@@ -88,7 +88,7 @@ impl<C: Cloud> Engine<'_, C> {
             let applied = match rule.spec(bucket, &location.region, &identity.account) {
                 Ok(mut spec) => {
                     spec.dry_run |= dry_run;
-                    let applied = self.apply(&spec, &location.region).await;
+                    let applied = self.hold(&spec, &location.region).await;
                     if rule.is_two_way() && applied.is_ok() {
                         back.push((spec.destination, spec.destination_region));
                     }

@@ -18,12 +18,12 @@ use futures_util::future::{join_all, try_join_all};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio::try_join;
 
-use super::{Engine, Outcome, Patience, Status, located};
+use super::{Engine, Outcome, Patience, Status, located, progress};
 use crate::cloud::{Cloud, CloudError, Identity, Key, Location, Replication};
 use crate::error::Error;
 use crate::plan::{Plan, Refusal};
-use crate::spec::{Account, BucketName, KeyReference, Region, RoleName, RuleId};
-use crate::verify::{self, Canary, Evidence, Failure, Verdict};
+use crate::spec::{Account, BucketName, Invalid, KeyReference, Region, RoleName, RuleId, SourceKeys, Spec};
+use crate::verify::{self, Canary, Evidence, Failure, PARAMETER, Verdict};
 
 /// Time kept for the removal of a canary.
 const REMOVAL_TIME: Duration = Duration::from_secs(10);
@@ -75,21 +75,87 @@ enum Watched {
 }
 
 impl<C: Cloud> Engine<'_, C> {
-    /// Shows that a rule replicates: [`Status::Verified`], or when it is not known yet and the trial can be resumed, [`Status::Pending`].
+    /// Puts a rule that has been applied to the test, when that was asked for.
     ///
     /// # Errors
-    /// [`Error::Unverified`] once a canary may have been written, and as [`Error`] says before that.
-    pub async fn verify(&self, trial: &Trial<'_>, expected: &Region) -> Result<Status, Error> {
+    /// As [`Engine::verify`].
+    pub async fn verified(&self, spec: &Spec, outcome: Outcome, expected: &Region, resumable: bool) -> Result<Outcome, Error> {
+        if !spec.verify || spec.dry_run {
+            return Ok(outcome);
+        }
+        let key = match &spec.source_keys {
+            SourceKeys::Given(keys) => keys.first(),
+            SourceKeys::BucketDefault => None,
+        };
+        let trial = Trial { source: &spec.source, rule_id: &spec.rule_id, key, anew: !outcome.plan.is_empty(), resumable };
+        match self.verify(&trial, expected).await {
+            Ok(()) => Ok(Outcome { status: Status::Verified, ..outcome }),
+            // Not by the trial, but before it.
+            Err(error) if error.changed_nothing() => {
+                let (done, _) = progress(&outcome.plan.steps().collect::<Vec<_>>(), &outcome.plan);
+                Err(Error::Interrupted { error: Box::new(error), done })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Applies a rule of the policy, and puts it to the test when that is asked for: not on each of the bucket's events, but when the rule
+    /// was changed, or a trial of it has yet to end.
+    pub(super) async fn hold(&self, spec: &Spec, expected: &Region) -> Result<Outcome, Error> {
+        let outcome = self.apply(spec, expected).await?;
+        if !spec.verify || spec.dry_run || (outcome.plan.is_empty() && !self.is_on_trial(spec, expected).await?) {
+            return Ok(outcome);
+        }
+        // The other rules and messages of this invocation have the rest: what is pending then comes again.
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let engine = Engine { deadline: self.deadline - left / 2, ..*self };
+        engine.verified(spec, outcome, expected, true).await
+    }
+
+    async fn is_on_trial(&self, spec: &Spec, expected: &Region) -> Result<bool, Error> {
+        let (key, source) = (canary_key(spec)?, self.in_time(self.locate(&spec.source, expected)).await?);
+        let Some(source) = source else { return Ok(false) };
+        let versions = self.in_time(async { self.cloud.versions(&source, &key).await.map_err(|failure| failure.naming(PARAMETER)) });
+        Ok(!versions.await?.objects.is_empty())
+    }
+
+    /// Removes what an earlier request has left of a canary to go on with, since this one cannot.
+    pub(super) async fn sweep(&self, spec: &Spec, expected: &Region) {
+        let swept = timeout_at(self.deadline, async {
+            for (bucket, region) in [(&spec.source, expected), (&spec.destination, &spec.destination_region)] {
+                if let (Some(location), key) = (self.locate(bucket, region).await?, canary_key(spec)?) {
+                    self.clear_bucket(&location, &key).await;
+                }
+            }
+            Ok::<(), Error>(())
+        });
+        if let Ok(Err(error)) = swept.await {
+            tracing::warn!(rule = spec.rule_id.as_str(), %error, "what an earlier request may have left of a canary was not looked for");
+        }
+    }
+
+    async fn locate(&self, bucket: &BucketName, expected: &Region) -> Result<Option<Location>, CloudError> {
+        let (identity, region) = try_join!(self.cloud.identity(), self.cloud.bucket_region(bucket, expected))?;
+        Ok(region.map(|region| located(bucket, region, &identity)))
+    }
+
+    /// Shows that a rule replicates.
+    ///
+    /// # Errors
+    /// [`Error::VerifyPending`] when it is not known yet and the trial can be resumed, [`Error::Unverified`] once a canary may have been
+    /// written, and as [`Error`] says before that.
+    pub async fn verify(&self, trial: &Trial<'_>, expected: &Region) -> Result<(), Error> {
         let ground = self.in_time(self.survey(trial, expected)).await?;
         let started = Instant::now();
         let until = self.deadline - REMOVAL_TIME.min(self.deadline.saturating_duration_since(started) / 4);
         let watched = AssertUnwindSafe(timeout_at(until, self.watch(&ground, trial.anew))).catch_unwind().await;
+        let rule = trial.rule_id.among_all(trial.source);
         if trial.resumable && matches!(watched, Ok(Err(_))) {
-            return Ok(Status::Pending);
+            return Err(Error::VerifyPending { rule, canary: ground.canary.key });
         }
         self.clear(&ground).await;
         let failure = match watched.unwrap_or_else(|panic| resume_unwind(panic)) {
-            Ok(Ok(Watched::Replicated)) => return Ok(Status::Verified),
+            Ok(Ok(Watched::Replicated)) => return Ok(()),
             Ok(Ok(Watched::Refused(key))) => {
                 let cause = self.in_time(self.diagnose(trial, &ground, key)).await;
                 Failure::NotReplicated(cause.unwrap_or_else(|error| format!("the cause could not be looked for: {error}")))
@@ -97,7 +163,7 @@ impl<C: Cloud> Engine<'_, C> {
             Ok(Err(failure)) => failure,
             Err(_) => Failure::StillPending(started.elapsed().as_secs()),
         };
-        Err(Error::Unverified { rule: trial.rule_id.among_all(trial.source), canary: ground.canary.key, failure: Box::new(failure) })
+        Err(Error::Unverified { rule, canary: ground.canary.key, failure: Box::new(failure) })
     }
 
     /// Finds the rule, and every bucket that the canary will get to.
@@ -271,4 +337,8 @@ impl Ground {
     fn locations(&self) -> impl Iterator<Item = &Location> {
         [&self.source, &self.destination].into_iter().chain(&self.others)
     }
+}
+
+fn canary_key(spec: &Spec) -> Result<String, Error> {
+    Ok(spec.rule_id.canary_key(&spec.filter.prefix).map_err(|problem| Invalid::new("Prefix", problem))?)
 }

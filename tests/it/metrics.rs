@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use serde_json::json;
 
-use crate::fake::{Fake, Fault};
+use crate::fake::{Fake, Fault, Replicator};
 use crate::*;
 
 /// What the invocation counted, as it is logged, without what CloudWatch needs beside it.
@@ -28,6 +28,8 @@ async fn every_rule_is_counted_by_what_became_of_it_and_by_who_asked() {
     let fake = Fake::of(two_buckets());
     let mut never_created = custom_resource("Delete", json!({"SourceBucket": null}));
     never_created["PhysicalResourceId"] = json!("made-up");
+    let mut verified = sample("command-apply");
+    verified["Verify"] = json!(true);
     let mut told = Vec::new();
     for (what, payload) in [
         ("a new bucket", sample("create-bucket")),
@@ -39,11 +41,19 @@ async fn every_rule_is_counted_by_what_became_of_it_and_by_who_asked() {
         ("Plan", sample("command-plan")),
         ("Reconcile", sample("command-reconcile")),
         ("Delete", custom_resource("Delete", json!({}))),
+        ("Verify without a rule", sample("command-verify")),
+        ("Apply and Verify", verified.clone()),
+        ("Verify", sample("command-verify")),
         ("Delete of what was never there", never_created),
         ("nothing known", json!({})),
     ] {
         told.push(format!("{what}: {}", counted(&fake, &payload).await));
     }
+    fake.replicator.borrow_mut().pending = usize::MAX;
+    told.push(format!("Verify, pending: {}", counted(&fake, &sample("command-verify")).await));
+    told.push(format!("Apply and Verify, pending: {}", counted(&fake, &verified).await));
+    fake.replicator.replace(Replicator { fails: true, ..Replicator::default() });
+    told.push(format!("Verify that fails: {}", counted(&fake, &sample("command-verify")).await));
     fake.fault.set(Some((fake.calls.borrow().len(), Fault::Panic)));
     told.push(format!("Create that panics: {}", counted(&fake, &custom_resource("Create", json!({}))).await));
     insta::assert_snapshot!(told.join("\n"));

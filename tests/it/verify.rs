@@ -1,5 +1,9 @@
 //! A rule put to the test with a canary, of which nothing stays.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use insta::assert_snapshot;
 use s3_kms_replication::cloud::{ObjectVersion, Remedy, Versioning};
 use serde_json::json;
@@ -8,6 +12,9 @@ use crate::fake::{Bucket, Fake, Fault, Object, Replicator, State};
 use crate::*;
 
 const KEY: &str = "Tax.s3-kms-replication-verify/s3-kms-replication.demo-destination";
+
+/// The id of the custom resource's rule.
+const CUSTOM_RULE: &str = "s3-kms-replication.demo-Replication-a6e2a683";
 
 /// What the command `Apply` of the walk-through leaves.
 async fn configured() -> State {
@@ -241,4 +248,125 @@ async fn a_right_that_is_missing_is_named_by_the_parameter_that_gives_it() {
         let error = verify(&fake).await.unwrap_err().to_string();
         assert!(error.contains(code) && error.contains("the template's parameter `AllowVerify` gives this right"), "{error}");
     }
+}
+
+/// The walk-through's Create with `Verify`, signed that many seconds ago.
+fn create_verified(seconds_ago: u64, changes: Value) -> Value {
+    let signed_at = SystemTime::now() - Duration::from_secs(seconds_ago);
+    let seconds = signed_at.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let date = DateTime::from_secs(i64::try_from(seconds).unwrap()).fmt(Format::DateTime).unwrap().replace(['-', ':'], "");
+    let mut request = signed(custom_resource("Create", json!({"Verify": "true", "ServiceTimeout": null})), &date);
+    request["ResourceProperties"].as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    request
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_custom_resource_is_verified_before_it_succeeds() {
+    let plain = Fake::of(two_buckets());
+    create(&plain, json!({})).await;
+    let fake = Fake::of(two_buckets());
+    fake.replicator.borrow_mut().pending = 3;
+    ask(&fake, &create_verified(0, json!({}))).await.unwrap();
+    assert_eq!(only_answer(&fake)["Status"], "SUCCESS");
+    assert_eq!(fake.state, plain.state);
+    let written = |action: &str| fake.writes().iter().position(|call| call.starts_with(action)).unwrap();
+    assert!(written("PutBucketReplication") < written("PutObject"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn cloudformation_is_answered_by_the_delivery_that_sees_the_canary_replicated() {
+    let fake = Fake::of(two_buckets());
+    fake.replicator.borrow_mut().pending = usize::MAX;
+    let error = ask(&fake, &create_verified(0, json!({}))).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient(), fake.answers.borrow().len()), ("VerifyPending", true, 0));
+    assert_snapshot!(error, @"`Verify` of rule `demo-source/s3-kms-replication.demo-Replication-a6e2a683`: its canary `Tax.s3-kms-replication-verify/s3-kms-replication.demo-Replication-a6e2a683` is still PENDING, and stays for the same request to go on with");
+    fake.replicator.borrow_mut().pending = 0;
+    ask(&fake, &create_verified(360, json!({}))).await.unwrap();
+    assert_eq!(only_answer(&fake)["Status"], "SUCCESS");
+    assert_eq!(objects(&fake), Vec::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn cloudformation_is_told_that_the_canary_is_pending_when_the_request_may_not_come_again() {
+    for request in [
+        create_verified(700, json!({})),
+        create_verified(0, json!({"ServiceTimeout": "300"})),
+        custom_resource("Create", json!({"Verify": "true"})),
+    ] {
+        let fake = Fake::of(two_buckets());
+        fake.replicator.borrow_mut().pending = usize::MAX;
+        ask(&fake, &request).await.unwrap();
+        let answer = only_answer(&fake);
+        assert_eq!((&answer["Status"], &answer["PhysicalResourceId"]), (&json!("FAILED"), &json!(format!("demo-source/{CUSTOM_RULE}"))));
+        assert!(answer["Reason"].as_str().unwrap().contains("is still PENDING after 28"), "{answer}");
+        assert_eq!(objects(&fake), Vec::new());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_that_waits_for_a_delivery_goes_when_that_finds_its_resource_deleted() {
+    let fake = Fake::of(two_buckets());
+    fake.replicator.borrow_mut().pending = usize::MAX;
+    let request = create_verified(60, json!({}));
+    ask(&fake, &request).await.unwrap_err();
+    let mut delete = custom_resource("Delete", json!({}));
+    delete["ResponseURL"] = create_verified(0, json!({}))["ResponseURL"].clone();
+    ask(&fake, &delete).await.unwrap();
+    assert_eq!(objects(&fake).len(), 1);
+    fake.answers.borrow_mut().clear();
+    ask(&fake, &request).await.unwrap();
+    assert!(only_answer(&fake)["Reason"].as_str().unwrap().contains("has been deleted since"));
+    assert_eq!(objects(&fake), Vec::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_keeps_a_rule_from_being_tried_changes_no_id_of_a_resource_that_was_made() {
+    let undisturbed = Fake::of(two_buckets());
+    ask(&undisturbed, &create_verified(0, json!({}))).await.unwrap();
+    let calls = undisturbed.calls.take();
+    let released = calls.iter().position(|call| call.starts_with("Release")).unwrap();
+    for index in released + 1..calls.len() {
+        let fake = Fake::of(two_buckets());
+        fake.fault.set(Some((index, Fault::Refused("AccessDenied", Remedy::None))));
+        ask(&fake, &create_verified(0, json!({}))).await.unwrap();
+        let answer = only_answer(&fake);
+        assert_eq!(answer["PhysicalResourceId"], format!("demo-source/{CUSTOM_RULE}"), "call {index}: {answer}");
+        assert_eq!(objects(&fake), Vec::new(), "call {index}");
+    }
+}
+
+/// Handles an event with a policy whose rule asks for `Verify`.
+async fn tell(fake: &Fake) -> Result<Value, Error> {
+    let policy = r#"{"Rules": [{"Name": "dr", "Match": {"BucketNames": ["prod-*"]}, "DestinationBucket": "demo-destination", "Verify": true,
+        "ReplicaKmsKeyArn": "arn:aws:kms:us-west-2:111122223333:alias/dr"}]}"#;
+    let policy = Settings::read(|name| (name == "REPLICATION_POLICY").then(|| policy.to_owned())).unwrap().policy;
+    let settings = Settings { policy, ..settings() };
+    Box::pin(handle(&sample("create-bucket"), Instant::now() + Duration::from_secs(300), fake, &settings)).await.answer
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_of_the_policy_is_verified_when_it_was_changed_and_until_its_trial_has_ended() {
+    let fake = Fake::of(two_buckets());
+    let status = |answer: Result<Value, Error>| answer.unwrap()["Rules"][0]["Status"].as_str().unwrap().to_owned();
+    let canaries = |fake: &Fake| fake.writes().iter().filter(|call| call.starts_with("PutObject")).count();
+    fake.replicator.borrow_mut().pending = usize::MAX;
+    let started = Instant::now();
+    assert_eq!(tell(&fake).await.unwrap_err().kind(), "VerifyPending");
+    assert!((130..160).contains(&started.elapsed().as_secs()), "half of the time is for others");
+    fake.replicator.borrow_mut().pending = 0;
+    assert_eq!((status(tell(&fake).await), canaries(&fake)), ("Verified".to_owned(), 1));
+    assert_eq!((status(tell(&fake).await), canaries(&fake)), ("Unchanged".to_owned(), 1));
+    fake.state.borrow_mut().roles.values_mut().for_each(|role| role.policies.clear());
+    assert_eq!((status(tell(&fake).await), canaries(&fake)), ("Verified".to_owned(), 2));
+    assert_eq!(objects(&fake), Vec::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_locked_bucket_is_not_to_be_verified_and_nothing_is_changed() {
+    let mut state = two_buckets();
+    state.buckets.get_mut("demo-destination").unwrap().object_lock = true;
+    let fake = Fake::of(state);
+    ask(&fake, &create_verified(0, json!({}))).await.unwrap();
+    assert!(only_answer(&fake)["Reason"].as_str().unwrap().contains("`demo-destination` has S3 Object Lock"));
+    assert_eq!(fake.writes(), Vec::<String>::new());
 }
