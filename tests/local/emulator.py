@@ -10,8 +10,11 @@ Added to MiniStack, all in this one file:
 * **IAM's decisions as on AWS.** MiniStack checks `role/<name>` and `alias/<name>`, AWS checks `role/<path>/<name>` and
   `key/<id>`. MiniStack lacks the condition key `iam:PermissionsBoundary` and the request's tags of CreateBucket; it does not
   decide about CloudWatch's calls in CBOR; and it does not ask for `iam:TagRole` and `s3:TagResource` where a role or a bucket
-  is made with tags, nor for `iam:PassRole` where a replication configuration names a role.
+  is made with tags, for `iam:PassRole` where a replication configuration names a role, nor for `s3:PutObjectTagging` and
+  `kms:GenerateDataKey` where an object is written with tags or encrypted with a key.
 * **A number for `MaximumConcurrency`.** A template parameter's value reaches MiniStack's queue poller as a string.
+* **Replicas with the id of the version that they are of**, and with the key that their bucket encrypts with by default, if it has one: the
+  buckets that the function creates have the replica key there. Elsewhere a replica keeps the source's key, as MiniStack leaves it.
 * **The default encryption of a stack's buckets.** MiniStack leaves it out of the buckets that CloudFormation creates.
 * **A function's code from a bucket of another account**, and from none of another Region.
 * **SQS's `StartMessageMoveTask`**, at once and from a dead-letter queue to where its messages came from, nothing else.
@@ -21,7 +24,7 @@ Added to MiniStack, all in this one file:
   (`GET /_standin/decisions`), of the payloads' names of all invocations (`GET /_standin/invocations`) and of callback replies
   (`GET /_standin/replies`).
 
-What a run against it does not prove: that S3 can use the keys (a replica keeps the source's key here), that the
+What a run against it does not prove: that S3 can use the keys (a replica has the source's key or its bucket's here), that the
 replication role's rights suffice (S3 does not assume it here), what Lambda itself does as the function's role (reading the
 queue, writing the log), trust policies, propagation delays and throttling, and Step Functions' limits (256 KiB, 25,000
 events). Those are proved on the documents themselves, or not at all without AWS.
@@ -129,6 +132,8 @@ def install() -> None:
         (stepfunctions, "_apply_state_assign", "state_def raw_input ctx result error_output"),
         (provisioners, "_s3_apply_configurations", "name props old_props"),
         (s3, "_put_bucket_encryption", "name body"),
+        (s3, "_bucket_default_sse_headers", "bucket_name"),
+        (s3, "_record_object_version", "bucket_name key prior_obj obj data"),
         (sqs, "_queue_by_arn", "arn"),
         (sqs, "_act_send_message", "data qurl"),
     ]
@@ -156,6 +161,7 @@ def install() -> None:
     run_map = stepfunctions._run_distributed_map
     run_child = stepfunctions._run_sub_machine
     acting: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("execution")
+    record_version = s3._record_object_version
     configure_bucket = provisioners._s3_apply_configurations
 
     def user_identity(headers: dict[str, str], query: dict[str, Any]) -> dict[str, Any]:
@@ -191,18 +197,26 @@ def install() -> None:
         with responses.request_scope(account, region):
             eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
 
-    def refusal_of_two(service, action, resource, headers, body, params, request_id):
-        """The answer when AWS asks for a second action, and the caller may not do one of the two; else `None`."""
+    def refusal_of_more(service, action, resource, headers, body, params, request_id):
+        """The answer when AWS asks for more than one action, and the caller may not do one of them; else `None`."""
         keys = iam_actions.request_tag_context(service, action or "", body, params)
         role = re.search(rb"<Role>([^<]+)</Role>", body) if action == "s3:PutReplicationConfiguration" else None
+        more = []
         if action in TAGGING and keys.get("aws:TagKeys"):
-            second = (TAGGING[action], resource, keys)
-        elif role:
-            second = ("iam:PassRole", role.group(1).decode(), {"iam:PassedToService": "s3.amazonaws.com"})
-        else:
+            more.append((TAGGING[action], resource, keys))
+        if role:
+            more.append(("iam:PassRole", role.group(1).decode(), {"iam:PassedToService": "s3.amazonaws.com"}))
+        if action == "s3:PutObject":
+            bucket = resource.rpartition(":")[2].partition("/")[0]
+            key = {**s3._bucket_default_sse_headers(bucket), **headers}.get("x-amz-server-side-encryption-aws-kms-key-id")
+            if headers.get("x-amz-tagging"):
+                more.append(("s3:PutObjectTagging", resource, {}))
+            if key:
+                more.append(("kms:GenerateDataKey", key, {"kms:ViaService": f"s3.{responses.get_region()}.amazonaws.com"}))
+        if not more:
             return None
         refusals = (app._enforce_data_plane(service, asked, headers, params, request_id, resource_arn=arn, service_context=context,
-                                            named_resource=arn) for asked, arn, context in ((action, resource, keys), second))
+                                            named_resource=arn) for asked, arn, context in ((action, resource, keys), *more))
         return next(filter(None, refusals), None)
 
     async def dispatch_and_tell(method, path, headers, body, query_params, request_id):
@@ -216,7 +230,7 @@ def install() -> None:
         bucket, _, key = path.strip("/").partition("/") if service == "s3" else ("", "", "")
         before = s3._buckets.get(bucket)
         action = iam_actions.extract_iam_action(service, method, path, headers, body, params)
-        answer = refusal_of_two(service, action, resource, headers, body, params, request_id) or await dispatch(
+        answer = refusal_of_more(service, action, resource, headers, body, params, request_id) or await dispatch(
             method, path, headers, body, query_params, request_id)
         calls.append({"caller": identity["arn"], "resource": resource, "status": answer[0], "action": action})
         subresource = next((name for name in query_params if name != "x-id"), "")
@@ -343,6 +357,15 @@ def install() -> None:
                 f"<BucketKeyEnabled>{str(rule.get('BucketKeyEnabled', False)).lower()}</BucketKeyEnabled>"
                 "</Rule></ServerSideEncryptionConfiguration>").encode())
 
+    def record_version_as_on_aws(bucket_name, key, prior_obj, obj, data):
+        if obj.get("replication_status") == "REPLICA":
+            obj["preserved_headers"].update(s3._bucket_default_sse_headers(bucket_name))
+        version_id = record_version(bucket_name, key, prior_obj, obj, data)
+        if not version_id or "_replica" not in obj:
+            return version_id
+        obj["version_id"] = s3._object_versions[bucket_name, key][-1]["version_id"] = obj["_replica"][1]
+        return obj["version_id"]
+
     def start_message_move_task(data, _url):
         dead_letters = sqs._queue_by_arn(data["SourceArn"])
         if dead_letters is None:
@@ -370,6 +393,7 @@ def install() -> None:
     stepfunctions._run_sub_machine = run_child_unless_stopped
     stepfunctions._S3_OP_SPECS["ListBuckets"]["query_params"] = {
         "BucketRegion": "bucket-region", "ContinuationToken": "continuation-token", "MaxBuckets": "max-buckets"}
+    s3._record_object_version = record_version_as_on_aws
     provisioners._s3_apply_configurations = configure_bucket_and_encrypt
     sqs._HANDLERS["StartMessageMoveTask"] = start_message_move_task
 

@@ -51,6 +51,25 @@ def test_the_walk_through_of_aws_replicates_objects_below_its_prefix(app: Applic
     assert objects(app, destination) == ["Tax/2026.txt"]
 
 
+def test_a_stack_with_verify_succeeds_when_an_object_was_replicated_with_the_replica_key(app: Application) -> None:
+    source = app.aws.create_bucket("verified-stack", key=app.source_key)
+    created = app.stack("create", "verified", SourceBucket=source, DestinationBucket=f"{source}-copy", CreateDestinationBucket="true",
+                        ReplicaKmsKeyArn=app.replica_key, Verify="true")
+
+    assert created["status"] == "CREATE_COMPLETE"
+    assert "Versions" not in app.s3.list_object_versions(Bucket=source)
+
+
+def test_a_stack_with_verify_fails_when_the_replica_has_another_key_and_leaves_nothing(app: Application) -> None:
+    asked = buckets(app, "refused-stack")
+    created = app.stack("create", "refused", Verify="true", **asked)
+
+    assert created["status"] == "ROLLBACK_COMPLETE"
+    assert any(f"the source object's key `{app.source_key}`" in reason for reason in created["reasons"])
+    assert app.replication(asked["SourceBucket"]) is None
+    assert "Versions" not in app.s3.list_object_versions(Bucket=asked["SourceBucket"])
+
+
 def test_the_second_walk_through_replicates_a_whole_bucket_with_both_keys_given(app: Application) -> None:
     source = app.aws.create_bucket("src-bkt-101", key=app.source_key)
     destination = app.aws.create_bucket("dest-bkt-101", region=REPLICA_REGION)

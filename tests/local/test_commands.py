@@ -79,6 +79,32 @@ def test_reconcile_holds_the_policy_against_one_bucket(app: Application) -> None
     assert [(rule["RuleId"], rule["Status"]) for rule in answer["Rules"]] == [("s3-kms-replication.tagged", "Unchanged")]
 
 
+def canaries(app: Application, *buckets: str) -> list[str]:
+    """The keys of all versions and delete markers of canaries in these buckets."""
+    found = [client.list_object_versions(Bucket=bucket) for bucket, client in zip(buckets, (app.s3, app.s3_replica), strict=True)]
+    versions = [version for listed in found for kind in ("Versions", "DeleteMarkers") for version in listed.get(kind, [])]
+    return [version["Key"] for version in versions if ".s3-kms-replication-verify/" in version["Key"]]
+
+
+def test_verify_sees_an_object_replicated_and_leaves_nothing_of_it(app: Application) -> None:
+    source = app.aws.create_bucket("verified", key=app.source_key)
+    asked = {"SourceBucket": source, "DestinationBucket": "verified-copy"}
+    applied = app.invoke({"Action": "Apply", "ReplicaKmsKeyArn": app.replica_key, "CreateDestinationBucket": True, "Verify": True, **asked})
+    verified = app.invoke({"Action": "Verify", **asked})
+
+    assert applied["Status"] == verified["Status"] == "Verified"
+    assert canaries(app, source, "verified-copy") == []
+
+
+def test_verify_refuses_a_replica_with_the_sources_key_and_leaves_nothing_of_it(app: Application, asked: dict[str, Any]) -> None:
+    app.invoke({"Action": "Apply", **asked})
+    with pytest.raises(ClientError) as refused:
+        app.invoke({"Action": "Verify", "SourceBucket": asked["SourceBucket"], "DestinationBucket": asked["DestinationBucket"]})
+
+    assert f"the source object's key `{app.source_key}`, not with the replica key `{app.replica_key}`" in str(refused.value)
+    assert canaries(app, asked["SourceBucket"], asked["DestinationBucket"]) == []
+
+
 def test_an_unencrypted_source_is_replicated_with_a_warning(app: Application, asked: dict[str, Any]) -> None:
     app.s3.delete_bucket_encryption(Bucket=asked["SourceBucket"])
     answer = app.invoke({"Action": "Apply", **asked})

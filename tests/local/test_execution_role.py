@@ -40,6 +40,12 @@ USE_BUCKET = ("s3:ListBucket", "s3:GetBucketObjectLockConfiguration", "s3:GetBuc
               "s3:GetEncryptionConfiguration", "s3:GetReplicationConfiguration", "s3:PutBucketVersioning",
               "s3:PutReplicationConfiguration")
 SET_UP_BUCKET = ("s3:PutBucketPublicAccessBlock", "s3:PutEncryptionConfiguration")
+CANARY = f"{BUCKET}/Tax.s3-kms-replication-verify/s3-kms-replication.dr"
+USE_CANARY = ("s3:PutObject", "s3:PutObjectTagging", "s3:GetObjectVersion", "s3:DeleteObjectVersion")
+UNDER_CANARY, UNDER_NOTHING = ({"s3:prefix": prefix} for prefix in ("Tax.s3-kms-replication-verify/s3-kms-replication.dr", ""))
+VIA_S3, VIA_LAMBDA = ({"kms:ViaService": f"{service}.us-east-1.amazonaws.com"} for service in ("s3", "lambda"))
+KEY = "arn:aws:kms:us-east-1:${account}:key/1"
+USE_KEY = ("kms:GenerateDataKey", "kms:Decrypt")
 ALARM = "arn:aws:cloudwatch:eu-west-1:${account}:alarm"
 CHANGE_ALARM = ("cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm")
 LEASE = ("dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem")
@@ -118,6 +124,15 @@ TABLE = [
     ("use or change a key", "no no no",
      keys("${account}", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:CreateGrant", "kms:PutKeyPolicy",
           "kms:DisableKey", "kms:ScheduleKeyDeletion")),
+
+    ("write, read and remove a canary", "no yes no", on(CANARY, *USE_CANARY, **OF_THE_ACCOUNT)),
+    ("... in a stranger's bucket", "no no no", on(CANARY, *USE_CANARY, account=STRANGER, **OF_A_STRANGER)),
+    ("... change what else it has", "no no no", on(CANARY, "s3:PutObjectAcl", "s3:PutObjectRetention", **OF_THE_ACCOUNT)),
+    ("list a canary's versions", "no yes no", on(BUCKET, "s3:ListBucketVersions", **OF_THE_ACCOUNT, **UNDER_CANARY)),
+    ("... and others", "no no no",
+     [*on(BUCKET, "s3:ListBucketVersions", **OF_THE_ACCOUNT, **UNDER_NOTHING), *on(BUCKET, "s3:ListBucketVersions", **OF_THE_ACCOUNT)]),
+    ("have S3 encrypt it", "no yes no", on(KEY, *USE_KEY, **VIA_S3)),
+    ("... or another service", "no no no", on(KEY, *USE_KEY, **VIA_LAMBDA)),
 
     ("alarm on a rule of ours", "yes yes yes", on(f"{ALARM}:orders/s3-kms-replication.dr", *CHANGE_ALARM, "cloudwatch:DescribeAlarms")),
     ("... or on anything else", "no no no", on(f"{ALARM}:orders", *CHANGE_ALARM, "cloudwatch:SetAlarmState")),
