@@ -120,9 +120,6 @@ async fn custom_resource<C: Cloud>(request: &Request, engine: &Engine<'_, C>, re
     let expected = &engine.settings.region;
     match request.asked.as_ref().map_err(Clone::clone)? {
         Asked::Apply { spec, abandoned } => {
-            if !spec.dry_run {
-                engine.take_turn(&spec.source, &spec.rule_id, Does::Apply).await?;
-            }
             let outcome = engine.apply(spec, expected).await?;
             if let Some(abandoned) = abandoned {
                 take_back(abandoned, &spec.rule_id, spec.dry_run, engine).await?;

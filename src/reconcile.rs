@@ -81,14 +81,19 @@ impl<C: Cloud> Engine<'_, C> {
     /// # Errors
     /// As [`Error`] says; a failure on the way names what was done and what was not.
     pub async fn apply(&self, spec: &Spec, expected: &Region) -> Result<Outcome, Error> {
-        let converged = self
-            .converge(&spec.source, spec.dry_run, async || {
-                let (observed, ()) =
-                    try_join!(self.observe(spec, expected), self.still_has_turn(&spec.source, &spec.rule_id, Does::Apply))?;
+        let converged = async {
+            if !spec.dry_run {
+                self.take_turn(&spec.source, &spec.rule_id, Does::Apply).await?;
+            }
+            self.converge(&spec.source, spec.dry_run, async || {
+                let turn = self.still_has_turn(&spec.source, &spec.rule_id, Does::Apply);
+                let (observed, ()) = try_join!(self.observe(spec, expected), turn)?;
                 let (plan, target) = plan::apply(spec, &observed, &self.settings.roles)?;
                 Ok((plan, Some(target)))
             })
-            .await;
+            .await
+        };
+        let converged = converged.await;
         if converged.is_err() && spec.verify && !spec.dry_run {
             self.sweep(spec, expected).await;
         }

@@ -88,11 +88,11 @@ impl<C: Cloud> Engine<'_, C> {
             let applied = match rule.spec(bucket, &location.region, &identity.account) {
                 Ok(mut spec) => {
                     spec.dry_run |= dry_run;
-                    let applied = self.hold(&spec, &location.region).await;
-                    if rule.is_two_way() && applied.is_ok() {
+                    let held = self.hold(&spec, &location.region).await;
+                    if rule.is_two_way() {
                         back.push((spec.destination, spec.destination_region));
                     }
-                    applied
+                    held
                 }
                 Err(invalid) => Err(invalid.into()),
             };
