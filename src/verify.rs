@@ -248,3 +248,36 @@ pub fn destination(rule: &ReplicationRule) -> Result<(BucketName, Option<&str>),
         None => Err(Refusal::IncompleteRule("`Destination`".to_owned())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s3s_status_and_the_replica_decide_together() {
+        let version = |replication, key: Option<&str>| ObjectVersion { replication, kms_key: key.map(str::to_owned) };
+        let canary = |replication| version(Some(replication), Some("source"));
+        let replica = |key| version(Some(Replication::Replica), key);
+        let wrong = |found: &str| Verdict::Fails(Failure::WrongKey { expected: "replica".to_owned(), found: found.to_owned() });
+        for (seen, at_destination, verdict) in [
+            (None, None, Verdict::Another(Failure::Gone)),
+            (Some(version(None, Some("source"))), None, Verdict::Another(Failure::NotSelected)),
+            (Some(canary(Replication::Replica)), None, Verdict::Another(Failure::NotSelected)),
+            (Some(canary(Replication::Pending)), None, Verdict::Pending),
+            (Some(canary(Replication::Pending)), Some(replica(Some("replica"))), Verdict::Pending),
+            (Some(canary(Replication::Completed)), None, Verdict::Another(Failure::NoReplica)),
+            (Some(canary(Replication::Completed)), Some(canary(Replication::Completed)), Verdict::Fails(Failure::NotAReplica)),
+            (Some(canary(Replication::Completed)), Some(replica(Some("replica"))), Verdict::Replicates),
+            (Some(canary(Replication::Completed)), Some(replica(Some("other"))), wrong("`other`")),
+            (Some(canary(Replication::Completed)), Some(replica(Some("source"))), wrong("the source object's key `source`")),
+            (Some(canary(Replication::Completed)), Some(replica(None)), wrong("no KMS key")),
+            // An object without KMS stays one: the rule's key is not for it.
+            (Some(version(Some(Replication::Completed), None)), Some(replica(None)), Verdict::Replicates),
+            (Some(canary(Replication::Failed)), None, Verdict::Refused),
+            // Failed at another destination.
+            (Some(canary(Replication::Failed)), Some(replica(Some("replica"))), Verdict::Replicates),
+        ] {
+            assert_eq!(judge(seen.as_ref(), at_destination.as_ref(), Some("replica")), verdict, "{seen:?}, {at_destination:?}");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! # Guarantees
 //! - Whatever fails, every version of the canary is removed before the answer, wherever a rule may have replicated it to. What could not be
-//!   removed is in the log, and the next trial of the rule removes it.
+//!   removed is in the log, and the next trial of the rule removes it; so it does with a canary whose writing was given up and took effect late.
 //! - A canary that is still pending when the time is up stays only where whoever asks is to ask again, and then goes on with that canary.
 //! - Two trials of one rule at a time both come to their end: the one whose canary the other removes writes another.
 //!
@@ -30,6 +30,9 @@ const REMOVAL_TIME: Duration = Duration::from_secs(10);
 
 /// How often the removal from one bucket is tried.
 const REMOVAL_TRIES: u32 = 3;
+
+/// Time for one of these tries.
+const REMOVAL_TRY: Duration = Duration::from_secs(3);
 
 /// A rule to be put to the test.
 #[derive(Debug, Clone, Copy)]
@@ -303,25 +306,23 @@ impl<C: Cloud> Engine<'_, C> {
             join_all(locations.map(|location| self.clear_bucket(location, key))).await;
         });
         if cleared.await.is_err() {
-            tracing::warn!(
-                bucket = ground.source.bucket.as_str(),
-                key,
-                "the canary could not be removed in time; the rule's next trial does"
-            );
+            let bucket = ground.source.bucket.as_str();
+            tracing::error!(bucket, key, "what is left of the canary, here and at the destinations, stays until the rule's next trial");
         }
     }
 
-    /// Whatever the failure is: nothing but the rule's next trial removes what is left now.
+    /// Tries again whatever the failure is: nothing but the rule's next trial removes what is left then.
     async fn clear_bucket(&self, location: &Location, key: &str) {
-        let mut left = REMOVAL_TRIES;
-        while let Err(failure) = self.remove_versions(location, key).await {
-            left -= 1;
-            if left == 0 {
-                let bucket = location.bucket.as_str();
-                return tracing::warn!(bucket, key, %failure, "the canary could not be removed; the rule's next trial does");
+        let bucket = location.bucket.as_str();
+        for _ in 0..REMOVAL_TRIES {
+            match timeout(REMOVAL_TRY, self.remove_versions(location, key)).await {
+                Ok(Ok(())) => return,
+                Ok(Err(failure)) => tracing::warn!(bucket, key, %failure, "the canary could not be removed"),
+                Err(_) => tracing::warn!(bucket, key, "the canary could not be removed in time"),
             }
             sleep(Duration::from_millis(200)).await;
         }
+        tracing::error!(bucket, key, "what is left of the canary stays until the rule's next trial");
     }
 
     async fn remove_versions(&self, location: &Location, key: &str) -> Result<(), CloudError> {

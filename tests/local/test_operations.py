@@ -9,7 +9,7 @@ import pytest
 from conftest import Application
 from local_aws import REGION, REPLICA_REGION, ClientError, wait_until
 
-METRICS = {"Configured", "Unchanged", "Removed", "Planned", "Skipped", "Refused", "Failed", "Duration"}
+METRICS = {"Configured", "Unchanged", "Verified", "Pending", "Removed", "Planned", "Skipped", "Refused", "Failed", "Duration"}
 
 
 def alarms(app: Application) -> dict[str, dict[str, Any]]:
