@@ -24,7 +24,7 @@ fn check(spec: &Spec) {
     assert_eq!(spec.destination_region, *spec.replica_key.region());
     assert!(spec.rule_id.as_str().len() <= 128);
     assert_eq!(RuleId::recognise(spec.rule_id.as_str()).as_ref(), Some(&spec.rule_id));
-    assert!(cloudformation::physical_id(&spec.source, &spec.rule_id).len() <= 1_024);
+    assert!(spec.rule_id.among_all(&spec.source).len() <= 1_024);
     assert!(RoleName::of_source(&spec.source).as_str().len() <= 64);
 }
 

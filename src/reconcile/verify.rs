@@ -174,7 +174,8 @@ impl<C: Cloud> Engine<'_, C> {
         let (identity, region) = try_join!(self.cloud.identity(), self.cloud.bucket_region(trial.source, expected))?;
         let region = region.ok_or_else(|| Refusal::SourceMissing { bucket: trial.source.clone() })?;
         let source = located(trial.source, region, &identity);
-        let (role_arn, rules) = self.rules(trial, &source).await?;
+        let configuration = self.cloud.replication(&source).await?.map(|configuration| (configuration.role, configuration.rules));
+        let (role_arn, rules) = configuration.unwrap_or_default();
         let rule = rules.iter().find(|rule| rule.id() == Some(trial.rule_id.as_str())).cloned();
         let rule = rule.ok_or_else(|| Refusal::RuleMissing { bucket: trial.source.clone(), rule: trial.rule_id.clone() })?;
         if *rule.status() != ReplicationRuleStatus::Enabled {
@@ -187,19 +188,6 @@ impl<C: Cloud> Engine<'_, C> {
         let (destination, others) = try_join!(self.destination(&rule, &source, &identity), try_join_all(others))?;
         let ground = Ground { identity, role_arn, replica_key, canary, source, destination, others, rule };
         self.refuse_locked(&ground).await.map(|()| ground)
-    }
-
-    /// The bucket's rules and their role. S3 may answer as before for a while when the rule was written a moment ago.
-    async fn rules(&self, trial: &Trial<'_>, source: &Location) -> Result<(String, Vec<ReplicationRule>), CloudError> {
-        let mut patience = Patience::new(Duration::from_millis(250));
-        loop {
-            let configuration = self.cloud.replication(source).await?.map(|configuration| (configuration.role, configuration.rules));
-            let (role, rules) = configuration.unwrap_or_default();
-            let seen = rules.iter().any(|rule| rule.id() == Some(trial.rule_id.as_str()));
-            if seen || !trial.anew || !patience.pause().await {
-                return Ok((role, rules));
-            }
-        }
     }
 
     async fn destination(&self, rule: &ReplicationRule, source: &Location, identity: &Identity) -> Result<Location, Error> {

@@ -7,7 +7,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use futures_util::FutureExt;
 use insta::assert_snapshot;
-use s3_kms_replication::cloud::{ObjectVersion, Remedy, Versioning};
+use s3_kms_replication::cloud::{ObjectVersion, Remedy, Replication, Versioning};
 use serde_json::json;
 
 use crate::fake::{Bucket, Fake, Fault, Object, Replicator, State};
@@ -371,6 +371,21 @@ async fn a_rule_of_the_policy_is_verified_when_it_was_changed_and_until_its_tria
     assert_eq!((status(tell(&fake).await), canaries(&fake)), ("Unchanged".to_owned(), 1));
     fake.state.borrow_mut().roles.values_mut().for_each(|role| role.policies.clear());
     assert_eq!((status(tell(&fake).await), canaries(&fake)), ("Verified".to_owned(), 2));
+    assert_eq!(objects(&fake), Vec::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_was_changed_is_not_judged_by_a_canary_from_before() {
+    let fake = Fake::of(configured().await);
+    fake.replicator.borrow_mut().pending = usize::MAX;
+    verify(&fake).await.unwrap();
+    fake.state.borrow_mut().buckets.get_mut("demo-source").unwrap().objects[0].seen.as_mut().unwrap().replication =
+        Some(Replication::Failed);
+    fake.replicator.take();
+    let mut changed = sample("command-apply");
+    changed["Verify"] = json!(true);
+    changed["StorageClass"] = json!("GLACIER_IR");
+    assert_eq!(ask(&fake, &changed).await.unwrap()["Status"], "Verified");
     assert_eq!(objects(&fake), Vec::new());
 }
 
