@@ -66,3 +66,19 @@ fn a_policy_in_a_role_of_others_goes_although_there_is_a_role_of_ours() {
         ]
     );
 }
+
+#[test]
+fn ten_thousand_two_hundred_and_forty_characters_are_allowed_and_not_one_more() {
+    let document = grants::trust();
+    let name = PolicyName::of_rule(&RuleId::named("a").unwrap());
+    let room = INLINE_POLICY_LIMIT - document.to_string().len();
+    let with = |length: usize| {
+        let mut role = role(&["theirs", name.as_str()]);
+        // White space is not counted, and neither is the policy that is replaced.
+        role.policies.insert("theirs".to_owned(), format!("{} \n\t", "x".repeat(length)));
+        check_policy_size(&ServingRole::Theirs(&role), &name, &document)
+    };
+    assert_eq!(with(room), Ok(()));
+    let total = INLINE_POLICY_LIMIT + 1;
+    assert_eq!(with(room + 1), Err(Refusal::PoliciesTooLong { role: role(&[]).name, total, limit: INLINE_POLICY_LIMIT }));
+}

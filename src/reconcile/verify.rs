@@ -214,8 +214,9 @@ impl<C: Cloud> Engine<'_, C> {
     /// Watches the canary until it is known what becomes of it.
     async fn watch(&self, ground: &Ground, anew: bool) -> Result<Watched, Failure> {
         let (source, canary) = (&ground.source, &ground.canary);
-        let earlier = if anew { None } else { self.cloud.versions(source, &canary.key).await?.objects.into_iter().next() };
-        let mut version = match earlier {
+        // Looked for even where it will not be used: who may not see what is there may not clear it away afterwards.
+        let earlier = self.cloud.versions(source, &canary.key).await?.objects.into_iter().next();
+        let mut version = match earlier.filter(|_| !anew) {
             Some(version) => version,
             None => self.cloud.put_canary(source, canary).await?,
         };
