@@ -442,6 +442,16 @@ mod tests {
     }
 
     #[test]
+    fn policy_names_in_roles_of_others_are_shortened_to_128_characters() {
+        let (one, other) = (BucketName::parse("one").unwrap(), BucketName::parse("other").unwrap());
+        let named = |length: usize| RuleId::named(&"n".repeat(length)).unwrap();
+        let longest = PolicyName::in_shared_role(&named(RuleId::MAX_NAME), &one);
+        assert_eq!(longest.as_str().len(), 128);
+        assert_ne!(longest, PolicyName::in_shared_role(&named(RuleId::MAX_NAME), &other));
+        assert_eq!(PolicyName::in_shared_role(&named(1), &one).as_str(), format!("{}.{}", named(1), short_hash("one")));
+    }
+
+    #[test]
     fn role_names_are_shortened_with_a_hash_to_64_characters() {
         let long = |last: &str| RoleName::of_source(&BucketName::parse(&format!("{}{last}", "a".repeat(62))).unwrap());
         assert_eq!(long("x").as_str().len(), 64);
