@@ -26,7 +26,7 @@ def with_bucket_of_region(value: Any, packaged: str, of_region: str) -> Any:
 
 def main(bucket: str, region: str) -> None:
     template = Translator({}, Parser()).translate(yaml_parse(sys.stdin.read()), {})
-    json.dump(with_bucket_of_region(template, f"{bucket}-{region}", f"{bucket}-${{AWS::Region}}"), sys.stdout, indent=1)
+    json.dump(with_bucket_of_region(template, f"{bucket}-{region}", f"{bucket}-${{AWS::Region}}"), sys.stdout)
 
 
 if __name__ == "__main__":
