@@ -7,6 +7,7 @@ mod iam;
 mod kms;
 mod s3;
 mod ssm;
+mod sts;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,12 +25,13 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use crate::cloud::{
-    Alarm, Cloud, CloudError, Encryption, Identity, Key, Lease, Location, ObjectVersion, Remedy, Role, Versioning, Versions,
+    Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Key, Lease, Location, ObjectVersion, Remedy, Role, Versioning, Versions,
 };
 use crate::event::cloudformation::ResponseUrl;
+use crate::grants::ResourcePolicy;
 use crate::plan::Step;
 use crate::settings::Settings;
-use crate::spec::{Account, BucketName, Partition, Region, RoleName};
+use crate::spec::{Access, BucketName, Region, RoleName};
 use crate::verify::Canary;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -50,6 +52,7 @@ pub struct Aws {
     ssm: aws_sdk_ssm::Client,
     policy: ssm::Cached,
     identity: OnceCell<Identity>,
+    sessions: sts::Sessions,
 }
 
 impl Aws {
@@ -79,35 +82,54 @@ impl Aws {
             config,
             path_style: false,
             identity: OnceCell::new(),
+            sessions: sts::Sessions::default(),
         }
     }
 
-    fn s3(&self, region: &Region) -> aws_sdk_s3::Client {
-        let config =
-            aws_sdk_s3::Config::from(&self.config).to_builder().region(sdk_region(region)).force_path_style(self.path_style).build();
-        aws_sdk_s3::Client::from_conf(config)
+    /// The configuration whose clients call with this access.
+    async fn with(&self, access: &Access) -> Result<SdkConfig, CloudError> {
+        match access {
+            Access::Own => Ok(self.config.clone()),
+            Access::Role(role) => self.sessions.of(&self.config, role).await,
+        }
     }
 
-    fn kms(&self, region: &Region) -> aws_sdk_kms::Client {
-        let config = aws_sdk_kms::Config::from(&self.config).to_builder().region(sdk_region(region)).build();
-        aws_sdk_kms::Client::from_conf(config)
+    async fn s3(&self, region: &Region, access: &Access) -> Result<aws_sdk_s3::Client, CloudError> {
+        let config = aws_sdk_s3::Config::from(&self.with(access).await?).to_builder().region(sdk_region(region));
+        Ok(aws_sdk_s3::Client::from_conf(config.force_path_style(self.path_style).build()))
+    }
+
+    async fn s3_at(&self, location: &Location) -> Result<aws_sdk_s3::Client, CloudError> {
+        self.s3(&location.region, &location.access).await
+    }
+
+    async fn kms(&self, region: &Region, access: &Access) -> Result<aws_sdk_kms::Client, CloudError> {
+        let config = aws_sdk_kms::Config::from(&self.with(access).await?).to_builder().region(sdk_region(region)).build();
+        Ok(aws_sdk_kms::Client::from_conf(config))
     }
 
     fn cloudwatch(&self, region: &Region) -> aws_sdk_cloudwatch::Client {
         let config = aws_sdk_cloudwatch::Config::from(&self.config).to_builder().region(sdk_region(region)).build();
         aws_sdk_cloudwatch::Client::from_conf(config)
     }
+}
 
-    async fn ask_identity(&self) -> Result<Identity, CloudError> {
-        let action = "GetCallerIdentity";
-        let answer = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
-        let answer = answer.map_err(|error| failure::of(action, "the caller", error))?;
-        let malformed = |problem: String| failure::malformed(action, "the caller", &problem);
-        let partition = answer.arn().and_then(|arn| arn.split(':').nth(1)).unwrap_or_default();
-        Ok(Identity {
-            account: Account::parse(answer.account().unwrap_or_default()).map_err(malformed)?,
-            partition: Partition::parse(partition).map_err(malformed)?,
-        })
+impl Aws {
+    /// Reads a policy of others, changes what is ours in it, and writes it back at once.
+    async fn edit(&self, step: &Step, guarded: &Guarded, change: impl FnOnce(ResourcePolicy) -> ResourcePolicy) -> Result<(), CloudError> {
+        let current = self.policy(guarded).await?;
+        let policy = ResourcePolicy::parse(current.as_deref())
+            .ok_or_else(|| failure::malformed("GetPolicy", guarded.to_string(), "the policy is not one"))?;
+        let policy = change(policy);
+        if current.is_none() && policy.is_empty() {
+            return Ok(());
+        }
+        let written = match guarded {
+            Guarded::Bucket(location) if policy.is_empty() => s3::delete_policy(&self.s3_at(location).await?, location).await,
+            Guarded::Bucket(location) => s3::put_policy(&self.s3_at(location).await?, location, &policy).await,
+            Guarded::Key { arn, region, access } => kms::put_policy(&self.kms(region, access).await?, arn, &policy).await,
+        };
+        written.map_err(|cause| cause.into_error(step.action(), step.resource()))
     }
 }
 
@@ -123,39 +145,46 @@ fn sdk_region(region: &Region) -> aws_config::Region {
 
 impl Cloud for Aws {
     async fn identity(&self) -> Result<Identity, CloudError> {
-        self.identity.get_or_try_init(|| self.ask_identity()).await.cloned()
+        self.identity.get_or_try_init(|| async { sts::identity(&aws_sdk_sts::Client::new(&self.config)).await }).await.cloned()
     }
 
-    async fn bucket_region(&self, bucket: &BucketName, expected: &Region) -> Result<Option<Region>, CloudError> {
-        s3::region(&self.s3(expected), bucket, expected).await
+    async fn bucket_region(&self, bucket: &BucketName, expected: &Region, access: &Access) -> Result<Option<Region>, CloudError> {
+        s3::region(&self.s3(expected, access).await?, bucket, expected).await
     }
 
     async fn versioning(&self, location: &Location) -> Result<Versioning, CloudError> {
-        s3::versioning(&self.s3(&location.region), location).await
+        s3::versioning(&self.s3_at(location).await?, location).await
     }
 
     async fn encryption(&self, location: &Location) -> Result<Encryption, CloudError> {
-        s3::encryption(&self.s3(&location.region), location).await
+        s3::encryption(&self.s3_at(location).await?, location).await
     }
 
     async fn replication(&self, location: &Location) -> Result<Option<ReplicationConfiguration>, CloudError> {
-        s3::replication(&self.s3(&location.region), location).await
+        s3::replication(&self.s3_at(location).await?, location).await
     }
 
     async fn object_lock(&self, location: &Location) -> Result<bool, CloudError> {
-        s3::object_lock(&self.s3(&location.region), location).await
+        s3::object_lock(&self.s3_at(location).await?, location).await
     }
 
     async fn bucket_tags(&self, location: &Location) -> Result<BTreeMap<String, String>, CloudError> {
-        s3::tags(&self.s3(&location.region), location).await
+        s3::tags(&self.s3_at(location).await?, location).await
     }
 
     async fn public_access_blocked(&self, location: &Location) -> Result<bool, CloudError> {
-        s3::public_access_blocked(&self.s3(&location.region), location).await
+        s3::public_access_blocked(&self.s3_at(location).await?, location).await
     }
 
-    async fn key(&self, id: &str, region: &Region) -> Result<Option<Key>, CloudError> {
-        kms::key(&self.kms(region), id).await
+    async fn key(&self, id: &str, region: &Region, access: &Access) -> Result<Option<Key>, CloudError> {
+        kms::key(&self.kms(region, access).await?, id).await
+    }
+
+    async fn policy(&self, guarded: &Guarded) -> Result<Option<String>, CloudError> {
+        match guarded {
+            Guarded::Bucket(location) => s3::policy(&self.s3_at(location).await?, location).await,
+            Guarded::Key { arn, region, access } => kms::policy(&self.kms(region, access).await?, arn).await,
+        }
     }
 
     async fn role(&self, name: &RoleName) -> Result<Option<Role>, CloudError> {
@@ -171,31 +200,33 @@ impl Cloud for Aws {
     }
 
     async fn put_canary(&self, location: &Location, canary: &Canary) -> Result<String, CloudError> {
-        s3::put_canary(&self.s3(&location.region), location, canary).await
+        s3::put_canary(&self.s3_at(location).await?, location, canary).await
     }
 
     async fn object_version(&self, location: &Location, key: &str, version: &str) -> Result<Option<ObjectVersion>, CloudError> {
-        s3::object_version(&self.s3(&location.region), location, key, version).await
+        s3::object_version(&self.s3_at(location).await?, location, key, version).await
     }
 
     async fn versions(&self, location: &Location, key: &str) -> Result<Versions, CloudError> {
-        s3::versions(&self.s3(&location.region), location, key).await
+        s3::versions(&self.s3_at(location).await?, location, key).await
     }
 
     async fn delete_version(&self, location: &Location, key: &str, version: &str) -> Result<(), CloudError> {
-        s3::delete_version(&self.s3(&location.region), location, key, version).await
+        s3::delete_version(&self.s3_at(location).await?, location, key, version).await
     }
 
     async fn apply(&self, step: &Step) -> Result<(), CloudError> {
         let done = match step {
-            Step::CreateBucket { location, source } => s3::create_bucket(&self.s3(&location.region), location, source).await,
-            Step::EnableVersioning { location, .. } => s3::enable_versioning(&self.s3(&location.region), location).await,
-            Step::EncryptBucket { location, key, .. } => s3::encrypt_bucket(&self.s3(&location.region), location, key).await,
-            Step::BlockPublicAccess { location } => s3::block_public_access(&self.s3(&location.region), location).await,
+            Step::CreateBucket { location, source } => s3::create_bucket(&self.s3_at(location).await?, location, source).await,
+            Step::EnableVersioning { location, .. } => s3::enable_versioning(&self.s3_at(location).await?, location).await,
+            Step::EncryptBucket { location, key, .. } => s3::encrypt_bucket(&self.s3_at(location).await?, location, key).await,
+            Step::BlockPublicAccess { location } => s3::block_public_access(&self.s3_at(location).await?, location).await,
             Step::PutReplication { location, configuration, .. } => {
-                s3::put_replication(&self.s3(&location.region), location, configuration.clone()).await
+                s3::put_replication(&self.s3_at(location).await?, location, configuration.clone()).await
             }
-            Step::DeleteReplication { location, .. } => s3::delete_replication(&self.s3(&location.region), location).await,
+            Step::DeleteReplication { location, .. } => s3::delete_replication(&self.s3_at(location).await?, location).await,
+            Step::PutStatement { guarded, statement, .. } => return self.edit(step, guarded, |policy| policy.with(statement)).await,
+            Step::RemoveStatement { guarded, sid, .. } => return self.edit(step, guarded, |policy| policy.without(sid)).await,
             Step::PutAlarm { alarm, .. } => cloudwatch::put(&self.cloudwatch(&alarm.region), alarm).await,
             Step::DeleteAlarm { alarm } => cloudwatch::delete(&self.cloudwatch(&alarm.region), &alarm.name).await,
             Step::CreateRole { name, path, trust, boundary, source } => {
@@ -214,8 +245,8 @@ impl Cloud for Aws {
         dynamodb::acquire(&self.dynamodb, lease, now).await
     }
 
-    async fn is_leased(&self, table: &str, bucket: &BucketName, now: u64) -> Result<bool, CloudError> {
-        dynamodb::is_leased(&self.dynamodb, table, bucket, now).await
+    async fn is_leased(&self, table: &str, of: &str, now: u64) -> Result<bool, CloudError> {
+        dynamodb::is_leased(&self.dynamodb, table, of, now).await
     }
 
     async fn take_turn(&self, table: &str, id: &str, turn: u64, expires_at: u64) -> Result<bool, CloudError> {

@@ -4,12 +4,13 @@
 //! tests have one that holds state.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use aws_sdk_s3::types::ReplicationConfiguration;
 
 use crate::event::cloudformation::ResponseUrl;
 use crate::plan::Step;
-use crate::spec::{Account, BucketName, Partition, Region, RoleName};
+use crate::spec::{Access, Account, BucketName, Partition, Region, RoleName};
 use crate::verify::Canary;
 
 /// Whose credentials are in use.
@@ -30,6 +31,43 @@ pub struct Location {
     pub region: Region,
     /// The account that must own the bucket: sent with every call, so that a bucket of somebody else with this name is refused.
     pub owner: Account,
+    /// With whose credentials the bucket is got at.
+    pub access: Access,
+}
+
+/// What has a policy that says who else may use it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guarded {
+    /// A bucket.
+    Bucket(Location),
+    /// A KMS key.
+    Key {
+        /// Its ARN.
+        arn: String,
+        /// Its Region.
+        region: Region,
+        /// With whose credentials it is got at.
+        access: Access,
+    },
+}
+
+impl Guarded {
+    /// With whose credentials it is got at.
+    pub fn access(&self) -> &Access {
+        match self {
+            Self::Bucket(location) => &location.access,
+            Self::Key { access, .. } => access,
+        }
+    }
+}
+
+impl fmt::Display for Guarded {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bucket(location) => write!(formatter, "bucket `{}`", location.bucket),
+            Self::Key { arn, .. } => write!(formatter, "key `{arn}`"),
+        }
+    }
 }
 
 /// A bucket's versioning.
@@ -151,13 +189,13 @@ pub struct Versions {
     pub delete_markers: Vec<String>,
 }
 
-/// The right to write a bucket's replication configuration, for a while.
+/// The right to write something that has no conditional write, for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// The DynamoDB table that keeps leases.
     pub table: String,
-    /// The bucket.
-    pub bucket: BucketName,
+    /// What is written while it is held: a bucket's replication configuration, or an account's policies.
+    pub of: String,
     /// Who holds it: unlike any other invocation.
     pub holder: String,
     /// When it ends by itself, in seconds since the epoch.
@@ -197,12 +235,16 @@ impl CloudError {
     /// Says which of the template's parameters would give the right that was missing.
     #[must_use]
     pub fn naming(mut self, parameter: Option<&'static str>) -> Self {
-        // The answer to a HEAD has no code.
-        let denied = matches!(self.code.as_str(), "AccessDenied" | "HTTP 403");
-        if let Some(parameter) = parameter.filter(|_| denied) {
+        if let Some(parameter) = parameter.filter(|_| self.is_denied()) {
             self.message.push_str(&format!("; the template's parameter `{parameter}` gives this right"));
         }
         self
+    }
+
+    /// Whether AWS refused it for want of a right, or because it must not be known whether the thing is there.
+    pub fn is_denied(&self) -> bool {
+        // The answer to a HEAD has no code.
+        matches!(self.code.as_str(), "AccessDenied" | "AccessDeniedException" | "HTTP 403")
     }
 }
 
@@ -215,7 +257,12 @@ pub trait Cloud {
     fn identity(&self) -> impl Future<Output = Result<Identity, CloudError>>;
 
     /// The Region of a bucket, asked in the Region where it is expected; `None` when there is no such bucket.
-    fn bucket_region(&self, bucket: &BucketName, expected: &Region) -> impl Future<Output = Result<Option<Region>, CloudError>>;
+    fn bucket_region(
+        &self,
+        bucket: &BucketName,
+        expected: &Region,
+        access: &Access,
+    ) -> impl Future<Output = Result<Option<Region>, CloudError>>;
 
     /// A bucket's versioning.
     fn versioning(&self, location: &Location) -> impl Future<Output = Result<Versioning, CloudError>>;
@@ -236,7 +283,10 @@ pub trait Cloud {
     fn public_access_blocked(&self, location: &Location) -> impl Future<Output = Result<bool, CloudError>>;
 
     /// A key by id, ARN or alias; `None` when there is no such key.
-    fn key(&self, id: &str, region: &Region) -> impl Future<Output = Result<Option<Key>, CloudError>>;
+    fn key(&self, id: &str, region: &Region, access: &Access) -> impl Future<Output = Result<Option<Key>, CloudError>>;
+
+    /// The policy of a bucket or of a key, as JSON text; `None` when it has none, or is not there.
+    fn policy(&self, guarded: &Guarded) -> impl Future<Output = Result<Option<String>, CloudError>>;
 
     /// A role with its policies; `None` when there is no such role.
     fn role(&self, name: &RoleName) -> impl Future<Output = Result<Option<Role>, CloudError>>;
@@ -270,8 +320,8 @@ pub trait Cloud {
     /// Takes a lease, unless another holds it; `now` is in seconds since the epoch.
     fn acquire(&self, lease: &Lease, now: u64) -> impl Future<Output = Result<bool, CloudError>>;
 
-    /// Whether somebody holds the lease on a bucket; `now` is in seconds since the epoch.
-    fn is_leased(&self, table: &str, bucket: &BucketName, now: u64) -> impl Future<Output = Result<bool, CloudError>>;
+    /// Whether somebody holds the lease of something; `now` is in seconds since the epoch.
+    fn is_leased(&self, table: &str, of: &str, now: u64) -> impl Future<Output = Result<bool, CloudError>>;
 
     /// Notes the turn of a request about the custom resource `id`, unless a later one is noted; kept until `expires_at`, in seconds since the
     /// epoch.

@@ -2,7 +2,7 @@
 
 use crate::cloud::{CloudError, Remedy};
 use crate::plan::Refusal;
-use crate::spec::{BucketName, Invalid};
+use crate::spec::Invalid;
 use crate::verify::Failure;
 
 /// Why a request was not carried out. Each message can be shown to whoever asked: none holds a secret.
@@ -40,9 +40,9 @@ pub enum Error {
         left: String,
     },
 
-    /// Another writer of the bucket's replication configuration did not end in time.
-    #[error("waited for another writer of bucket `{0}` until the time ran out")]
-    Busy(BucketName),
+    /// Another writer of a bucket's replication configuration, or of an account's policies, did not end in time.
+    #[error("waited for another writer of `{0}` until the time ran out")]
+    Busy(String),
 
     /// The request came so late, or came again, that a later one about the same custom resource has been dealt with already.
     #[error("custom resource `{0}` has had a later request than this one")]

@@ -4,15 +4,22 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-config-for-kms-objects.html>. Pure: documents are built, compared
 //! and read back here; who puts them where is [`crate::plan`]'s business.
 
+mod resource;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use resource::{ResourcePolicy, Statements};
+
 use crate::spec::{BucketName, Partition, Region};
 
 const VERSION: &str = "2012-10-17";
 const DECRYPT_SOURCE: &str = "DecryptSourceObjects";
+const WRITE_REPLICAS: &str = "Replicas";
+const ENCRYPT_REPLICAS: &str = "EncryptReplicas";
+const EARLIER: &str = "Earlier";
 
 /// An IAM policy document. Two documents are equal when they say the same, whatever the order of their actions and resources.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,9 +29,19 @@ pub struct PolicyDocument {
     statement: Vec<Statement>,
 }
 
+/// A destination to which a document lets replicas be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantedDestination {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// ARN of the key for its replicas; `None` when it is that of another destination, or there is none.
+    pub key: Option<String>,
+}
+
+/// One statement of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Statement {
+pub struct Statement {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sid: Option<String>,
     effect: String,
@@ -95,6 +112,19 @@ impl PolicyDocument {
         self.statement.iter().filter(of_source).filter_map(|statement| statement.resource.clone()).flat_map(|Values(keys)| keys).collect()
     }
 
+    /// Where this document lets replicas be written: of the rule as it is, and as it was while a change of it has yet to end.
+    pub fn destinations(&self) -> Vec<GrantedDestination> {
+        let of_sid = |sid: &str| self.statement.iter().find(|statement| statement.sid.as_deref() == Some(sid));
+        let first = |statement: &Statement| statement.resource.as_ref().and_then(|Values(arns)| arns.first().cloned());
+        let destinations = self.statement.iter().filter_map(|statement| {
+            let earlier = statement.sid.as_deref()?.strip_suffix(WRITE_REPLICAS)?;
+            let objects = first(statement).filter(|_| earlier.trim_start_matches(EARLIER).is_empty())?;
+            let bucket = BucketName::parse_name_or_arn(objects.split_once('/').map_or(objects.as_str(), |(bucket, _)| bucket)).ok()?;
+            Some(GrantedDestination { bucket, key: of_sid(&format!("{earlier}{ENCRYPT_REPLICAS}")).and_then(first) })
+        });
+        destinations.collect()
+    }
+
     /// Whether every statement of `other` is in this document, too.
     pub fn covers(&self, other: &Self) -> bool {
         other.statement.iter().all(|statement| self.has(statement))
@@ -107,7 +137,7 @@ impl PolicyDocument {
         }
         let beyond = earlier.statement.iter().filter(|statement| !self.has(statement));
         let renamed =
-            beyond.map(|statement| Statement { sid: statement.sid.as_ref().map(|sid| format!("Earlier{sid}")), ..statement.clone() });
+            beyond.map(|statement| Statement { sid: statement.sid.as_ref().map(|sid| format!("{EARLIER}{sid}")), ..statement.clone() });
         Self { version: self.version.clone(), statement: self.statement.iter().cloned().chain(renamed).collect() }
     }
 
@@ -121,15 +151,24 @@ impl PolicyDocument {
         let mut lines = Vec::new();
         for (index, statement) in self.statement.iter().enumerate() {
             let name = statement.sid.clone().unwrap_or_else(|| format!("Statement[{index}]"));
-            let mut line = |path: &str, Values(values): &Values| {
-                lines.push((format!("{name}.{path}"), values.iter().cloned().collect::<Vec<_>>().join(", ")));
-            };
-            line(&statement.effect, &statement.action);
-            statement.principal.iter().for_each(|(kind, values)| line(&format!("Principal.{kind}"), values));
-            statement.resource.iter().for_each(|values| line("Resource", values));
-            for (operator, keys) in &statement.condition {
-                keys.iter().for_each(|(key, values)| line(&format!("{operator}.{key}"), values));
-            }
+            lines.extend(statement.lines(&name));
+        }
+        lines
+    }
+}
+
+impl Statement {
+    /// The statement as lines of path, below `name`, and value.
+    fn lines(&self, name: &str) -> Vec<(String, String)> {
+        let mut lines = Vec::new();
+        let mut line = |path: &str, Values(values): &Values| {
+            lines.push((format!("{name}.{path}"), values.iter().cloned().collect::<Vec<_>>().join(", ")));
+        };
+        line(&self.effect, &self.action);
+        self.principal.iter().for_each(|(kind, values)| line(&format!("Principal.{kind}"), values));
+        self.resource.iter().for_each(|values| line("Resource", values));
+        for (operator, keys) in &self.condition {
+            keys.iter().for_each(|(key, values)| line(&format!("{operator}.{key}"), values));
         }
         lines
     }
@@ -166,6 +205,9 @@ pub struct Place<'a> {
     pub region: &'a Region,
 }
 
+/// Decrypt, too: with a Bucket Key on the destination, S3 decrypts the bucket's data key.
+const ENCRYPT_ACTIONS: [&str; 3] = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"];
+
 /// What one rule needs the replication role to be allowed.
 #[derive(Debug, Clone)]
 pub struct Grants<'a> {
@@ -183,6 +225,8 @@ pub struct Grants<'a> {
     pub replica_key: &'a str,
     /// Whether the source has S3 Object Lock.
     pub object_lock: bool,
+    /// Whether replicas become the property of the destination's owner.
+    pub owner_override: bool,
 }
 
 impl Grants<'_> {
@@ -204,7 +248,7 @@ impl Grants<'_> {
                         ("s3:x-amz-server-side-encryption-aws-kms-key-id", Values::from([self.replica_key])),
                     ],
                 ),
-                ..allow("Replicas", ["s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"], [replicas.clone()])
+                ..allow(WRITE_REPLICAS, self.write_actions(), [replicas.clone()])
             },
         ];
         if !self.source_keys.is_empty() {
@@ -212,13 +256,20 @@ impl Grants<'_> {
                 condition: self.through_s3(self.source.region, source, source_objects),
                 ..allow(DECRYPT_SOURCE, ["kms:Decrypt"], self.source_keys.iter().cloned())
             });
-            // Decrypt, too: with a Bucket Key on the destination, S3 decrypts the bucket's data key.
             statements.push(Statement {
                 condition: self.through_s3(self.destination.region, destination, replicas),
-                ..allow("EncryptReplicas", ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"], [self.replica_key.to_owned()])
+                ..allow(ENCRYPT_REPLICAS, ENCRYPT_ACTIONS, [self.replica_key.to_owned()])
             });
         }
         PolicyDocument::new(statements)
+    }
+
+    fn write_actions(&self) -> Vec<&'static str> {
+        let mut actions = vec!["s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"];
+        if self.owner_override {
+            actions.push("s3:ObjectOwnerOverrideToBucketOwner");
+        }
+        actions
     }
 
     fn read_actions(&self) -> Vec<&'static str> {

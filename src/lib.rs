@@ -33,7 +33,7 @@ use crate::metrics::{AskedBy, Tally};
 use crate::reconcile::{Coverage, Does, Engine, Outcome, Status, Trial};
 use crate::report::RuleAnswer;
 use crate::settings::Settings;
-use crate::spec::{BucketName, RuleId};
+use crate::spec::{Access, BucketName, RuleId};
 
 /// Time kept for the answer at the end of an invocation.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -122,20 +122,20 @@ async fn custom_resource<C: Cloud>(request: &Request, engine: &Engine<'_, C>, re
         Asked::Apply { spec, abandoned } => {
             let outcome = engine.apply(spec, expected).await?;
             if let Some(abandoned) = abandoned {
-                take_back(abandoned, &spec.rule_id, spec.dry_run, engine).await?;
+                take_back(abandoned, &spec.rule_id, &spec.destination_access, spec.dry_run, engine).await?;
             }
             engine.verified(spec, outcome, expected, resumable).await.map(Some)
         }
-        Asked::Delete { source, rule_id, dry_run, created } => {
+        Asked::Delete { source, rule_id, access, dry_run, created } => {
             if !created {
-                return take_back(source, rule_id, *dry_run, engine).await.map(|()| None);
+                return take_back(source, rule_id, access, *dry_run, engine).await.map(|()| None);
             }
             if !dry_run {
                 engine.take_turn(source, rule_id, Does::Remove).await?;
             }
             // A Delete that overtook its own Create would find nothing to take back.
             engine.wait_for_writers(source).await?;
-            engine.remove(source, rule_id, expected, *dry_run).await.map(Some)
+            engine.remove(source, rule_id, access, expected, *dry_run).await.map(Some)
         }
         Asked::DeleteNothing => Ok(None),
     }
@@ -143,12 +143,18 @@ async fn custom_resource<C: Cloud>(request: &Request, engine: &Engine<'_, C>, re
 
 /// Takes back what may be left of an Update that failed in another bucket, or of a Create that is not known to have changed anything. A
 /// bucket that cannot be looked at, such as somebody else's that was named by mistake, is no reason to fail.
-async fn take_back<C: Cloud>(source: &BucketName, rule_id: &RuleId, dry_run: bool, engine: &Engine<'_, C>) -> Result<(), Error> {
+async fn take_back<C: Cloud>(
+    source: &BucketName,
+    rule_id: &RuleId,
+    access: &Access,
+    dry_run: bool,
+    engine: &Engine<'_, C>,
+) -> Result<(), Error> {
     let taken_back = async {
         if !dry_run {
             engine.take_turn(source, rule_id, Does::Remove).await?;
         }
-        engine.remove(source, rule_id, &engine.settings.region, dry_run).await
+        engine.remove(source, rule_id, access, &engine.settings.region, dry_run).await
     };
     match taken_back.await {
         Err(error) if !error.is_transient() => {
@@ -222,9 +228,9 @@ async fn carry_out<C: Cloud>(command: &Command, engine: &Engine<'_, C>, tally: &
             Ok(outcome) => engine.verified(spec, outcome, expected, true).await,
             failed => failed,
         },
-        Command::Delete { source, rule_id, dry_run } => engine.remove(source, rule_id, expected, *dry_run).await,
-        Command::Verify { source, rule_id, key } => {
-            let trial = Trial { source, rule_id, key: key.as_ref(), anew: false, resumable: true };
+        Command::Delete { source, rule_id, access, dry_run } => engine.remove(source, rule_id, access, expected, *dry_run).await,
+        Command::Verify { source, rule_id, key, access } => {
+            let trial = Trial { source, rule_id, key: key.as_ref(), access, anew: false, resumable: true };
             match engine.verify(&trial, expected).await {
                 Ok(()) => Ok(Outcome::of_trial(&trial, Status::Verified)),
                 Err(Error::VerifyPending { .. }) => Ok(Outcome::of_trial(&trial, Status::Pending)),

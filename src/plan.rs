@@ -6,6 +6,7 @@
 //! - Every plan leaves the rules, roles and policies of others as they were observed.
 //! - A plan for a state that is as asked has no step.
 
+mod abroad;
 mod alarm;
 mod observed;
 mod refusal;
@@ -17,7 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule};
 
-pub use observed::{Created, Destination, Observed, Remains, Roles, Source};
+pub use abroad::statements_left;
+use abroad::{Abroad, Needs};
+pub use observed::{Created, Destination, Guard, Observed, Remains, Roles, Source};
 pub use refusal::Refusal;
 pub use step::Step;
 pub use text::Change;
@@ -25,7 +28,7 @@ pub use text::Change;
 use crate::cloud::{Alarm, Encryption, Identity, Key, Location, Role, Versioning};
 use crate::grants::{self, Grants, Place, PolicyDocument};
 use crate::settings::RoleSettings;
-use crate::spec::{BucketName, ExistingRole, PolicyName, Region, RoleName, RuleId, SourceKeys, Spec};
+use crate::spec::{Access, Account, BucketName, ExistingRole, PolicyName, Region, ReplicaOwner, RoleName, RuleId, SourceKeys, Spec};
 
 /// Key of the tag that marks a role, and a destination bucket that was created here, as ours; its value is the source bucket's name.
 pub const OWNER_TAG: &str = "s3-kms-replication";
@@ -72,6 +75,11 @@ impl Plan {
         self.stages.is_empty()
     }
 
+    /// The account whose buckets' or keys' policies it changes.
+    pub fn changes_policies_of(&self) -> Option<&Account> {
+        self.steps().find_map(|step| step.changes_policy_of()?.access().account())
+    }
+
     /// All steps, in order.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.stages.iter().flatten()
@@ -84,6 +92,9 @@ impl Plan {
 /// A [`Refusal`] when something is wrong that this program must not or cannot mend.
 pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Result<(Plan, Target), Refusal> {
     let source = &observed.source;
+    if !observed.unseen.is_empty() {
+        return Err(unseen(spec, observed, settings)?);
+    }
     let destination = destination_location(spec, observed)?;
     let destination_lock = observed.destination.as_ref().is_some_and(|destination| destination.object_lock);
     if source.object_lock && !destination_lock {
@@ -109,19 +120,19 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     };
     let granted_keys: BTreeSet<String> = wanted_keys.union(&earlier_keys).cloned().collect();
     let partition = observed.identity.partition;
-    let document = Grants {
-        partition,
-        source: Place { bucket: &spec.source, region: &source.location.region },
-        destination: Place { bucket: &spec.destination, region: &destination.region },
-        prefix: &spec.filter.prefix,
-        source_keys: &granted_keys,
-        replica_key: &replica_key,
-        object_lock: source.object_lock,
-    }
-    .document();
+    let grants = grants(spec, observed, &destination.region, &granted_keys, &replica_key);
+    let document = grants.document();
+    let Abroad { put: put_statements, withdraw: withdraw_statements, by_hand } =
+        Needs::new(spec, observed, &grants, &destination, role.arn()).steps(observed)?;
 
     let destination_arn = spec.destination.arn(partition);
-    let rule = rules::Wanted { spec, destination_arn: &destination_arn, replica_key: &replica_key, kms: !granted_keys.is_empty() };
+    let rule = rules::Wanted {
+        spec,
+        destination_arn: &destination_arn,
+        other_account: spec.other_account(&observed.identity.account),
+        replica_key: &replica_key,
+        kms: !granted_keys.is_empty(),
+    };
     let configuration = rules::merged(source.replication.as_ref(), role.arn(), &rule)?;
 
     let mut first = destination_steps(spec, observed, &destination, &replica_key);
@@ -136,9 +147,11 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
         second.push(Step::EncryptBucket { location: destination.clone(), was: Encryption::S3, key: replica_key.clone() });
         second.push(Step::BlockPublicAccess { location: destination.clone() });
     }
-    // A rule that is there and changes needs its present grants until it has changed, and the new ones from then on.
+    // A rule that is there and changes needs its present grants until it has changed, and the new ones from then on. And as long as it has
+    // statements in policies that it no longer needs, these grants tell where.
     let replaces_rule = configuration.is_some() && rules::find(source.replication.as_ref(), &spec.rule_id).is_some();
-    let earlier = current_document.as_ref().filter(|current| replaces_rule && !document.covers(current));
+    let is_needed = replaces_rule || !withdraw_statements.is_empty();
+    let earlier = current_document.as_ref().filter(|current| is_needed && !document.covers(current));
     let until_changed = earlier.map_or_else(|| document.clone(), |earlier| document.with_earlier(earlier));
     check_policy_size(&role, &policy_name, &until_changed)?;
     let put_policy = |was: Option<String>, document: &PolicyDocument| {
@@ -148,18 +161,21 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     };
     second.extend(put_policy(current_policy, &until_changed));
 
-    // After the rule's policy, so that where there is an alarm, there is a trace of its rule.
-    let third = alarm::step(spec, observed)?;
+    // After the rule's policy, so that where there is an alarm or a statement, there is a trace of its rule.
+    let mut third = put_statements;
+    third.extend(alarm::step(spec, observed)?);
     let fourth = configuration.map(|configuration| {
         let (location, was) = (source.location.clone(), source.replication.clone());
         Step::PutReplication { location, was, configuration, rule: spec.rule_id.clone() }
     });
-    let fifth = put_policy(Some(until_changed.to_string()), &document);
+    let fifth = withdraw_statements;
+    let sixth = put_policy(Some(until_changed.to_string()), &document);
 
-    let mut plan = Plan::new([first, second, third.into_iter().collect(), fourth.into_iter().collect(), fifth.into_iter().collect()]);
+    let mut plan = Plan::new([first, second, third, fourth.into_iter().collect(), fifth, sixth.into_iter().collect()]);
     plan.keep_others(&spec.rule_id);
     let earlier_grant = |key| format!("the grant on key `{key}`: objects that an earlier default encryption wrote need it");
     plan.kept.extend(earlier_keys.iter().map(earlier_grant));
+    plan.warnings.extend(by_hand);
     if granted_keys.is_empty() {
         plan.warnings.push(format!(
             "bucket `{}` encrypts with SSE-S3, not KMS: replicas keep the type of encryption, so they are not KMS-encrypted",
@@ -204,8 +220,10 @@ pub fn remove(source: &BucketName, rule_id: &RuleId, remains: &Remains) -> Plan 
     });
 
     let alarm = remains.alarm.clone().map(|alarm| Step::DeleteAlarm { alarm: Box::new(alarm) });
+    // Before the inline policy, which tells where they are.
+    let statements = statements_left(source, rule_id, &remains.policies);
 
-    let mut plan = Plan::new([first.into_iter().chain(alarm).collect(), second.collect()]);
+    let mut plan = Plan::new([first.into_iter().chain(alarm).collect(), statements, second.collect()]);
     plan.keep_others(rule_id);
     if let Some(role) = ours {
         let serves = if serving_arn == Some(&role.arn) { others } else { Vec::new() };
@@ -222,16 +240,16 @@ pub fn has_traces(rule_id: &RuleId, replication: Option<&ReplicationConfiguratio
     rules::find(replication, rule_id).is_some() || named_ours.is_some_and(policy) || in_theirs
 }
 
-/// Plans what takes back the role of a source bucket that is gone, with all its rules and their alarms.
-pub fn retire(source: &BucketName, roles: &Roles, alarms: Vec<Alarm>) -> Plan {
+/// Plans what takes back the role of a source bucket that is gone, with all its rules, their alarms, and their statements in other accounts.
+pub fn retire(source: &BucketName, roles: &Roles, alarms: Vec<Alarm>, statements: Vec<Step>) -> Plan {
     let alarms = alarms.into_iter().map(|alarm| Step::DeleteAlarm { alarm: Box::new(alarm) });
     let Some(role) = roles.ours(source) else { return Plan::new([alarms.collect()]) };
     let policies = role.policies.iter().filter_map(|(name, was)| {
         let policy = PolicyName::recognise(name)?;
         Some(Step::DeleteRolePolicy { role: role.name.clone(), policy, was: was.clone() })
     });
-    // The policies tell of which rules there can be alarms.
-    let mut plan = Plan::new([alarms.collect(), policies.collect()]);
+    // The policies tell of which rules there can be alarms, and where there can be statements.
+    let mut plan = Plan::new([alarms.chain(statements).collect(), policies.collect()]);
     plan.retire_role(role, |policy| PolicyName::recognise(policy).is_some(), &[]);
     plan
 }
@@ -347,13 +365,55 @@ fn destination_location(spec: &Spec, observed: &Observed) -> Result<Location, Re
             region: destination.location.region.clone(),
             key: spec.replica_key.to_string(),
         }),
-        Some(destination) => Ok(destination.location.clone()),
-        None if spec.create_destination_bucket => Ok(Location {
-            bucket: spec.destination.clone(),
-            region: spec.destination_region.clone(),
-            owner: observed.identity.account.clone(),
-        }),
+        Some(destination) => {
+            abroad::check_versioning(destination, observed)?;
+            Ok(destination.location.clone())
+        }
+        None if spec.create_destination_bucket => match destination_to_be(spec, observed) {
+            Location { owner, access: Access::Own, .. } if owner != observed.identity.account => {
+                Err(Refusal::DestinationOutOfReach { bucket: spec.destination.clone(), account: owner })
+            }
+            location => Ok(location),
+        },
         None => Err(Refusal::DestinationMissing { bucket: spec.destination.clone() }),
+    }
+}
+
+/// Where the destination would be, if there were none.
+fn destination_to_be(spec: &Spec, observed: &Observed) -> Location {
+    Location {
+        bucket: spec.destination.clone(),
+        region: spec.destination_region.clone(),
+        owner: spec.destination_account.clone().unwrap_or_else(|| observed.identity.account.clone()),
+        access: spec.destination_access.clone(),
+    }
+}
+
+/// The refusal where the destination could not be looked at, with the statements that would change that.
+fn unseen(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Result<Refusal, Refusal> {
+    let role = ServingRole::choose(spec, observed, settings)?;
+    let keys = source_keys(spec, observed)?;
+    let grants = grants(spec, observed, &spec.destination_region, &keys, spec.replica_key.as_str());
+    Ok(Needs::new(spec, observed, &grants, &destination_to_be(spec, observed), role.arn()).unseen(observed))
+}
+
+fn grants<'a>(
+    spec: &'a Spec,
+    observed: &'a Observed,
+    destination_region: &'a Region,
+    source_keys: &'a BTreeSet<String>,
+    replica_key: &'a str,
+) -> Grants<'a> {
+    let other_account = spec.other_account(&observed.identity.account);
+    Grants {
+        partition: observed.identity.partition,
+        source: Place { bucket: &spec.source, region: &observed.source.location.region },
+        destination: Place { bucket: &spec.destination, region: destination_region },
+        prefix: &spec.filter.prefix,
+        source_keys,
+        replica_key,
+        object_lock: observed.source.object_lock,
+        owner_override: other_account.is_some() && spec.replica_owner == ReplicaOwner::Destination,
     }
 }
 

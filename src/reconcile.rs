@@ -1,5 +1,6 @@
 //! Observe, plan, apply: within a deadline, and as often as the state turns out to be another than was observed.
 
+mod abroad;
 mod coverage;
 mod lease;
 mod turn;
@@ -11,6 +12,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio::{join, try_join};
 
+use abroad::{of_destination, unless_denied};
 pub use coverage::Coverage;
 pub use turn::Does;
 pub use verify::Trial;
@@ -19,7 +21,7 @@ use crate::cloud::{Alarm, Cloud, CloudError, Encryption, Identity, Location, Rem
 use crate::error::Error;
 use crate::plan::{self, Created, Destination, OWNER_TAG, Observed, Plan, Refusal, Remains, Roles, Source, Step, Target};
 use crate::settings::Settings;
-use crate::spec::{BucketName, Region, RoleName, RuleId, SourceKeys, Spec};
+use crate::spec::{Access, BucketName, Region, RoleName, RuleId, SourceKeys, Spec};
 
 /// How long a change that was made a moment ago may take to be visible, as Terraform's AWS provider waits.
 const SETTLE: Duration = Duration::from_secs(120);
@@ -101,15 +103,23 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(outcome(spec.source.clone(), spec.rule_id.clone(), Status::Configured, spec.dry_run, plan, target))
     }
 
-    /// Takes back the rule `rule_id` of `source`, and nothing else. A rule or a bucket that is gone is success.
+    /// Takes back the rule `rule_id` of `source`, and nothing else; in the destination's account with `access`. A rule or a bucket that is gone
+    /// is success.
     ///
     /// # Errors
     /// As [`Error`] says.
-    pub async fn remove(&self, source: &BucketName, rule_id: &RuleId, expected: &Region, dry_run: bool) -> Result<Outcome, Error> {
+    pub async fn remove(
+        &self,
+        source: &BucketName,
+        rule_id: &RuleId,
+        access: &Access,
+        expected: &Region,
+        dry_run: bool,
+    ) -> Result<Outcome, Error> {
         let (plan, _) = self
             .converge(source, dry_run, async || {
                 let turn = self.still_has_turn(source, rule_id, Does::Remove);
-                let (remains, ()) = try_join!(self.observe_remains(source, rule_id, expected, true), turn)?;
+                let (remains, ()) = try_join!(self.observe_remains(source, rule_id, access, expected, true), turn)?;
                 Ok((plan::remove(source, rule_id, &remains), None))
             })
             .await?;
@@ -159,9 +169,14 @@ impl<C: Cloud> Engine<'_, C> {
         if dry_run || planned.0.is_empty() {
             return Ok(planned);
         }
-        self.with_lease(source, async {
+        self.with_lease(source.as_str(), async {
             let planned = if self.settings.lock_table.is_some() { self.in_time(plan()).await? } else { planned };
-            self.execute(&planned.0).await.map(|()| planned)
+            match planned.0.changes_policies_of() {
+                // With a slash, so that it is no bucket's name.
+                Some(account) => self.with_lease(&format!("policies/{account}"), self.execute(&planned.0)).await?,
+                None => self.execute(&planned.0).await?,
+            }
+            Ok(planned)
         })
         .await
     }
@@ -217,40 +232,54 @@ impl<C: Cloud> Engine<'_, C> {
     /// Observes all that a plan for `spec` depends on, in three rounds of independent reads.
     async fn observe(&self, spec: &Spec, expected: &Region) -> Result<Observed, Error> {
         let cloud = self.cloud;
+        let key_access = spec.destination_access.to(spec.replica_key.account());
         let (identity, region, destination_region, replica_key, named_ours) = try_join!(
             cloud.identity(),
-            cloud.bucket_region(&spec.source, expected),
-            cloud.bucket_region(&spec.destination, &spec.destination_region),
-            cloud.key(spec.replica_key.as_str(), spec.replica_key.region()),
+            cloud.bucket_region(&spec.source, expected, &Access::Own),
+            unless_denied(cloud.bucket_region(&spec.destination, &spec.destination_region, &spec.destination_access)),
+            unless_denied(cloud.key(spec.replica_key.as_str(), spec.replica_key.region(), &key_access)),
             async { cloud.role(&RoleName::of_source(&spec.source)).await },
         )?;
         let region = region.ok_or_else(|| Refusal::SourceMissing { bucket: spec.source.clone() })?;
         let location = located(&spec.source, region, &identity);
-        let destination = destination_region.map(|region| located(&spec.destination, region, &identity));
+        let mut unseen = Vec::new();
+        let replica_key = of_destination(replica_key, spec.replica_key.account(), spec, &identity, &mut unseen)?;
+        let owner = spec.destination_account.clone().unwrap_or_else(|| identity.account.clone());
+        let destination = of_destination(destination_region, &owner, spec, &identity, &mut unseen)?.map(|region| Location {
+            bucket: spec.destination.clone(),
+            region,
+            owner: owner.clone(),
+            access: spec.destination_access.clone(),
+        });
 
         let (versioning, object_lock, replication, encryption, destination) = try_join!(
             cloud.versioning(&location),
             cloud.object_lock(&location),
             cloud.replication(&location),
             self.default_encryption(spec, &location),
-            self.observe_destination(spec, destination),
+            unless_denied(self.observe_destination(spec, destination, &identity)),
         )?;
+        let destination = of_destination(destination, &owner, spec, &identity, &mut unseen)?;
 
         let asked = source_keys(spec, encryption);
-        let keys = join_all(asked.iter().map(|key| cloud.key(key, &location.region)));
+        let keys = join_all(asked.iter().map(|key| cloud.key(key, &location.region, &Access::Own)));
         let serving_name = replication.as_ref().map(|configuration| configuration.role());
         let alarmed = spec.alarm_topic.is_some() || plan::has_traces(&spec.rule_id, replication.as_ref(), named_ours.as_ref());
         let alarm = self.alarm(&spec.source, &spec.rule_id, &location.region, alarmed);
         let (keys, serving, alarm) = join!(keys, self.serving_role(serving_name, named_ours.as_ref()), alarm);
         let keys = keys.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let roles = Roles { named_ours, serving: serving? };
+        let policies = self.policies_abroad(spec, &identity, destination.as_ref(), replica_key.as_ref(), &roles).await?;
         Ok(Observed {
             identity,
             source: Source { location, versioning, object_lock, replication },
             destination,
             replica_key,
             source_keys: asked.into_iter().zip(keys).collect(),
-            roles: Roles { named_ours, serving: serving? },
+            roles,
             alarm: alarm?,
+            unseen,
+            policies,
         })
     }
 
@@ -261,10 +290,16 @@ impl<C: Cloud> Engine<'_, C> {
         }
     }
 
-    async fn observe_destination(&self, spec: &Spec, location: Option<Location>) -> Result<Option<Destination>, CloudError> {
+    async fn observe_destination(
+        &self,
+        spec: &Spec,
+        location: Option<Location>,
+        identity: &Identity,
+    ) -> Result<Option<Destination>, CloudError> {
         let Some(location) = location else { return Ok(None) };
+        let is_out_of_reach = location.owner != identity.account && location.access == Access::Own;
         let created = async {
-            if !spec.create_destination_bucket {
+            if !spec.create_destination_bucket || is_out_of_reach {
                 return Ok(None);
             }
             let (tags, encryption, public_access_blocked) = try_join!(
@@ -298,13 +333,22 @@ impl<C: Cloud> Engine<'_, C> {
     }
 
     /// Observes all that a plan to remove a rule depends on; its alarm `always`, or only where the rule has left something.
-    async fn observe_remains(&self, source: &BucketName, rule_id: &RuleId, expected: &Region, always: bool) -> Result<Remains, Error> {
+    async fn observe_remains(
+        &self,
+        source: &BucketName,
+        rule_id: &RuleId,
+        access: &Access,
+        expected: &Region,
+        always: bool,
+    ) -> Result<Remains, Error> {
         let role_name = RoleName::of_source(source);
         let (identity, region, named_ours) =
-            try_join!(self.cloud.identity(), self.cloud.bucket_region(source, expected), self.cloud.role(&role_name))?;
+            try_join!(self.cloud.identity(), self.cloud.bucket_region(source, expected, &Access::Own), self.cloud.role(&role_name))?;
         let Some(region) = region else {
             let alarm = self.alarm(source, rule_id, expected, always || plan::has_traces(rule_id, None, named_ours.as_ref())).await?;
-            return Ok(Remains { source: None, roles: Roles { named_ours, serving: None }, alarm });
+            let roles = Roles { named_ours, serving: None };
+            let policies = self.policies_left(source, rule_id, access, &roles, expected).await?;
+            return Ok(Remains { source: None, roles, alarm, policies });
         };
         let location = located(source, region, &identity);
         let replication = self.cloud.replication(&location).await?;
@@ -312,7 +356,9 @@ impl<C: Cloud> Engine<'_, C> {
         let alarmed = always || plan::has_traces(rule_id, replication.as_ref(), named_ours.as_ref());
         let (serving, alarm) =
             try_join!(self.serving_role(serving_name, named_ours.as_ref()), self.alarm(source, rule_id, &location.region, alarmed),)?;
-        Ok(Remains { source: Some((location, replication)), roles: Roles { named_ours, serving }, alarm })
+        let roles = Roles { named_ours, serving };
+        let policies = self.policies_left(source, rule_id, access, &roles, &location.region).await?;
+        Ok(Remains { source: Some((location, replication)), roles, alarm, policies })
     }
 }
 
@@ -345,7 +391,7 @@ impl Patience {
 }
 
 fn located(bucket: &BucketName, region: Region, identity: &Identity) -> Location {
-    Location { bucket: bucket.clone(), region, owner: identity.account.clone() }
+    Location { bucket: bucket.clone(), region, owner: identity.account.clone(), access: Access::Own }
 }
 
 /// The keys to look up: those that were given, or the one of the bucket's default encryption.

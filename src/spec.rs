@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 
 use aws_sdk_s3::types::StorageClass;
 
+mod access;
 mod names;
 
-pub use names::{Account, BucketName, KeyReference, Partition, PolicyName, Region, RoleName, RuleId, TopicArn};
+pub use access::{Access, AssumedRole};
+pub use names::{Account, BucketName, KeyReference, Partition, PolicyName, Region, RoleArn, RoleName, RuleId, TopicArn};
 
 /// A value that cannot be accepted: the property that holds it, and what is wrong and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +45,16 @@ pub enum ExistingRole {
     Refuse,
     /// Add our inline policy, and nothing else, to that role.
     Extend,
+}
+
+/// Who owns the replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReplicaOwner {
+    /// The account that owns the source's objects, unless the destination bucket enforces its owner.
+    #[default]
+    Source,
+    /// The account that owns the destination bucket.
+    Destination,
 }
 
 /// The keys that encrypt the source's objects.
@@ -94,6 +106,15 @@ pub struct Properties {
     /// Storage class of the replicas: the source object's, when it is not given.
     #[cfg_attr(test, schemars(extend("enum" = STORAGE_CLASSES.map(|class| class.as_str().to_owned()))))]
     pub storage_class: Option<String>,
+    /// Account of the destination bucket, when it is not the source's: that of `DestinationRoleArn`, when it is not given.
+    pub destination_account: Option<String>,
+    /// ARN of a role, in the destination's account, that is assumed for what is done there.
+    pub destination_role_arn: Option<String>,
+    /// External id with which that role is assumed.
+    pub destination_role_external_id: Option<String>,
+    /// Which account owns replicas in another account's bucket (Source).
+    #[cfg_attr(test, schemars(extend("enum" = ["Source", "Destination"])))]
+    pub replica_owner: Option<String>,
     /// Whether a missing destination bucket is created (false).
     pub create_destination_bucket: Option<bool>,
     /// What to do when the bucket already replicates with a role that is not ours (Refuse).
@@ -116,6 +137,10 @@ pub struct Spec {
     pub rule_id: RuleId,
     /// The bucket that receives the replicas; never the source.
     pub destination: BucketName,
+    /// The account that owns the destination; `None` is the source's.
+    pub destination_account: Option<Account>,
+    /// With whose credentials the destination's account is looked at and changed.
+    pub destination_access: Access,
     /// The destination's Region: the replica key's, since S3 encrypts with a key of the bucket's own Region.
     pub destination_region: Region,
     /// The customer managed key that encrypts the replicas.
@@ -136,6 +161,8 @@ pub struct Spec {
     pub metrics: bool,
     /// Storage class of the replicas; `None` keeps the source object's.
     pub storage_class: Option<StorageClass>,
+    /// Who owns the replicas in a bucket of another account.
+    pub replica_owner: ReplicaOwner,
     /// Whether a missing destination is created.
     pub create_destination_bucket: bool,
     /// What to do about a replication role that is not ours.
@@ -174,6 +201,8 @@ impl Spec {
         }
         let replica_key = replica_key(required("ReplicaKmsKeyArn", &properties.replica_kms_key_arn)?)?;
         let destination_region = destination_region(properties.destination_region.as_deref(), &replica_key)?;
+        let destination_access = Access::of_destination(properties, &source)?;
+        let destination_account = destination_account(properties.destination_account.as_deref(), &destination_access)?;
         let filter = Filter { prefix: prefix(properties.prefix.clone())?, tags: tags(properties.tags.clone())? };
         let delete_marker_replication = properties.delete_marker_replication.unwrap_or(false);
         if delete_marker_replication && !filter.tags.is_empty() {
@@ -197,6 +226,8 @@ impl Spec {
             source,
             rule_id,
             destination,
+            destination_account,
+            destination_access,
             destination_region,
             replica_key,
             source_keys: source_keys(properties.source_kms_key_arns.as_deref())?,
@@ -207,12 +238,20 @@ impl Spec {
             replication_time_control,
             metrics,
             storage_class: properties.storage_class.as_deref().map(storage_class).transpose()?,
+            replica_owner: replica_owner(properties.replica_owner.as_deref())?,
             create_destination_bucket: properties.create_destination_bucket.unwrap_or(false),
             existing_role: existing_role(properties.existing_role.as_deref())?,
             alarm_topic,
             verify,
             dry_run: properties.dry_run.unwrap_or(false),
         })
+    }
+}
+
+impl Spec {
+    /// The destination's account, when it is not `own`.
+    pub fn other_account(&self, own: &Account) -> Option<&Account> {
+        self.destination_account.as_ref().filter(|account| *account != own)
     }
 }
 
@@ -244,6 +283,25 @@ fn destination_region(given: Option<&str>, replica_key: &KeyReference) -> Result
         ));
     }
     Ok(region)
+}
+
+fn destination_account(given: Option<&str>, access: &Access) -> Result<Option<Account>, Invalid> {
+    let given = given.map(Account::parse).transpose().map_err(|problem| Invalid::new("DestinationAccount", problem))?;
+    match (given, access.account()) {
+        (Some(given), Some(of_role)) if given != *of_role => Err(Invalid::new(
+            "DestinationRoleArn",
+            format!("is a role of account {of_role}, but `DestinationAccount` is {given}; it must be a role of the destination's account"),
+        )),
+        (given, of_role) => Ok(given.or_else(|| of_role.cloned())),
+    }
+}
+
+fn replica_owner(given: Option<&str>) -> Result<ReplicaOwner, Invalid> {
+    match given {
+        None | Some("Source") => Ok(ReplicaOwner::Source),
+        Some("Destination") => Ok(ReplicaOwner::Destination),
+        Some(other) => Err(Invalid::new("ReplicaOwner", format!("is `{other}`; allowed are Source, Destination"))),
+    }
 }
 
 fn source_keys(given: Option<&[String]>) -> Result<SourceKeys, Invalid> {

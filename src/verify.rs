@@ -224,6 +224,7 @@ impl Evidence<'_> {
             source_keys: &source_keys,
             replica_key,
             object_lock: false,
+            owner_override: self.rule.destination().is_some_and(|destination| destination.access_control_translation().is_some()),
         };
         policy.covers(&needed.document())
     }

@@ -7,9 +7,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::failure::{self, Cause};
 use crate::cloud::{CloudError, Lease};
-use crate::spec::BucketName;
 
-/// The table's partition key. A custom resource's id has a slash, so that it is never a bucket's name.
+/// The table's partition key: a bucket's name, or with a slash, so that it is none, a custom resource's id or an account's policies.
 const KEY: &str = "BucketName";
 const HOLDER: &str = "Holder";
 /// Epoch seconds; the table's time-to-live attribute.
@@ -23,7 +22,7 @@ pub(super) async fn acquire(client: &Client, lease: &Lease, now: u64) -> Result<
         .put_item()
         .table_name(&lease.table)
         .set_item(Some(HashMap::from([
-            (KEY.to_owned(), text(lease.bucket.as_str())),
+            (KEY.to_owned(), text(&lease.of)),
             (HOLDER.to_owned(), text(&lease.holder)),
             (EXPIRES_AT.to_owned(), AttributeValue::N(lease.expires_at.to_string())),
         ])))
@@ -31,12 +30,12 @@ pub(super) async fn acquire(client: &Client, lease: &Lease, now: u64) -> Result<
         .expression_attribute_values(":now", AttributeValue::N(now.to_string()))
         .expression_attribute_values(":holder", text(&lease.holder));
     unless_condition_failed(request.send().await.map_err(Cause::from))
-        .map_err(|cause| cause.into_error("PutItem", resource(&lease.bucket, &lease.table)))
+        .map_err(|cause| cause.into_error("PutItem", resource(&lease.of, &lease.table)))
 }
 
 /// Whether somebody holds the lease, and is still in time.
-pub(super) async fn is_leased(client: &Client, table: &str, bucket: &BucketName, now: u64) -> Result<bool, CloudError> {
-    let expires_at = number(client, table, bucket.as_str(), EXPIRES_AT, resource(bucket, table)).await?;
+pub(super) async fn is_leased(client: &Client, table: &str, of: &str, now: u64) -> Result<bool, CloudError> {
+    let expires_at = number(client, table, of, EXPIRES_AT, resource(of, table)).await?;
     Ok(expires_at.is_some_and(|expires_at| expires_at > now))
 }
 
@@ -73,19 +72,19 @@ pub(super) async fn release(client: &Client, lease: &Lease) -> Result<(), CloudE
     let request = client
         .delete_item()
         .table_name(&lease.table)
-        .key(KEY, text(lease.bucket.as_str()))
+        .key(KEY, text(&lease.of))
         .condition_expression(format!("{HOLDER} = :holder"))
         .expression_attribute_values(":holder", text(&lease.holder));
     let released = unless_condition_failed(request.send().await.map_err(Cause::from));
-    released.map(|_| ()).map_err(|cause| cause.into_error("DeleteItem", resource(&lease.bucket, &lease.table)))
+    released.map(|_| ()).map_err(|cause| cause.into_error("DeleteItem", resource(&lease.of, &lease.table)))
 }
 
 fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-fn resource(bucket: &BucketName, table: &str) -> String {
-    format!("lease on bucket `{bucket}` in table `{table}`")
+fn resource(of: &str, table: &str) -> String {
+    format!("lease of `{of}` in table `{table}`")
 }
 
 fn turn_of(id: &str, table: &str) -> String {

@@ -98,7 +98,11 @@ fn remedy(code: &str, message: &str) -> Remedy {
         "InvalidRequest" if message.contains("Versioning must be 'Enabled'") || message.contains("must have versioning enabled") => {
             Remedy::Wait
         }
-        "MalformedPolicyDocument" if message.contains("Invalid principal") => Remedy::Wait,
+        "MalformedPolicyDocument" | "MalformedPolicy" | "MalformedPolicyDocumentException"
+            if message.to_ascii_lowercase().contains("invalid principal") =>
+        {
+            Remedy::Wait
+        }
         "InvalidRequest" if message.contains("Destination bucket must exist") => Remedy::Observe,
         "EntityAlreadyExists" | "NoSuchEntity" | "DeleteConflict" | "BucketAlreadyOwnedByYou" | "NoSuchBucket" => Remedy::Observe,
         "Throttling"

@@ -5,6 +5,7 @@ use aws_sdk_kms::types::{KeyManagerType, KeySpec, KeyUsageType};
 
 use super::failure::{Cause, malformed};
 use crate::cloud::{CloudError, Key};
+use crate::grants::ResourcePolicy;
 
 const ACTION: &str = "DescribeKey";
 
@@ -22,4 +23,21 @@ pub(super) async fn key(client: &Client, id: &str) -> Result<Option<Key>, CloudE
         symmetric: metadata.key_usage() == Some(&KeyUsageType::EncryptDecrypt) && metadata.key_spec() == Some(&KeySpec::SymmetricDefault),
         aws_managed: metadata.key_manager() == Some(&KeyManagerType::Aws),
     }))
+}
+
+/// The only policy that a key has.
+const POLICY_NAME: &str = "default";
+
+pub(super) async fn policy(client: &Client, arn: &str) -> Result<Option<String>, CloudError> {
+    match client.get_key_policy().key_id(arn).policy_name(POLICY_NAME).send().await.map_err(Cause::from) {
+        Ok(answer) => Ok(answer.policy),
+        Err(cause) if cause.code() == "NotFoundException" => Ok(None),
+        Err(cause) => Err(cause.into_error("GetKeyPolicy", format!("key `{arn}`"))),
+    }
+}
+
+/// KMS refuses a policy that would leave the caller without the right to change it again.
+pub(super) async fn put_policy(client: &Client, arn: &str, policy: &ResourcePolicy) -> Result<(), Cause> {
+    client.put_key_policy().key_id(arn).policy_name(POLICY_NAME).policy(policy.to_string()).send().await?;
+    Ok(())
 }

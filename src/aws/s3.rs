@@ -13,6 +13,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::failure::{Cause, malformed};
 use crate::cloud::{CloudError, Encryption, Location, ObjectVersion, Replication, Versioning, Versions};
+use crate::grants::ResourcePolicy;
 use crate::plan::OWNER_TAG;
 use crate::spec::{BucketName, Region};
 use crate::verify::Canary;
@@ -107,6 +108,27 @@ pub(super) async fn public_access_blocked(client: &Client, location: &Location) 
     let answer = absent_as_none(request.send().await.map_err(Cause::from), "NoSuchPublicAccessBlockConfiguration");
     let answer = answer.map_err(named("GetPublicAccessBlock", location))?;
     Ok(answer.and_then(|answer| answer.public_access_block_configuration).is_some_and(|configuration| configuration == all_blocked()))
+}
+
+pub(super) async fn policy(client: &Client, location: &Location) -> Result<Option<String>, CloudError> {
+    let request = client.get_bucket_policy().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
+    match request.send().await.map_err(Cause::from) {
+        Ok(answer) => Ok(answer.policy),
+        Err(cause) if cause.is_not_found() || cause.code() == "NoSuchBucketPolicy" => Ok(None),
+        Err(cause) => Err(named("GetBucketPolicy", location)(cause)),
+    }
+}
+
+pub(super) async fn put_policy(client: &Client, location: &Location, policy: &ResourcePolicy) -> Result<(), Cause> {
+    let request = client.put_bucket_policy().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
+    request.policy(policy.to_string()).send().await?;
+    Ok(())
+}
+
+pub(super) async fn delete_policy(client: &Client, location: &Location) -> Result<(), Cause> {
+    let request = client.delete_bucket_policy().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
+    request.send().await?;
+    Ok(())
 }
 
 fn all_blocked() -> PublicAccessBlockConfiguration {

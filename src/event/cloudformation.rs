@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::properties::{Object, read_properties};
 use crate::error::Error;
 use crate::settings::Settings;
-use crate::spec::{BucketName, Invalid, RuleId, Spec};
+use crate::spec::{Access, BucketName, Invalid, Properties, RuleId, Spec};
 
 /// A request for a custom resource.
 #[derive(Debug)]
@@ -64,6 +64,8 @@ pub enum Asked {
         source: BucketName,
         /// The rule.
         rule_id: RuleId,
+        /// With whose credentials the destination's account is got at.
+        access: Access,
         /// Plan only.
         dry_run: bool,
         /// Whether anything may have been created.
@@ -205,7 +207,8 @@ fn asked(
         "Delete" => Ok(match physical_id.and_then(parse_physical_id).or_else(|| rule_of_unknown_id(reply, properties)) {
             Some((source, rule_id)) => {
                 let dry_run = Object::new(properties).boolean("DryRun").ok().flatten().unwrap_or(false);
-                Asked::Delete { source, rule_id, dry_run, created: physical_id != Some(NOTHING_CREATED) }
+                let access = access(properties, &source).unwrap_or_default();
+                Asked::Delete { source, rule_id, access, dry_run, created: physical_id != Some(NOTHING_CREATED) }
             }
             None => Asked::DeleteNothing,
         }),
@@ -222,6 +225,13 @@ fn rule_of_unknown_id(reply: &ReplyTo, properties: &Map<String, Value>) -> Optio
     let source = BucketName::parse(properties.get("SourceBucket")?.as_str()?).ok()?;
     let named = !reply.stack_id.is_empty() && !reply.logical_id.is_empty();
     named.then(|| (source, RuleId::of_resource(&reply.stack_id, &reply.logical_id)))
+}
+
+fn access(properties: &Map<String, Value>, source: &BucketName) -> Result<Access, Invalid> {
+    let mut object = Object::new(properties);
+    let destination_role_arn = object.text("DestinationRoleArn")?;
+    let destination_role_external_id = object.text("DestinationRoleExternalId")?;
+    Access::of_destination(&Properties { destination_role_arn, destination_role_external_id, ..Properties::default() }, source)
 }
 
 fn parse_physical_id(text: &str) -> Option<(BucketName, RuleId)> {

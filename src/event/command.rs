@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::properties::{Object, read_properties};
-use crate::spec::{BucketName, Invalid, KeyReference, Properties, RuleId, Spec};
+use crate::spec::{Access, BucketName, Invalid, KeyReference, Properties, RuleId, Spec};
 
 /// A command. The rule that `Plan`, `Apply`, `Delete` and `Verify` are about is called `Name`, or else as its destination bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum Command {
         source: BucketName,
         /// The rule.
         rule_id: RuleId,
+        /// With whose credentials the destination's account is got at.
+        access: Access,
         /// Plan only.
         dry_run: bool,
     },
@@ -27,6 +29,8 @@ pub enum Command {
         rule_id: RuleId,
         /// The key that encrypts the object; `None` for what the bucket encrypts with.
         key: Option<KeyReference>,
+        /// With whose credentials the destination's account is got at.
+        access: Access,
     },
     /// Holds the replication policy against one bucket.
     Reconcile {
@@ -49,6 +53,7 @@ pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
         let name = properties.source_bucket.as_deref().ok_or_else(|| Invalid::new("SourceBucket", "is required"))?;
         BucketName::parse(name).map_err(|problem| Invalid::new("SourceBucket", problem))
     };
+    let access = || Access::of_destination(&properties, &source()?);
     let rule_id = || match &name {
         Some(name) => RuleId::named(name).map_err(|problem| Invalid::new("Name", problem)),
         None => {
@@ -64,19 +69,19 @@ pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
             Ok(Command::Apply(Box::new(Spec { dry_run: true, ..spec })))
         }
         "Apply" => Ok(Command::Apply(Box::new(Spec::new(rule_id()?, &properties)?))),
-        "Delete" => Ok(Command::Delete { source: source()?, rule_id: rule_id()?, dry_run }),
+        "Delete" => Ok(Command::Delete { source: source()?, rule_id: rule_id()?, access: access()?, dry_run }),
         "Reconcile" if properties != of_reconcile(&properties) || name.is_some() => {
             Err(Invalid::new("Action", "`Reconcile` takes `SourceBucket` and `DryRun`, and everything else from the replication policy"))
         }
         "Reconcile" => Ok(Command::Reconcile { source: source()?, dry_run }),
         "Verify" if properties != of_verify(&properties) => Err(Invalid::new(
             "Action",
-            "`Verify` takes `SourceBucket`, `Name` or `DestinationBucket`, and `SourceKmsKeyArns`, and the rest from the rule",
+            "`Verify` takes `SourceBucket`, `Name` or `DestinationBucket`, `SourceKmsKeyArns`, `DestinationRoleArn` and `DestinationRoleExternalId`, and the rest from the rule",
         )),
         "Verify" => {
             let key = properties.source_kms_key_arns.iter().flatten().next().map(|arn| KeyReference::parse(arn)).transpose();
             let key = key.map_err(|problem| Invalid::new("SourceKmsKeyArns", problem))?;
-            Ok(Command::Verify { source: source()?, rule_id: rule_id()?, key })
+            Ok(Command::Verify { source: source()?, rule_id: rule_id()?, key, access: access()? })
         }
         other => Err(Invalid::new("Action", format!("is `{other}`; allowed are {ACTIONS}"))),
     }
@@ -93,6 +98,8 @@ fn of_verify(properties: &Properties) -> Properties {
         source_bucket: properties.source_bucket.clone(),
         destination_bucket: properties.destination_bucket.clone(),
         source_kms_key_arns: properties.source_kms_key_arns.clone(),
+        destination_role_arn: properties.destination_role_arn.clone(),
+        destination_role_external_id: properties.destination_role_external_id.clone(),
         ..Properties::default()
     }
 }

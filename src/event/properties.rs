@@ -12,15 +12,7 @@ use crate::spec::{Invalid, Properties};
 const CLOUDFORMATION: [&str; 2] = ["ServiceToken", "ServiceTimeout"];
 
 /// Parts of the vocabulary that this version refuses. A value that asks for nothing (`false`) is accepted.
-const UNSUPPORTED: [&str; 7] = [
-    "DestinationAccount",
-    "DestinationRoleArn",
-    "DestinationRoleExternalId",
-    "ReplicaOwner",
-    "ReplicateExistingObjects",
-    "ReportBucket",
-    "ReportPrefix",
-];
+const UNSUPPORTED: [&str; 3] = ["ReplicateExistingObjects", "ReportBucket", "ReportPrefix"];
 
 /// Reads the vocabulary from `object`. `also` are the names that the caller reads itself.
 pub(crate) fn read_properties(object: &Map<String, Value>, also: &[&str]) -> Result<Properties, Invalid> {
@@ -50,6 +42,10 @@ pub(crate) fn read_properties(object: &Map<String, Value>, also: &[&str]) -> Res
         replication_time_control: object.boolean("ReplicationTimeControl")?,
         metrics: object.boolean("Metrics")?,
         storage_class: object.text("StorageClass")?,
+        destination_account: object.text("DestinationAccount")?,
+        destination_role_arn: object.text("DestinationRoleArn")?,
+        destination_role_external_id: object.text("DestinationRoleExternalId")?,
+        replica_owner: object.text("ReplicaOwner")?,
         create_destination_bucket: object.boolean("CreateDestinationBucket")?,
         existing_role: object.text("ExistingRole")?,
         alarm_topic_arn: object.text("AlarmTopicArn")?,

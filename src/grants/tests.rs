@@ -29,6 +29,7 @@ fn document(case: &Case) -> PolicyDocument {
         source_keys: &case.source_keys.iter().map(|key| (*key).to_owned()).collect(),
         replica_key: &format!("arn:{}:kms:{}:111122223333:key/replica", case.partition, case.regions.1),
         object_lock: case.object_lock,
+        owner_override: false,
     }
     .document()
 }

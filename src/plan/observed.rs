@@ -3,8 +3,9 @@
 use aws_sdk_s3::types::ReplicationConfiguration;
 
 use super::OWNER_TAG;
-use crate::cloud::{Alarm, Encryption, Identity, Key, Location, Role, Versioning};
-use crate::spec::BucketName;
+use crate::cloud::{Alarm, CloudError, Encryption, Guarded, Identity, Key, Location, Role, Versioning};
+use crate::grants::PolicyDocument;
+use crate::spec::{BucketName, PolicyName, RuleId};
 
 /// What a plan for a rule that should exist is made from.
 #[derive(Debug, Clone)]
@@ -23,6 +24,19 @@ pub struct Observed {
     pub roles: Roles,
     /// The rule's alarm; `None` when it has none.
     pub alarm: Option<Alarm>,
+    /// What of the destination's account was not to be seen, since no role is known that could.
+    pub unseen: Vec<CloudError>,
+    /// The policies in the destination's account that may have statements of the rule, where a role is known that may change them.
+    pub policies: Vec<Guard>,
+}
+
+/// The policy of a bucket or a key, as observed.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    /// What it guards.
+    pub guarded: Guarded,
+    /// The policy, as JSON text; `None` when there is none.
+    pub policy: Option<String>,
 }
 
 /// The source bucket, as observed.
@@ -78,6 +92,8 @@ pub struct Remains {
     pub roles: Roles,
     /// The rule's alarm; `None` when it has none.
     pub alarm: Option<Alarm>,
+    /// The policies in the destination's account that may have statements of the rule.
+    pub policies: Vec<Guard>,
 }
 
 impl Roles {
@@ -85,6 +101,14 @@ impl Roles {
     pub(super) fn ours(&self, source: &BucketName) -> Option<&Role> {
         let is_ours = |role: &&Role| role.tags.get(OWNER_TAG).is_some_and(|bucket| bucket == source.as_str());
         self.named_ours.as_ref().filter(is_ours)
+    }
+
+    /// What the rule's inline policies grant, in whichever of the roles.
+    pub fn grants(&self, source: &BucketName, rule_id: &RuleId) -> Vec<PolicyDocument> {
+        let names = [PolicyName::of_rule(rule_id), PolicyName::in_shared_role(rule_id, source)];
+        let roles = self.named_ours.iter().chain(&self.serving);
+        let texts = roles.flat_map(|role| names.iter().filter_map(|name| role.policies.get(name.as_str())));
+        texts.filter_map(|text| PolicyDocument::parse(text)).collect()
     }
 
     /// The role with this ARN, whosever it is.

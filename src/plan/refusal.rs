@@ -1,6 +1,7 @@
 //! What is wrong in a way that this program must not or cannot mend. Every refusal comes before anything has been changed.
 
-use crate::spec::{BucketName, Region, RoleName, RuleId};
+use crate::cloud::Versioning;
+use crate::spec::{Account, BucketName, Region, RoleName, RuleId};
 
 /// A fact that stands against a request, with the way out where there is one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +15,25 @@ pub enum Refusal {
 
     #[error("`DestinationBucket` `{bucket}` is in {region}, but `ReplicaKmsKeyArn` is `{key}`; S3 needs a key of the destination's Region")]
     DestinationInOtherRegion { bucket: BucketName, region: Region, key: String },
+
+    #[error("`CreateDestinationBucket` of `{bucket}` in account {account} needs `DestinationRoleArn`, a role of that account")]
+    DestinationOutOfReach { bucket: BucketName, account: Account },
+
+    #[error(
+        "versioning of `DestinationBucket` `{bucket}` is {versioning:?}, which only account {account} can change: enable it there, or set `DestinationRoleArn`"
+    )]
+    DestinationNotVersioned { bucket: BucketName, account: Account, versioning: Versioning },
+
+    #[error(
+        "the destination cannot be looked at from this account: {failures}; set `DestinationRoleArn`, or have these statements added there: {statements}"
+    )]
+    DestinationUnseen { failures: String, statements: String },
+
+    #[error("the policy of {guarded} would have {size} bytes with the statement of this rule; AWS allows {limit}: use fewer rules")]
+    PolicyTooLong { guarded: String, size: usize, limit: usize },
+
+    #[error("the policy of {guarded} cannot be read as one; mend it first")]
+    UnreadablePolicy { guarded: String },
 
     #[error("{property}: key `{key}` does not exist")]
     KeyMissing { property: String, key: String },

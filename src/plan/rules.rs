@@ -3,14 +3,14 @@
 //! Foreign rules stay the SDK's own values, untouched: what S3 returned is what S3 gets back.
 
 use aws_sdk_s3::types::{
-    DeleteMarkerReplication, DeleteMarkerReplicationStatus, Destination, EncryptionConfiguration, Metrics, MetricsStatus,
-    ReplicaModifications, ReplicaModificationsStatus, ReplicationConfiguration, ReplicationRule, ReplicationRuleAndOperator,
-    ReplicationRuleFilter, ReplicationRuleStatus, ReplicationTime, ReplicationTimeStatus, ReplicationTimeValue, SourceSelectionCriteria,
-    SseKmsEncryptedObjects, SseKmsEncryptedObjectsStatus, Tag,
+    AccessControlTranslation, DeleteMarkerReplication, DeleteMarkerReplicationStatus, Destination, EncryptionConfiguration, Metrics,
+    MetricsStatus, OwnerOverride, ReplicaModifications, ReplicaModificationsStatus, ReplicationConfiguration, ReplicationRule,
+    ReplicationRuleAndOperator, ReplicationRuleFilter, ReplicationRuleStatus, ReplicationTime, ReplicationTimeStatus, ReplicationTimeValue,
+    SourceSelectionCriteria, SseKmsEncryptedObjects, SseKmsEncryptedObjectsStatus, Tag,
 };
 
 use super::{Refusal, text};
-use crate::spec::{Filter, RuleId, Spec};
+use crate::spec::{Account, Filter, ReplicaOwner, RuleId, Spec};
 
 /// S3's limit for the rules of one configuration.
 const MAX_RULES: usize = 1_000;
@@ -22,6 +22,8 @@ const REPLICATION_TIME_MINUTES: i32 = 15;
 pub(super) struct Wanted<'a> {
     pub spec: &'a Spec,
     pub destination_arn: &'a str,
+    /// The account that owns the destination, when it is not the source's.
+    pub other_account: Option<&'a Account>,
     pub replica_key: &'a str,
     /// Whether there is a key to decrypt source objects with, so that KMS-encrypted objects can be replicated at all.
     pub kms: bool,
@@ -88,6 +90,13 @@ fn rule(wanted: &Wanted<'_>, priority: i32) -> Result<ReplicationRule, Refusal> 
     let minutes = || ReplicationTimeValue::builder().minutes(REPLICATION_TIME_MINUTES).build();
     let criteria = source_selection(wanted.kms, spec.replica_modifications)?;
     let mut destination = Destination::builder().bucket(wanted.destination_arn).set_storage_class(spec.storage_class.clone());
+    if let Some(account) = wanted.other_account {
+        destination = destination.account(account.as_str());
+        if spec.replica_owner == ReplicaOwner::Destination {
+            destination =
+                destination.access_control_translation(AccessControlTranslation::builder().owner(OwnerOverride::Destination).build()?);
+        }
+    }
     if criteria.is_some() {
         // S3 requires the one whenever it is given the other.
         destination =

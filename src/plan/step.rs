@@ -3,9 +3,9 @@
 use aws_sdk_s3::types::ReplicationConfiguration;
 
 use super::{rules, text};
-use crate::cloud::{Alarm, Encryption, Location, Versioning};
-use crate::grants::PolicyDocument;
-use crate::spec::{BucketName, PolicyName, RoleName, RuleId};
+use crate::cloud::{Alarm, Encryption, Guarded, Location, Versioning};
+use crate::grants::{PolicyDocument, Statement};
+use crate::spec::{Access, BucketName, PolicyName, RoleName, RuleId};
 
 /// One change, with all that it takes and what was there before.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,6 +94,24 @@ pub enum Step {
         /// The role.
         name: RoleName,
     },
+    /// Puts a statement of ours into a policy of the destination's account.
+    PutStatement {
+        /// What the policy guards.
+        guarded: Guarded,
+        /// The statement of this `Sid` before, as JSON text.
+        was: Option<String>,
+        /// The statement.
+        statement: Box<Statement>,
+    },
+    /// Takes a statement of ours out of a policy of the destination's account.
+    RemoveStatement {
+        /// What the policy guards.
+        guarded: Guarded,
+        /// The statement's `Sid`.
+        sid: String,
+        /// The statement before, as JSON text.
+        was: String,
+    },
     /// Makes the alarm on what the rule fails to replicate.
     PutAlarm {
         /// The alarm before.
@@ -137,12 +155,20 @@ impl Step {
         }
     }
 
+    /// What has the policy that the step changes.
+    pub fn changes_policy_of(&self) -> Option<&Guarded> {
+        match self {
+            Self::PutStatement { guarded, .. } | Self::RemoveStatement { guarded, .. } => Some(guarded),
+            _ => None,
+        }
+    }
+
     /// The template's parameter that gives the function the right to do this, when it is one that not everybody needs.
     pub fn parameter(&self) -> Option<&'static str> {
         let of_others = |role: &RoleName| (!role.has_our_form()).then_some("ExtendableRoleArns");
         match self {
-            Self::CreateBucket { .. } | Self::EncryptBucket { .. } | Self::BlockPublicAccess { .. } => {
-                Some("AllowCreateDestinationBuckets")
+            Self::CreateBucket { location, .. } | Self::EncryptBucket { location, .. } | Self::BlockPublicAccess { location } => {
+                (location.access == Access::Own).then_some("AllowCreateDestinationBuckets")
             }
             Self::PutRolePolicy { role, .. } | Self::DeleteRolePolicy { role, .. } => of_others(role),
             // Writing a configuration passes its role to S3.

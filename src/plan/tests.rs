@@ -22,14 +22,14 @@ fn the_role_of_a_bucket_that_is_gone_goes_with_all_our_policies() {
     let source = BucketName::parse("demo").unwrap();
     let roles = |role| Roles { named_ours: Some(role), serving: None };
     let ours = role(&["s3-kms-replication.a", "s3-kms-replication.b"]);
-    assert_eq!(actions(&retire(&source, &roles(ours), Vec::new())), ["DeleteRolePolicy", "DeleteRolePolicy", "DeleteRole"]);
-    assert_eq!(actions(&retire(&source, &Roles { named_ours: None, serving: None }, Vec::new())), [""; 0]);
+    assert_eq!(actions(&retire(&source, &roles(ours), Vec::new(), Vec::new())), ["DeleteRolePolicy", "DeleteRolePolicy", "DeleteRole"]);
+    assert_eq!(actions(&retire(&source, &Roles { named_ours: None, serving: None }, Vec::new(), Vec::new())), [""; 0]);
 }
 
 #[test]
 fn a_role_that_others_use_or_own_stays() {
     let source = BucketName::parse("demo").unwrap();
-    let retired = |role| retire(&source, &Roles { named_ours: Some(role), serving: None }, Vec::new());
+    let retired = |role| retire(&source, &Roles { named_ours: Some(role), serving: None }, Vec::new(), Vec::new());
     assert_eq!(actions(&retired(role(&["s3-kms-replication.a", "theirs"]))), ["DeleteRolePolicy"]);
     assert_eq!(actions(&retired(Role { attached: vec!["arn:aws:iam::aws:policy/Theirs".to_owned()], ..role(&[]) })), [""; 0]);
     assert_eq!(actions(&retired(Role { tags: BTreeMap::new(), ..role(&["s3-kms-replication.a"]) })), [""; 0]);
@@ -46,6 +46,7 @@ fn a_policy_in_a_role_of_others_goes_although_there_is_a_role_of_ours() {
         bucket: source.clone(),
         region: Region::parse("us-east-1").unwrap(),
         owner: crate::spec::Account::parse("111122223333").unwrap(),
+        access: crate::spec::Access::Own,
     };
     let rule = ReplicationRule::builder()
         .id("theirs")
@@ -55,7 +56,8 @@ fn a_policy_in_a_role_of_others_goes_although_there_is_a_role_of_ours() {
         .unwrap();
     let replication = ReplicationConfiguration::builder().role(arn).rules(rule).build().unwrap();
     let roles = Roles { named_ours: Some(role(&["s3-kms-replication.a"])), serving: Some(theirs) };
-    let plan = remove(&source, &rule_id, &Remains { source: Some((location, Some(replication))), roles, alarm: None });
+    let plan =
+        remove(&source, &rule_id, &Remains { source: Some((location, Some(replication))), roles, alarm: None, policies: Vec::new() });
     let done: Vec<String> = plan.steps().map(|step| format!("{} {}", step.action(), step.resource())).collect();
     assert_eq!(
         done,

@@ -5,8 +5,8 @@ use std::fmt;
 use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule, Tag};
 
 use super::{OWNER_TAG, Plan, Step};
-use crate::cloud::{Alarm, Encryption, Versioning};
-use crate::grants::PolicyDocument;
+use crate::cloud::{Alarm, Encryption, Guarded, Versioning};
+use crate::grants::{PolicyDocument, Statement};
 
 /// One value that a step changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,10 @@ impl Step {
             Self::PutRolePolicy { .. } => "PutRolePolicy",
             Self::DeleteRolePolicy { .. } => "DeleteRolePolicy",
             Self::DeleteRole { .. } => "DeleteRole",
+            Self::PutStatement { guarded, .. } | Self::RemoveStatement { guarded, .. } => match guarded {
+                Guarded::Bucket(_) => "PutBucketPolicy",
+                Guarded::Key { .. } => "PutKeyPolicy",
+            },
             Self::PutAlarm { .. } => "PutMetricAlarm",
             Self::DeleteAlarm { .. } => "DeleteAlarms",
             Self::PutReplication { .. } => "PutBucketReplication",
@@ -76,6 +80,8 @@ impl Step {
             Self::CreateRole { name, .. } | Self::TrustRole { name, .. } | Self::BoundRole { name, .. } | Self::DeleteRole { name } => {
                 format!("role `{name}`")
             }
+            Self::PutStatement { guarded, statement, .. } => statement_of(statement.sid(), guarded),
+            Self::RemoveStatement { guarded, sid, .. } => statement_of(sid, guarded),
             Self::PutAlarm { alarm, .. } | Self::DeleteAlarm { alarm } => format!("alarm `{}`", alarm.name),
             Self::PutRolePolicy { role, policy, .. } | Self::DeleteRolePolicy { role, policy, .. } => {
                 format!("inline policy `{policy}` of role `{role}`")
@@ -125,6 +131,11 @@ impl Step {
                 let was = was.iter().map(|arn| line("PermissionsBoundary", arn.clone())).collect();
                 changes(was, vec![line("PermissionsBoundary", boundary.clone())])
             }
+            Self::PutStatement { was, statement, .. } => {
+                let was = was.as_deref().map(Statement::lines_of).unwrap_or_default();
+                changes(was, Statement::lines_of(&statement.to_string()))
+            }
+            Self::RemoveStatement { was, .. } => changes(Statement::lines_of(was), Lines::new()),
             Self::PutAlarm { was, alarm, .. } => changes(was.as_deref().map(alarm_lines).unwrap_or_default(), alarm_lines(alarm)),
             Self::DeleteAlarm { alarm } => changes(alarm_lines(alarm), Lines::new()),
             Self::PutRolePolicy { was: None, .. } => Vec::new(),
@@ -178,6 +189,10 @@ impl fmt::Display for Plan {
 /// A document of any form: its lines when it is of ours, else its text as one.
 fn document_lines(text: &str) -> Lines {
     PolicyDocument::parse(text).map_or_else(|| vec![("Document".to_owned(), text.to_owned())], |document| document.lines())
+}
+
+fn statement_of(sid: &str, guarded: &Guarded) -> String {
+    format!("statement `{sid}` of the policy of {guarded}")
 }
 
 fn configuration_lines(configuration: &ReplicationConfiguration) -> Lines {

@@ -9,7 +9,7 @@ use crate::cloud::{Cloud, Location};
 use crate::error::Error;
 use crate::plan::{self, OWNER_TAG, Plan, Refusal, Roles};
 use crate::settings::{Policy, PolicyRule, PolicySource};
-use crate::spec::{BucketName, Region, RoleName, RuleId};
+use crate::spec::{Access, BucketName, Region, RoleName, RuleId};
 
 /// What the policy meant for a bucket.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl<C: Cloud> Engine<'_, C> {
         dry_run: bool,
     ) -> Result<(Coverage, Vec<(BucketName, Region)>), Error> {
         let skipped = |reason: &str| Ok((Coverage::Skipped(reason.to_owned()), Vec::new()));
-        if gone && self.in_time(self.cloud.bucket_region(bucket, expected)).await?.is_none() {
+        if gone && self.in_time(self.cloud.bucket_region(bucket, expected, &Access::Own)).await?.is_none() {
             return self.retire(bucket, expected, dry_run).await.map(|plan| (Coverage::Retired(plan), Vec::new()));
         }
         let Some(policy) = self.policy().await? else { return skipped("no replication policy is configured") };
@@ -64,7 +64,7 @@ impl<C: Cloud> Engine<'_, C> {
         if is_destination && !candidates.iter().any(|rule| rule.is_two_way()) {
             return skipped(of_a_rule);
         }
-        let Some(region) = self.in_time(self.cloud.bucket_region(bucket, expected)).await? else {
+        let Some(region) = self.in_time(self.cloud.bucket_region(bucket, expected, &Access::Own)).await? else {
             return skipped("the bucket does not exist (any more)");
         };
         let location = located(bucket, region, &identity);
@@ -89,7 +89,7 @@ impl<C: Cloud> Engine<'_, C> {
                 Ok(mut spec) => {
                     spec.dry_run |= dry_run;
                     let held = self.hold(&spec, &location.region).await;
-                    if rule.is_two_way() {
+                    if rule.is_two_way() && spec.other_account(&identity.account).is_none() {
                         back.push((spec.destination, spec.destination_region));
                     }
                     held
@@ -128,7 +128,7 @@ impl<C: Cloud> Engine<'_, C> {
         let (plan, _) = self
             .converge(source, dry_run, async || {
                 let name = RoleName::of_source(source);
-                let (region, named_ours) = try_join!(self.cloud.bucket_region(source, expected), self.cloud.role(&name))?;
+                let (region, named_ours) = try_join!(self.cloud.bucket_region(source, expected, &Access::Own), self.cloud.role(&name))?;
                 if region.is_some() {
                     return Ok((Plan::default(), None));
                 }
@@ -136,7 +136,13 @@ impl<C: Cloud> Engine<'_, C> {
                 let rules = policies.filter_map(|policy| RuleId::recognise(policy));
                 let names: Vec<String> = rules.map(|rule_id| rule_id.among_all(source)).collect();
                 let alarms = self.cloud.alarms(&names, expected).await?;
-                Ok((plan::retire(source, &Roles { named_ours, serving: None }, alarms), None))
+                let roles = Roles { named_ours, serving: None };
+                let mut statements = Vec::new();
+                for rule in self.policy().await?.iter().flat_map(|policy| policy.named(source)) {
+                    let left = self.policies_left(source, rule.rule_id(), &rule.destination_access(source), &roles, expected).await?;
+                    statements.extend(plan::statements_left(source, rule.rule_id(), &left));
+                }
+                Ok((plan::retire(source, &roles, alarms, statements), None))
             })
             .await?;
         Ok(plan)
@@ -147,7 +153,8 @@ impl<C: Cloud> Engine<'_, C> {
         let source = &location.bucket;
         let (plan, _) = self
             .converge(source, dry_run, async || {
-                let remains = self.observe_remains(source, rule.rule_id(), &location.region, false).await?;
+                let remains =
+                    self.observe_remains(source, rule.rule_id(), &rule.destination_access(source), &location.region, false).await?;
                 let tags = self.cloud.bucket_tags(location).await?;
                 Ok((if rule.matches_tags(&tags) { Plan::default() } else { plan::remove(source, rule.rule_id(), &remains) }, None))
             })

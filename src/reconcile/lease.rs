@@ -1,6 +1,7 @@
-//! The lease on a bucket's replication configuration: while it is held, no other invocation of this function writes it.
+//! The lease on a bucket's replication configuration, or on the policies of another account: while it is held, no other invocation of this
+//! function writes them.
 //!
-//! S3 has no conditional write of the configuration, so two writers that each add a rule to what they read would lose one of them.
+//! AWS has no conditional write of either, so two writers that each add a part to what they read would lose one of them.
 //!
 //! # Guarantees
 //! - A lease is taken only when there is something to write, and the state is observed anew under it.
@@ -30,13 +31,12 @@ const MARGIN: Duration = Duration::from_secs(5);
 const RELEASE_TIME: Duration = Duration::from_secs(2);
 
 impl<C: Cloud> Engine<'_, C> {
-    /// Runs `work` while holding the lease on `bucket`; without `LOCK_TABLE`, simply runs it.
-    pub(super) async fn with_lease<T>(&self, bucket: &BucketName, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    /// Runs `work` while holding the lease of `of`; without `LOCK_TABLE`, simply runs it.
+    pub(super) async fn with_lease<T>(&self, of: &str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let Some(table) = &self.settings.lock_table else { return work.await };
         let left = self.deadline.saturating_duration_since(Instant::now());
-        let lease =
-            Lease { table: table.clone(), bucket: bucket.clone(), holder: unlike_any_other(), expires_at: epoch_seconds(left + MARGIN) };
-        let taken = self.until(bucket, async || self.cloud.acquire(&lease, epoch_seconds(Duration::ZERO)).await).await;
+        let lease = Lease { table: table.clone(), of: of.to_owned(), holder: unlike_any_other(), expires_at: epoch_seconds(left + MARGIN) };
+        let taken = self.until(of, async || self.cloud.acquire(&lease, epoch_seconds(Duration::ZERO)).await).await;
         if taken.is_err() {
             // The lease may be ours all the same, when it was the answer that was lost.
             self.give_back(&lease, false).await;
@@ -70,20 +70,20 @@ impl<C: Cloud> Engine<'_, C> {
     /// As [`Error`] says.
     pub async fn wait_for_writers(&self, bucket: &BucketName) -> Result<(), Error> {
         let Some(table) = &self.settings.lock_table else { return Ok(()) };
-        self.until(bucket, async || Ok(!self.cloud.is_leased(table, bucket, epoch_seconds(Duration::ZERO)).await?)).await
+        self.until(bucket.as_str(), async || Ok(!self.cloud.is_leased(table, bucket.as_str(), epoch_seconds(Duration::ZERO)).await?)).await
     }
 
-    async fn until(&self, bucket: &BucketName, free: impl AsyncFn() -> Result<bool, CloudError>) -> Result<(), Error> {
+    async fn until(&self, of: &str, free: impl AsyncFn() -> Result<bool, CloudError>) -> Result<(), Error> {
         let waiting = async {
             let mut pause = Duration::from_millis(50);
             while !free().await? {
-                tracing::debug!(bucket = bucket.as_str(), "waiting for another writer");
+                tracing::debug!(of, "waiting for another writer");
                 sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
                 pause = (pause * 2).min(Duration::from_secs(2));
             }
             Ok(())
         };
-        timeout_at(self.deadline, waiting).await.map_err(|_| Error::Busy(bucket.clone()))?
+        timeout_at(self.deadline, waiting).await.map_err(|_| Error::Busy(of.to_owned()))?
     }
 }
 

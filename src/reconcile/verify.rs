@@ -22,7 +22,7 @@ use super::{Engine, Outcome, Patience, Status, located, progress};
 use crate::cloud::{Cloud, CloudError, Identity, Key, Location, Replication};
 use crate::error::Error;
 use crate::plan::{Plan, Refusal};
-use crate::spec::{Account, BucketName, Invalid, KeyReference, Region, RoleName, RuleId, SourceKeys, Spec};
+use crate::spec::{Access, Account, BucketName, Invalid, KeyReference, Region, RoleName, RuleId, SourceKeys, Spec};
 use crate::verify::{self, Canary, Evidence, Failure, PARAMETER, Verdict};
 
 /// Time kept for the removal of a canary.
@@ -43,6 +43,8 @@ pub struct Trial<'a> {
     pub rule_id: &'a RuleId,
     /// The key that encrypts the canary; `None` for what the bucket encrypts with.
     pub key: Option<&'a KeyReference>,
+    /// With whose credentials the destination's account is got at.
+    pub access: &'a Access,
     /// Whether the rule was changed a moment ago, so that a canary from before says nothing about it.
     pub anew: bool,
     /// Whether whoever asks is to ask again when the canary is still pending.
@@ -90,7 +92,14 @@ impl<C: Cloud> Engine<'_, C> {
             SourceKeys::Given(keys) => keys.first(),
             SourceKeys::BucketDefault => None,
         };
-        let trial = Trial { source: &spec.source, rule_id: &spec.rule_id, key, anew: !outcome.plan.is_empty(), resumable };
+        let trial = Trial {
+            source: &spec.source,
+            rule_id: &spec.rule_id,
+            key,
+            access: &spec.destination_access,
+            anew: !outcome.plan.is_empty(),
+            resumable,
+        };
         match self.verify(&trial, expected).await {
             Ok(()) => Ok(Outcome { status: Status::Verified, ..outcome }),
             // Not by the trial, but before it.
@@ -116,7 +125,7 @@ impl<C: Cloud> Engine<'_, C> {
     }
 
     async fn is_on_trial(&self, spec: &Spec, expected: &Region) -> Result<bool, Error> {
-        let (key, source) = (canary_key(spec)?, self.in_time(self.locate(&spec.source, expected)).await?);
+        let (key, source) = (canary_key(spec)?, self.in_time(self.locate(&spec.source, expected, &Access::Own)).await?);
         let Some(source) = source else { return Ok(false) };
         let versions = self.in_time(async { self.cloud.versions(&source, &key).await.map_err(|failure| failure.naming(PARAMETER)) });
         Ok(!versions.await?.objects.is_empty())
@@ -125,8 +134,9 @@ impl<C: Cloud> Engine<'_, C> {
     /// Removes what an earlier request has left of a canary to go on with, since this one cannot.
     pub(super) async fn sweep(&self, spec: &Spec, expected: &Region) {
         let swept = timeout_at(self.deadline, async {
-            for (bucket, region) in [(&spec.source, expected), (&spec.destination, &spec.destination_region)] {
-                if let (Some(location), key) = (self.locate(bucket, region).await?, canary_key(spec)?) {
+            let places = [(&spec.source, expected, &Access::Own), (&spec.destination, &spec.destination_region, &spec.destination_access)];
+            for (bucket, region, access) in places {
+                if let (Some(location), key) = (self.locate(bucket, region, access).await?, canary_key(spec)?) {
                     self.clear_bucket(&location, &key).await;
                 }
             }
@@ -137,9 +147,10 @@ impl<C: Cloud> Engine<'_, C> {
         }
     }
 
-    async fn locate(&self, bucket: &BucketName, expected: &Region) -> Result<Option<Location>, CloudError> {
-        let (identity, region) = try_join!(self.cloud.identity(), self.cloud.bucket_region(bucket, expected))?;
-        Ok(region.map(|region| located(bucket, region, &identity)))
+    async fn locate(&self, bucket: &BucketName, expected: &Region, access: &Access) -> Result<Option<Location>, CloudError> {
+        let (identity, region) = try_join!(self.cloud.identity(), self.cloud.bucket_region(bucket, expected, access))?;
+        let owner = access.account().unwrap_or(&identity.account).clone();
+        Ok(region.map(|region| Location { bucket: bucket.clone(), region, owner, access: access.clone() }))
     }
 
     /// Shows that a rule replicates.
@@ -171,7 +182,7 @@ impl<C: Cloud> Engine<'_, C> {
 
     /// Finds the rule, and every bucket that the canary will get to.
     async fn survey(&self, trial: &Trial<'_>, expected: &Region) -> Result<Ground, Error> {
-        let (identity, region) = try_join!(self.cloud.identity(), self.cloud.bucket_region(trial.source, expected))?;
+        let (identity, region) = try_join!(self.cloud.identity(), self.cloud.bucket_region(trial.source, expected, &Access::Own))?;
         let region = region.ok_or_else(|| Refusal::SourceMissing { bucket: trial.source.clone() })?;
         let source = located(trial.source, region, &identity);
         let configuration = self.cloud.replication(&source).await?.map(|configuration| (configuration.role, configuration.rules));
@@ -184,21 +195,28 @@ impl<C: Cloud> Engine<'_, C> {
         let canary = Canary::of(trial.rule_id, &rule, trial.key)?;
         let replica_key = verify::destination(&rule)?.1.map(str::to_owned);
         let others = rules.iter().filter(|other| other.id() != rule.id() && canary.is_selected_by(other));
-        let others = others.map(|other| self.destination(other, &source, &identity));
-        let (destination, others) = try_join!(self.destination(&rule, &source, &identity), try_join_all(others))?;
+        let others = others.map(|other| self.destination(other, &source, &identity, trial.access));
+        let (destination, others) = try_join!(self.destination(&rule, &source, &identity, trial.access), try_join_all(others))?;
         let ground = Ground { identity, role_arn, replica_key, canary, source, destination, others, rule };
         self.refuse_locked(&ground).await.map(|()| ground)
     }
 
-    async fn destination(&self, rule: &ReplicationRule, source: &Location, identity: &Identity) -> Result<Location, Error> {
+    async fn destination(
+        &self,
+        rule: &ReplicationRule,
+        source: &Location,
+        identity: &Identity,
+        access: &Access,
+    ) -> Result<Location, Error> {
         let (bucket, key) = verify::destination(rule)?;
         let key = key.and_then(|arn| KeyReference::parse(arn).ok());
         let expected = key.as_ref().map_or(&source.region, KeyReference::region);
-        let region = self.cloud.bucket_region(&bucket, expected).await?;
-        let region = region.ok_or_else(|| Refusal::DestinationMissing { bucket: bucket.clone() })?;
         let account = rule.destination().and_then(|destination| destination.account());
         let owner = account.and_then(|account| Account::parse(account).ok()).unwrap_or_else(|| identity.account.clone());
-        Ok(Location { bucket, region, owner })
+        let access = access.to(&owner);
+        let region = self.cloud.bucket_region(&bucket, expected, &access).await?;
+        let region = region.ok_or_else(|| Refusal::DestinationMissing { bucket: bucket.clone() })?;
+        Ok(Location { bucket, region, owner, access })
     }
 
     /// Refuses to write what a bucket might keep.
@@ -260,8 +278,8 @@ impl<C: Cloud> Engine<'_, C> {
         let (versioning, destination_versioning, source_key, replica_key, role) = try_join!(
             self.cloud.versioning(source),
             self.cloud.versioning(destination),
-            self.found(key.as_deref(), &source.region),
-            self.found(ground.replica_key.as_deref(), &destination.region),
+            self.found(key.as_deref(), &source.region, trial.access),
+            self.found(ground.replica_key.as_deref(), &destination.region, trial.access),
             role,
         )?;
         let evidence = Evidence {
@@ -278,11 +296,15 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(evidence.report())
     }
 
-    async fn found<'a>(&self, key: Option<&'a str>, region: &Region) -> Result<Option<(&'a str, Option<Key>)>, CloudError> {
-        match key {
-            Some(arn) => Ok(Some((arn, self.cloud.key(arn, region).await?))),
-            None => Ok(None),
-        }
+    async fn found<'a>(
+        &self,
+        key: Option<&'a str>,
+        region: &Region,
+        access: &Access,
+    ) -> Result<Option<(&'a str, Option<Key>)>, CloudError> {
+        let Some(arn) = key else { return Ok(None) };
+        let access = KeyReference::parse(arn).map(|key| access.to(key.account())).unwrap_or_default();
+        Ok(Some((arn, self.cloud.key(arn, region, &access).await?)))
     }
 
     /// Removes the canary everywhere: at the source first, so that nothing more arrives at the destinations.

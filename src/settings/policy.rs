@@ -6,7 +6,7 @@ use serde_json::Value;
 use wildmatch::WildMatch;
 
 use crate::event::{Object, read_properties};
-use crate::spec::{Account, BucketName, Invalid, Properties, Region, RuleId, Spec};
+use crate::spec::{Access, Account, BucketName, Invalid, Properties, Region, RuleId, Spec};
 
 /// Every rule that matches a bucket applies to it.
 #[derive(Debug, Clone)]
@@ -127,6 +127,11 @@ impl PolicyRule {
     /// Whether the rule can be one direction of two.
     pub fn is_two_way(&self) -> bool {
         self.properties.replica_modifications == Some(true)
+    }
+
+    /// With whose credentials the destination's account is got at on behalf of a bucket.
+    pub fn destination_access(&self, bucket: &BucketName) -> Access {
+        Access::of_destination(&self.properties, bucket).unwrap_or_default()
     }
 
     /// Whether a bucket with these tags is meant.

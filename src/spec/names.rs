@@ -97,7 +97,7 @@ impl Region {
 }
 
 /// The twelve digits of an AWS account.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Account(String);
 text_newtype!(Account);
 
@@ -182,6 +182,7 @@ impl BucketName {
 pub struct KeyReference {
     arn: String,
     region: Region,
+    account: Account,
 }
 
 impl KeyReference {
@@ -200,7 +201,7 @@ impl KeyReference {
         let ["arn", partition, "kms", region, account, resource] = parts.as_slice() else { return Err(malformed()) };
         Partition::parse(partition)?;
         let region = Region::parse(region)?;
-        Account::parse(account)?;
+        let account = Account::parse(account)?;
         let named =
             |name: &str, extra: &[u8]| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || extra.contains(&byte));
         let well_formed = match resource.split_once('/') {
@@ -208,7 +209,7 @@ impl KeyReference {
             Some(("alias", name)) => named(name, b"-_/"),
             _ => false,
         };
-        if well_formed { Ok(Self { arn: text.to_owned(), region }) } else { Err(malformed()) }
+        if well_formed { Ok(Self { arn: text.to_owned(), region, account }) } else { Err(malformed()) }
     }
 
     /// The ARN as it was given.
@@ -221,6 +222,11 @@ impl KeyReference {
         &self.region
     }
 
+    /// The account that the ARN names.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
     /// Whether this is an alias that AWS reserves for its own keys.
     pub fn is_aws_managed_alias(&self) -> bool {
         self.arn.contains(":alias/aws/")
@@ -228,6 +234,47 @@ impl KeyReference {
 }
 
 impl fmt::Display for KeyReference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.arn)
+    }
+}
+
+/// The ARN of an IAM role.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RoleArn {
+    arn: String,
+    account: Account,
+}
+
+impl RoleArn {
+    /// Reads a role's ARN.
+    ///
+    /// # Errors
+    /// The rest of a sentence, when the text is none.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let malformed = || format!("is `{text}`; a role is named by its ARN, such as arn:aws:iam::111122223333:role/name");
+        let parts: Vec<&str> = text.splitn(6, ':').collect();
+        let ["arn", partition, "iam", "", account, resource] = parts.as_slice() else { return Err(malformed()) };
+        Partition::parse(partition)?;
+        let account = Account::parse(account)?;
+        let path_and_name = resource.strip_prefix("role/").ok_or_else(malformed)?;
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+        let well_formed = path_and_name.len() <= 512 && path_and_name.split('/').all(|part| !part.is_empty() && part.bytes().all(allowed));
+        if well_formed { Ok(Self { arn: text.to_owned(), account }) } else { Err(malformed()) }
+    }
+
+    /// The ARN as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.arn
+    }
+
+    /// The account that the ARN names.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+}
+
+impl fmt::Display for RoleArn {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.arn)
     }
@@ -314,6 +361,24 @@ mod tests {
             "arn:aws:s3:us-west-2:111122223333:key/a",
         ] {
             assert!(KeyReference::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn roles_are_named_by_their_arn() {
+        for good in ["arn:aws:iam::111122223333:role/name", "arn:aws-cn:iam::111122223333:role/a/path/name"] {
+            assert_eq!(RoleArn::parse(good).unwrap().account().as_str(), "111122223333", "{good}");
+        }
+        for bad in [
+            "name",
+            "arn:aws:iam::111122223333:user/name",
+            "arn:aws:iam::111122223333:role/",
+            "arn:aws:iam::111122223333:role/a//name",
+            "arn:aws:iam::111122223333:role/*",
+            "arn:aws:iam::1111:role/name",
+            "arn:aws:sts::111122223333:assumed-role/name/session",
+        ] {
+            assert!(RoleArn::parse(bad).is_err(), "{bad}");
         }
     }
 }

@@ -2,15 +2,17 @@
 //! keeps a list of all calls.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule, ReplicationRuleFilter};
 use s3_kms_replication::cloud::{
-    Alarm, Cloud, CloudError, Encryption, Identity, Key, Lease, Location, ObjectVersion, Remedy, Replication, Role, Versioning, Versions,
+    Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Key, Lease, Location, ObjectVersion, Remedy, Replication, Role, Versioning,
+    Versions,
 };
 use s3_kms_replication::event::cloudformation::ResponseUrl;
+use s3_kms_replication::grants::ResourcePolicy;
 use s3_kms_replication::plan::{OWNER_TAG, Step};
-use s3_kms_replication::spec::{Account, BucketName, Partition, Region, RoleName};
+use s3_kms_replication::spec::{Access, Account, BucketName, KeyReference, Partition, Region, RoleName};
 use s3_kms_replication::verify::Canary;
 
 pub const ACCOUNT: &str = "111122223333";
@@ -23,13 +25,18 @@ pub struct State {
     pub alarms: BTreeMap<String, Alarm>,
     /// Keys by every name that they go by.
     pub keys: BTreeMap<String, Key>,
-    /// The holder of each bucket's lease, and when it ends.
+    /// The policies of buckets and keys, by what they guard.
+    pub policies: BTreeMap<String, String>,
+    /// The buckets and keys of other accounts that this one may look at.
+    pub shown: BTreeSet<String>,
+    /// The holder of each lease, and when it ends.
     pub leases: BTreeMap<String, (String, u64)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bucket {
     pub region: &'static str,
+    pub owner: String,
     pub versioning: Versioning,
     pub encryption: Encryption,
     pub object_lock: bool,
@@ -66,6 +73,7 @@ impl Bucket {
     pub fn new(region: &'static str) -> Self {
         Self {
             region,
+            owner: ACCOUNT.to_owned(),
             versioning: Versioning::Off,
             encryption: Encryption::S3,
             object_lock: false,
@@ -158,8 +166,18 @@ pub fn error(code: &'static str, remedy: Remedy) -> CloudError {
 }
 
 fn bucket<'a>(state: &'a mut State, location: &Location) -> Result<&'a mut Bucket, CloudError> {
+    within_reach(state, &location.bucket, &location.access)?;
     let found = state.buckets.get_mut(location.bucket.as_str()).filter(|bucket| bucket.region == location.region.as_str());
-    found.ok_or_else(|| error("NoSuchBucket", Remedy::None))
+    let bucket = found.ok_or_else(|| error("NoSuchBucket", Remedy::None))?;
+    assert_eq!(bucket.owner, location.owner.as_str(), "the expected owner is the owner");
+    Ok(bucket)
+}
+
+/// Refuses what belongs to another account than the one that is got at.
+fn within_reach(state: &State, bucket: &BucketName, access: &Access) -> Result<(), CloudError> {
+    let reached = access.account().map_or(ACCOUNT, Account::as_str);
+    let is_out_of_reach = state.buckets.get(bucket.as_str()).is_some_and(|bucket| bucket.owner != reached);
+    if is_out_of_reach && !state.shown.contains(bucket.as_str()) { Err(error("HTTP 403", Remedy::None)) } else { Ok(()) }
 }
 
 fn role<'a>(state: &'a mut State, name: &RoleName) -> Result<&'a mut Role, CloudError> {
@@ -177,8 +195,11 @@ impl Cloud for Fake {
             .await
     }
 
-    async fn bucket_region(&self, bucket: &BucketName, _expected: &Region) -> Result<Option<Region>, CloudError> {
-        let region = |state: &mut State| Ok(state.buckets.get(bucket.as_str()).map(|bucket| Region::parse(bucket.region).unwrap()));
+    async fn bucket_region(&self, bucket: &BucketName, _expected: &Region, access: &Access) -> Result<Option<Region>, CloudError> {
+        let region = |state: &mut State| {
+            within_reach(state, bucket, access)?;
+            Ok(state.buckets.get(bucket.as_str()).map(|bucket| Region::parse(bucket.region).unwrap()))
+        };
         self.call(format!("HeadBucket {bucket}"), region).await
     }
 
@@ -209,8 +230,21 @@ impl Cloud for Fake {
         self.of_bucket("GetPublicAccessBlock", location, |bucket| bucket.public_access_blocked).await
     }
 
-    async fn key(&self, id: &str, _region: &Region) -> Result<Option<Key>, CloudError> {
-        self.call(format!("DescribeKey {id}"), |state| Ok(state.keys.get(id).cloned())).await
+    async fn key(&self, id: &str, _region: &Region, access: &Access) -> Result<Option<Key>, CloudError> {
+        let reached = access.account().map_or(ACCOUNT, Account::as_str);
+        let describe = |state: &mut State| {
+            let is_out_of_reach = KeyReference::parse(id).is_ok_and(|key| key.account().as_str() != reached);
+            if is_out_of_reach && !state.shown.contains(id) {
+                return Err(error("AccessDeniedException", Remedy::None));
+            }
+            Ok(state.keys.get(id).cloned())
+        };
+        self.call(format!("DescribeKey {id}"), describe).await
+    }
+
+    async fn policy(&self, guarded: &Guarded) -> Result<Option<String>, CloudError> {
+        assert_ne!(*guarded.access(), Access::Own, "policies of other accounts are no business of this account's credentials");
+        self.call(format!("GetPolicy of {guarded}"), |state| Ok(state.policies.get(&guarded.to_string()).cloned())).await
     }
 
     async fn role(&self, name: &RoleName) -> Result<Option<Role>, CloudError> {
@@ -286,19 +320,19 @@ impl Cloud for Fake {
     async fn acquire(&self, lease: &Lease, now: u64) -> Result<bool, CloudError> {
         assert!(lease.expires_at <= now + 300, "no lease outlives the longest invocation");
         let acquire = |state: &mut State| {
-            let held = state.leases.get(lease.bucket.as_str());
+            let held = state.leases.get(&lease.of);
             let free = held.is_none_or(|(holder, expires_at)| *holder == lease.holder || *expires_at <= now);
             if free {
-                state.leases.insert(lease.bucket.to_string(), (lease.holder.clone(), lease.expires_at));
+                state.leases.insert(lease.of.clone(), (lease.holder.clone(), lease.expires_at));
             }
             Ok(free)
         };
-        self.call(format!("Acquire {}", lease.bucket), acquire).await
+        self.call(format!("Acquire {}", lease.of), acquire).await
     }
 
-    async fn is_leased(&self, _table: &str, bucket: &BucketName, now: u64) -> Result<bool, CloudError> {
-        let leased = |state: &mut State| Ok(state.leases.get(bucket.as_str()).is_some_and(|(_, expires_at)| *expires_at > now));
-        self.call(format!("IsLeased {bucket}"), leased).await
+    async fn is_leased(&self, _table: &str, of: &str, now: u64) -> Result<bool, CloudError> {
+        let leased = |state: &mut State| Ok(state.leases.get(of).is_some_and(|(_, expires_at)| *expires_at > now));
+        self.call(format!("IsLeased {of}"), leased).await
     }
 
     async fn take_turn(&self, _table: &str, id: &str, turn: u64, _expires_at: u64) -> Result<bool, CloudError> {
@@ -317,12 +351,12 @@ impl Cloud for Fake {
 
     async fn release(&self, lease: &Lease) -> Result<(), CloudError> {
         let release = |state: &mut State| {
-            if state.leases.get(lease.bucket.as_str()).is_some_and(|(holder, _)| *holder == lease.holder) {
-                state.leases.remove(lease.bucket.as_str());
+            if state.leases.get(&lease.of).is_some_and(|(holder, _)| *holder == lease.holder) {
+                state.leases.remove(&lease.of);
             }
             Ok(())
         };
-        self.call(format!("Release {}", lease.bucket), release).await
+        self.call(format!("Release {}", lease.of), release).await
     }
 
     async fn answer(&self, _url: &ResponseUrl, body: String) -> Result<(), CloudError> {
@@ -382,7 +416,8 @@ fn perform(state: &mut State, step: &Step) -> Result<(), CloudError> {
         Step::CreateBucket { location, source } => {
             let region = if location.region.as_str() == "us-west-2" { "us-west-2" } else { "us-east-1" };
             let tags = BTreeMap::from([(OWNER_TAG.to_owned(), source.to_string())]);
-            let bucket = Bucket { tags, public_access_blocked: false, ..Bucket::new(region) };
+            let owner = location.access.account().map_or(ACCOUNT, Account::as_str).to_owned();
+            let bucket = Bucket { tags, public_access_blocked: false, owner, ..Bucket::new(region) };
             if state.buckets.contains_key(location.bucket.as_str()) {
                 return Err(error("BucketAlreadyOwnedByYou", Remedy::Observe));
             }
@@ -426,6 +461,18 @@ fn perform(state: &mut State, step: &Step) -> Result<(), CloudError> {
                 return Err(error("InvalidRequest", Remedy::None));
             }
             bucket(state, location)?.replication = Some(as_s3_returns(configuration.clone()));
+        }
+        Step::PutStatement { guarded, statement, .. } => {
+            let policy = ResourcePolicy::parse(state.policies.get(&guarded.to_string()).map(String::as_str)).unwrap();
+            state.policies.insert(guarded.to_string(), policy.with(statement).to_string());
+        }
+        Step::RemoveStatement { guarded, sid, .. } => {
+            let policy = ResourcePolicy::parse(state.policies.get(&guarded.to_string()).map(String::as_str)).unwrap().without(sid);
+            if policy.is_empty() {
+                state.policies.remove(&guarded.to_string());
+            } else {
+                state.policies.insert(guarded.to_string(), policy.to_string());
+            }
         }
         Step::PutAlarm { alarm, .. } => {
             state.alarms.insert(alarm.name.clone(), (**alarm).clone());

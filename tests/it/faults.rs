@@ -47,7 +47,8 @@ fn rules_have_their_grants(state: &State) -> bool {
             let policies = role.into_iter().flat_map(|role| &role.policies);
             let policy = policies.filter(|(name, _)| name.starts_with(rule.id().unwrap())).map(|(_, policy)| policy).next();
             let replicas = format!("{}/{}*", rule.destination().unwrap().bucket(), rule.filter().unwrap().prefix().unwrap_or_default());
-            policy.is_some_and(|policy| policy.contains(&replicas) && policy.contains("kms:Decrypt"))
+            let abroad = rule.destination().unwrap().account().is_none() || abroad::has_statement(state, rule);
+            policy.is_some_and(|policy| policy.contains(&replicas) && policy.contains("kms:Decrypt")) && abroad
         })
     })
 }
@@ -82,13 +83,22 @@ async fn invariant_3_failing_after_any_call_and_running_again_ends_in_the_same_s
         state
     };
     let mut points = 0;
-    for (others, new, extend) in [("", two_buckets(), "Refuse"), (", with foreign rules", foreign, "Extend")] {
+    let setups = [
+        ("", two_buckets(), json!({})),
+        (", with foreign rules", foreign, json!({"ExistingRole": "Extend"})),
+        (", to another account", abroad::buckets(), abroad::properties()),
+    ];
+    for (others, new, properties) in setups {
         let request = |request_type, changes: Value| {
-            let mut request = custom_resource(request_type, json!({"Priority": null, "ExistingRole": extend, "AlarmTopicArn": TOPIC}));
-            request["ResourceProperties"].as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+            let mut request = custom_resource(request_type, json!({"Priority": null, "AlarmTopicArn": TOPIC}));
+            for more in [&properties, &changes] {
+                request["ResourceProperties"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            }
             signed(request, "20261122T080000Z")
         };
         let create = request("Create", json!({}));
+        let mut request_to_delete = signed_later(&request("Delete", json!({})), 3);
+        request_to_delete["ResourceProperties"] = create["ResourceProperties"].clone();
         let (configured, _) = after(&new, &create).await;
         let flows = [
             ("event on a new bucket", &new, sample("create-bucket")),
@@ -112,6 +122,7 @@ async fn invariant_3_failing_after_any_call_and_running_again_ends_in_the_same_s
                 fake.fault.set(None);
                 assert!(rules_have_their_grants(&fake.state.borrow()), "{point}");
                 assert_eq!(of_others(&fake.state.borrow()), of_others(before), "{point}");
+                assert_eq!(abroad::statements_of_others(&fake.state.borrow()), abroad::statements_of_others(before), "{point}");
 
                 let fake = Fake::of(later(fake.state.take()));
                 let mut again = request.clone();
@@ -127,7 +138,8 @@ async fn invariant_3_failing_after_any_call_and_running_again_ends_in_the_same_s
                 let _ = ask(&fake, &again).await;
                 assert_eq!(*fake.state.borrow(), undisturbed, "{point}, then again");
                 if request["RequestType"] == "Create" {
-                    delete(&fake).await;
+                    fake.answers.borrow_mut().clear();
+                    ask(&fake, &request_to_delete).await.unwrap();
                     assert_eq!(*fake.state.borrow(), versioned(new.clone(), &fake.state.borrow()), "{point}, again, then Delete");
                 }
                 points += 1;

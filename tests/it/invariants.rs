@@ -321,8 +321,7 @@ async fn invariant_5_bad_properties_are_answered_and_change_nothing() {
         json!({"Verify": "yes"}),
         json!({"Verify": "true", "Prefix": "p".repeat(1_000)}),
         json!({"ReplicateExistingObjects": true}),
-        json!({"DestinationRoleArn": "arn:aws:iam::444455556666:role/destination"}),
-        json!({"DestinationAccount": "444455556666"}),
+        json!({"ReportBucket": "reports"}),
         json!({"ServiceTimeout": "18446744073709551615"}),
         json!({"ServiceTimeout": "soon"}),
     ] {

@@ -3,6 +3,7 @@
 
 #![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
+mod abroad;
 mod alarms;
 mod fake;
 mod faults;

@@ -14,7 +14,7 @@ use s3_kms_replication::cloud::{Alarm, Cloud, CloudError, Lease, Location, Remed
 use s3_kms_replication::event::{self, Ask};
 use s3_kms_replication::grants;
 use s3_kms_replication::plan::Step;
-use s3_kms_replication::spec::{Account, BucketName, PolicyName, Region, RoleName, RuleId};
+use s3_kms_replication::spec::{Access, Account, BucketName, PolicyName, Region, RoleName, RuleId};
 use s3_kms_replication::verify::Canary;
 
 use crate::fake::ACCOUNT;
@@ -109,7 +109,7 @@ fn bucket() -> BucketName {
 }
 
 fn location() -> Location {
-    Location { bucket: bucket(), region: Region::parse("us-east-1").unwrap(), owner: Account::parse(ACCOUNT).unwrap() }
+    Location { bucket: bucket(), region: Region::parse("us-east-1").unwrap(), owner: Account::parse(ACCOUNT).unwrap(), access: Access::Own }
 }
 
 /// One of each of the steps.
@@ -154,7 +154,7 @@ fn steps() -> Vec<Step> {
 /// Makes every call that there is; each with its failure, and with how many requests were sent for it.
 async fn every_call(outage: Outage) -> Vec<(String, CloudError, u32)> {
     let (here, region, role) = (location(), Region::parse("us-east-1").unwrap(), RoleName::of_source(&bucket()));
-    let lease = Lease { table: "leases".to_owned(), bucket: bucket(), holder: "me".to_owned(), expires_at: 1 };
+    let lease = Lease { table: "leases".to_owned(), of: bucket().to_string(), holder: "me".to_owned(), expires_at: 1 };
     let mut failures = Vec::new();
     macro_rules! call {
         ($name:expr, $aws:ident => $call:expr) => {
@@ -164,14 +164,14 @@ async fn every_call(outage: Outage) -> Vec<(String, CloudError, u32)> {
         };
     }
     call!("identity", aws => aws.identity());
-    call!("bucket_region", aws => aws.bucket_region(&lease.bucket, &region));
+    call!("bucket_region", aws => aws.bucket_region(&bucket(), &region, &Access::Own));
     call!("versioning", aws => aws.versioning(&here));
     call!("encryption", aws => aws.encryption(&here));
     call!("replication", aws => aws.replication(&here));
     call!("object_lock", aws => aws.object_lock(&here));
     call!("bucket_tags", aws => aws.bucket_tags(&here));
     call!("public_access_blocked", aws => aws.public_access_blocked(&here));
-    call!("key", aws => aws.key(SOURCE_KEY, &region));
+    call!("key", aws => aws.key(SOURCE_KEY, &region, &Access::Own));
     call!("alarms", aws => aws.alarms(&["demo".to_owned()], &region));
     call!("parameter", aws => aws.parameter("/policy"));
     let canary = Canary { key: "canary".to_owned(), tags: BTreeMap::new(), kms_key: None };
@@ -180,7 +180,7 @@ async fn every_call(outage: Outage) -> Vec<(String, CloudError, u32)> {
     call!("versions", aws => aws.versions(&here, "canary"));
     call!("delete_version", aws => aws.delete_version(&here, "canary", "1"));
     call!("acquire", aws => aws.acquire(&lease, 0));
-    call!("is_leased", aws => aws.is_leased("leases", &lease.bucket, 0));
+    call!("is_leased", aws => aws.is_leased("leases", &lease.of, 0));
     call!("take_turn", aws => aws.take_turn("leases", "demo-source/rule", 1, 2));
     call!("turn", aws => aws.turn("leases", "demo-source/rule"));
     call!("release", aws => aws.release(&lease));

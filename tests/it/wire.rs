@@ -10,7 +10,7 @@ use s3_kms_replication::aws::Aws;
 use s3_kms_replication::cloud::{Cloud, CloudError, Encryption, Lease, Location, ObjectVersion, Remedy, Replication, Versioning, Versions};
 use s3_kms_replication::event::{self, Ask};
 use s3_kms_replication::plan::{Plan, Step};
-use s3_kms_replication::spec::{Account, BucketName, Region, RoleName, RuleId};
+use s3_kms_replication::spec::{Access, Account, BucketName, Region, RoleName, RuleId};
 use s3_kms_replication::verify::Canary;
 
 use crate::fake::{ACCOUNT, Fake};
@@ -49,7 +49,7 @@ fn bucket(name: &str) -> BucketName {
 }
 
 fn at(name: &str, region: &str) -> Location {
-    Location { bucket: bucket(name), region: Region::parse(region).unwrap(), owner: Account::parse(ACCOUNT).unwrap() }
+    Location { bucket: bucket(name), region: Region::parse(region).unwrap(), owner: Account::parse(ACCOUNT).unwrap(), access: Access::Own }
 }
 
 /// The requests as a person reads them: method, address, the headers that matter, and the body.
@@ -166,10 +166,10 @@ async fn absence_is_none_and_denial_is_an_error() {
     assert_eq!(iam_error(403, "AccessDenied").role(&role).await.unwrap_err().code, "AccessDenied");
     let region = Region::parse("us-east-1").unwrap();
     let kms_denied = "{\"__type\":\"AccessDeniedException\",\"message\":\"m\"}";
-    assert_eq!(aws(&[(400, None, kms_denied)]).0.key("alias/x", &region).await.unwrap_err().code, "AccessDeniedException");
+    assert_eq!(aws(&[(400, None, kms_denied)]).0.key("alias/x", &region, &Access::Own).await.unwrap_err().code, "AccessDeniedException");
 
     let no_key = "{\"__type\":\"NotFoundException\",\"message\":\"m\"}";
-    assert_eq!(aws(&[(400, None, no_key)]).0.key("alias/x", &region).await, Ok(None));
+    assert_eq!(aws(&[(400, None, no_key)]).0.key("alias/x", &region, &Access::Own).await, Ok(None));
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn a_bucket_is_found_in_whatever_region_it_is() {
     let there = Region::parse("eu-west-1").unwrap();
     let demo = bucket("demo-source");
     let header = |region| Some(("x-amz-bucket-region", region));
-    let head = async |status, header| aws(&[(status, header, "")]).0.bucket_region(&demo, &here).await;
+    let head = async |status, header| aws(&[(status, header, "")]).0.bucket_region(&demo, &here, &Access::Own).await;
     assert_eq!(head(200, header("us-east-1")).await, Ok(Some(here.clone())));
     assert_eq!(head(301, header("eu-west-1")).await, Ok(Some(there.clone())));
     assert_eq!(head(400, header("eu-west-1")).await, Ok(Some(there)));
@@ -274,16 +274,16 @@ async fn cloudformation_is_answered_with_an_empty_content_type_and_never_sees_it
 
 #[tokio::test]
 async fn a_lease_is_taken_and_given_back_under_conditions() {
-    let lease = Lease { table: "leases".to_owned(), bucket: bucket("demo-source"), holder: "me".to_owned(), expires_at: 1_700_000_300 };
+    let lease = Lease { table: "leases".to_owned(), of: "demo-source".to_owned(), holder: "me".to_owned(), expires_at: 1_700_000_300 };
     let held = "{\"__type\":\"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException\",\"message\":\"m\"}";
     let denied = "{\"__type\":\"AccessDeniedException\",\"message\":\"m\"}";
     let item = "{\"Item\":{\"BucketName\":{\"S\":\"demo-source\"},\"ExpiresAt\":{\"N\":\"1700000300\"}}}";
     let (aws, replay) = aws(&[ok("{}"), ok("{}"), ok(item), ok(item), ok("{}"), (400, None, held), (400, None, held), (400, None, denied)]);
     assert_eq!(aws.acquire(&lease, 1_700_000_000).await, Ok(true));
     assert_eq!(aws.release(&lease).await, Ok(()));
-    assert_eq!(aws.is_leased("leases", &lease.bucket, 1_700_000_299).await, Ok(true));
-    assert_eq!(aws.is_leased("leases", &lease.bucket, 1_700_000_300).await, Ok(false));
-    assert_eq!(aws.is_leased("leases", &lease.bucket, 0).await, Ok(false));
+    assert_eq!(aws.is_leased("leases", &lease.of, 1_700_000_299).await, Ok(true));
+    assert_eq!(aws.is_leased("leases", &lease.of, 1_700_000_300).await, Ok(false));
+    assert_eq!(aws.is_leased("leases", &lease.of, 0).await, Ok(false));
     assert_snapshot!(sent(&replay));
     assert_eq!(aws.acquire(&lease, 1_700_000_000).await, Ok(false));
     assert_eq!(aws.release(&lease).await, Ok(()));

@@ -67,7 +67,7 @@ async fn a_lease_is_taken_over_when_its_holders_time_is_over_and_waited_for_unti
     assert_eq!(create(&held(0), json!({})).await["Status"], "SUCCESS");
     let fake = held(u64::MAX);
     let answer = create(&fake, json!({})).await;
-    assert_eq!(answer["Reason"], "waited for another writer of bucket `demo-source` until the time ran out");
+    assert_eq!(answer["Reason"], "waited for another writer of `demo-source` until the time ran out");
     assert_eq!(fake.writes(), Vec::<String>::new());
     assert_eq!(fake.state.borrow().leases["demo-source"].0, "another");
 }

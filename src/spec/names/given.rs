@@ -9,6 +9,12 @@ use super::BucketName;
 /// Prefix of every rule id, and so of every inline policy, that is ours.
 const RULE_PREFIX: &str = "s3-kms-replication.";
 
+/// Prefix of the `Sid` of every statement that is ours.
+const SID_PREFIX: &str = "S3KmsReplication";
+
+/// Statements of many accounts can meet in one policy.
+const SID_HASH_LENGTH: usize = 16;
+
 /// S3's limit for the key of an object, in bytes.
 const MAX_KEY: usize = 1_024;
 
@@ -46,6 +52,12 @@ impl RuleId {
     /// `<source bucket>/<rule id>`: names the rule among those of all buckets.
     pub fn among_all(&self, source: &BucketName) -> String {
         format!("{source}/{self}")
+    }
+
+    /// The `Sid` of the statements that the rule has in policies of the destination's account: letters and digits, as IAM wants it, and unlike
+    /// that of any other rule of any bucket.
+    pub fn sid(&self, source: &BucketName) -> String {
+        format!("{SID_PREFIX}{}", hash(&self.among_all(source), SID_HASH_LENGTH))
     }
 
     /// The key of the rule's canary: inside the rule's `prefix`, recognisable as ours, and always the same.
@@ -129,7 +141,12 @@ const HASH_LENGTH: usize = 8;
 
 /// The first eight hexadecimal digits of a SHA-256: enough to keep the names of one account apart, short enough to read.
 fn short_hash(text: &str) -> String {
-    Sha256::digest(text).iter().take(HASH_LENGTH / 2).map(|byte| format!("{byte:02x}")).collect()
+    hash(text, HASH_LENGTH)
+}
+
+/// The first `length` hexadecimal digits of a SHA-256.
+fn hash(text: &str, length: usize) -> String {
+    Sha256::digest(text).iter().take(length / 2).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
