@@ -25,7 +25,7 @@ pub enum Refusal {
     DestinationNotVersioned { bucket: BucketName, account: Account, versioning: Versioning },
 
     #[error(
-        "the destination cannot be looked at from this account: {failures}; set `DestinationRoleArn`, or have these statements added there: {statements}"
+        "the destination cannot be looked at from this account: {failures}; set `DestinationRoleArn`; or name the account in the template's `DestinationAccounts`, and have these statements added there: {statements}"
     )]
     DestinationUnseen { failures: String, statements: String },
 

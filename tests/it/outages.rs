@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use s3_kms_replication::aws::{Aws, patient};
-use s3_kms_replication::cloud::{Alarm, Cloud, CloudError, Lease, Location, Remedy, Versioning};
+use s3_kms_replication::cloud::{Alarm, Cloud, CloudError, Guarded, Lease, Location, Remedy, Versioning};
 use s3_kms_replication::event::{self, Ask};
 use s3_kms_replication::grants;
 use s3_kms_replication::plan::Step;
@@ -112,6 +112,10 @@ fn location() -> Location {
     Location { bucket: bucket(), region: Region::parse("us-east-1").unwrap(), owner: Account::parse(ACCOUNT).unwrap(), access: Access::Own }
 }
 
+fn guarded_key() -> Guarded {
+    Guarded::Key { arn: REPLICA_KEY.to_owned(), region: Region::parse("us-west-2").unwrap(), access: Access::Own }
+}
+
 /// One of each of the steps.
 fn steps() -> Vec<Step> {
     let (location, name, source) = (location(), RoleName::of_source(&bucket()), bucket());
@@ -144,6 +148,8 @@ fn steps() -> Vec<Step> {
         Step::PutRolePolicy { role: role.clone(), policy: policy.clone(), was: None, document: grants::trust() },
         Step::DeleteRolePolicy { role, policy, was: String::new() },
         Step::DeleteRole { name },
+        Step::RemoveStatement { guarded: Guarded::Bucket(location.clone()), sid: "Ours".to_owned(), was: String::new() },
+        Step::RemoveStatement { guarded: guarded_key(), sid: "Ours".to_owned(), was: String::new() },
         Step::PutAlarm { was: None, alarm: Box::new(alarm.clone()) },
         Step::DeleteAlarm { alarm: Box::new(alarm) },
         Step::PutReplication { location: location.clone(), was: None, configuration: configuration.clone(), rule: rule.clone() },
@@ -172,6 +178,7 @@ async fn every_call(outage: Outage) -> Vec<(String, CloudError, u32)> {
     call!("bucket_tags", aws => aws.bucket_tags(&here));
     call!("public_access_blocked", aws => aws.public_access_blocked(&here));
     call!("key", aws => aws.key(SOURCE_KEY, &region, &Access::Own));
+    call!("policy", aws => aws.policy(&guarded_key()));
     call!("alarms", aws => aws.alarms(&["demo".to_owned()], &region));
     call!("parameter", aws => aws.parameter("/policy"));
     let canary = Canary { key: "canary".to_owned(), tags: BTreeMap::new(), kms_key: None };

@@ -7,7 +7,9 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_smithy_types::body::SdkBody;
 use insta::assert_snapshot;
 use s3_kms_replication::aws::Aws;
-use s3_kms_replication::cloud::{Cloud, CloudError, Encryption, Lease, Location, ObjectVersion, Remedy, Replication, Versioning, Versions};
+use s3_kms_replication::cloud::{
+    Cloud, CloudError, Encryption, Guarded, Lease, Location, ObjectVersion, Remedy, Replication, Versioning, Versions,
+};
 use s3_kms_replication::event::{self, Ask};
 use s3_kms_replication::plan::{Plan, Step};
 use s3_kms_replication::spec::{Access, Account, BucketName, Region, RoleName, RuleId};
@@ -115,6 +117,55 @@ async fn every_option_of_a_rule_is_sent_as_s3_wants_it() {
     });
     command.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
     assert_snapshot!(requests_of(planned(two_buckets(), &command).await).await);
+}
+
+/// STS's answer to `AssumeRole`, whose session ends in a year to come.
+const SESSION: &str = "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId>\
+    <SecretAccessKey>secret</SecretAccessKey><SessionToken>session</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>\
+    </Credentials></AssumeRoleResult></AssumeRoleResponse>";
+
+#[tokio::test]
+async fn statements_are_written_into_policies_of_others_as_the_role_that_is_assumed_once() {
+    let mut command = sample("command-apply");
+    command.as_object_mut().unwrap().extend(abroad::properties().as_object().unwrap().clone());
+    let steps = planned(abroad::buckets(), &command).await;
+    let theirs =
+        r#"{"Version":"2012-10-17","Statement":[{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*"}]}"#;
+    let of_key = json!({"Policy": theirs, "PolicyName": "default"}).to_string();
+    let (aws, replay) = aws(&[ok(SESSION), ok(theirs), ok(""), ok(&of_key), ok("{}")]);
+    for step in steps.iter().filter(|step| matches!(step, Step::PutStatement { .. })) {
+        aws.apply(step).await.unwrap();
+    }
+    let tokens = replay.actual_requests().map(|request| request.headers().get("x-amz-security-token"));
+    assert_eq!(tokens.collect::<Vec<_>>(), [None, Some("session"), Some("session"), Some("session"), Some("session")]);
+    assert_snapshot!(sent(&replay));
+}
+
+#[tokio::test]
+async fn the_last_statement_takes_the_buckets_policy_with_it_and_what_is_gone_needs_nothing() {
+    let location = at("demo-destination", "us-west-2");
+    let remove = Step::RemoveStatement { guarded: Guarded::Bucket(location), sid: "Ours".to_owned(), was: String::new() };
+    let ours = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Ours","Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*"}]}"#;
+    let (deletes, replay) = aws(&[ok(ours), (204, None, "")]);
+    deletes.apply(&remove).await.unwrap();
+    let methods: Vec<String> = replay.actual_requests().map(|request| request.method().to_owned()).collect();
+    assert_eq!(methods, ["GET", "DELETE"]);
+    for (status, code) in [(404, "NoSuchBucketPolicy"), (404, "NoSuchBucket")] {
+        let (nothing, replay) = aws(&[(status, None, &format!("<Error><Code>{code}</Code></Error>"))]);
+        nothing.apply(&remove).await.unwrap();
+        assert_eq!(replay.actual_requests().count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_cannot_be_assumed_is_said_with_the_parameter() {
+    let denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not authorized</Message></Error></ErrorResponse>";
+    let (aws, _) = aws(&[(403, None, denied)]);
+    let mut command = sample("command-apply");
+    command.as_object_mut().unwrap().extend(abroad::properties().as_object().unwrap().clone());
+    let Ask::Command(event::Command::Apply(spec)) = event::read(&command, &settings()).unwrap() else { panic!("no Apply") };
+    let failure = aws.bucket_region(&spec.destination, &spec.destination_region, &spec.destination_access).await.unwrap_err();
+    assert_snapshot!(failure, @"AssumeRole on role `arn:aws:iam::444455556666:role/replication-setup`: AccessDenied: not authorized; the role must trust this function, and the template's parameter `DestinationRoleArns` must name it");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError as CallFailed
-from local_aws import ACCOUNT, POLICY_RULE, REGION, REPLICA_REGION, ClientError, LocalAws, local_aws, wait_until
+from local_aws import ACCOUNT, DESTINATION_ACCOUNT, POLICY_RULE, REGION, REPLICA_REGION, ClientError, LocalAws, local_aws, wait_until
 
 OWNER_TAG = "s3-kms-replication"
 ROLE_PATH = "/s3-kms-replication/"
@@ -158,7 +158,8 @@ def app(aws: LocalAws) -> Application:
     aws.client("kms", REPLICA_REGION).create_alias(AliasName="alias/dr", TargetKeyId=replica_key)
     role = aws.client("iam").create_role(
         RoleName="their-replication", AssumeRolePolicyDocument=json.dumps(FOREIGN_TRUST))["Role"]["Arn"]
-    outputs = aws.deploy_function(POLICY, AllowCreateDestinationBuckets="true", AllowVerify="true", ExtendableRoleArns=role)
+    outputs = aws.deploy_function(POLICY, AllowCreateDestinationBuckets="true", AllowVerify="true", ExtendableRoleArns=role,
+                                  DestinationRoleArns=f"arn:aws:iam::{DESTINATION_ACCOUNT}:role/*", DestinationAccounts=DESTINATION_ACCOUNT)
     return Application(aws, outputs, aws.create_key(), replica_key, role)
 
 

@@ -12,6 +12,7 @@ Added to MiniStack, all in this one file:
   decide about CloudWatch's calls in CBOR; and it does not ask for `iam:TagRole` and `s3:TagResource` where a role or a bucket
   is made with tags, for `iam:PassRole` where a replication configuration names a role, nor for `s3:PutObjectTagging` and
   `kms:GenerateDataKey` where an object is written with tags or encrypted with a key.
+* **A key of another account** can be described where its policy lets the caller's account.
 * **A number for `MaximumConcurrency`.** A template parameter's value reaches MiniStack's queue poller as a string.
 * **Replicas with the id of the version that they are of**, and with the key that their bucket encrypts with by default, if it has one: the
   buckets that the function creates have the replica key there. Elsewhere a replica keeps the source's key, as MiniStack leaves it.
@@ -122,6 +123,8 @@ def install() -> None:
         (iam_evaluator, "enforce", "access_key_id iam_action service region resource_arn service_context"),
         (custom_resource, "deliver_response", "token response"),
         (kms, "_resolve_key", "key_id_or_arn"),
+        (kms, "_describe_key", "data"),
+        (responses, "request_scope", "account_id region"),
         (iam_evaluator, "_gather_role_policies", "role_name account_id"),
         (stepfunctions, "_execute_task", "state_def raw_input execution ctx"),
         (stepfunctions, "_invoke_resource", "resource input_data"),
@@ -162,6 +165,7 @@ def install() -> None:
     run_child = stepfunctions._run_sub_machine
     acting: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("execution")
     record_version = s3._record_object_version
+    describe_key = kms._describe_key
     configure_bucket = provisioners._s3_apply_configurations
 
     def user_identity(headers: dict[str, str], query: dict[str, Any]) -> dict[str, Any]:
@@ -366,6 +370,17 @@ def install() -> None:
         obj["version_id"] = s3._object_versions[bucket_name, key][-1]["version_id"] = obj["_replica"][1]
         return obj["version_id"]
 
+    def describe_key_of_its_account(data):
+        match str(data.get("KeyId")).split(":"):
+            case ["arn", _, "kms", region, owner, _] if owner != (caller := responses.get_account_id()):
+                with responses.request_scope(owner, region):
+                    policy = json.loads((kms._resolve_key(data["KeyId"]) or {}).get("Policy", '{"Statement": []}'))
+                    root = {"AWS": f"arn:aws:iam::{caller}:root"}
+                    if any(statement["Principal"] == root and statement["Action"] == "kms:DescribeKey" for statement in policy["Statement"]):
+                        return describe_key(data)
+                return responses.error_response_json("AccessDeniedException", "no policy of the key allows kms:DescribeKey", 400)
+        return describe_key(data)
+
     def start_message_move_task(data, _url):
         dead_letters = sqs._queue_by_arn(data["SourceArn"])
         if dead_letters is None:
@@ -394,6 +409,7 @@ def install() -> None:
     stepfunctions._S3_OP_SPECS["ListBuckets"]["query_params"] = {
         "BucketRegion": "bucket-region", "ContinuationToken": "continuation-token", "MaxBuckets": "max-buckets"}
     s3._record_object_version = record_version_as_on_aws
+    kms._describe_key = describe_key_of_its_account
     provisioners._s3_apply_configurations = configure_bucket_and_encrypt
     sqs._HANDLERS["StartMessageMoveTask"] = start_message_move_task
 

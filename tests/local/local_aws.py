@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOLS = Path(sys.executable).parent
 EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
 ACCOUNT = "111122223333"
+DESTINATION_ACCOUNT = "444455556666"
 REGION = "us-east-1"
 REPLICA_REGION = "us-west-2"
 

@@ -120,7 +120,7 @@ def test_an_unencrypted_source_is_replicated_with_a_warning(app: Application, as
     ({"Prefx": "Tax"}, "Prefx"),
     ({"Priority": "high"}, "Priority"),
     ({"ReplicateExistingObjects": True}, "ReplicateExistingObjects"),
-    ({"DestinationAccount": "444455556666"}, "DestinationAccount"),
+    ({"DestinationAccount": "4444"}, "DestinationAccount"),
     ({"DestinationBucket": "no-such-bucket-here"}, "no-such-bucket-here"),
     ({"SourceBucket": "No_Bucket"}, "SourceBucket"),
     ({"ReplicaKmsKeyArn": f"arn:aws:kms:{REPLICA_REGION}:111122223333:alias/aws/s3"}, "ReplicaKmsKeyArn"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError as CallFailed
 from emulator import callback_faults
-from local_aws import REGION, REPLICA_REGION, LocalAws
+from local_aws import ACCOUNT, DESTINATION_ACCOUNT, REGION, REPLICA_REGION, LocalAws
 
 REQUEST = {"StackId": "stack", "RequestId": "request", "LogicalResourceId": "Replication"}
 REPLY = {**REQUEST, "Status": "SUCCESS", "PhysicalResourceId": "bucket/rule"}
@@ -147,3 +147,14 @@ def test_only_a_role_that_may_be_passed_to_s3_is_put_into_a_replication_configur
 
     refused("iam:PassRole", put, role="/admin")
     put(role="/own/replication")
+
+
+def test_a_key_of_another_account_is_described_where_its_policy_lets_the_callers_account(aws: LocalAws) -> None:
+    theirs = LocalAws(aws.endpoint, aws.folder, DESTINATION_ACCOUNT).client("kms")
+    key = theirs.create_key()["KeyMetadata"]["Arn"]
+    with pytest.raises(CallFailed, match="AccessDenied"):
+        aws.client("kms").describe_key(KeyId=key)
+    statement = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:DescribeKey", "Resource": "*"}
+    theirs.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+
+    assert aws.client("kms").describe_key(KeyId=key)["KeyMetadata"]["Arn"] == key

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import yaml
 from conftest import OWNER_TAG, ROLE_PATH, Application
-from local_aws import REGION, ROOT, LocalAws
+from local_aws import DESTINATION_ACCOUNT, REGION, ROOT, LocalAws
 from simulator import Call, decisions
 
 TEMPLATE = (ROOT / "template.yaml").read_text()
-ANOTHER_ACCOUNT = "444455556666"
+ANOTHER_ACCOUNT = "777788889999"
 STRANGER = "999999999999"
 
 ROLE = "arn:aws:iam::${account}:role"
@@ -39,6 +39,8 @@ USE_BUCKET = ("s3:ListBucket", "s3:GetBucketObjectLockConfiguration", "s3:GetBuc
               "s3:GetBucketVersioning",
               "s3:GetEncryptionConfiguration", "s3:GetReplicationConfiguration", "s3:PutBucketVersioning",
               "s3:PutReplicationConfiguration")
+SEE_BUCKET = ("s3:ListBucket", "s3:GetBucketObjectLockConfiguration", "s3:GetBucketVersioning")
+OF_A_DESTINATION = {"aws:ResourceAccount": DESTINATION_ACCOUNT}
 SET_UP_BUCKET = ("s3:PutBucketPublicAccessBlock", "s3:PutEncryptionConfiguration")
 CANARY = f"{BUCKET}/Tax.s3-kms-replication-verify/s3-kms-replication.dr"
 USE_CANARY = ("s3:PutObject", "s3:PutObjectTagging", "s3:GetObjectVersion", "s3:DeleteObjectVersion")
@@ -133,6 +135,17 @@ TABLE = [
      [*on(BUCKET, "s3:ListBucketVersions", **OF_THE_ACCOUNT, **UNDER_NOTHING), *on(BUCKET, "s3:ListBucketVersions", **OF_THE_ACCOUNT)]),
     ("have S3 encrypt it", "no yes no", on(KEY, *USE_KEY, **VIA_S3)),
     ("... or another service", "no no no", on(KEY, *USE_KEY, **VIA_LAMBDA)),
+
+    ("assume a role of a destination's account", "no yes no",
+     on(f"arn:aws:iam::{DESTINATION_ACCOUNT}:role/setup", "sts:AssumeRole", account=DESTINATION_ACCOUNT)),
+    ("... of any other account", "no no no", on(f"arn:aws:iam::{STRANGER}:role/setup", "sts:AssumeRole", account=STRANGER)),
+    ("look at a destination's bucket and key", "no yes no", [
+        *on(BUCKET, *SEE_BUCKET, account=DESTINATION_ACCOUNT, **OF_A_DESTINATION),
+        *on(f"arn:aws:kms:us-east-1:{DESTINATION_ACCOUNT}:key/1", "kms:DescribeKey", account=DESTINATION_ACCOUNT, **OF_A_DESTINATION)]),
+    ("... change or use them", "no no no", [
+        *on(BUCKET, "s3:PutBucketVersioning", "s3:PutBucketPolicy", *SET_UP_BUCKET, account=DESTINATION_ACCOUNT, **OF_A_DESTINATION),
+        *on(f"arn:aws:kms:us-east-1:{DESTINATION_ACCOUNT}:key/1", "kms:PutKeyPolicy", *USE_KEY, account=DESTINATION_ACCOUNT,
+            **OF_A_DESTINATION)]),
 
     ("alarm on a rule of ours", "yes yes yes", on(f"{ALARM}:orders/s3-kms-replication.dr", *CHANGE_ALARM, "cloudwatch:DescribeAlarms")),
     ("... or on anything else", "no no no", on(f"{ALARM}:orders", *CHANGE_ALARM, "cloudwatch:SetAlarmState")),

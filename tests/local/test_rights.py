@@ -5,7 +5,7 @@ One more stack is deployed with every optional right and a permissions boundary.
 ends with the table of actions and flows.
 
 The emulator does not ask IAM about what Lambda itself does as the role: reading the queue, keeping failed requests, writing
-log and traces; nor about what S3 decrypts in a bucket with a Bucket Key. These actions are proved on the document only, with the
+log and traces; nor about what S3 decrypts in a bucket with a Bucket Key; nor does it heed whose bucket it is. These actions are proved on the document only, with the
 simulator.
 """
 
@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 from conftest import FOREIGN_TRUST, Application
-from local_aws import ACCOUNT, POLICY_RULE, REGION, REPLICA_REGION, ROOT
+from local_aws import ACCOUNT, DESTINATION_ACCOUNT, POLICY_RULE, REGION, REPLICA_REGION, ROOT, LocalAws
 from samcli.yamlhelper import yaml_parse
 from test_events import event
 
@@ -37,6 +37,9 @@ POLICY = {"Rules": [
 EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 DONE_BY_LAMBDA = {"Queue", "Log", "FailedRequests", "Traces"}
 DONE_BY_S3 = {("EncryptCanaries", "kms:Decrypt")}
+# The emulator takes every bucket for one of the caller's account.
+ON_BUCKETS_OF_OTHERS = {("SeeDestinations", action) for action in (
+    "s3:ListBucket", "s3:GetBucketObjectLockConfiguration", "s3:GetBucketVersioning")}
 # What was asked for is done: a lease that stays ends by itself, a canary that stays goes with the next trial, and the log says why.
 SAID_IN_THE_LOG_ONLY = {"dynamodb:DeleteItem", "s3:DeleteObjectVersion"}
 
@@ -174,11 +177,41 @@ def verified_rule(app: Application, name: str) -> dict[str, Any]:
             "CreateDestinationBucket": True, "Tags": {"rights": "verify"}, "Verify": True}
 
 
+def rule_abroad(app: Application, name: str) -> dict[str, Any]:
+    """Apply to a bucket that is created in another account, with a role of that account."""
+    other = LocalAws(app.aws.endpoint, app.aws.folder, DESTINATION_ACCOUNT)
+    trust = {**EVERYTHING, "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {
+        "AWS": f"arn:aws:iam::{ACCOUNT}:root"}}]}
+    iam = other.client("iam")
+    role = iam.create_role(RoleName=f"setup-{name}", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    iam.put_role_policy(RoleName=f"setup-{name}", PolicyName="everything", PolicyDocument=json.dumps(EVERYTHING))
+    app.aws.create_bucket(name, key=app.source_key)
+    return {"Action": "Apply", "SourceBucket": name, "DestinationBucket": f"{name}-copy", "ReplicaKmsKeyArn": other.create_key(),
+            "CreateDestinationBucket": True, "DestinationRoleArn": role}
+
+
+def rule_seen_abroad(app: Application, name: str) -> dict[str, Any]:
+    """Apply to a bucket of another account, which lets this one see it and its key."""
+    other = LocalAws(app.aws.endpoint, app.aws.folder, DESTINATION_ACCOUNT)
+    app.aws.create_bucket(name, key=app.source_key)
+    copy, key = other.create_bucket(f"{name}-copy"), other.create_key()
+    see = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
+    other.client("s3").put_bucket_policy(Bucket=copy, Policy=json.dumps({"Version": "2012-10-17", "Statement": [
+        {**see, "Action": ["s3:ListBucket", "s3:GetBucket*"], "Resource": f"arn:aws:s3:::{copy}"}]}))
+    other.client("s3").put_bucket_versioning(Bucket=copy, VersioningConfiguration={"Status": "Enabled"})
+    other.client("kms").put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps({"Version": "2012-10-17", "Statement": [
+        {**see, "Action": "kms:DescribeKey", "Resource": "*"}]}))
+    return {"Action": "Apply", "SourceBucket": name, "DestinationBucket": copy, "ReplicaKmsKeyArn": key,
+            "DestinationAccount": DESTINATION_ACCOUNT}
+
+
 # An action is tried in the first flow that needs it: reads of a role in one where it exists, since "not there" may be heard first.
 FLOWS: list[Callable[[Application, str], dict[str, Any]]] = [
     configured_bucket, new_bucket, tagged_bucket, untagged_bucket, edited_role, unbounded_role, deleted_bucket,
     created_resource, updated_resource, deleted_resource, alarmed_resource, silenced_resource, extended_role, shortened_role,
-    verified_rule]
+    verified_rule, rule_abroad, rule_seen_abroad]
+# The same actions as on buckets and keys of the account, on those of others.
+FLOWS_OF = {"SeeDestinations": [rule_seen_abroad]}
 
 
 def ask(app: Application, asked: dict[str, Any]) -> str:
@@ -232,7 +265,8 @@ def rights(app: Application) -> Iterator[Application]:
     aws.client("ssm").put_parameter(Name=POLICY_PARAMETER, Type="String", Value=json.dumps(POLICY))
     outputs = aws.deploy(STACK, ROOT / ".aws-sam" / "build" / "template.yaml", {
         "ReplicationPolicyParameter": POLICY_PARAMETER, "RolePermissionsBoundaryArn": boundary,
-        "AllowCreateDestinationBuckets": "true", "AllowVerify": "true", "ExtendableRoleArns": app.extendable_role})
+        "AllowCreateDestinationBuckets": "true", "AllowVerify": "true", "ExtendableRoleArns": app.extendable_role,
+        "DestinationRoleArns": f"arn:aws:iam::{DESTINATION_ACCOUNT}:role/*", "DestinationAccounts": DESTINATION_ACCOUNT})
     rules = {stack: app.cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId="BucketRule")[
         "StackResourceDetail"]["PhysicalResourceId"] for stack in ("app", STACK)}
     for rule in rules.values():
@@ -276,7 +310,7 @@ def test_the_flows_need_no_more_than_the_role_may_do(decided: dict[str, list[dic
     assert [decision for flow in decided.values() for decision in flow if not decision["allowed"]] == []
 
 
-@pytest.mark.parametrize(("sid", "action"), [row for row in ACTIONS if row not in NOT_DECIDED])
+@pytest.mark.parametrize(("sid", "action"), [row for row in ACTIONS if row not in (*NOT_DECIDED, *ON_BUCKETS_OF_OTHERS)])
 def test_each_action_is_needed(rights: Application, decided: dict[str, list[dict[str, Any]]], table: list[tuple[str, str, str]],
                                sid: str, action: str) -> None:
     resources = as_list(next(statement for statement in policy(rights)["Statement"] if statement["Sid"] == sid)["Resource"])
@@ -284,7 +318,7 @@ def test_each_action_is_needed(rights: Application, decided: dict[str, list[dict
     def lacks(decision: dict[str, Any]) -> bool:
         return decision["action"] == action and any(fnmatch.fnmatchcase(decision["resource"], pattern) for pattern in resources)
 
-    flow = next((flow for flow in FLOWS if any(map(lacks, decided[flow.__name__]))), None)
+    flow = next((flow for flow in FLOWS_OF.get(sid, FLOWS) if any(map(lacks, decided[flow.__name__]))), None)
     assert flow, f"no flow needs `{action}` of statement `{sid}`: take it out of the template"
     asked = flow(rights, f"rights-without-{ACTIONS.index((sid, action))}")
     before, since = len(decisions(rights)), time.time()
