@@ -84,3 +84,26 @@ fn ten_thousand_two_hundred_and_forty_characters_are_allowed_and_not_one_more() 
     let total = INLINE_POLICY_LIMIT + 1;
     assert_eq!(with(room + 1), Err(Refusal::PoliciesTooLong { role: role(&[]).name, total, limit: INLINE_POLICY_LIMIT }));
 }
+
+#[test]
+fn changes_are_said_in_words() {
+    let change = |was: Option<&str>, will: Option<&str>| {
+        Change { path: "Prefix".to_owned(), was: was.map(str::to_owned), will: will.map(str::to_owned) }.to_string()
+    };
+    assert_eq!(change(None, Some("")), "Prefix: (none) => \"\"");
+    assert_eq!(change(Some("a"), None), "Prefix: a => (none)");
+    let kms = |bucket_key| Encryption::Kms { key: Some("key".to_owned()), bucket_key };
+    assert_eq!(
+        [Encryption::S3, kms(false), kms(true)].map(|encryption| encryption.to_string()),
+        ["SSE-S3", "KMS key", "KMS key with Bucket Key"]
+    );
+}
+
+#[test]
+#[expect(deprecated, reason = "a V1 rule has its prefix nowhere else")]
+fn the_prefix_of_a_v1_rule_is_shown() {
+    let destination = aws_sdk_s3::types::Destination::builder().bucket("arn:aws:s3:::x").build().unwrap();
+    let rule =
+        ReplicationRule::builder().prefix("logs/").status(aws_sdk_s3::types::ReplicationRuleStatus::Enabled).destination(destination);
+    assert!(text::rule_lines(&rule.build().unwrap()).contains(&("Prefix".to_owned(), "logs/".to_owned())));
+}

@@ -49,6 +49,16 @@ fn an_answer_keeps_cloudformations_limit_whatever_it_has_to_say() {
 }
 
 #[test]
+fn a_reason_has_a_kilobyte_as_json_writes_it() {
+    let written = |reason: &str| serde_json::to_string(reason).unwrap().len() - 2;
+    for (character, most) in [("a", 1_024), ("\u{1}", 1_020), ("\n", 1_024), ("\"", 1_024), ("é", 1_024), ("€", 1_023)] {
+        let reason = shortened(&character.repeat(2_000));
+        assert_eq!(written(&reason), most, "{character:?}");
+        assert_eq!(shortened(&reason), reason);
+    }
+}
+
+#[test]
 fn an_answer_copies_the_ids_and_leaves_out_what_is_null() {
     let (_, answer) = answer(&request("stack", "Logical"), &Ok(None));
     let expected = json!({

@@ -46,6 +46,20 @@ fn the_limits_are_accepted_and_one_more_is_not() {
     let tags = |count: usize| (0..count).map(|index| (index.to_string(), String::new())).collect();
     let tags = |count| Spec::new(RuleId::named("demo").unwrap(), &Properties { tags: Some(tags(count)), ..properties() });
     assert!(tags(10).is_ok() && tags(11).is_err());
+    let tag = |key: usize, value: usize| {
+        let tags = BTreeMap::from([("é".repeat(key), "é".repeat(value))]);
+        Spec::new(RuleId::named("demo").unwrap(), &Properties { tags: Some(tags), ..properties() })
+    };
+    assert!(tag(0, 1).is_err() && tag(1, 0).is_ok());
+    assert!(tag(128, 1).is_ok() && tag(129, 1).is_err());
+    assert!(tag(1, 256).is_ok() && tag(1, 257).is_err() && tag(1, 300).is_err());
+    let external_id = |length| {
+        let role = Some("arn:aws:iam::444455556666:role/setup".to_owned());
+        let external_id = Some("x".repeat(length));
+        let properties = Properties { destination_role_arn: role, destination_role_external_id: external_id, ..properties() };
+        Spec::new(RuleId::named("demo").unwrap(), &properties)
+    };
+    assert!(external_id(1).is_err() && external_id(2).is_ok() && external_id(1_224).is_ok() && external_id(1_225).is_err());
     let priority = |value| Spec::new(RuleId::named("demo").unwrap(), &Properties { priority: Some(value), ..properties() });
     assert!(priority(0).is_ok() && priority(i64::from(i32::MAX)).is_ok() && priority(i64::from(i32::MAX) + 1).is_err());
 }

@@ -173,6 +173,8 @@ mod tests {
 
     #[test]
     fn a_resource_rule_id_is_readable_unique_and_fits_an_inline_policy_name() {
+        let dashed = RuleId::of_resource("arn:aws:cloudformation:us-east-1:111122223333:stack/my-app_1/6f3c", "Replication");
+        assert!(dashed.as_str().starts_with("s3-kms-replication.my-app1-Replication-"), "{dashed}");
         let stack = |name: &str| format!("arn:aws:cloudformation:us-east-1:111122223333:stack/{name}/6f3c");
         insta::assert_snapshot!(RuleId::of_resource(&stack("demo"), "Replication"), @"s3-kms-replication.demo-Replication-a3dc4a5c");
         let long = RuleId::of_resource(&stack(&"s".repeat(128)), &"L".repeat(255));
