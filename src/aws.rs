@@ -25,7 +25,8 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use crate::cloud::{
-    Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Key, Lease, Location, ObjectVersion, Remedy, Role, Versioning, Versions,
+    Acquired, Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Key, Lease, Location, ObjectVersion, Remedy, Role, Versioning,
+    Versions,
 };
 use crate::event::cloudformation::ResponseUrl;
 use crate::grants::ResourcePolicy;
@@ -68,7 +69,9 @@ impl Aws {
             }))
             .load()
             .await;
-        Self { path_style: settings.loopback_endpoint, ..Self::new(patient(config), connector) }
+        // The role that the function runs as names its account: no call is needed to know it.
+        let identity = OnceCell::new_with(settings.execution_role_arn.as_deref().and_then(sts::identity_of_role));
+        Self { path_style: settings.loopback_endpoint, identity, ..Self::new(patient(config), connector) }
     }
 
     /// Uses `config` for AWS's APIs, and `connector` for answers to CloudFormation.
@@ -241,7 +244,7 @@ impl Cloud for Aws {
         done.map_err(|cause| cause.into_error(step.action(), step.resource()))
     }
 
-    async fn acquire(&self, lease: &Lease, now: u64) -> Result<bool, CloudError> {
+    async fn acquire(&self, lease: &Lease, now: u64) -> Result<Acquired, CloudError> {
         dynamodb::acquire(&self.dynamodb, lease, now).await
     }
 
@@ -255,10 +258,6 @@ impl Cloud for Aws {
 
     async fn turn(&self, table: &str, id: &str) -> Result<Option<u64>, CloudError> {
         dynamodb::turn(&self.dynamodb, table, id).await
-    }
-
-    async fn release(&self, lease: &Lease) -> Result<(), CloudError> {
-        dynamodb::release(&self.dynamodb, lease).await
     }
 
     async fn answer(&self, url: &ResponseUrl, body: String) -> Result<(), CloudError> {

@@ -202,6 +202,15 @@ pub struct Lease {
     pub expires_at: u64,
 }
 
+/// Whether a lease was to be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acquired {
+    /// Another holds it.
+    No,
+    /// It was taken; the one before it ended then, in seconds since the epoch, if there was one that is remembered.
+    Yes(Option<u64>),
+}
+
 /// What helps against a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
@@ -317,8 +326,8 @@ pub trait Cloud {
     /// Does one step of a plan.
     fn apply(&self, step: &Step) -> impl Future<Output = Result<(), CloudError>>;
 
-    /// Takes a lease, unless another holds it; `now` is in seconds since the epoch.
-    fn acquire(&self, lease: &Lease, now: u64) -> impl Future<Output = Result<bool, CloudError>>;
+    /// Takes a lease, unless another holds it, or changes when the holder's own ends; `now` is in seconds since the epoch.
+    fn acquire(&self, lease: &Lease, now: u64) -> impl Future<Output = Result<Acquired, CloudError>>;
 
     /// Whether somebody holds the lease of something; `now` is in seconds since the epoch.
     fn is_leased(&self, table: &str, of: &str, now: u64) -> impl Future<Output = Result<bool, CloudError>>;
@@ -329,9 +338,6 @@ pub trait Cloud {
 
     /// The latest turn about the custom resource `id`; `None` when there has been none lately.
     fn turn(&self, table: &str, id: &str) -> impl Future<Output = Result<Option<u64>, CloudError>>;
-
-    /// Gives a lease back.
-    fn release(&self, lease: &Lease) -> impl Future<Output = Result<(), CloudError>>;
 
     /// Puts the answer to a custom resource's request where CloudFormation waits for it.
     fn answer(&self, url: &ResponseUrl, body: String) -> impl Future<Output = Result<(), CloudError>>;

@@ -6,6 +6,7 @@ mod lease;
 mod turn;
 mod verify;
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -14,6 +15,7 @@ use tokio::{join, try_join};
 
 use abroad::{of_destination, unless_denied};
 pub use coverage::Coverage;
+use lease::epoch_seconds;
 pub use turn::Does;
 pub use verify::Trial;
 
@@ -83,19 +85,17 @@ impl<C: Cloud> Engine<'_, C> {
     /// # Errors
     /// As [`Error`] says; a failure on the way names what was done and what was not.
     pub async fn apply(&self, spec: &Spec, expected: &Region) -> Result<Outcome, Error> {
-        let converged = async {
-            if !spec.dry_run {
-                self.take_turn(&spec.source, &spec.rule_id, Does::Apply).await?;
-            }
-            self.converge(&spec.source, spec.dry_run, async || {
-                let turn = self.still_has_turn(&spec.source, &spec.rule_id, Does::Apply);
-                let (observed, ()) = try_join!(self.observe(spec, expected), turn)?;
-                let (plan, target) = plan::apply(spec, &observed, &self.settings.roles)?;
-                Ok((plan, Some(target)))
-            })
-            .await
+        let plan = async || {
+            let observed = self.observe(spec, expected).await?;
+            let (plan, target) = plan::apply(spec, &observed, &self.settings.roles)?;
+            Ok((plan, Some(target)))
         };
-        let converged = converged.await;
+        let turn = Cell::new(!spec.dry_run);
+        let has_turn = async || match turn.take() {
+            true => self.take_turn(&spec.source, &spec.rule_id, Does::Apply).await,
+            false => self.still_has_turn(&spec.source, &spec.rule_id, Does::Apply).await,
+        };
+        let converged = self.converge(&spec.source, spec.dry_run, plan, has_turn).await;
         if converged.is_err() && spec.verify && !spec.dry_run {
             self.sweep(spec, expected).await;
         }
@@ -116,13 +116,12 @@ impl<C: Cloud> Engine<'_, C> {
         expected: &Region,
         dry_run: bool,
     ) -> Result<Outcome, Error> {
-        let (plan, _) = self
-            .converge(source, dry_run, async || {
-                let turn = self.still_has_turn(source, rule_id, Does::Remove);
-                let (remains, ()) = try_join!(self.observe_remains(source, rule_id, access, expected, true), turn)?;
-                Ok((plan::remove(source, rule_id, &remains), None))
-            })
-            .await?;
+        let plan = async || {
+            let remains = self.observe_remains(source, rule_id, access, expected, true).await?;
+            Ok((plan::remove(source, rule_id, &remains), None))
+        };
+        let has_turn = async || self.still_has_turn(source, rule_id, Does::Remove).await;
+        let (plan, _) = self.converge(source, dry_run, plan, has_turn).await?;
         Ok(outcome(source.clone(), rule_id.clone(), Status::Removed, dry_run, plan, None))
     }
 
@@ -140,13 +139,19 @@ impl<C: Cloud> Engine<'_, C> {
         read.map_err(Into::into)
     }
 
-    /// Plans and applies, and starts over while the state turns out to be another than was observed.
-    async fn converge(&self, source: &BucketName, dry_run: bool, plan: impl AsyncFn() -> Result<Planned, Error>) -> Result<Planned, Error> {
+    /// Plans and applies, unless the request has lost its turn, and starts over while the state turns out to be another than was observed.
+    async fn converge(
+        &self,
+        source: &BucketName,
+        dry_run: bool,
+        plan: impl AsyncFn() -> Result<Planned, Error>,
+        has_turn: impl AsyncFn() -> Result<(), Error>,
+    ) -> Result<Planned, Error> {
         let mut patience = Patience::new(Duration::from_secs(1));
         let mut done_before = Vec::new();
         loop {
             // Boxed: the future of one attempt holds those of all calls, nested deeper than the compiler follows.
-            let error = match Box::pin(self.attempt(source, dry_run, &plan)).await {
+            let error = match Box::pin(self.attempt(source, dry_run, &plan, &has_turn)).await {
                 Ok(planned) => return Ok(planned),
                 Err(error) => error,
             };
@@ -163,17 +168,28 @@ impl<C: Cloud> Engine<'_, C> {
         }
     }
 
-    /// Plans, and when there is something to write, takes the lease on `source`, plans anew under it, and applies.
-    async fn attempt(&self, source: &BucketName, dry_run: bool, plan: &impl AsyncFn() -> Result<Planned, Error>) -> Result<Planned, Error> {
-        let planned = self.in_time(plan()).await?;
+    /// Plans, and when there is something to write, takes the lease on `source`, plans anew under it if another may have written, and applies.
+    async fn attempt(
+        &self,
+        source: &BucketName,
+        dry_run: bool,
+        plan: &impl AsyncFn() -> Result<Planned, Error>,
+        has_turn: &impl AsyncFn() -> Result<(), Error>,
+    ) -> Result<Planned, Error> {
+        let observed = epoch_seconds(Duration::ZERO);
+        let planned = self.in_time(in_turn(plan(), has_turn())).await?;
         if dry_run || planned.0.is_empty() {
             return Ok(planned);
         }
-        self.with_lease(source.as_str(), async {
-            let planned = if self.settings.lock_table.is_some() { self.in_time(plan()).await? } else { planned };
+        self.with_lease(source.as_str(), async |held| {
+            // A later request that had nothing to write has held no lease.
+            let planned = match held.may_be_written_since(observed) {
+                true => self.in_time(in_turn(plan(), has_turn())).await?,
+                false => self.in_time(has_turn()).await.map(|()| planned)?,
+            };
             match planned.0.changes_policies_of() {
                 // With a slash, so that it is no bucket's name.
-                Some(account) => self.with_lease(&format!("policies/{account}"), self.execute(&planned.0)).await?,
+                Some(account) => self.with_lease(&format!("policies/{account}"), async |_| self.execute(&planned.0).await).await?,
                 None => self.execute(&planned.0).await?,
             }
             Ok(planned)
@@ -360,6 +376,15 @@ impl<C: Cloud> Engine<'_, C> {
         let policies = self.policies_left(source, rule_id, access, &roles, &location.region).await?;
         Ok(Remains { source: Some((location, replication)), roles, alarm, policies })
     }
+}
+
+/// What was planned meanwhile by a request that has its turn.
+async fn in_turn(
+    plan: impl Future<Output = Result<Planned, Error>>,
+    has_turn: impl Future<Output = Result<(), Error>>,
+) -> Result<Planned, Error> {
+    let (planned, has_turn) = join!(plan, has_turn);
+    has_turn.and(planned)
 }
 
 /// Pauses between tries, which grow and are jittered, until AWS has had time enough.

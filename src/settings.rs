@@ -27,7 +27,7 @@ pub struct Settings {
     pub policy: Option<PolicySource>,
     /// `LOCK_TABLE`: the DynamoDB table for leases on buckets' configurations; without it, two writers at once can lose a rule.
     pub lock_table: Option<String>,
-    /// `EXECUTION_ROLE_ARN`: events of this role's making are ignored.
+    /// `EXECUTION_ROLE_ARN`: the role that the function runs as; events of its making are ignored.
     pub execution_role_arn: Option<String>,
     /// `AWS_REGION`: the function's own Region, where a bucket is looked for first.
     pub region: Region,

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 
 use super::failure::{self, Cause};
-use crate::cloud::{CloudError, Lease};
+use crate::cloud::{Acquired, CloudError, Lease};
 
 /// The table's partition key: a bucket's name, or with a slash, so that it is none, a custom resource's id or an account's policies.
 const KEY: &str = "BucketName";
@@ -16,8 +16,8 @@ const EXPIRES_AT: &str = "ExpiresAt";
 const TURN: &str = "Turn";
 const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
 
-/// Takes the lease when nobody has it, its holder's time is over, or this holder has it already, an answer having been lost.
-pub(super) async fn acquire(client: &Client, lease: &Lease, now: u64) -> Result<bool, CloudError> {
+/// Takes the lease when nobody has it, its holder's time is over, or this holder has it already: an answer was lost, or it gives it back.
+pub(super) async fn acquire(client: &Client, lease: &Lease, now: u64) -> Result<Acquired, CloudError> {
     let request = client
         .put_item()
         .table_name(&lease.table)
@@ -28,9 +28,13 @@ pub(super) async fn acquire(client: &Client, lease: &Lease, now: u64) -> Result<
         ])))
         .condition_expression(format!("attribute_not_exists({KEY}) OR {EXPIRES_AT} <= :now OR {HOLDER} = :holder"))
         .expression_attribute_values(":now", AttributeValue::N(now.to_string()))
-        .expression_attribute_values(":holder", text(&lease.holder));
-    unless_condition_failed(request.send().await.map_err(Cause::from))
-        .map_err(|cause| cause.into_error("PutItem", resource(&lease.of, &lease.table)))
+        .expression_attribute_values(":holder", text(&lease.holder))
+        .return_values(ReturnValue::AllOld);
+    match unless_condition_failed(request.send().await.map_err(Cause::from)) {
+        Ok(None) => Ok(Acquired::No),
+        Ok(Some(answer)) => Ok(Acquired::Yes(answer.attributes().and_then(|earlier| number_in(earlier, EXPIRES_AT)))),
+        Err(cause) => Err(cause.into_error("PutItem", resource(&lease.of, &lease.table))),
+    }
 }
 
 /// Whether somebody holds the lease, and is still in time.
@@ -51,7 +55,8 @@ pub(super) async fn take_turn(client: &Client, table: &str, id: &str, turn: u64,
         ])))
         .condition_expression(format!("attribute_not_exists({KEY}) OR {TURN} <= :turn"))
         .expression_attribute_values(":turn", AttributeValue::N(turn.to_string()));
-    unless_condition_failed(request.send().await.map_err(Cause::from)).map_err(|cause| cause.into_error("PutItem", turn_of(id, table)))
+    let taken = unless_condition_failed(request.send().await.map_err(Cause::from));
+    taken.map(|taken| taken.is_some()).map_err(|cause| cause.into_error("PutItem", turn_of(id, table)))
 }
 
 /// The latest turn that is noted.
@@ -63,20 +68,11 @@ pub(super) async fn turn(client: &Client, table: &str, id: &str) -> Result<Optio
 async fn number(client: &Client, table: &str, key: &str, attribute: &str, resource: String) -> Result<Option<u64>, CloudError> {
     let request = client.get_item().table_name(table).key(KEY, text(key)).consistent_read(true);
     let answer = request.send().await.map_err(|error| failure::of("GetItem", resource, error))?;
-    let number = answer.item().and_then(|item| item.get(attribute)).and_then(|attribute| attribute.as_n().ok());
-    Ok(number.and_then(|number| number.parse().ok()))
+    Ok(answer.item().and_then(|item| number_in(item, attribute)))
 }
 
-/// Gives the lease back, unless it is another's by now.
-pub(super) async fn release(client: &Client, lease: &Lease) -> Result<(), CloudError> {
-    let request = client
-        .delete_item()
-        .table_name(&lease.table)
-        .key(KEY, text(&lease.of))
-        .condition_expression(format!("{HOLDER} = :holder"))
-        .expression_attribute_values(":holder", text(&lease.holder));
-    let released = unless_condition_failed(request.send().await.map_err(Cause::from));
-    released.map(|_| ()).map_err(|cause| cause.into_error("DeleteItem", resource(&lease.of, &lease.table)))
+fn number_in(item: &HashMap<String, AttributeValue>, attribute: &str) -> Option<u64> {
+    item.get(attribute)?.as_n().ok()?.parse().ok()
 }
 
 fn text(value: &str) -> AttributeValue {
@@ -91,10 +87,10 @@ fn turn_of(id: &str, table: &str) -> String {
     format!("latest request about `{id}` in table `{table}`")
 }
 
-fn unless_condition_failed<T>(answer: Result<T, Cause>) -> Result<bool, Cause> {
+fn unless_condition_failed<T>(answer: Result<T, Cause>) -> Result<Option<T>, Cause> {
     match answer {
-        Ok(_) => Ok(true),
-        Err(cause) if cause.code() == CONDITION_FAILED => Ok(false),
+        Ok(answer) => Ok(Some(answer)),
+        Err(cause) if cause.code() == CONDITION_FAILED => Ok(None),
         Err(cause) => Err(cause),
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use super::failure::{self, malformed};
 use crate::cloud::{CloudError, Identity};
-use crate::spec::{Account, AssumedRole, Partition};
+use crate::spec::{Account, AssumedRole, Partition, RoleArn};
 
 const ACTION: &str = "AssumeRole";
 
@@ -27,6 +27,12 @@ pub(super) async fn identity(client: &Client) -> Result<Identity, CloudError> {
         account: Account::parse(answer.account().unwrap_or_default()).map_err(malformed)?,
         partition: Partition::parse(partition).map_err(malformed)?,
     })
+}
+
+/// The identity of whoever runs as a role; `None` when the text is no role's ARN.
+pub(super) fn identity_of_role(arn: &str) -> Option<Identity> {
+    let account = RoleArn::parse(arn).ok()?.account().clone();
+    Some(Identity { account, partition: Partition::parse(arn.split(':').nth(1)?).ok()? })
 }
 
 /// The sessions of assumed roles, each with the configuration that makes clients act in it.

@@ -125,40 +125,37 @@ impl<C: Cloud> Engine<'_, C> {
 
     /// Takes back the role of a source bucket that is gone, unless the bucket is there again.
     async fn retire(&self, source: &BucketName, expected: &Region, dry_run: bool) -> Result<Plan, Error> {
-        let (plan, _) = self
-            .converge(source, dry_run, async || {
-                let name = RoleName::of_source(source);
-                let (region, named_ours) = try_join!(self.cloud.bucket_region(source, expected, &Access::Own), self.cloud.role(&name))?;
-                if region.is_some() {
-                    return Ok((Plan::default(), None));
-                }
-                let policies = named_ours.iter().flat_map(|role| role.policies.keys());
-                let rules = policies.filter_map(|policy| RuleId::recognise(policy));
-                let names: Vec<String> = rules.map(|rule_id| rule_id.among_all(source)).collect();
-                let alarms = self.cloud.alarms(&names, expected).await?;
-                let roles = Roles { named_ours, serving: None };
-                let mut statements = Vec::new();
-                for rule in self.policy().await?.iter().flat_map(|policy| policy.named(source)) {
-                    let left = self.policies_left(source, rule.rule_id(), &rule.destination_access(source), &roles, expected).await?;
-                    statements.extend(plan::statements_left(source, rule.rule_id(), &left));
-                }
-                Ok((plan::retire(source, &roles, alarms, statements), None))
-            })
-            .await?;
+        let plan = async || {
+            let name = RoleName::of_source(source);
+            let (region, named_ours) = try_join!(self.cloud.bucket_region(source, expected, &Access::Own), self.cloud.role(&name))?;
+            if region.is_some() {
+                return Ok((Plan::default(), None));
+            }
+            let policies = named_ours.iter().flat_map(|role| role.policies.keys());
+            let rules = policies.filter_map(|policy| RuleId::recognise(policy));
+            let names: Vec<String> = rules.map(|rule_id| rule_id.among_all(source)).collect();
+            let alarms = self.cloud.alarms(&names, expected).await?;
+            let roles = Roles { named_ours, serving: None };
+            let mut statements = Vec::new();
+            for rule in self.policy().await?.iter().flat_map(|policy| policy.named(source)) {
+                let left = self.policies_left(source, rule.rule_id(), &rule.destination_access(source), &roles, expected).await?;
+                statements.extend(plan::statements_left(source, rule.rule_id(), &left));
+            }
+            Ok((plan::retire(source, &roles, alarms, statements), None))
+        };
+        let (plan, _) = self.converge(source, dry_run, plan, async || Ok(())).await?;
         Ok(plan)
     }
 
     /// Takes back what a rule made of a bucket that has lost its tags, unless it has them again.
     async fn withdraw(&self, rule: &PolicyRule, location: &Location, dry_run: bool) -> Result<Outcome, Error> {
         let source = &location.bucket;
-        let (plan, _) = self
-            .converge(source, dry_run, async || {
-                let remains =
-                    self.observe_remains(source, rule.rule_id(), &rule.destination_access(source), &location.region, false).await?;
-                let tags = self.cloud.bucket_tags(location).await?;
-                Ok((if rule.matches_tags(&tags) { Plan::default() } else { plan::remove(source, rule.rule_id(), &remains) }, None))
-            })
-            .await?;
+        let plan = async || {
+            let remains = self.observe_remains(source, rule.rule_id(), &rule.destination_access(source), &location.region, false).await?;
+            let tags = self.cloud.bucket_tags(location).await?;
+            Ok((if rule.matches_tags(&tags) { Plan::default() } else { plan::remove(source, rule.rule_id(), &remains) }, None))
+        };
+        let (plan, _) = self.converge(source, dry_run, plan, async || Ok(())).await?;
         Ok(outcome(source.clone(), rule.rule_id().clone(), Status::Removed, dry_run, plan, None))
     }
 }

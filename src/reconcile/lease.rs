@@ -4,7 +4,8 @@
 //! AWS has no conditional write of either, so two writers that each add a part to what they read would lose one of them.
 //!
 //! # Guarantees
-//! - A lease is taken only when there is something to write, and the state is observed anew under it.
+//! - A lease is taken only when there is something to write. The state is observed anew under it, unless nobody has held it since it was
+//!   observed: when the one before it ended is remembered in the table.
 //! - A lease ends by itself [`MARGIN`] after its holder's time to work, so a holder that died keeps nobody out for longer.
 //!
 //! # Assumptions
@@ -19,7 +20,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Engine;
-use crate::cloud::{Cloud, CloudError, Lease};
+use crate::cloud::{Acquired, Cloud, CloudError, Lease};
 use crate::error::Error;
 use crate::spec::BucketName;
 
@@ -30,35 +31,48 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// Time for giving a lease back, taken from that for the answer.
 const RELEASE_TIME: Duration = Duration::from_secs(2);
 
+/// What is known of a lease when its holder begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    /// When the one before it ended, in seconds since the epoch; `None` when that is long ago.
+    before: Option<u64>,
+}
+
+impl Held {
+    /// Whether another holder may have written after `observed`, in seconds since the epoch.
+    pub(super) fn may_be_written_since(self, observed: u64) -> bool {
+        self.before.is_some_and(|ended| ended + MARGIN.as_secs() >= observed)
+    }
+}
+
 impl<C: Cloud> Engine<'_, C> {
     /// Runs `work` while holding the lease of `of`; without `LOCK_TABLE`, simply runs it.
-    pub(super) async fn with_lease<T>(&self, of: &str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let Some(table) = &self.settings.lock_table else { return work.await };
+    pub(super) async fn with_lease<T>(&self, of: &str, work: impl AsyncFnOnce(Held) -> Result<T, Error>) -> Result<T, Error> {
+        let Some(table) = &self.settings.lock_table else { return work(Held { before: None }).await };
         let left = self.deadline.saturating_duration_since(Instant::now());
         let lease = Lease { table: table.clone(), of: of.to_owned(), holder: unlike_any_other(), expires_at: epoch_seconds(left + MARGIN) };
-        let taken = self.until(of, async || self.cloud.acquire(&lease, epoch_seconds(Duration::ZERO)).await).await;
+        let taken = self.until(of, async || match self.cloud.acquire(&lease, epoch_seconds(Duration::ZERO)).await? {
+            Acquired::No => Ok(None),
+            Acquired::Yes(ended) => Ok(Some(ended)),
+        });
+        let taken = taken.await;
         if taken.is_err() {
             // The lease may be ours all the same, when it was the answer that was lost.
             self.give_back(&lease, false).await;
         }
-        taken?;
-        let result = AssertUnwindSafe(work).catch_unwind().await;
+        let before = taken?;
+        let result = AssertUnwindSafe(work(Held { before })).catch_unwind().await;
         self.give_back(&lease, matches!(&result, Ok(Err(error)) if error.is_uncertain())).await;
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Gives the lease back: now, or when a call of its holder may still be on its way, after [`MARGIN`].
+    /// Gives the lease back: now, or when a call of its holder may still be on its way, after [`MARGIN`]. When it ended stays known.
     async fn give_back(&self, lease: &Lease, on_its_way: bool) {
-        let given_back = async {
-            if on_its_way {
-                let shorter = Lease { expires_at: lease.expires_at.min(epoch_seconds(MARGIN)), ..lease.clone() };
-                self.cloud.acquire(&shorter, epoch_seconds(Duration::ZERO)).await.map(|_| ())
-            } else {
-                self.cloud.release(lease).await
-            }
-        };
-        match timeout(RELEASE_TIME, given_back).await {
-            Ok(Ok(())) => {}
+        let now = epoch_seconds(Duration::ZERO);
+        let end = if on_its_way { epoch_seconds(MARGIN) } else { now };
+        let shorter = Lease { expires_at: lease.expires_at.min(end), ..lease.clone() };
+        match timeout(RELEASE_TIME, self.cloud.acquire(&shorter, now)).await {
+            Ok(Ok(_)) => {}
             Ok(Err(failure)) => tracing::warn!(%failure, "the lease could not be given back; it ends by itself"),
             Err(_) => tracing::warn!("the lease could not be given back in time; it ends by itself"),
         }
@@ -70,18 +84,25 @@ impl<C: Cloud> Engine<'_, C> {
     /// As [`Error`] says.
     pub async fn wait_for_writers(&self, bucket: &BucketName) -> Result<(), Error> {
         let Some(table) = &self.settings.lock_table else { return Ok(()) };
-        self.until(bucket.as_str(), async || Ok(!self.cloud.is_leased(table, bucket.as_str(), epoch_seconds(Duration::ZERO)).await?)).await
+        let free = async || {
+            let leased = self.cloud.is_leased(table, bucket.as_str(), epoch_seconds(Duration::ZERO)).await?;
+            Ok((!leased).then_some(()))
+        };
+        self.until(bucket.as_str(), free).await
     }
 
-    async fn until(&self, of: &str, free: impl AsyncFn() -> Result<bool, CloudError>) -> Result<(), Error> {
+    /// Asks until there is an answer.
+    async fn until<T>(&self, of: &str, free: impl AsyncFn() -> Result<Option<T>, CloudError>) -> Result<T, Error> {
         let waiting = async {
             let mut pause = Duration::from_millis(50);
-            while !free().await? {
+            loop {
+                if let Some(answer) = free().await? {
+                    return Ok(answer);
+                }
                 tracing::debug!(of, "waiting for another writer");
                 sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
                 pause = (pause * 2).min(Duration::from_secs(2));
             }
-            Ok(())
         };
         timeout_at(self.deadline, waiting).await.map_err(|_| Error::Busy(of.to_owned()))?
     }

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule, ReplicationRuleFilter};
 use s3_kms_replication::cloud::{
-    Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Key, Lease, Location, ObjectVersion, Remedy, Replication, Role, Versioning,
-    Versions,
+    Acquired, Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Key, Lease, Location, ObjectVersion, Remedy, Replication, Role,
+    Versioning, Versions,
 };
 use s3_kms_replication::event::cloudformation::ResponseUrl;
 use s3_kms_replication::grants::ResourcePolicy;
@@ -113,6 +113,8 @@ pub struct Fake {
     pub stale_reads: Cell<usize>,
     /// How the next answers to CloudFormation fail, the last one first.
     pub answer_failures: RefCell<Vec<Remedy>>,
+    /// When each lease ended that was given back.
+    pub ended: RefCell<BTreeMap<String, u64>>,
     /// The latest turn about each custom resource.
     pub turns: RefCell<BTreeMap<String, u64>>,
     /// SSM's parameters.
@@ -317,17 +319,24 @@ impl Cloud for Fake {
         self.call(format!("! {} on {}", step.action(), step.resource()), |state| perform(state, step)).await
     }
 
-    async fn acquire(&self, lease: &Lease, now: u64) -> Result<bool, CloudError> {
+    async fn acquire(&self, lease: &Lease, now: u64) -> Result<Acquired, CloudError> {
         assert!(lease.expires_at <= now + 300, "no lease outlives the longest invocation");
         let acquire = |state: &mut State| {
-            let held = state.leases.get(&lease.of);
-            let free = held.is_none_or(|(holder, expires_at)| *holder == lease.holder || *expires_at <= now);
-            if free {
+            let held = state.leases.get(&lease.of).cloned();
+            if held.as_ref().is_some_and(|(holder, expires_at)| *holder != lease.holder && *expires_at > now) {
+                return Ok(Acquired::No);
+            }
+            let before = held.map(|(_, expires_at)| expires_at).max(self.ended.borrow().get(&lease.of).copied());
+            if lease.expires_at <= now {
+                self.ended.borrow_mut().insert(lease.of.clone(), lease.expires_at);
+                state.leases.remove(&lease.of);
+            } else {
                 state.leases.insert(lease.of.clone(), (lease.holder.clone(), lease.expires_at));
             }
-            Ok(free)
+            Ok(Acquired::Yes(before))
         };
-        self.call(format!("Acquire {}", lease.of), acquire).await
+        let does = if lease.expires_at <= now { "Release" } else { "Acquire" };
+        self.call(format!("{does} {}", lease.of), acquire).await
     }
 
     async fn is_leased(&self, _table: &str, of: &str, now: u64) -> Result<bool, CloudError> {
@@ -347,16 +356,6 @@ impl Cloud for Fake {
 
     async fn turn(&self, _table: &str, id: &str) -> Result<Option<u64>, CloudError> {
         self.call(format!("Turn {id}"), |_| Ok(self.turns.borrow().get(id).copied())).await
-    }
-
-    async fn release(&self, lease: &Lease) -> Result<(), CloudError> {
-        let release = |state: &mut State| {
-            if state.leases.get(&lease.of).is_some_and(|(holder, _)| *holder == lease.holder) {
-                state.leases.remove(&lease.of);
-            }
-            Ok(())
-        };
-        self.call(format!("Release {}", lease.of), release).await
     }
 
     async fn answer(&self, _url: &ResponseUrl, body: String) -> Result<(), CloudError> {

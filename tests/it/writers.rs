@@ -73,17 +73,21 @@ async fn a_lease_is_taken_over_when_its_holders_time_is_over_and_waited_for_unti
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_is_taken_only_to_write_and_the_state_is_read_again_under_it() {
-    let fake = Fake::of(two_buckets());
-    create(&fake, json!({})).await;
-    let calls = fake.calls.take();
-    let position = |name: &str| calls.iter().position(|call| call.starts_with(name)).unwrap();
-    let reads_under_it = calls[position("Acquire")..position("! ")].iter().filter(|call| call.starts_with("GetBucketReplication")).count();
-    assert!(position("Acquire") < position("! ") && reads_under_it == 1);
-    assert_eq!(position("Release"), calls.len() - 1);
+async fn a_lease_is_taken_only_to_write_and_the_state_is_read_again_under_it_if_another_may_have_written() {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    for (ended, reads) in [(None, 0), (Some(now - 60), 0), (Some(now - 1), 1), (Some(now), 1)] {
+        let fake = Fake::of(two_buckets());
+        fake.ended.borrow_mut().extend(ended.map(|ended| ("demo-source".to_owned(), ended)));
+        create(&fake, json!({})).await;
+        let calls = fake.calls.take();
+        let position = |name: &str| calls.iter().position(|call| call.starts_with(name)).unwrap();
+        let under_it = calls[position("Acquire")..position("! ")].iter().filter(|call| call.starts_with("GetBucketReplication"));
+        assert_eq!(under_it.count(), reads, "the lease before ended {ended:?}");
+        assert_eq!(position("Release"), calls.len() - 1);
 
-    create(&fake, json!({})).await;
-    assert!(!fake.calls.borrow().iter().any(|call| call.starts_with("Acquire")));
+        create(&fake, json!({})).await;
+        assert!(!fake.calls.borrow().iter().any(|call| call.starts_with("Acquire")));
+    }
 }
 
 #[tokio::test(start_paused = true)]

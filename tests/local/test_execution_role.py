@@ -50,7 +50,7 @@ KEY = "arn:aws:kms:us-east-1:${account}:key/1"
 USE_KEY = ("kms:GenerateDataKey", "kms:Decrypt")
 ALARM = "arn:aws:cloudwatch:eu-west-1:${account}:alarm"
 CHANGE_ALARM = ("cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm")
-LEASE = ("dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem")
+LEASE = ("dynamodb:GetItem", "dynamodb:PutItem")
 
 
 def on(resource: str, *actions: str, account: str = "${account}", **context: Any) -> list[Call]:
@@ -164,7 +164,7 @@ TABLE = [
 
     ("lease", "yes yes yes", on("${lock_table}", *LEASE)),
     ("... in another table", "no no no", on("${lock_table}-2", *LEASE)),
-    ("read or delete all leases", "no no no", on("${lock_table}", "dynamodb:Scan", "dynamodb:Query", "dynamodb:DeleteTable")),
+    ("read or delete all leases", "no no no", on("${lock_table}", "dynamodb:Scan", "dynamodb:Query", "dynamodb:DeleteItem", "dynamodb:DeleteTable")),
     ("change functions", "no no no", on("${function}", "lambda:UpdateFunctionCode", "lambda:InvokeFunction")),
 ]
 
