@@ -25,8 +25,8 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use crate::cloud::{
-    Acquired, Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Key, Lease, Location, ObjectVersion, Remedy, Role, Versioning,
-    Versions,
+    Acquired, Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Key, Lease, ListedBucket, Location, ObjectVersion, Remedy, Role,
+    Versioning, Versions,
 };
 use crate::event::cloudformation::ResponseUrl;
 use crate::grants::ResourcePolicy;
@@ -149,6 +149,11 @@ fn sdk_region(region: &Region) -> aws_config::Region {
 impl Cloud for Aws {
     async fn identity(&self) -> Result<Identity, CloudError> {
         self.identity.get_or_try_init(|| async { sts::identity(&aws_sdk_sts::Client::new(&self.config)).await }).await.cloned()
+    }
+
+    async fn buckets(&self) -> Result<Vec<ListedBucket>, CloudError> {
+        let config = aws_sdk_s3::Config::from(&self.config).to_builder().force_path_style(self.path_style).build();
+        s3::list(&aws_sdk_s3::Client::from_conf(config)).await
     }
 
     async fn bucket_region(&self, bucket: &BucketName, expected: &Region, access: &Access) -> Result<Option<Region>, CloudError> {

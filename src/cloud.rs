@@ -70,6 +70,15 @@ impl fmt::Display for Guarded {
     }
 }
 
+/// A bucket in the list of an account's buckets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedBucket {
+    /// Its name, which may be of a form that S3 no longer allows.
+    pub name: String,
+    /// Its Region, when the list has it.
+    pub region: Option<Region>,
+}
+
 /// A bucket's versioning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Versioning {
@@ -264,6 +273,9 @@ impl CloudError {
 pub trait Cloud {
     /// Whose credentials are in use.
     fn identity(&self) -> impl Future<Output = Result<Identity, CloudError>>;
+
+    /// All general purpose buckets of the account, of every Region.
+    fn buckets(&self) -> impl Future<Output = Result<Vec<ListedBucket>, CloudError>>;
 
     /// The Region of a bucket, asked in the Region where it is expected; `None` when there is no such bucket.
     fn bucket_region(

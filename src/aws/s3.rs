@@ -12,14 +12,32 @@ use aws_sdk_s3::types::{
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::failure::{Cause, malformed};
-use crate::cloud::{CloudError, Encryption, Location, ObjectVersion, Replication, Versioning, Versions};
+use crate::cloud::{CloudError, Encryption, ListedBucket, Location, ObjectVersion, Replication, Versioning, Versions};
 use crate::grants::ResourcePolicy;
 use crate::plan::OWNER_TAG;
 use crate::spec::{BucketName, Region};
 use crate::verify::Canary;
 
+/// How many buckets are asked for at once.
+const PAGE: i32 = 1_000;
+
 /// The one Region that is not named when a bucket is created in it.
 const DEFAULT_REGION: &str = "us-east-1";
+
+/// In pages, for S3 names the Regions of buckets in these alone.
+pub(super) async fn list(client: &Client) -> Result<Vec<ListedBucket>, CloudError> {
+    let resource = "the account's buckets";
+    let mut pages = client.list_buckets().max_buckets(PAGE).into_paginator().send();
+    let mut listed = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| Cause::from(error).into_error("ListBuckets", resource))?;
+        let buckets = page.buckets.unwrap_or_default().into_iter();
+        listed.extend(buckets.filter_map(|bucket| {
+            Some(ListedBucket { name: bucket.name?, region: bucket.bucket_region.and_then(|region| Region::parse(&region).ok()) })
+        }));
+    }
+    Ok(listed)
+}
 
 /// Where a bucket is, asked in the Region where it is expected. Another Region answers with an error whose header names the right one.
 pub(super) async fn region(client: &Client, bucket: &BucketName, expected: &Region) -> Result<Option<Region>, CloudError> {

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule, ReplicationRuleFilter};
 use s3_kms_replication::cloud::{
-    Acquired, Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Key, Lease, Location, ObjectVersion, Remedy, Replication, Role,
-    Versioning, Versions,
+    Acquired, Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Key, Lease, ListedBucket, Location, ObjectVersion, Remedy,
+    Replication, Role, Versioning, Versions,
 };
 use s3_kms_replication::event::cloudformation::ResponseUrl;
 use s3_kms_replication::grants::ResourcePolicy;
@@ -195,6 +195,12 @@ impl Cloud for Fake {
     async fn identity(&self) -> Result<Identity, CloudError> {
         self.call("GetCallerIdentity".to_owned(), |_| Ok(Identity { account: Account::parse(ACCOUNT).unwrap(), partition: Partition::Aws }))
             .await
+    }
+
+    async fn buckets(&self) -> Result<Vec<ListedBucket>, CloudError> {
+        let listed =
+            |(name, bucket): (&String, &Bucket)| ListedBucket { name: name.clone(), region: Some(Region::parse(bucket.region).unwrap()) };
+        self.call("ListBuckets".to_owned(), |state| Ok(state.buckets.iter().map(listed).collect())).await
     }
 
     async fn bucket_region(&self, bucket: &BucketName, _expected: &Region, access: &Access) -> Result<Option<Region>, CloudError> {

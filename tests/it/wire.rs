@@ -8,7 +8,8 @@ use aws_smithy_types::body::SdkBody;
 use insta::assert_snapshot;
 use s3_kms_replication::aws::Aws;
 use s3_kms_replication::cloud::{
-    Acquired, Cloud, CloudError, Encryption, Guarded, Lease, Location, ObjectVersion, Remedy, Replication, Versioning, Versions,
+    Acquired, Cloud, CloudError, Encryption, Guarded, Lease, ListedBucket, Location, ObjectVersion, Remedy, Replication, Versioning,
+    Versions,
 };
 use s3_kms_replication::event::{self, Ask};
 use s3_kms_replication::plan::{Plan, Step};
@@ -351,6 +352,23 @@ async fn a_turn_is_taken_unless_a_later_one_was() {
     assert_eq!(aws.turn("leases", "demo-source/rule").await, Ok(None));
     assert_snapshot!(sent(&replay));
     assert_eq!(aws.take_turn("leases", "demo-source/rule", 40_522_244_160_000, 1_700_000_300).await, Ok(false));
+}
+
+#[tokio::test]
+async fn buckets_are_listed_page_by_page_with_their_regions() {
+    let page = |name: &str, more: &str| {
+        format!(
+            "<ListAllMyBucketsResult><Buckets><Bucket><Name>{name}</Name><BucketRegion>eu-west-1</BucketRegion></Bucket></Buckets>{more}\
+            </ListAllMyBucketsResult>"
+        )
+    };
+    let (first, last) = (page("a-bucket", "<ContinuationToken>next</ContinuationToken>"), page("Legacy_Name", ""));
+    let (aws, replay) = aws(&[ok(&first), ok(&last)]);
+    let listed = ["a-bucket", "Legacy_Name"].map(|name| ListedBucket { name: name.to_owned(), region: Region::parse("eu-west-1").ok() });
+    assert_eq!(aws.buckets().await, Ok(listed.to_vec()));
+    let asked: Vec<String> = replay.actual_requests().map(|request| request.uri().to_owned()).collect();
+    let address = "https://s3.us-east-1.amazonaws.com/?x-id=ListBuckets&max-buckets=1000";
+    assert_eq!(asked, [address.to_owned(), format!("{address}&continuation-token=next")]);
 }
 
 #[tokio::test]
