@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_sdk_s3::types::ReplicationConfiguration;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use tokio::sync::OnceCell;
@@ -32,7 +32,7 @@ use crate::event::cloudformation::ResponseUrl;
 use crate::grants::ResourcePolicy;
 use crate::plan::Step;
 use crate::settings::Settings;
-use crate::spec::{Access, BucketName, Region, RoleName};
+use crate::spec::{Access, Account, BucketName, Region, RoleName};
 use crate::verify::Canary;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -54,24 +54,23 @@ pub struct Aws {
     policy: ssm::Cached,
     identity: OnceCell<Identity>,
     sessions: sts::Sessions,
+    /// The account of other credentials that the caller has, and the configuration whose clients call with them.
+    given: Option<(Account, SdkConfig)>,
 }
 
 impl Aws {
     /// Takes Region, credentials and endpoint from the environment, as every AWS SDK does.
     pub async fn from_env(settings: &Settings) -> Self {
-        let connections = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
-        let connector = Connector::builder().connector_settings(connections).tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
-        let connector = SharedHttpConnector::new(connector);
-        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(http_client_fn({
-                let connector = connector.clone();
-                move |_, _| connector.clone()
-            }))
-            .load()
-            .await;
         // The role that the function runs as names its account: no call is needed to know it.
         let identity = OnceCell::new_with(settings.execution_role_arn.as_deref().and_then(sts::identity_of_role));
-        Self { path_style: settings.loopback_endpoint, identity, ..Self::new(patient(config), connector) }
+        Self { identity, ..Self::load(aws_config::defaults(BehaviorVersion::v2026_01_12()), settings).await }
+    }
+
+    /// Takes from the environment what `loader` does not have.
+    pub async fn load(loader: ConfigLoader, settings: &Settings) -> Self {
+        let connector = connector();
+        let config = loader.http_client(http_client(connector.clone())).load().await;
+        Self { path_style: settings.loopback_endpoint, ..Self::new(patient(config), connector) }
     }
 
     /// Uses `config` for AWS's APIs, and `connector` for answers to CloudFormation.
@@ -86,7 +85,19 @@ impl Aws {
             path_style: false,
             identity: OnceCell::new(),
             sessions: sts::Sessions::default(),
+            given: None,
         }
+    }
+
+    /// Takes `config`, too, for the account that its credentials are of.
+    ///
+    /// # Errors
+    /// When it cannot be found out whose they are.
+    pub async fn give(&mut self, config: SdkConfig) -> Result<Access, CloudError> {
+        let config = patient(config);
+        let account = sts::identity(&aws_sdk_sts::Client::new(&config)).await?.account;
+        self.given = Some((account.clone(), config));
+        Ok(Access::Given(account))
     }
 
     /// The configuration whose clients call with this access.
@@ -94,6 +105,10 @@ impl Aws {
         match access {
             Access::Own => Ok(self.config.clone()),
             Access::Role(role) => self.sessions.of(&self.config, role).await,
+            Access::Given(account) => match &self.given {
+                Some((of, config)) if of == account => Ok(config.clone()),
+                _ => Err(failure::malformed("GetCallerIdentity", format!("account `{account}`"), "no credentials of it were given")),
+            },
         }
     }
 
@@ -134,6 +149,18 @@ impl Aws {
         };
         written.map_err(|cause| cause.into_error(step.action(), step.resource()))
     }
+}
+
+/// The way to AWS: one pool of connections.
+pub fn connector() -> SharedHttpConnector {
+    let connections = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
+    let connector = Connector::builder().connector_settings(connections).tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
+    SharedHttpConnector::new(connector)
+}
+
+/// A client that has this connector for every call.
+pub fn http_client(connector: SharedHttpConnector) -> SharedHttpClient {
+    http_client_fn(move |_, _| connector.clone())
 }
 
 /// `config` with the tries and the time that each call has.

@@ -10,6 +10,8 @@ pub enum Access {
     Own,
     /// Those of a role that is assumed.
     Role(AssumedRole),
+    /// Those of this account that the caller has beside its own.
+    Given(Account),
 }
 
 /// A role that is assumed, and what that takes.
@@ -48,6 +50,7 @@ impl Access {
         match self {
             Self::Own => None,
             Self::Role(role) => Some(role.arn.account()),
+            Self::Given(account) => Some(account),
         }
     }
 
