@@ -19,14 +19,21 @@ pub struct Change {
     pub will: Option<String>,
 }
 
+impl Change {
+    /// A value before or after, in words.
+    pub fn shown(value: Option<&str>) -> &str {
+        match value {
+            None => "(none)",
+            Some("") => "\"\"",
+            Some(value) => value,
+        }
+    }
+}
+
 impl fmt::Display for Change {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |value: &Option<String>| match value {
-            None => "(none)".to_owned(),
-            Some(value) if value.is_empty() => "\"\"".to_owned(),
-            Some(value) => value.clone(),
-        };
-        write!(formatter, "{}: {} => {}", self.path, shown(&self.was), shown(&self.will))
+        let (was, will) = (Self::shown(self.was.as_deref()), Self::shown(self.will.as_deref()));
+        write!(formatter, "{}: {was} => {will}", self.path)
     }
 }
 

@@ -1,0 +1,120 @@
+//! The role's documents, for whoever has to approve them: made by the same plan as always, for a bucket that is as it has to be.
+
+use std::collections::BTreeMap;
+
+use s3_kms_replication::cloud::{Identity, Key, Location, Versioning};
+use s3_kms_replication::error::Error;
+use s3_kms_replication::event::Command;
+use s3_kms_replication::grants::PolicyDocument;
+use s3_kms_replication::plan::{self, Destination, Observed, Roles, Source, Step};
+use s3_kms_replication::spec::{Access, Account, BucketName, Invalid, KeyReference, Partition, Region, SourceKeys, Spec};
+use serde::Serialize;
+
+use crate::options::{self, Common, Output, Policies};
+use crate::{DONE, Failure, screen};
+
+/// What a role is made with, in the names of IAM's API.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Documents {
+    role_name: String,
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permissions_boundary: Option<String>,
+    assume_role_policy_document: Option<PolicyDocument>,
+    policies: BTreeMap<String, PolicyDocument>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+pub fn print(asked: &Policies, common: &Common) -> Result<i32, Failure> {
+    let settings = asked.deployment.settings(common.region.as_ref())?;
+    let Command::Apply(mut spec) = options::command("Plan", &asked.rule, &settings)? else {
+        return Err(Error::Internal("`Plan` was read as another command".to_owned()).into());
+    };
+    // Somebody else's hands do what has to be done in the destination's account.
+    spec.destination_access = Access::Own;
+    let observed = as_it_has_to_be(&spec, asked.object_lock)?;
+    let (plan, _) = plan::apply(&spec, &observed, &settings.roles).map_err(Error::from)?;
+    let mut documents = Documents { warnings: plan.warnings.clone(), ..Documents::default() };
+    for step in plan.steps() {
+        match step.clone() {
+            Step::CreateRole { name, path, trust, boundary, .. } => {
+                documents.role_name = name.to_string();
+                documents.path = path;
+                documents.permissions_boundary = boundary;
+                documents.assume_role_policy_document = Some(trust);
+            }
+            Step::PutRolePolicy { policy, document, .. } => {
+                documents.policies.insert(policy.to_string(), document);
+            }
+            _ => {}
+        }
+    }
+    match common.output {
+        Output::Json => screen::print_json(&documents)?,
+        Output::Text => screen::print(&documents.text())?,
+    }
+    Ok(DONE)
+}
+
+impl Documents {
+    fn text(&self) -> String {
+        let shown = |document: &PolicyDocument| serde_json::to_string_pretty(document).unwrap_or_default();
+        let boundary = self.permissions_boundary.iter().map(|arn| format!(", with the permissions boundary {arn}"));
+        let mut text = screen::bold(&format!("role {}{}{}", self.path, self.role_name, boundary.collect::<String>())) + "\n";
+        let trust = self.assume_role_policy_document.iter().map(|trust| ("trust policy".to_owned(), trust));
+        let policies = self.policies.iter().map(|(name, document)| (format!("inline policy {name}"), document));
+        for (title, document) in trust.chain(policies) {
+            text += &format!("\n{}\n{}\n", screen::bold(&title), shown(document));
+        }
+        text.extend(self.warnings.iter().map(|warning| format!("\n{} {warning}\n", screen::yellow("warning:"))));
+        text
+    }
+}
+
+/// The two buckets and the keys, as far as the options tell of them.
+fn as_it_has_to_be(spec: &Spec, object_lock: bool) -> Result<Observed, Failure> {
+    let SourceKeys::Given(keys) = &spec.source_keys else {
+        return Err(Invalid::new(
+            "SourceKmsKeyArns",
+            "is required: without a call, the key of the bucket's default encryption is not known",
+        )
+        .into());
+    };
+    let source_keys =
+        keys.iter().map(|key| Ok((key.to_string(), Some(usable("SourceKmsKeyArns", key)?)))).collect::<Result<Vec<_>, Invalid>>()?;
+    let replica_key = usable("ReplicaKmsKeyArn", &spec.replica_key)?;
+    let first = keys.first().unwrap_or(&spec.replica_key);
+    let part = |index: usize| first.as_str().split(':').nth(index).unwrap_or_default();
+    let invalid = |problem: String| Invalid::new("SourceKmsKeyArns", problem);
+    let partition = Partition::parse(part(1)).map_err(invalid)?;
+    let account = Account::parse(part(4)).map_err(invalid)?;
+    let location = |bucket: &BucketName, region: &Region, owner: &Account| Location {
+        bucket: bucket.clone(),
+        region: region.clone(),
+        owner: owner.clone(),
+        access: Access::Own,
+    };
+    let source = location(&spec.source, first.region(), &account);
+    let destination = location(&spec.destination, &spec.destination_region, spec.destination_account.as_ref().unwrap_or(&account));
+    Ok(Observed {
+        source: Source { location: source, versioning: Versioning::Enabled, object_lock, replication: None },
+        destination: Some(Destination { location: destination, versioning: Versioning::Enabled, object_lock, created: None }),
+        identity: Identity { account, partition },
+        replica_key: Some(replica_key),
+        source_keys,
+        roles: Roles { named_ours: None, serving: None },
+        alarm: None,
+        unseen: Vec::new(),
+        policies: Vec::new(),
+    })
+}
+
+/// The key that an ARN names; what key an alias stands for is not known here.
+fn usable(property: &str, key: &KeyReference) -> Result<Key, Invalid> {
+    if key.as_str().contains(":alias/") {
+        return Err(Invalid::new(property, format!("is `{key}`, an alias, whose key is not known without a call: give the key's own ARN")));
+    }
+    Ok(Key { arn: key.to_string(), state: "Enabled".to_owned(), symmetric: true, aws_managed: false })
+}

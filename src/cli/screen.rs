@@ -1,0 +1,137 @@
+//! What is printed: answers on standard output, everything else on standard error; in colour where that is a terminal.
+
+use std::fmt::Write as _;
+use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
+
+use clap::ColorChoice;
+use clap::builder::styling::{AnsiColor, Style};
+use s3_kms_replication::plan::{Change, Plan};
+use s3_kms_replication::reconcile::Outcome;
+use serde::Serialize;
+
+use crate::{DONE, Failure};
+
+/// Decides about colours for the whole program; `auto` heeds `NO_COLOR` and whether there is a terminal.
+pub fn colour(choice: ColorChoice) {
+    let choice = match choice {
+        ColorChoice::Auto => anstream::ColorChoice::Auto,
+        ColorChoice::Always => anstream::ColorChoice::Always,
+        ColorChoice::Never => anstream::ColorChoice::Never,
+    };
+    choice.write_global();
+}
+
+fn styled(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+pub fn bold(text: &str) -> String {
+    styled(Style::new().bold(), text)
+}
+
+pub fn red(text: &str) -> String {
+    styled(AnsiColor::Red.on_default(), text)
+}
+
+pub fn green(text: &str) -> String {
+    styled(AnsiColor::Green.on_default(), text)
+}
+
+pub fn yellow(text: &str) -> String {
+    styled(AnsiColor::Yellow.on_default(), text)
+}
+
+/// Prints an answer. Whoever closes the pipe has read enough: that stops no work.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::other(format!("the output cannot be written: {error}"))),
+        _ => Ok(()),
+    }
+}
+
+pub fn print_bytes(bytes: &[u8]) -> Result<i32, Failure> {
+    print(&String::from_utf8_lossy(bytes)).map(|()| DONE)
+}
+
+pub fn print_json(answer: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(answer).map_err(|error| Failure::other(error.to_string()))?;
+    print(&(text + "\n"))
+}
+
+/// Says something that is not the answer.
+pub fn say(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Whether somebody is there to be asked.
+pub fn can_ask() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Asks; only a yes is one.
+pub async fn ask(question: &str) -> bool {
+    let _ = write!(anstream::stderr(), "{} [y/N] ", bold(question));
+    // On a thread of its own, so that Ctrl-C is noticed meanwhile.
+    let answer = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line).map(|_| line)
+    });
+    let answer = answer.await.ok().and_then(Result::ok).unwrap_or_default();
+    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
+/// The first line about a rule, as in the function's answers.
+pub fn heading(outcome: &Outcome) -> String {
+    format!("{}\n", bold(&format!("rule `{}` of bucket `{}`: {:?}", outcome.rule_id, outcome.source, outcome.status)))
+}
+
+/// A plan as the function's answers have it, but in colour, and with documents only where they are asked for.
+pub fn plan(plan: &Plan, documents: bool) -> String {
+    let mut text = String::new();
+    let mut line = |line: String| text.extend([line.as_str(), "\n"]);
+    if plan.is_empty() {
+        line("nothing to do".to_owned());
+    }
+    for (index, stage) in plan.stages.iter().enumerate() {
+        line(format!("stage {}", index + 1));
+        for step in stage {
+            line(format!("  {} on {}", bold(step.action()), step.resource()));
+            for change in step.changes() {
+                let (was, will) = (Change::shown(change.was.as_deref()), Change::shown(change.will.as_deref()));
+                line(format!("    {}: {} => {}", change.path, red(was), green(will)));
+            }
+            match step.document() {
+                None => {}
+                Some(document) if documents => {
+                    line("    document:".to_owned());
+                    let document = serde_json::to_string_pretty(document).unwrap_or_default();
+                    document.lines().for_each(|of_document| line(format!("      {}", green(of_document))));
+                }
+                Some(_) => line("    document: (--documents shows it)".to_owned()),
+            }
+        }
+    }
+    for kept in &plan.kept {
+        let _ = writeln!(text, "kept: {kept}");
+    }
+    for warning in &plan.warnings {
+        let _ = writeln!(text, "{} {warning}", yellow("warning:"));
+    }
+    text
+}
+
+/// Rows in columns, under their headings.
+pub fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column).map(|cell| cell.chars().count()));
+        cells.chain(headings.get(column).map(|heading| heading.len())).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let line = |cells: &[String; N]| {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    let headings = bold(line(&headings.map(str::to_owned)).trim_end()) + "\n";
+    headings + &rows.iter().map(line).collect::<String>()
+}
