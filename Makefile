@@ -30,7 +30,7 @@ demo: build $(EMULATOR) ## Deploys the function to a local AWS, and shows a buck
 	@python tests/local/demo.py --port $(PORT)
 
 test: build $(EMULATOR) $(SIMULATOR) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
-	cargo test --locked
+	cargo test --locked --features cli
 	python -m pytest tests/local
 
 scale: build $(EMULATOR) ## Walks the existing buckets of a local AWS: 2,000, in about 20 minutes (BUCKETS=2000)
@@ -51,8 +51,8 @@ package: rust $(TOOLS) ## Packages .aws-sam/stackset.json for StackSets (BUCKET=
 
 check: rust $(TOOLS) $(CHECKOV) ## Checks format, lints, documentation and the templates
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+	cargo clippy --locked --all-targets --features cli -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items --features cli
 	sam validate --lint --region $(REGION)
 	cfn-lint template.yaml examples/*.yaml
 	.venv-check/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml examples/*.yaml
