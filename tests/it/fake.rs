@@ -3,8 +3,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule, ReplicationRuleFilter};
+use futures_util::future::join_all;
 use s3_kms_replication::cloud::{
     Acquired, Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Key, Lease, ListedBucket, Location, ObjectVersion, Remedy,
     Replication, Role, Versioning, Versions,
@@ -14,8 +16,12 @@ use s3_kms_replication::grants::ResourcePolicy;
 use s3_kms_replication::plan::{OWNER_TAG, Step};
 use s3_kms_replication::spec::{Access, Account, BucketName, KeyReference, Partition, Region, RoleName};
 use s3_kms_replication::verify::Canary;
+use tokio::time::{Instant, sleep};
 
 pub const ACCOUNT: &str = "111122223333";
+
+/// How long a request takes in tests that look at which requests wait for which.
+const ROUND_TRIP: Duration = Duration::from_millis(1);
 
 /// All that AWS holds.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -120,6 +126,8 @@ pub struct Fake {
     /// SSM's parameters.
     pub parameters: RefCell<BTreeMap<String, String>>,
     pub replicator: RefCell<Replicator>,
+    /// The requests and when each was sent, in tests that look at that; each takes a [`ROUND_TRIP`] then.
+    pub sent: RefCell<Option<Vec<(Instant, String)>>>,
     earlier_replication: RefCell<Option<ReplicationConfiguration>>,
 }
 
@@ -133,11 +141,41 @@ impl Fake {
         self.calls.borrow().iter().filter(|call| call.starts_with("! ")).map(|call| call[2..].to_owned()).collect()
     }
 
+    /// The requests of each round, when they are looked at: a round's are on their way together, and the next one waits for an answer to them.
+    pub fn rounds(&self) -> String {
+        let mut rounds: BTreeMap<Instant, Vec<String>> = BTreeMap::new();
+        for (at, request) in self.sent.take().unwrap() {
+            rounds.entry(at).or_default().push(request);
+        }
+        let numbered = rounds.into_values().zip(1..).map(|(mut requests, number)| {
+            requests.sort();
+            format!("{number:>2}. {}", requests.join("\n    "))
+        });
+        numbered.collect::<Vec<_>>().join("\n")
+    }
+
+    async fn send(&self, request: &str) {
+        let takes = match &mut *self.sent.borrow_mut() {
+            None => Duration::ZERO,
+            // Asked once in a function's life.
+            Some(sent) if request == "GetCallerIdentity" && sent.iter().any(|(_, earlier)| earlier == request) => Duration::ZERO,
+            Some(sent) => {
+                sent.push((Instant::now(), request.to_owned()));
+                ROUND_TRIP
+            }
+        };
+        if takes.is_zero() {
+            // Gives the calls of one stage their chance to overlap.
+            tokio::task::yield_now().await;
+        } else {
+            sleep(takes).await;
+        }
+    }
+
     async fn call<T>(&self, name: String, effect: impl FnOnce(&mut State) -> Result<T, CloudError>) -> Result<T, CloudError> {
         let index = self.calls.borrow().len();
         self.calls.borrow_mut().push(name.clone());
-        // Gives the calls of one stage their chance to overlap.
-        tokio::task::yield_now().await;
+        self.send(&name).await;
         if let Some((action, times, code, remedy)) = self.refusals.get().filter(|(action, times, ..)| *times > 0 && named(&name, action)) {
             self.refusals.set(Some((action, times - 1, code, remedy)));
             return Err(error(code, remedy));
@@ -256,7 +294,11 @@ impl Cloud for Fake {
     }
 
     async fn role(&self, name: &RoleName) -> Result<Option<Role>, CloudError> {
-        self.call(format!("GetRole {name}"), |state| Ok(state.roles.get(name.as_str()).cloned())).await
+        let role = self.call(format!("GetRole {name}"), |state| Ok(state.roles.get(name.as_str()).cloned())).await?;
+        let policies = role.iter().flat_map(|role| role.policies.keys());
+        // Their names are known only now.
+        join_all(policies.map(async |policy| self.send(&format!("GetRolePolicy {name} {policy}")).await)).await;
+        Ok(role)
     }
 
     async fn alarms(&self, names: &[String], region: &Region) -> Result<Vec<Alarm>, CloudError> {
@@ -368,6 +410,7 @@ impl Cloud for Fake {
         if let Some(remedy) = self.answer_failures.borrow_mut().pop() {
             return Err(error("HTTP 500", remedy));
         }
+        self.send("! PUT to the ResponseURL").await;
         self.answers.borrow_mut().push(body);
         Ok(())
     }

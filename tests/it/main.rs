@@ -13,6 +13,7 @@ mod metrics;
 mod outages;
 mod policy_parameter;
 mod requests;
+mod rounds;
 mod secrets;
 mod verify;
 mod wire;
