@@ -31,6 +31,7 @@ demo: build $(EMULATOR) ## Deploys the function to a local AWS, and shows a buck
 
 test: build $(EMULATOR) $(SIMULATOR) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
 	cargo test --locked --features cli
+	python tests/bench/instructions.py
 	python -m pytest tests/local
 
 scale: build $(EMULATOR) ## Walks the existing buckets of a local AWS: 2,000, in about 20 minutes (BUCKETS=2000)

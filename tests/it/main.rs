@@ -8,6 +8,7 @@ mod alarms;
 mod fake;
 mod faults;
 mod generated;
+mod growth;
 mod invariants;
 mod metrics;
 mod outages;
