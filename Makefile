@@ -12,16 +12,18 @@ PORT ?= 0
 FUZZ_SECONDS ?= 600
 BUCKETS ?= 2000
 SHARD ?= 0/1
+RUNS ?= 10
 
 # The tools of the virtual environment come first: `cargo lambda` finds cargo-lambda and its zig there, `sam build` both.
 TOOLS := .venv/.installed
 EMULATOR := .venv-emulator/.installed
 SIMULATOR := tests/local/node_modules/.installed
 CHECKOV := .venv-check/.installed
+BOTO3 := .venv-bench/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test build invoke package check schema scale fuzz mutants clean rust python node
+.PHONY: help demo test build invoke package check schema scale bench fuzz mutants clean rust python node
 
 help: ## Lists the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -36,6 +38,10 @@ test: build $(EMULATOR) $(SIMULATOR) ## Runs the unit and integration tests, the
 
 scale: build $(EMULATOR) ## Walks the existing buckets of a local AWS: 2,000, in about 20 minutes (BUCKETS=2000)
 	python -m pytest tests/local/test_walk.py --buckets $(BUCKETS)
+
+bench: build $(EMULATOR) $(BOTO3) ## Measures the function beside boto3 and the AWS CLI on a local AWS, and writes it into README.md (RUNS=10)
+	cargo lambda build --release --locked --bin floor
+	PYTHONPATH=tests/local python tests/bench/bench.py --runs $(RUNS)
 
 build: rust $(TOOLS) ## Builds the function: target/lambda/function/bootstrap and bootstrap.zip
 	cargo lambda build --release --locked --bin function
@@ -71,7 +77,7 @@ mutants: rust ## Breaks what decides, piece by piece, and counts what the tests 
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo mutants --output target/mutants --shard $(SHARD)
 
 clean: ## Removes all that was built or installed here
-	rm -rf .aws-sam .venv .venv-check .venv-emulator tests/local/node_modules target
+	rm -rf .aws-sam .venv .venv-bench .venv-check .venv-emulator tests/local/node_modules target
 
 rust:
 	@command -v cargo >/dev/null || { echo 'make: `cargo` is missing: Rust $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer is needed (https://rustup.rs)' >&2; exit 1; }
@@ -101,3 +107,8 @@ $(CHECKOV): tests/local/requirements-check.txt | python
 	@echo 'Installing checkov into .venv-check (once, about a minute)'
 	@rm -rf .venv-check && python3 -m venv .venv-check
 	@.venv-check/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
+
+$(BOTO3): tests/bench/requirements.txt | python
+	@echo 'Installing boto3 and awslambdaric into .venv-bench (once)'
+	@rm -rf .venv-bench && python3 -m venv .venv-bench
+	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@

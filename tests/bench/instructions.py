@@ -36,7 +36,7 @@ GROWTH = {
 
 def built() -> str:
     """The path of the integration tests' binary."""
-    command = ["cargo", "test", "--locked", "--test", "it", "--no-run", "--message-format", "json"]
+    command = ["cargo", "test", "--locked", "--features", "cli", "--test", "it", "--no-run", "--message-format", "json"]
     messages = map(json.loads, subprocess.check_output(command, cwd=ROOT, text=True).splitlines())
     return next(message["executable"] for message in messages if message.get("target", {}).get("kind") == ["test"])
 

@@ -1,0 +1,239 @@
+"""`make bench`: the function beside what a user would pick instead, on one local AWS, through one proxy that lets every call wait.
+
+Every invocation is of a process that has just started, as after Lambda's cold start; the same event again is given to the same process a
+second time, too. The three take turns, so that whatever else the machine does is shared among them. Writes docs/bench.json, and from
+that a table in README.md and docs/bench.svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import string
+import subprocess
+import sys
+import time
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import instructions
+from local_aws import ACCOUNT, REGION, REPLICA_REGION, ROOT, Failed, LocalAws, local_aws
+from proxy import Proxy
+from report import RESULT, write
+from runtime_api import Function, FunctionFailed
+
+HERE = Path(__file__).parent
+BUILT = ROOT / "target" / "lambda"
+PYTHON = ROOT / ".venv-bench" / "bin" / "python"
+COMMANDS = {"ours": [str(BUILT / "function" / "bootstrap")], "boto3": [str(PYTHON), "-m", "awslambdaric", "boto3_function.handler"]}
+FLOOR = [str(BUILT / "floor" / "bootstrap")]
+LATENCIES = (20, 60, 100)
+CLI_LATENCIES = (0, 300)  # seven programs' starts take longer than their calls
+LOCK_TABLE = "leases"
+
+
+class Bench:
+    """The local AWS, the proxy in front of it, and all that was measured."""
+
+    def __init__(self, aws: LocalAws, proxy: Proxy) -> None:
+        self.proxy = proxy
+        self.log = aws.folder / "bench.log"
+        self.folder = aws.folder
+        self.client = functools.cache(aws.client)
+        self.source_key, self.replica_key = aws.create_key(), aws.create_key(REPLICA_REGION)
+        self.client("dynamodb").create_table(
+            TableName=LOCK_TABLE, BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "BucketName", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "BucketName", "AttributeType": "S"}])
+        rule = {"Name": "dr", "Match": {"BucketNames": ["new-*"]}, "DestinationBucket": "{bucket}-replica",
+                "DestinationRegion": REPLICA_REGION, "ReplicaKmsKeyArn": self.replica_key}
+        self.environment = {
+            **aws.environment, "AWS_ENDPOINT_URL": proxy.endpoint, "PYTHONPATH": str(HERE), "LOCK_TABLE": LOCK_TABLE,
+            "REPLICATION_POLICY": json.dumps({"Rules": [rule]}), "AWS_LAMBDA_FUNCTION_NAME": "function",
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+            "AWS_LAMBDA_LOG_GROUP_NAME": "log", "AWS_LAMBDA_LOG_STREAM_NAME": "log"}
+        self.start: dict[str, list[float]] = defaultdict(list)
+        self.memory: dict[str, list[int]] = defaultdict(list)
+        self.seconds: dict[str, dict[str, dict[int, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+        self.calls: dict[str, dict[str, list[str]]] = defaultdict(dict)
+
+    @contextlib.contextmanager
+    def function(self, who: str, command: list[str]) -> Iterator[Function]:
+        with Function(command, self.environment, self.log) as function:
+            self.start[who].append(function.start)
+            yield function
+            self.memory[who].append(function.peak_memory)
+
+    def time(self, flow: str, who: str, latency: int, work: Any) -> None:
+        """Keeps the seconds that `work` says it took, and the calls that it made."""
+        self.proxy.calls.clear()
+        self.proxy.latency = latency / 1000
+        seconds = work()
+        self.proxy.latency = 0
+        self.seconds[flow][who][latency].append(seconds)
+        calls = self.calls[flow].setdefault(who, list(self.proxy.calls))
+        if len(calls) != len(self.proxy.calls):
+            raise Failed(f"{flow}, {who}: {len(calls)} calls in one run, {len(self.proxy.calls)} in another: {self.proxy.calls}")
+
+    def buckets(self, source: str) -> str:
+        """A bucket with a KMS key, and an empty one in the other Region."""
+        self.client("s3").create_bucket(Bucket=source)
+        default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": self.source_key}
+        self.client("s3").put_bucket_encryption(Bucket=source, ServerSideEncryptionConfiguration={
+            "Rules": [{"ApplyServerSideEncryptionByDefault": default}]})
+        self.client("s3", REPLICA_REGION).create_bucket(
+            Bucket=f"{source}-replica", CreateBucketConfiguration={"LocationConstraint": REPLICA_REGION})
+        return source
+
+    def expect_rule(self, source: str) -> None:
+        """Fails unless the bucket replicates as it was asked."""
+        rule, = self.client("s3").get_bucket_replication(Bucket=source)["ReplicationConfiguration"]["Rules"]
+        key = rule["Destination"]["EncryptionConfiguration"]["ReplicaKmsKeyID"]
+        enabled = [self.client("s3", region).get_bucket_versioning(Bucket=bucket).get("Status")
+                   for bucket, region in ((source, REGION), (f"{source}-replica", REPLICA_REGION))]
+        if (rule["Status"], key, *enabled) != ("Enabled", self.replica_key, "Enabled", "Enabled"):
+            raise Failed(f"bucket `{source}` does not replicate as it was asked: {rule}, versioning {enabled}")
+
+    def expect_none(self, source: str) -> None:
+        with contextlib.suppress(self.client("s3").exceptions.ClientError):
+            found = self.client("s3").get_bucket_replication(Bucket=source)
+            raise Failed(f"bucket `{source}` still replicates: {found['ReplicationConfiguration']}")
+
+    def run(self, who: str, latency: int, run: int) -> None:
+        """All flows, once."""
+        command = COMMANDS[who]
+        source = self.buckets(f"new-{who}-{run}-{latency}")
+        event = {"source": "aws.s3", "detail-type": "AWS API Call via CloudTrail", "account": ACCOUNT, "region": REGION, "detail": {
+            "eventSource": "s3.amazonaws.com", "eventName": "CreateBucket", "awsRegion": REGION, "recipientAccountId": ACCOUNT,
+            "userIdentity": {"type": "IAMUser", "arn": f"arn:aws:iam::{ACCOUNT}:user/alice", "accountId": ACCOUNT},
+            "requestParameters": {"bucketName": source}}}
+        with self.function(who, command) as function:
+            self.time("new", who, latency, lambda: function.invoke(event))
+        self.expect_rule(source)
+        with self.function(who, command) as function:
+            self.time("again", who, latency, lambda: function.invoke(event))
+            self.time("warm", who, latency, lambda: function.invoke(event))
+        self.expect_rule(source)
+
+        source = self.buckets(f"resource-{who}-{run}-{latency}")
+        request = {
+            "RequestType": "Create", "RequestId": f"{source}-create", "LogicalResourceId": "Replication",
+            "StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{source}/1", "ResourceType": "Custom::S3KmsReplication",
+            "ResourceProperties": {"ServiceToken": "function", "SourceBucket": source, "DestinationBucket": f"{source}-replica",
+                                   "ReplicaKmsKeyArn": self.replica_key}}
+        request |= self.ask("create", who, latency, request)
+        self.expect_rule(source)
+        self.ask("delete", who, latency, {**request, "RequestType": "Delete", "RequestId": f"{source}-delete"})
+        self.expect_none(source)
+
+    def ask(self, flow: str, who: str, latency: int, request: dict[str, Any]) -> dict[str, Any]:
+        """Asks as CloudFormation does; the id that the resource has got."""
+        with self.function(who, COMMANDS[who]) as function:
+            self.time(flow, who, latency, lambda: function.invoke({**request, "ResponseURL": function.callback}))
+            reply, = function.api.replies
+        if reply["Status"] != "SUCCESS":
+            raise Failed(f"{flow}, {who}: {reply['Reason']}")
+        return {"PhysicalResourceId": reply["PhysicalResourceId"]}
+
+    def walk_through(self, latency: int, run: int) -> None:
+        source = f"cli-{run}-{latency}"
+        variables = {
+            "src_bkt": source, "src_bkt_region": REGION, "src_kms_arn": self.source_key, "src_kms_region": REGION,
+            "dest_bkt": f"{source}-replica", "dest_bkt_region": REPLICA_REGION, "dest_kms_arn": self.replica_key,
+            "dest_kms_region": REPLICA_REGION, "iam_role_name": source,
+            **{name: str(self.folder / f"{name}.json") for name in ("trust_policy", "permissions_policy", "bkt_replication_config")}}
+        document = string.Template((HERE.parent / "local" / "walkthroughs" / "s3-crr-with-kms-encryption.json").read_text())
+        Path(variables["permissions_policy"]).write_text(document.substitute(variables))
+
+        def commands() -> float:
+            started = time.perf_counter()
+            done = subprocess.run([HERE / "walkthrough.sh"], env={**self.environment, **variables}, capture_output=True, text=True)
+            if done.returncode != 0:
+                raise Failed(done.stderr)
+            return time.perf_counter() - started
+
+        self.time("walk-through", "cli", latency, commands)
+        self.expect_rule(source)
+
+    def floor(self) -> None:
+        with self.function("floor", FLOOR) as function:
+            function.invoke({})
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """Bytes of the zips: ours, the floor's, and boto3's with and without what Lambda's own Python runtime brings along."""
+    packed = folder / "function.zip"
+
+    def zipped(files: dict[str, Path]) -> int:
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as package:
+            for name, file in files.items():
+                package.write(file, name)
+        return packed.stat().st_size
+
+    handler = {"boto3_function.py": HERE / "boto3_function.py"}
+    site = Path(subprocess.check_output([PYTHON, "-c", "import boto3; print(boto3.__path__[0])"], text=True).strip()).parent
+    unwanted = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-precedence.pth")
+    packages = {str(file.relative_to(site)): file for file in site.rglob("*") if file.is_file() and "__pycache__" not in file.parts
+                and not file.relative_to(site).parts[0].startswith(unwanted)}
+    return {"ours": (BUILT / "function" / "bootstrap.zip").stat().st_size, "floor": zipped({"bootstrap": BUILT / "floor" / "bootstrap"}),
+            "boto3": zipped({**packages, **handler}), "boto3_handler": zipped(handler)}
+
+
+def versions() -> dict[str, str]:
+    frozen = subprocess.check_output([PYTHON, "-m", "pip", "freeze", "--disable-pip-version-check"], text=True)
+    pinned = dict(line.split("==") for line in frozen.splitlines() if "==" in line)
+    return {"python": platform.python_version(), "boto3": pinned["boto3"], "awslambdaric": pinned["awslambdaric"],
+            "awscli": importlib.metadata.version("awscli"), "commit": subprocess.check_output(
+                ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True).strip()}
+
+
+def measure(runs: int) -> dict[str, Any]:
+    started = time.monotonic()
+    with local_aws() as aws, Proxy(aws.endpoint) as proxy:
+        bench = Bench(aws, proxy)
+        bench.run("boto3", 0, -1)  # compiles Python's files, and warms the file system's cache
+        for figures in (bench.start, bench.memory, bench.seconds):
+            figures.clear()
+        for run in range(runs):
+            for latency in LATENCIES:
+                for who in COMMANDS:
+                    bench.run(who, latency, run)
+                bench.floor()
+            for latency in CLI_LATENCIES:
+                bench.walk_through(latency, run)
+            print(f"run {run + 1} of {runs}, {time.monotonic() - started:.0f} s", flush=True)
+        return {
+            "date": time.strftime("%Y-%m-%d", time.gmtime()), "runs": runs, "cores": os.cpu_count(), "machine": platform.machine(),
+            "versions": versions(), "start": bench.start, "memory": bench.memory, "zip": sizes(aws.folder), "seconds": bench.seconds,
+            "calls": bench.calls, "instructions": instructions.count() if shutil.which("valgrind") else {}}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--report", action="store_true", help="only writes table and plot, of the last measurement")
+    arguments = parser.parse_args()
+    try:
+        if not arguments.report:
+            result = measure(arguments.runs)
+            RESULT.parent.mkdir(exist_ok=True)
+            RESULT.write_text(json.dumps(result, indent=1) + "\n")
+        print(write())
+    except (Failed, FunctionFailed) as failure:
+        print(f"failed: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
