@@ -17,6 +17,7 @@ class Proxy:
         self.latency = 0.0
         self.calls: list[str] = []
         self.loop = asyncio.new_event_loop()
+        self.connections: set[asyncio.Task] = set()
 
     def __enter__(self) -> Self:
         serving = asyncio.start_server(self.serve, "127.0.0.1", 0)
@@ -34,12 +35,14 @@ class Proxy:
 
     async def hang_up(self) -> None:
         self.server.close()
-        connections = asyncio.all_tasks() - {asyncio.current_task()}
-        for connection in connections:
+        for connection in self.connections:
             connection.cancel()
-        await asyncio.gather(*connections)
+        await asyncio.gather(*self.connections)
 
     async def serve(self, client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
+        # The loop itself holds its tasks weakly.
+        self.connections.add(connection := asyncio.current_task())
+        connection.add_done_callback(self.connections.discard)
         aws, ask = await asyncio.open_connection(self.upstream.hostname, self.upstream.port)
         # Whoever hangs up ends both connections.
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
