@@ -40,7 +40,7 @@ scale: build $(EMULATOR) ## Walks the existing buckets of a local AWS: 2,000, in
 	python -m pytest tests/local/test_walk.py --buckets $(BUCKETS)
 
 bench: build $(EMULATOR) $(BOTO3) ## Measures the function beside boto3 and the AWS CLI on a local AWS, and writes it into README.md (RUNS=10)
-	cargo lambda build --release --locked --bin floor
+	cargo lambda build --release --locked --features bench --bin floor
 	PYTHONPATH=tests/local python tests/bench/bench.py --runs $(RUNS)
 
 build: rust $(TOOLS) ## Builds the function: target/lambda/function/bootstrap and bootstrap.zip
