@@ -232,12 +232,9 @@ pub fn remove(source: &BucketName, rule_id: &RuleId, remains: &Remains) -> Plan 
     plan
 }
 
-/// Whether the rule is there, or has left something, and so may have an alarm: its policy is made before the alarm and goes after it.
-pub fn has_traces(rule_id: &RuleId, replication: Option<&ReplicationConfiguration>, named_ours: Option<&Role>) -> bool {
-    let policy = |role: &Role| role.policies.contains_key(rule_id.as_str());
-    // The policy in a role of others has yet to be looked for.
-    let in_theirs = replication.is_some_and(|configuration| named_ours.is_none_or(|role| role.arn != configuration.role()));
-    rules::find(replication, rule_id).is_some() || named_ours.is_some_and(policy) || in_theirs
+/// Whether the rule is in the configuration.
+pub fn has_rule(rule_id: &RuleId, replication: Option<&ReplicationConfiguration>) -> bool {
+    rules::find(replication, rule_id).is_some()
 }
 
 /// Plans what takes back the role of a source bucket that is gone, with all its rules, their alarms, and their statements in other accounts.

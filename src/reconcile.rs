@@ -3,6 +3,7 @@
 mod abroad;
 mod coverage;
 mod lease;
+mod observe;
 mod turn;
 mod verify;
 
@@ -10,20 +11,20 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::join;
 use tokio::time::{Instant, sleep, timeout_at};
-use tokio::{join, try_join};
 
-use abroad::{of_destination, unless_denied};
 pub use coverage::Coverage;
 use lease::epoch_seconds;
+use observe::located;
 pub use turn::Does;
 pub use verify::Trial;
 
-use crate::cloud::{Alarm, Cloud, CloudError, Encryption, Identity, Location, Remedy, Role};
+use crate::cloud::{Cloud, CloudError, Identity, Location, Remedy};
 use crate::error::Error;
-use crate::plan::{self, Created, Destination, OWNER_TAG, Observed, Plan, Refusal, Remains, Roles, Source, Step, Target};
+use crate::plan::{self, Observed, Plan, Step, Target};
 use crate::settings::Settings;
-use crate::spec::{Access, BucketName, Region, RoleName, RuleId, SourceKeys, Spec};
+use crate::spec::{Access, BucketName, Region, RuleId, Spec};
 
 /// How long a change that was made a moment ago may take to be visible, as Terraform's AWS provider waits.
 const SETTLE: Duration = Duration::from_secs(120);
@@ -44,6 +45,13 @@ pub struct Outcome {
     pub plan: Plan,
     /// What the rule amounts to; `None` when it was removed.
     pub target: Option<Target>,
+}
+
+/// What was observed before it was known to be needed.
+struct Early {
+    /// When that began, in seconds since the epoch.
+    began: u64,
+    observed: Result<Observed, Error>,
 }
 
 /// A plan, and what the rule amounts to.
@@ -85,8 +93,18 @@ impl<C: Cloud> Engine<'_, C> {
     /// # Errors
     /// As [`Error`] says; a failure on the way names what was done and what was not.
     pub async fn apply(&self, spec: &Spec, expected: &Region) -> Result<Outcome, Error> {
+        self.apply_to(spec, expected, None).await
+    }
+
+    /// As [`Engine::apply`], beginning with what has been observed already.
+    async fn apply_to(&self, spec: &Spec, expected: &Region, early: Option<Early>) -> Result<Outcome, Error> {
+        let began = early.as_ref().map(|early| early.began);
+        let early = Cell::new(early);
         let plan = async || {
-            let observed = self.observe(spec, expected).await?;
+            let observed = match early.take() {
+                Some(early) => early.observed?,
+                None => Box::pin(self.observe(spec, expected)).await?,
+            };
             let (plan, target) = plan::apply(spec, &observed, &self.settings.roles)?;
             Ok((plan, Some(target)))
         };
@@ -95,7 +113,7 @@ impl<C: Cloud> Engine<'_, C> {
             true => self.take_turn(&spec.source, &spec.rule_id, Does::Apply).await,
             false => self.still_has_turn(&spec.source, &spec.rule_id, Does::Apply).await,
         };
-        let converged = self.converge(&spec.source, spec.dry_run, plan, has_turn).await;
+        let converged = self.converge(&spec.source, spec.dry_run, began, plan, has_turn).await;
         if converged.is_err() && spec.verify && !spec.dry_run {
             self.sweep(spec, expected).await;
         }
@@ -117,11 +135,11 @@ impl<C: Cloud> Engine<'_, C> {
         dry_run: bool,
     ) -> Result<Outcome, Error> {
         let plan = async || {
-            let remains = self.observe_remains(source, rule_id, access, expected, true).await?;
+            let remains = Box::pin(self.observe_remains(source, rule_id, access, expected, true)).await?;
             Ok((plan::remove(source, rule_id, &remains), None))
         };
         let has_turn = async || self.still_has_turn(source, rule_id, Does::Remove).await;
-        let (plan, _) = self.converge(source, dry_run, plan, has_turn).await?;
+        let (plan, _) = self.converge(source, dry_run, None, plan, has_turn).await?;
         Ok(outcome(source.clone(), rule_id.clone(), Status::Removed, dry_run, plan, None))
     }
 
@@ -139,19 +157,21 @@ impl<C: Cloud> Engine<'_, C> {
         read.map_err(Into::into)
     }
 
-    /// Plans and applies, unless the request has lost its turn, and starts over while the state turns out to be another than was observed.
+    /// Plans and applies, unless the request has lost its turn, and starts over while the state turns out to be another than was observed. What
+    /// the first plan is made from was observed since it `began`, if before now.
     async fn converge(
         &self,
         source: &BucketName,
         dry_run: bool,
+        mut began: Option<u64>,
         plan: impl AsyncFn() -> Result<Planned, Error>,
         has_turn: impl AsyncFn() -> Result<(), Error>,
     ) -> Result<Planned, Error> {
         let mut patience = Patience::new(Duration::from_secs(1));
         let mut done_before = Vec::new();
         loop {
-            // Boxed: the future of one attempt holds those of all calls, nested deeper than the compiler follows.
-            let error = match Box::pin(self.attempt(source, dry_run, &plan, &has_turn)).await {
+            // Boxed, as observations are: the future of one attempt holds those of all calls.
+            let error = match Box::pin(self.attempt(source, dry_run, began.take(), &plan, &has_turn)).await {
                 Ok(planned) => return Ok(planned),
                 Err(error) => error,
             };
@@ -173,17 +193,18 @@ impl<C: Cloud> Engine<'_, C> {
         &self,
         source: &BucketName,
         dry_run: bool,
+        began: Option<u64>,
         plan: &impl AsyncFn() -> Result<Planned, Error>,
         has_turn: &impl AsyncFn() -> Result<(), Error>,
     ) -> Result<Planned, Error> {
-        let observed = epoch_seconds(Duration::ZERO);
+        let began = began.unwrap_or_else(|| epoch_seconds(Duration::ZERO));
         let planned = self.in_time(in_turn(plan(), has_turn())).await?;
         if dry_run || planned.0.is_empty() {
             return Ok(planned);
         }
         self.with_lease(source.as_str(), async |held| {
             // A later request that had nothing to write has held no lease.
-            let planned = match held.may_be_written_since(observed) {
+            let planned = match held.may_be_written_since(began) {
                 true => self.in_time(in_turn(plan(), has_turn())).await?,
                 false => self.in_time(has_turn()).await.map(|()| planned)?,
             };
@@ -244,138 +265,6 @@ impl<C: Cloud> Engine<'_, C> {
             }
         }
     }
-
-    /// Observes all that a plan for `spec` depends on, in three rounds of independent reads.
-    async fn observe(&self, spec: &Spec, expected: &Region) -> Result<Observed, Error> {
-        let cloud = self.cloud;
-        let key_access = spec.destination_access.to(spec.replica_key.account());
-        let (identity, region, destination_region, replica_key, named_ours) = try_join!(
-            cloud.identity(),
-            cloud.bucket_region(&spec.source, expected, &Access::Own),
-            unless_denied(cloud.bucket_region(&spec.destination, &spec.destination_region, &spec.destination_access)),
-            unless_denied(cloud.key(spec.replica_key.as_str(), spec.replica_key.region(), &key_access)),
-            async { cloud.role(&RoleName::of_source(&spec.source)).await },
-        )?;
-        let region = region.ok_or_else(|| Refusal::SourceMissing { bucket: spec.source.clone() })?;
-        let location = located(&spec.source, region, &identity);
-        let mut unseen = Vec::new();
-        let replica_key = of_destination(replica_key, spec.replica_key.account(), spec, &identity, &mut unseen)?;
-        let owner = spec.destination_account.clone().unwrap_or_else(|| identity.account.clone());
-        let destination = of_destination(destination_region, &owner, spec, &identity, &mut unseen)?.map(|region| Location {
-            bucket: spec.destination.clone(),
-            region,
-            owner: owner.clone(),
-            access: spec.destination_access.clone(),
-        });
-
-        let (versioning, object_lock, replication, encryption, destination) = try_join!(
-            cloud.versioning(&location),
-            cloud.object_lock(&location),
-            cloud.replication(&location),
-            self.default_encryption(spec, &location),
-            unless_denied(self.observe_destination(spec, destination, &identity)),
-        )?;
-        let destination = of_destination(destination, &owner, spec, &identity, &mut unseen)?;
-
-        let asked = source_keys(spec, encryption);
-        let keys = join_all(asked.iter().map(|key| cloud.key(key, &location.region, &Access::Own)));
-        let serving_name = replication.as_ref().map(|configuration| configuration.role());
-        let alarmed = spec.alarm_topic.is_some() || plan::has_traces(&spec.rule_id, replication.as_ref(), named_ours.as_ref());
-        let alarm = self.alarm(&spec.source, &spec.rule_id, &location.region, alarmed);
-        let (keys, serving, alarm) = join!(keys, self.serving_role(serving_name, named_ours.as_ref()), alarm);
-        let keys = keys.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let roles = Roles { named_ours, serving: serving? };
-        let policies = self.policies_abroad(spec, &identity, destination.as_ref(), replica_key.as_ref(), &roles).await?;
-        Ok(Observed {
-            identity,
-            source: Source { location, versioning, object_lock, replication },
-            destination,
-            replica_key,
-            source_keys: asked.into_iter().zip(keys).collect(),
-            roles,
-            alarm: alarm?,
-            unseen,
-            policies,
-        })
-    }
-
-    async fn default_encryption(&self, spec: &Spec, location: &Location) -> Result<Option<Encryption>, CloudError> {
-        match spec.source_keys {
-            SourceKeys::BucketDefault => self.cloud.encryption(location).await.map(Some),
-            SourceKeys::Given(_) => Ok(None),
-        }
-    }
-
-    async fn observe_destination(
-        &self,
-        spec: &Spec,
-        location: Option<Location>,
-        identity: &Identity,
-    ) -> Result<Option<Destination>, CloudError> {
-        let Some(location) = location else { return Ok(None) };
-        let is_out_of_reach = location.owner != identity.account && location.access == Access::Own;
-        let created = async {
-            if !spec.create_destination_bucket || is_out_of_reach {
-                return Ok(None);
-            }
-            let (tags, encryption, public_access_blocked) = try_join!(
-                self.cloud.bucket_tags(&location),
-                self.cloud.encryption(&location),
-                self.cloud.public_access_blocked(&location),
-            )?;
-            Ok(tags.contains_key(OWNER_TAG).then_some(Created { encryption, public_access_blocked }))
-        };
-        let (versioning, object_lock, created) = try_join!(self.cloud.versioning(&location), self.cloud.object_lock(&location), created)?;
-        Ok(Some(Destination { location, versioning, object_lock, created }))
-    }
-
-    /// The role that the configuration names, when it is not the one that was observed already.
-    async fn serving_role(&self, serving: Option<&str>, named_ours: Option<&Role>) -> Result<Option<Role>, CloudError> {
-        let other = serving.filter(|arn| named_ours.is_none_or(|role| role.arn != *arn));
-        match other.and_then(RoleName::of_arn) {
-            Some(name) => self.cloud.role(&name).await,
-            None => Ok(None),
-        }
-    }
-
-    /// The rule's alarm, looked for only where there can be one: CloudWatch answers no more than a few of these calls a second.
-    async fn alarm(&self, source: &BucketName, rule_id: &RuleId, region: &Region, possible: bool) -> Result<Option<Alarm>, CloudError> {
-        if !possible {
-            return Ok(None);
-        }
-        let name = rule_id.among_all(source);
-        let found = self.cloud.alarms(std::slice::from_ref(&name), region).await?;
-        Ok(found.into_iter().find(|alarm| alarm.name == name))
-    }
-
-    /// Observes all that a plan to remove a rule depends on; its alarm `always`, or only where the rule has left something.
-    async fn observe_remains(
-        &self,
-        source: &BucketName,
-        rule_id: &RuleId,
-        access: &Access,
-        expected: &Region,
-        always: bool,
-    ) -> Result<Remains, Error> {
-        let role_name = RoleName::of_source(source);
-        let (identity, region, named_ours) =
-            try_join!(self.cloud.identity(), self.cloud.bucket_region(source, expected, &Access::Own), self.cloud.role(&role_name))?;
-        let Some(region) = region else {
-            let alarm = self.alarm(source, rule_id, expected, always || plan::has_traces(rule_id, None, named_ours.as_ref())).await?;
-            let roles = Roles { named_ours, serving: None };
-            let policies = self.policies_left(source, rule_id, access, &roles, expected).await?;
-            return Ok(Remains { source: None, roles, alarm, policies });
-        };
-        let location = located(source, region, &identity);
-        let replication = self.cloud.replication(&location).await?;
-        let serving_name = replication.as_ref().map(|configuration| configuration.role());
-        let alarmed = always || plan::has_traces(rule_id, replication.as_ref(), named_ours.as_ref());
-        let (serving, alarm) =
-            try_join!(self.serving_role(serving_name, named_ours.as_ref()), self.alarm(source, rule_id, &location.region, alarmed),)?;
-        let roles = Roles { named_ours, serving };
-        let policies = self.policies_left(source, rule_id, access, &roles, &location.region).await?;
-        Ok(Remains { source: Some((location, replication)), roles, alarm, policies })
-    }
 }
 
 /// What was planned meanwhile by a request that has its turn.
@@ -412,19 +301,6 @@ impl Patience {
             self.pause = (self.pause * 2).min(Duration::from_secs(10));
         }
         more
-    }
-}
-
-fn located(bucket: &BucketName, region: Region, identity: &Identity) -> Location {
-    Location { bucket: bucket.clone(), region, owner: identity.account.clone(), access: Access::Own }
-}
-
-/// The keys to look up: those that were given, or the one of the bucket's default encryption.
-fn source_keys(spec: &Spec, default_encryption: Option<Encryption>) -> Vec<String> {
-    match (&spec.source_keys, default_encryption) {
-        (SourceKeys::Given(keys), _) => keys.iter().map(ToString::to_string).collect(),
-        (SourceKeys::BucketDefault, Some(Encryption::Kms { key, .. })) => vec![key.unwrap_or_else(|| "alias/aws/s3".to_owned())],
-        (SourceKeys::BucketDefault, Some(Encryption::S3) | None) => Vec::new(),
     }
 }
 

@@ -1,10 +1,13 @@
 //! The replication policy held against one bucket.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
-use tokio::try_join;
+use futures_util::future::OptionFuture;
+use tokio::{join, try_join};
 
-use super::{Engine, Outcome, Status, located, outcome};
+use super::lease::epoch_seconds;
+use super::{Early, Engine, Outcome, Status, outcome};
 use crate::cloud::{Cloud, Location};
 use crate::error::Error;
 use crate::plan::{self, OWNER_TAG, Plan, Refusal, Roles};
@@ -29,11 +32,11 @@ impl<C: Cloud> Engine<'_, C> {
     /// # Errors
     /// When it could not be found out what the policy means for the bucket. The rules' own errors are in [`Coverage::Rules`].
     pub async fn cover(&self, bucket: &BucketName, expected: &Region, gone: bool, dry_run: bool) -> Result<Coverage, Error> {
-        let (mut coverage, others) = self.cover_alone(bucket, expected, gone, dry_run).await?;
+        let (mut coverage, others) = Box::pin(self.cover_alone(bucket, expected, gone, dry_run)).await?;
         // The other direction of two: what this function does to its buckets raises no event that it follows.
         for (other, region) in others {
             if let (Coverage::Rules(rules), Coverage::Rules(back)) =
-                (&mut coverage, self.cover_alone(&other, &region, false, dry_run).await?.0)
+                (&mut coverage, Box::pin(self.cover_alone(&other, &region, false, dry_run)).await?.0)
             {
                 rules.extend(back);
             }
@@ -64,11 +67,20 @@ impl<C: Cloud> Engine<'_, C> {
         if is_destination && !candidates.iter().any(|rule| rule.is_two_way()) {
             return skipped(of_a_rule);
         }
-        let Some(region) = self.in_time(self.cloud.bucket_region(bucket, expected, &Access::Own)).await? else {
-            return skipped("the bucket does not exist (any more)");
-        };
-        let location = located(bucket, region, &identity);
-        let tags = self.in_time(self.cloud.bucket_tags(&location)).await?;
+        // All that the first rule needs is read at once, unless it may turn out that it does not match.
+        let first = candidates.first().filter(|rule| !rule.asks_for_tags() && !is_destination);
+        let first = first.and_then(|rule| rule.spec(bucket, expected, &identity.account).ok());
+        let began = epoch_seconds(Duration::ZERO);
+        let (found, observed) = self
+            .in_time(async {
+                let tags = self.look(bucket, expected, async |location| self.cloud.bucket_tags(location).await);
+                let observed = OptionFuture::from(first.as_ref().map(|spec| Box::pin(self.observe(spec, expected))));
+                let (found, observed) = join!(tags, observed);
+                found.map(|found| (found, observed))
+            })
+            .await?;
+        let mut early = observed.map(|observed| Early { began, observed });
+        let Some((location, tags)) = found else { return skipped("the bucket does not exist (any more)") };
         let is_created = tags.contains_key(OWNER_TAG);
         let mut rules = Vec::new();
         if is_destination || is_created {
@@ -87,8 +99,9 @@ impl<C: Cloud> Engine<'_, C> {
         for rule in matching {
             let applied = match rule.spec(bucket, &location.region, &identity.account) {
                 Ok(mut spec) => {
+                    let early = if first.as_ref() == Some(&spec) { early.take() } else { None };
                     spec.dry_run |= dry_run;
-                    let held = self.hold(&spec, &location.region).await;
+                    let held = self.hold(&spec, &location.region, early).await;
                     if rule.is_two_way() && spec.other_account(&identity.account).is_none() {
                         back.push((spec.destination, spec.destination_region));
                     }
@@ -143,7 +156,7 @@ impl<C: Cloud> Engine<'_, C> {
             }
             Ok((plan::retire(source, &roles, alarms, statements), None))
         };
-        let (plan, _) = self.converge(source, dry_run, plan, async || Ok(())).await?;
+        let (plan, _) = self.converge(source, dry_run, None, plan, async || Ok(())).await?;
         Ok(plan)
     }
 
@@ -155,7 +168,7 @@ impl<C: Cloud> Engine<'_, C> {
             let tags = self.cloud.bucket_tags(location).await?;
             Ok((if rule.matches_tags(&tags) { Plan::default() } else { plan::remove(source, rule.rule_id(), &remains) }, None))
         };
-        let (plan, _) = self.converge(source, dry_run, plan, async || Ok(())).await?;
+        let (plan, _) = self.converge(source, dry_run, None, plan, async || Ok(())).await?;
         Ok(outcome(source.clone(), rule.rule_id().clone(), Status::Removed, dry_run, plan, None))
     }
 }

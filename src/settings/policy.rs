@@ -134,6 +134,11 @@ impl PolicyRule {
         Access::of_destination(&self.properties, bucket).unwrap_or_default()
     }
 
+    /// Whether it takes the bucket's tags to know if it is meant.
+    pub fn asks_for_tags(&self) -> bool {
+        !self.bucket_tags.is_empty()
+    }
+
     /// Whether a bucket with these tags is meant.
     pub fn matches_tags(&self, tags: &BTreeMap<String, String>) -> bool {
         self.bucket_tags.iter().all(|(key, value)| tags.get(key) == Some(value))
