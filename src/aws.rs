@@ -6,6 +6,7 @@ mod failure;
 mod iam;
 mod kms;
 mod s3;
+mod s3control;
 mod ssm;
 mod sts;
 
@@ -25,12 +26,12 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use crate::cloud::{
-    Acquired, Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Key, Lease, ListedBucket, Location, ObjectVersion, Remedy, Role,
-    Versioning, Versions,
+    Acquired, Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Job, Key, Lease, ListedBucket, Location, ObjectVersion, Remedy,
+    Role, Versioning, Versions,
 };
 use crate::event::cloudformation::ResponseUrl;
 use crate::grants::ResourcePolicy;
-use crate::plan::Step;
+use crate::plan::{NewJob, Step};
 use crate::settings::Settings;
 use crate::spec::{Access, Account, BucketName, Region, RoleName};
 use crate::verify::Canary;
@@ -126,6 +127,10 @@ impl Aws {
         Ok(aws_sdk_kms::Client::from_conf(config))
     }
 
+    fn s3control(&self, region: &Region) -> aws_sdk_s3control::Client {
+        s3control::client(&self.config, region)
+    }
+
     fn cloudwatch(&self, region: &Region) -> aws_sdk_cloudwatch::Client {
         let config = aws_sdk_cloudwatch::Config::from(&self.config).to_builder().region(sdk_region(region)).build();
         aws_sdk_cloudwatch::Client::from_conf(config)
@@ -161,6 +166,20 @@ pub fn connector() -> SharedHttpConnector {
 /// A client that has this connector for every call.
 pub fn http_client(connector: SharedHttpConnector) -> SharedHttpClient {
     http_client_fn(move |_, _| connector.clone())
+}
+
+impl Aws {
+    /// Starts a job and notes it in its role: that fails alone when it does, and then the same request finds the job by its token.
+    async fn start(&self, step: &Step, job: &NewJob) -> Result<String, CloudError> {
+        let Identity { partition, .. } = self.identity().await?;
+        let of_role = |action| move |cause: failure::Cause| cause.into_error(action, format!("role `{}`", job.role));
+        let token = job.token(&iam::role_id(&self.iam, &job.role).await.map_err(of_role("GetRole"))?);
+        let created = s3control::create(&self.s3control(&job.location.region), job, partition, token).await;
+        let id = created.map_err(|cause| cause.into_error(step.action(), step.resource()))?;
+        let (key, value) = job.note(&id);
+        iam::tag_role(&self.iam, &job.role, key.as_str(), &value).await.map_err(of_role("TagRole"))?;
+        Ok(id)
+    }
 }
 
 /// `config` with the tries and the time that each call has.
@@ -250,7 +269,11 @@ impl Cloud for Aws {
         s3::delete_version(&self.s3_at(location).await?, location, key, version).await
     }
 
-    async fn apply(&self, step: &Step) -> Result<(), CloudError> {
+    async fn job(&self, id: &str, region: &Region, account: &Account) -> Result<Option<Job>, CloudError> {
+        s3control::job(&self.s3control(region), id, account).await
+    }
+
+    async fn apply(&self, step: &Step) -> Result<Option<String>, CloudError> {
         let done = match step {
             Step::CreateBucket { location, source } => s3::create_bucket(&self.s3_at(location).await?, location, source).await,
             Step::EnableVersioning { location, .. } => s3::enable_versioning(&self.s3_at(location).await?, location).await,
@@ -260,8 +283,15 @@ impl Cloud for Aws {
                 s3::put_replication(&self.s3_at(location).await?, location, configuration.clone()).await
             }
             Step::DeleteReplication { location, .. } => s3::delete_replication(&self.s3_at(location).await?, location).await,
-            Step::PutStatement { guarded, statement, .. } => return self.edit(step, guarded, |policy| policy.with(statement)).await,
-            Step::RemoveStatement { guarded, sid, .. } => return self.edit(step, guarded, |policy| policy.without(sid)).await,
+            Step::PutStatement { guarded, statement, .. } => {
+                return self.edit(step, guarded, |policy| policy.with(statement)).await.map(|()| None);
+            }
+            Step::RemoveStatement { guarded, sid, .. } => {
+                return self.edit(step, guarded, |policy| policy.without(sid)).await.map(|()| None);
+            }
+            Step::StartJob { job } => return self.start(step, job).await.map(Some),
+            Step::CancelJob { location, id, .. } => s3control::cancel(&self.s3control(&location.region), location, id).await,
+            Step::ForgetJob { role, tag, .. } => iam::untag_role(&self.iam, role, tag.as_str()).await,
             Step::PutAlarm { alarm, .. } => cloudwatch::put(&self.cloudwatch(&alarm.region), alarm).await,
             Step::DeleteAlarm { alarm } => cloudwatch::delete(&self.cloudwatch(&alarm.region), &alarm.name).await,
             Step::CreateRole { name, path, trust, boundary, source } => {
@@ -273,7 +303,7 @@ impl Cloud for Aws {
             Step::DeleteRolePolicy { role, policy, .. } => iam::delete_role_policy(&self.iam, role, policy).await,
             Step::DeleteRole { name } => iam::delete_role(&self.iam, name).await,
         };
-        done.map_err(|cause| cause.into_error(step.action(), step.resource()))
+        done.map(|()| None).map_err(|cause| cause.into_error(step.action(), step.resource()))
     }
 
     async fn acquire(&self, lease: &Lease, now: u64) -> Result<Acquired, CloudError> {

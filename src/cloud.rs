@@ -167,6 +167,27 @@ pub struct Alarm {
     pub actions_enabled: bool,
 }
 
+/// An S3 Batch Operations job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// What it is for: of ours, a rule among those of all buckets.
+    pub description: String,
+    /// S3's word for its state.
+    pub status: String,
+}
+
+impl Job {
+    /// Whether it has come to its end, whichever.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.status.as_str(), "Cancelled" | "Complete" | "Failed")
+    }
+
+    /// Whether it can be cancelled: it is not on its way to its end, either.
+    pub fn can_be_cancelled(&self) -> bool {
+        !self.has_ended() && !matches!(self.status.as_str(), "Cancelling" | "Completing" | "Failing")
+    }
+}
+
 /// S3's word for the replication of an object's version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replication {
@@ -335,8 +356,11 @@ pub trait Cloud {
     /// Removes a version or a delete marker of an object for good; one that is gone is success.
     fn delete_version(&self, location: &Location, key: &str, version: &str) -> impl Future<Output = Result<(), CloudError>>;
 
-    /// Does one step of a plan.
-    fn apply(&self, step: &Step) -> impl Future<Output = Result<(), CloudError>>;
+    /// A job of this account by its id; `None` when there is no such job, or S3 has forgotten it, 90 days after its end.
+    fn job(&self, id: &str, region: &Region, account: &Account) -> impl Future<Output = Result<Option<Job>, CloudError>>;
+
+    /// Does one step of a plan; gives the id of the job that it starts.
+    fn apply(&self, step: &Step) -> impl Future<Output = Result<Option<String>, CloudError>>;
 
     /// Takes a lease, unless another holds it, or changes when the holder's own ends; `now` is in seconds since the epoch.
     fn acquire(&self, lease: &Lease, now: u64) -> impl Future<Output = Result<Acquired, CloudError>>;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use resource::{ResourcePolicy, Statements};
 
-use crate::spec::{BucketName, Partition, Region};
+use crate::spec::{BucketName, Partition, Region, Report};
 
 const VERSION: &str = "2012-10-17";
 const DECRYPT_SOURCE: &str = "DecryptSourceObjects";
@@ -182,14 +182,22 @@ impl fmt::Display for PolicyDocument {
 }
 
 /// Who may assume the replication role: S3, and nobody else.
-///
+pub fn trust() -> PolicyDocument {
+    trust_in(["s3.amazonaws.com"].into())
+}
+
+/// Who may assume the replication role while it has a job: S3 Batch Operations, too.
+pub fn trust_with_job() -> PolicyDocument {
+    trust_in(["batchoperations.s3.amazonaws.com", "s3.amazonaws.com"].into())
+}
+
 /// No `aws:SourceAccount` or `aws:SourceArn`: S3 is not known to send them when it replicates, and a role that demands them cannot be
 /// assumed by a service that does not.
-pub fn trust() -> PolicyDocument {
+fn trust_in(services: Values) -> PolicyDocument {
     PolicyDocument::new(vec![Statement {
         sid: None,
         effect: "Allow".to_owned(),
-        principal: BTreeMap::from([("Service".to_owned(), Values::from(["s3.amazonaws.com"]))]),
+        principal: BTreeMap::from([("Service".to_owned(), services)]),
         action: Values::from(["sts:AssumeRole"]),
         resource: None,
         condition: BTreeMap::new(),
@@ -291,6 +299,20 @@ impl Grants<'_> {
             ],
         )
     }
+}
+
+/// What a job that replicates the objects that are there already needs beside the rule's own grants.
+///
+/// Follows <https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-batch-replication-policies.html>, for a manifest that S3 generates and
+/// does not store. S3 encrypts reports with SSE-S3, whatever their bucket's default encryption, so no key is granted.
+pub fn of_job(partition: Partition, source: &BucketName, prefix: &str, report: &Report) -> PolicyDocument {
+    let (bucket, reports) = (source.arn(partition), report.bucket.arn(partition));
+    let directory = if report.prefix.is_empty() { "job-".to_owned() } else { format!("{}/job-", report.prefix) };
+    PolicyDocument::new(vec![
+        allow("ExistingObjects", ["s3:InitiateReplication"], [format!("{bucket}/{}", key_pattern(prefix))]),
+        allow("Manifest", ["s3:GetReplicationConfiguration", "s3:PutInventoryConfiguration"], [bucket]),
+        allow("Report", ["s3:PutObject"], [format!("{reports}/{}", key_pattern(&directory))]),
+    ])
 }
 
 fn allow(sid: &str, actions: impl IntoIterator<Item = &'static str>, resources: impl IntoIterator<Item = String>) -> Statement {

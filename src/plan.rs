@@ -1,13 +1,14 @@
 //! What must change: from what was observed and what is asked to a short list of stages. Pure.
 //!
 //! # Guarantees
-//! - A rule is written in the last stage of a plan that adds it, and in the first of one that removes it. When it is replaced, only the
-//!   grants that the replaced one needed are taken away after it.
+//! - A rule is written after all that it needs, and goes before that; only a job is started later, and cancelled earlier. When a rule is
+//!   replaced, only the grants that the replaced one needed are taken away after it.
 //! - Every plan leaves the rules, roles and policies of others as they were observed.
 //! - A plan for a state that is as asked has no step.
 
 mod abroad;
 mod alarm;
+mod job;
 mod observed;
 mod refusal;
 mod rules;
@@ -20,6 +21,8 @@ use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule};
 
 pub use abroad::statements_left;
 use abroad::{Abroad, Needs};
+use job::Jobs;
+pub use job::{JOB_PARAMETER, NewJob};
 pub use observed::{Created, Destination, Guard, Observed, Remains, Roles, Source};
 pub use refusal::Refusal;
 pub use step::Step;
@@ -51,6 +54,8 @@ pub struct Target {
     pub destination_arn: String,
     /// Region of the destination bucket.
     pub destination_region: Region,
+    /// Id of the job that replicates the objects that were there already; `None` when there has been none.
+    pub job_id: Option<String>,
 }
 
 /// Stages of steps: the steps of a stage do not need one another and run at once; a stage starts when the one before has ended.
@@ -106,6 +111,7 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     }
     let replica_key = replica_key(spec, observed)?;
     let role = ServingRole::choose(spec, observed, settings)?;
+    let job = Jobs::new(spec, observed, &role)?;
 
     let policy_name = role.policy_name(spec);
     let current_policy = role.existing().and_then(|existing| existing.policies.get(policy_name.as_str())).cloned();
@@ -139,7 +145,7 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     if source.versioning != Versioning::Enabled {
         first.push(Step::EnableVersioning { location: source.location.clone(), was: source.versioning });
     }
-    first.extend(role.steps(spec, settings));
+    first.extend(role.steps(spec, settings, if job.trusted { grants::trust_with_job() } else { grants::trust() }));
 
     let mut second = Vec::new();
     if observed.destination.is_none() {
@@ -153,13 +159,14 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     let is_needed = replaces_rule || !withdraw_statements.is_empty();
     let earlier = current_document.as_ref().filter(|current| is_needed && !document.covers(current));
     let until_changed = earlier.map_or_else(|| document.clone(), |earlier| document.with_earlier(earlier));
-    check_policy_size(&role, &policy_name, &until_changed)?;
+    check_policy_size(&role, &policy_name, &until_changed, job.rights.as_ref())?;
     let put_policy = |was: Option<String>, document: &PolicyDocument| {
         let current = was.as_deref().and_then(PolicyDocument::parse);
         let (role, policy) = (role.name().clone(), policy_name.clone());
         (current.as_ref() != Some(document)).then(|| Step::PutRolePolicy { role, policy, was, document: document.clone() })
     };
     second.extend(put_policy(current_policy, &until_changed));
+    second.extend(job.rights);
 
     // After the rule's policy, so that where there is an alarm or a statement, there is a trace of its rule.
     let mut third = put_statements;
@@ -171,11 +178,14 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     let fifth = withdraw_statements;
     let sixth = put_policy(Some(until_changed.to_string()), &document);
 
-    let mut plan = Plan::new([first, second, third, fourth.into_iter().collect(), fifth, sixth.into_iter().collect()]);
+    let single = |step: Option<Step>| step.into_iter().collect();
+    let mut plan = Plan::new([single(job.cancel), first, second, third, single(fourth), fifth, single(sixth), single(job.start)]);
     plan.keep_others(&spec.rule_id);
     let earlier_grant = |key| format!("the grant on key `{key}`: objects that an earlier default encryption wrote need it");
     plan.kept.extend(earlier_keys.iter().map(earlier_grant));
+    plan.kept.extend(job.kept);
     plan.warnings.extend(by_hand);
+    plan.warnings.extend(job.warning);
     if granted_keys.is_empty() {
         plan.warnings.push(format!(
             "bucket `{}` encrypts with SSE-S3, not KMS: replicas keep the type of encryption, so they are not KMS-encrypted",
@@ -189,6 +199,7 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
         replica_key,
         destination_arn,
         destination_region: destination.region,
+        job_id: job.id,
     };
     Ok((plan, target))
 }
@@ -212,9 +223,9 @@ pub fn remove(source: &BucketName, rule_id: &RuleId, remains: &Remains) -> Plan 
     let serving_arn = current.map(|(_, configuration)| configuration.role());
     let ours = remains.roles.ours(source);
     let theirs = serving_arn.and_then(|arn| remains.roles.with_arn(arn)).filter(|role| ours.is_none_or(|ours| ours.arn != role.arn));
-    let in_ours = ours.map(|role| (role, PolicyName::of_rule(rule_id)));
+    let in_ours = ours.iter().flat_map(|role| [(*role, PolicyName::of_rule(rule_id)), (*role, PolicyName::of_job(rule_id))]);
     let in_theirs = theirs.map(|role| (role, PolicyName::in_shared_role(rule_id, source)));
-    let second = in_ours.into_iter().chain(in_theirs).filter_map(|(role, policy)| {
+    let second = in_ours.chain(in_theirs).filter_map(|(role, policy)| {
         let was = role.policies.get(policy.as_str())?.clone();
         Some(Step::DeleteRolePolicy { role: role.name.clone(), policy, was })
     });
@@ -223,11 +234,19 @@ pub fn remove(source: &BucketName, rule_id: &RuleId, remains: &Remains) -> Plan 
     // Before the inline policy, which tells where they are.
     let statements = statements_left(source, rule_id, &remains.policies);
 
-    let mut plan = Plan::new([first.into_iter().chain(alarm).collect(), statements, second.collect()]);
+    let job_id = remains.roles.job_with_rights(source, rule_id);
+    let cancel = remains.source.as_ref().and_then(|(location, _)| job::cancel(location, job_id, remains.job.as_ref()));
+    let mut plan =
+        Plan::new([cancel.into_iter().collect(), first.into_iter().chain(alarm).collect(), statements, second.collect::<Vec<_>>()]);
     plan.keep_others(rule_id);
     if let Some(role) = ours {
         let serves = if serving_arn == Some(&role.arn) { others } else { Vec::new() };
-        plan.retire_role(role, |policy| policy == rule_id.as_str(), &serves);
+        let own = [PolicyName::of_rule(rule_id), PolicyName::of_job(rule_id)];
+        let retired = plan.retire_role(role, |policy| own.iter().any(|own| own.as_str() == policy), &serves);
+        let of_job: Vec<Step> = job::without_trust(role, rule_id).into_iter().chain(job::without_note(role, rule_id)).collect();
+        if !retired && !of_job.is_empty() {
+            plan.stages.push(of_job);
+        }
     }
     plan
 }
@@ -264,8 +283,8 @@ impl Plan {
         }
     }
 
-    /// Adds the role's removal, unless something that this plan does not remove still depends on the role.
-    fn retire_role(&mut self, role: &Role, removed: impl Fn(&str) -> bool, serves: &[&ReplicationRule]) {
+    /// Adds the role's removal, unless something that this plan does not remove still depends on the role; whether it did.
+    fn retire_role(&mut self, role: &Role, removed: impl Fn(&str) -> bool, serves: &[&ReplicationRule]) -> bool {
         let mut dependents: Vec<String> = serves.iter().map(|rule| format!("rule `{}`", rule.id().unwrap_or_default())).collect();
         dependents.extend(role.policies.keys().filter(|name| !removed(name)).map(|name| format!("inline policy `{name}`")));
         dependents.extend(role.attached.iter().map(|arn| format!("attached policy `{arn}`")));
@@ -274,6 +293,7 @@ impl Plan {
         } else {
             self.kept.push(format!("role `{}`: it has or serves {}", role.name, dependents.join(", ")));
         }
+        dependents.is_empty()
     }
 }
 
@@ -337,9 +357,8 @@ impl<'a> ServingRole<'a> {
     }
 
     /// What makes the role itself right; nothing for somebody else's.
-    fn steps(&self, spec: &Spec, settings: &RoleSettings) -> Vec<Step> {
+    fn steps(&self, spec: &Spec, settings: &RoleSettings, trust: PolicyDocument) -> Vec<Step> {
         let Self::Ours { name, existing, .. } = self else { return Vec::new() };
-        let trust = grants::trust();
         let Some(role) = existing else {
             let (path, boundary) = (settings.path.clone(), settings.boundary.clone());
             return vec![Step::CreateRole { name: name.clone(), path, trust, boundary, source: spec.source.clone() }];
@@ -472,11 +491,17 @@ pub(crate) fn usable_key<'a>(property: &str, asked: &str, key: Option<&'a Key>) 
     Ok(key)
 }
 
-fn check_policy_size(role: &ServingRole<'_>, name: &PolicyName, document: &PolicyDocument) -> Result<(), Refusal> {
+fn check_policy_size(role: &ServingRole<'_>, name: &PolicyName, document: &PolicyDocument, job: Option<&Step>) -> Result<(), Refusal> {
     let size = |text: &str| text.chars().filter(|character| !character.is_whitespace()).count();
     let nothing = BTreeMap::new();
-    let others = role.existing().map_or(&nothing, |role| &role.policies).iter().filter(|(other, _)| *other != name.as_str());
-    let total = others.map(|(_, text)| size(text)).sum::<usize>() + size(&document.to_string());
+    let of_job = match job {
+        Some(Step::PutRolePolicy { policy, document, .. }) => Some((policy, document)),
+        _ => None,
+    };
+    let written = || of_job.into_iter().chain([(name, document)]);
+    let is_kept = |(other, _): &(&String, &String)| written().all(|(name, _)| *other != name.as_str());
+    let others = role.existing().map_or(&nothing, |role| &role.policies).iter().filter(is_kept);
+    let total = others.map(|(_, text)| size(text)).chain(written().map(|(_, document)| size(&document.to_string()))).sum();
     if total > INLINE_POLICY_LIMIT {
         return Err(Refusal::PoliciesTooLong { role: role.name().clone(), total, limit: INLINE_POLICY_LIMIT });
     }

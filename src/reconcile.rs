@@ -2,6 +2,7 @@
 
 mod abroad;
 mod coverage;
+mod job;
 mod lease;
 mod observe;
 mod turn;
@@ -28,6 +29,9 @@ use crate::spec::{Access, BucketName, Region, RuleId, Spec};
 
 /// How long a change that was made a moment ago may take to be visible, as Terraform's AWS provider waits.
 const SETTLE: Duration = Duration::from_secs(120);
+
+/// How long IAM may take until a role's trust and rights are known everywhere: S3 takes a job that comes earlier, and then the job fails.
+const RIGHTS_SPREAD: Duration = Duration::from_secs(10);
 
 /// A list of steps without any, as text.
 const NOTHING: &str = "nothing";
@@ -208,25 +212,36 @@ impl<C: Cloud> Engine<'_, C> {
                 true => self.in_time(in_turn(plan(), has_turn())).await?,
                 false => self.in_time(has_turn()).await.map(|()| planned)?,
             };
-            match planned.0.changes_policies_of() {
+            let started = match planned.0.changes_policies_of() {
                 // With a slash, so that it is no bucket's name.
                 Some(account) => self.with_lease(&format!("policies/{account}"), async |_| self.execute(&planned.0).await).await?,
                 None => self.execute(&planned.0).await?,
-            }
-            Ok(planned)
+            };
+            let (plan, target) = planned;
+            Ok((plan, target.map(|target| Target { job_id: started.or(target.job_id.clone()), ..target })))
         })
         .await
     }
 
-    async fn execute(&self, plan: &Plan) -> Result<(), Error> {
+    /// Carries out a plan; gives the id of the job that it starts.
+    async fn execute(&self, plan: &Plan) -> Result<Option<String>, Error> {
         let mut done: Vec<&Step> = Vec::new();
+        let mut started = None;
         for stage in &plan.stages {
-            let steps = join_all(stage.iter().map(|step| self.settle(step)));
+            let steps = async {
+                if stage.iter().any(|step| matches!(step, Step::StartJob { .. })) && done.iter().any(|step| step.extends_role()) {
+                    sleep(RIGHTS_SPREAD).await;
+                }
+                join_all(stage.iter().map(|step| self.settle(step))).await
+            };
             let results = timeout_at(self.deadline, steps).await.map_err(|_| out_of_time(&done, plan))?;
             let mut failures = Vec::new();
             for (step, result) in stage.iter().zip(results) {
                 match result {
-                    Ok(()) => done.push(step),
+                    Ok(job) => {
+                        done.push(step);
+                        started = started.or(job);
+                    }
                     Err(failure) => failures.push(failure),
                 }
             }
@@ -235,23 +250,24 @@ impl<C: Cloud> Engine<'_, C> {
                 return Err(Error::Apply { failure: Box::new(failure), done, left });
             }
         }
-        Ok(())
+        Ok(started)
     }
 
     /// Does one step, again while AWS has yet to notice what an earlier one did, and waits until a rule that it wrote can be seen.
-    async fn settle(&self, step: &Step) -> Result<(), CloudError> {
+    async fn settle(&self, step: &Step) -> Result<Option<String>, CloudError> {
         let mut patience = Patience::new(Duration::from_millis(250));
-        while let Err(failure) = self.cloud.apply(step).await {
-            if failure.remedy != Remedy::Wait || !patience.pause().await {
-                return Err(failure.naming(step.parameter()));
+        let started = loop {
+            match self.cloud.apply(step).await {
+                Ok(started) => break started,
+                Err(failure) if failure.remedy != Remedy::Wait || !patience.pause().await => return Err(failure.naming(step.parameter())),
+                Err(failure) => tracing::debug!(%failure, "trying again"),
             }
-            tracing::debug!(%failure, "trying again");
-        }
+        };
         tracing::info!(action = step.action(), resource = step.resource(), "changed");
         if let Some(location) = step.writes_replication_of() {
             self.see(step, location, patience).await;
         }
-        Ok(())
+        Ok(started)
     }
 
     /// Reads the configuration back until it shows what `step` did. The write has succeeded: that it cannot be seen is no failure.

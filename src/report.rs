@@ -43,6 +43,8 @@ struct Attributes {
     replica_kms_key_arn: String,
     destination_bucket_arn: String,
     destination_region: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_id: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -144,6 +146,7 @@ fn attributes(outcome: &Outcome) -> Option<Attributes> {
         replica_kms_key_arn: target.replica_key.clone(),
         destination_bucket_arn: target.destination_arn.clone(),
         destination_region: target.destination_region.to_string(),
+        job_id: target.job_id.clone(),
     })
 }
 
@@ -207,6 +210,8 @@ struct Data {
     replica_kms_key_arn: String,
     destination_bucket_arn: String,
     destination_region: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_id: Option<String>,
 }
 
 /// The body of the answer to a request: `None` as outcome is a success that had nothing to do.
@@ -259,6 +264,7 @@ fn data(outcome: &Outcome) -> Option<Data> {
         replica_kms_key_arn: attributes.replica_kms_key_arn,
         destination_bucket_arn: attributes.destination_bucket_arn,
         destination_region: attributes.destination_region,
+        job_id: attributes.job_id,
     })
 }
 

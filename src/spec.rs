@@ -9,9 +9,12 @@ use aws_sdk_s3::types::StorageClass;
 
 mod access;
 mod names;
+mod report;
 
 pub use access::{Access, AssumedRole};
+pub(crate) use names::hash;
 pub use names::{Account, BucketName, KeyReference, Partition, PolicyName, Region, RoleArn, RoleName, RuleId, TopicArn};
+pub use report::Report;
 
 /// A value that cannot be accepted: the property that holds it, and what is wrong and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -124,6 +127,12 @@ pub struct Properties {
     pub alarm_topic_arn: Option<String>,
     /// Whether an object is written to see it replicated, and removed again (false).
     pub verify: Option<bool>,
+    /// Whether an S3 Batch Replication job is started for the objects that are there already (false).
+    pub replicate_existing_objects: Option<bool>,
+    /// Name or ARN of the bucket, of the source's account, that takes the job's report.
+    pub report_bucket: Option<String>,
+    /// Prefix of the report's objects.
+    pub report_prefix: Option<String>,
     /// Whether to plan only (false).
     pub dry_run: Option<bool>,
 }
@@ -171,6 +180,8 @@ pub struct Spec {
     pub alarm_topic: Option<TopicArn>,
     /// Whether an object is written to see it replicated, and removed again.
     pub verify: bool,
+    /// Where the report on the objects goes that are there already; `None` when nothing is to become of them.
+    pub existing_objects: Option<Report>,
     /// Plan only.
     pub dry_run: bool,
 }
@@ -243,6 +254,7 @@ impl Spec {
             existing_role: existing_role(properties.existing_role.as_deref())?,
             alarm_topic,
             verify,
+            existing_objects: Report::of(properties)?,
             dry_run: properties.dry_run.unwrap_or(false),
         })
     }

@@ -195,7 +195,9 @@ impl Evidence<'_> {
         let Some(role) = &self.role else { return vec![format!("role `{arn}` does not exist")] };
         let mut causes = Vec::new();
         // A role of others may be trusted in other words.
-        if role.name == RoleName::of_source(&self.source.0.bucket) && PolicyDocument::parse(&role.trust) != Some(grants::trust()) {
+        let is_ours = role.name == RoleName::of_source(&self.source.0.bucket);
+        let trusts = PolicyDocument::parse(&role.trust);
+        if is_ours && ![grants::trust(), grants::trust_with_job()].map(Some).contains(&trusts) {
             causes.push(format!("the trust policy of role `{arn}` was changed"));
         }
         let names = [PolicyName::of_rule(self.rule_id), PolicyName::in_shared_role(self.rule_id, &self.source.0.bucket)];

@@ -104,7 +104,9 @@ fn remedy(code: &str, message: &str) -> Remedy {
             Remedy::Wait
         }
         "InvalidRequest" if message.contains("Destination bucket must exist") => Remedy::Observe,
-        "EntityAlreadyExists" | "NoSuchEntity" | "DeleteConflict" | "BucketAlreadyOwnedByYou" | "NoSuchBucket" => Remedy::Observe,
+        "JobStatusException" | "EntityAlreadyExists" | "NoSuchEntity" | "DeleteConflict" | "BucketAlreadyOwnedByYou" | "NoSuchBucket" => {
+            Remedy::Observe
+        }
         "Throttling"
         | "ThrottlingException"
         | "RequestLimitExceeded"

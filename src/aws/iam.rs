@@ -72,6 +72,22 @@ fn decoded(document: &str) -> String {
     percent_decode_str(document).decode_utf8_lossy().into_owned()
 }
 
+/// The id that no other role has, with the same name at another time either.
+pub(super) async fn role_id(client: &Client, name: &RoleName) -> Result<String, Cause> {
+    get_role(client, name).await.map(|role| role.role_id).map_err(|(_, cause)| cause)
+}
+
+pub(super) async fn tag_role(client: &Client, name: &RoleName, key: &str, value: &str) -> Result<(), Cause> {
+    let tag = Tag::builder().key(key).value(value).build().map_err(Cause::unsendable)?;
+    client.tag_role().role_name(name.as_str()).tags(tag).send().await?;
+    Ok(())
+}
+
+pub(super) async fn untag_role(client: &Client, name: &RoleName, key: &str) -> Result<(), Cause> {
+    client.untag_role().role_name(name.as_str()).tag_keys(key).send().await?;
+    Ok(())
+}
+
 pub(super) async fn create_role(
     client: &Client,
     name: &RoleName,

@@ -204,7 +204,7 @@ fn asked(
             Ok(Asked::Apply { spec, abandoned })
         }
         // Only what names the rule is read: a resource whose other properties are wrong must be deletable, too.
-        "Delete" => Ok(match physical_id.and_then(parse_physical_id).or_else(|| rule_of_unknown_id(reply, properties)) {
+        "Delete" => Ok(match physical_id.and_then(RuleId::parse_among_all).or_else(|| rule_of_unknown_id(reply, properties)) {
             Some((source, rule_id)) => {
                 let dry_run = Object::new(properties).boolean("DryRun").ok().flatten().unwrap_or(false);
                 let access = access(properties, &source).unwrap_or_default();
@@ -232,9 +232,4 @@ fn access(properties: &Map<String, Value>, source: &BucketName) -> Result<Access
     let destination_role_arn = object.text("DestinationRoleArn")?;
     let destination_role_external_id = object.text("DestinationRoleExternalId")?;
     Access::of_destination(&Properties { destination_role_arn, destination_role_external_id, ..Properties::default() }, source)
-}
-
-fn parse_physical_id(text: &str) -> Option<(BucketName, RuleId)> {
-    let (source, rule_id) = text.split_once('/')?;
-    Some((BucketName::parse(source).ok()?, RuleId::recognise(rule_id)?))
 }

@@ -11,9 +11,6 @@ use crate::spec::{Invalid, Properties};
 /// Names that CloudFormation adds to a resource's properties.
 const CLOUDFORMATION: [&str; 2] = ["ServiceToken", "ServiceTimeout"];
 
-/// Parts of the vocabulary that this version refuses. A value that asks for nothing (`false`) is accepted.
-const UNSUPPORTED: [&str; 3] = ["ReplicateExistingObjects", "ReportBucket", "ReportPrefix"];
-
 /// Reads the vocabulary from `object`. `also` are the names that the caller reads itself.
 pub(crate) fn read_properties(object: &Map<String, Value>, also: &[&str]) -> Result<Properties, Invalid> {
     let mut object = Object::new(object);
@@ -22,11 +19,6 @@ pub(crate) fn read_properties(object: &Map<String, Value>, also: &[&str]) -> Res
     }
     for name in CLOUDFORMATION {
         object.ignore(name);
-    }
-    for name in UNSUPPORTED {
-        if object.ignore(name).is_some_and(|value| *value != Value::Bool(false) && value != "false") {
-            return Err(Invalid::new(name, "is not supported by this version"));
-        }
     }
     let properties = Properties {
         source_bucket: object.text("SourceBucket")?,
@@ -50,6 +42,9 @@ pub(crate) fn read_properties(object: &Map<String, Value>, also: &[&str]) -> Res
         existing_role: object.text("ExistingRole")?,
         alarm_topic_arn: object.text("AlarmTopicArn")?,
         verify: object.boolean("Verify")?,
+        replicate_existing_objects: object.boolean("ReplicateExistingObjects")?,
+        report_bucket: object.text("ReportBucket")?,
+        report_prefix: object.text("ReportPrefix")?,
         dry_run: object.boolean("DryRun")?,
     };
     object.finish()?;
@@ -73,9 +68,9 @@ impl<'a> Object<'a> {
         self.left.remove(name).filter(|value| !value.is_null())
     }
 
-    /// The value of a `name` that is not to be offered when an unknown one is refused.
-    fn ignore(&mut self, name: &str) -> Option<&'a Value> {
-        self.left.remove(name).filter(|value| !value.is_null())
+    /// Passes over a `name` that is not to be offered when an unknown one is refused.
+    fn ignore(&mut self, name: &str) {
+        self.left.remove(name);
     }
 
     /// Refuses the names that were never asked for.

@@ -3,7 +3,7 @@
 use aws_sdk_s3::types::ReplicationConfiguration;
 
 use super::OWNER_TAG;
-use crate::cloud::{Alarm, CloudError, Encryption, Guarded, Identity, Key, Location, Role, Versioning};
+use crate::cloud::{Alarm, CloudError, Encryption, Guarded, Identity, Job, Key, Location, Role, Versioning};
 use crate::grants::PolicyDocument;
 use crate::spec::{BucketName, PolicyName, RuleId};
 
@@ -28,6 +28,10 @@ pub struct Observed {
     pub unseen: Vec<CloudError>,
     /// The policies in the destination's account that may have statements of the rule, where a role is known that may change them.
     pub policies: Vec<Guard>,
+    /// The rule's job, as long as it has rights; `None` when there is none.
+    pub job: Option<Job>,
+    /// Whether a bucket for the report on the objects that are there already was looked for and not found.
+    pub report_missing: bool,
 }
 
 /// The policy of a bucket or a key, as observed.
@@ -94,6 +98,8 @@ pub struct Remains {
     pub alarm: Option<Alarm>,
     /// The policies in the destination's account that may have statements of the rule.
     pub policies: Vec<Guard>,
+    /// The rule's job, as long as it has rights; `None` when there is none.
+    pub job: Option<Job>,
 }
 
 impl Roles {

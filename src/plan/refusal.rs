@@ -102,6 +102,14 @@ pub enum Refusal {
     #[error("`Verify`: the prefix of rule `{rule}` {problem}")]
     CanaryKeyTooLong { rule: RuleId, problem: String },
 
+    #[error(
+        "`ReplicateExistingObjects` needs a role of ours, since its job must be trusted by the role; bucket `{bucket}` replicates with role `{role}`"
+    )]
+    JobOfForeignRole { bucket: BucketName, role: RoleName },
+
+    #[error("`ReportBucket` `{bucket}` does not exist")]
+    ReportBucketMissing { bucket: BucketName },
+
     #[error("the replication rule lacks a part that S3 requires: {0}")]
     IncompleteRule(String),
 }

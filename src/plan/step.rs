@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::types::ReplicationConfiguration;
 
-use super::{rules, text};
+use super::{NewJob, rules, text};
 use crate::cloud::{Alarm, Encryption, Guarded, Location, Versioning};
 use crate::grants::{PolicyDocument, Statement};
 use crate::spec::{Access, BucketName, PolicyName, RoleName, RuleId};
@@ -124,6 +124,29 @@ pub enum Step {
         /// The alarm before.
         alarm: Box<Alarm>,
     },
+    /// Starts a job that replicates the objects that are there already, and notes it in a tag of the role.
+    StartJob {
+        /// The job.
+        job: Box<NewJob>,
+    },
+    /// Cancels a job of ours.
+    CancelJob {
+        /// The source bucket.
+        location: Location,
+        /// The job's id.
+        id: String,
+        /// Its state before.
+        was: String,
+    },
+    /// Takes the tag that notes a job away from a role of ours that stays.
+    ForgetJob {
+        /// The role.
+        role: RoleName,
+        /// The tag's key.
+        tag: PolicyName,
+        /// Its value before.
+        was: String,
+    },
     /// Replaces the replication configuration.
     PutReplication {
         /// The source bucket.
@@ -155,6 +178,11 @@ impl Step {
         }
     }
 
+    /// Whether the step gives a role more trust or rights.
+    pub fn extends_role(&self) -> bool {
+        matches!(self, Self::CreateRole { .. } | Self::TrustRole { .. } | Self::PutRolePolicy { .. })
+    }
+
     /// What has the policy that the step changes.
     pub fn changes_policy_of(&self) -> Option<&Guarded> {
         match self {
@@ -171,6 +199,7 @@ impl Step {
                 (location.access == Access::Own).then_some("AllowCreateDestinationBuckets")
             }
             Self::PutRolePolicy { role, .. } | Self::DeleteRolePolicy { role, .. } => of_others(role),
+            Self::StartJob { .. } | Self::CancelJob { .. } | Self::ForgetJob { .. } => Some(super::JOB_PARAMETER),
             // Writing a configuration passes its role to S3.
             Self::PutReplication { configuration, .. } => RoleName::of_arn(configuration.role()).as_ref().and_then(of_others),
             _ => None,

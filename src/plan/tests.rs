@@ -56,8 +56,11 @@ fn a_policy_in_a_role_of_others_goes_although_there_is_a_role_of_ours() {
         .unwrap();
     let replication = ReplicationConfiguration::builder().role(arn).rules(rule).build().unwrap();
     let roles = Roles { named_ours: Some(role(&["s3-kms-replication.a"])), serving: Some(theirs) };
-    let plan =
-        remove(&source, &rule_id, &Remains { source: Some((location, Some(replication))), roles, alarm: None, policies: Vec::new() });
+    let plan = remove(
+        &source,
+        &rule_id,
+        &Remains { source: Some((location, Some(replication))), roles, alarm: None, policies: Vec::new(), job: None },
+    );
     let done: Vec<String> = plan.steps().map(|step| format!("{} {}", step.action(), step.resource())).collect();
     assert_eq!(
         done,
@@ -72,17 +75,21 @@ fn a_policy_in_a_role_of_others_goes_although_there_is_a_role_of_ours() {
 #[test]
 fn ten_thousand_two_hundred_and_forty_characters_are_allowed_and_not_one_more() {
     let document = grants::trust();
-    let name = PolicyName::of_rule(&RuleId::named("a").unwrap());
+    let rule = RuleId::named("a").unwrap();
+    let name = PolicyName::of_rule(&rule);
     let room = INLINE_POLICY_LIMIT - document.to_string().len();
-    let with = |length: usize| {
+    let with = |length: usize, job: Option<&Step>| {
         let mut role = role(&["theirs", name.as_str()]);
         // White space is not counted, and neither is the policy that is replaced.
         role.policies.insert("theirs".to_owned(), format!("{} \n\t", "x".repeat(length)));
-        check_policy_size(&ServingRole::Theirs(&role), &name, &document)
+        check_policy_size(&ServingRole::Theirs(&role), &name, &document, job)
     };
-    assert_eq!(with(room), Ok(()));
+    let rights = Step::PutRolePolicy { role: role(&[]).name, policy: PolicyName::of_job(&rule), was: None, document: document.clone() };
+    assert_eq!(with(room, None), Ok(()));
+    assert_eq!(with(room - document.to_string().len(), Some(&rights)), Ok(()));
     let total = INLINE_POLICY_LIMIT + 1;
-    assert_eq!(with(room + 1), Err(Refusal::PoliciesTooLong { role: role(&[]).name, total, limit: INLINE_POLICY_LIMIT }));
+    assert!(with(room - document.to_string().len() + 1, Some(&rights)).is_err());
+    assert_eq!(with(room + 1, None), Err(Refusal::PoliciesTooLong { role: role(&[]).name, total, limit: INLINE_POLICY_LIMIT }));
 }
 
 #[test]

@@ -70,6 +70,9 @@ impl Step {
             },
             Self::PutAlarm { .. } => "PutMetricAlarm",
             Self::DeleteAlarm { .. } => "DeleteAlarms",
+            Self::StartJob { .. } => "CreateJob",
+            Self::CancelJob { .. } => "UpdateJobStatus",
+            Self::ForgetJob { .. } => "UntagRole",
             Self::PutReplication { .. } => "PutBucketReplication",
             Self::DeleteReplication { .. } => "DeleteBucketReplication",
         }
@@ -89,6 +92,9 @@ impl Step {
             }
             Self::PutStatement { guarded, statement, .. } => statement_of(statement.sid(), guarded),
             Self::RemoveStatement { guarded, sid, .. } => statement_of(sid, guarded),
+            Self::StartJob { job } => format!("the existing objects of bucket `{}`", job.location.bucket),
+            Self::CancelJob { id, .. } => format!("job `{id}`"),
+            Self::ForgetJob { role, tag, .. } => format!("tag `{tag}` of role `{role}`"),
             Self::PutAlarm { alarm, .. } | Self::DeleteAlarm { alarm } => format!("alarm `{}`", alarm.name),
             Self::PutRolePolicy { role, policy, .. } | Self::DeleteRolePolicy { role, policy, .. } => {
                 format!("inline policy `{policy}` of role `{role}`")
@@ -145,6 +151,19 @@ impl Step {
             Self::RemoveStatement { was, .. } => changes(Statement::lines_of(was), Lines::new()),
             Self::PutAlarm { was, alarm, .. } => changes(was.as_deref().map(alarm_lines).unwrap_or_default(), alarm_lines(alarm)),
             Self::DeleteAlarm { alarm } => changes(alarm_lines(alarm), Lines::new()),
+            Self::StartJob { job } => changes(
+                Lines::new(),
+                vec![
+                    line("Operation", "S3ReplicateObject".to_owned()),
+                    line("Filter.MatchAnyPrefix", job.prefix.clone()),
+                    line("Filter.ObjectReplicationStatuses", "NONE, FAILED".to_owned()),
+                    line("Report.Bucket", job.report.bucket.to_string()),
+                    line("Report.Prefix", job.report.prefix.clone()),
+                    line("RoleArn", job.role_arn.clone()),
+                ],
+            ),
+            Self::CancelJob { was, .. } => changes(vec![line("Status", was.clone())], vec![line("Status", "Cancelled".to_owned())]),
+            Self::ForgetJob { was, .. } => changes(vec![line("Value", was.clone())], Lines::new()),
             Self::PutRolePolicy { was: None, .. } => Vec::new(),
             Self::PutRolePolicy { was: Some(was), document, .. } => changes(document_lines(was), document.lines()),
             Self::DeleteRolePolicy { was, .. } => changes(document_lines(was), Lines::new()),

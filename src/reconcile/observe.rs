@@ -81,8 +81,13 @@ impl<C: Cloud> Engine<'_, C> {
         let traced = !alarmed && has_policy(named_ours.as_ref(), &spec.rule_id);
         let alarm = if traced { self.alarm(&spec.source, &spec.rule_id, &source.location.region, true).await? } else { alarm };
         let roles = Roles { named_ours, serving };
-        let policies = self.policies_abroad(spec, &identity, destination.as_ref(), replica_key.as_ref(), &roles).await?;
-        Ok(Observed { identity, source, destination, replica_key, source_keys, roles, alarm, unseen, policies })
+        let region = &source.location.region;
+        let (policies, job, report_missing) = try_join!(
+            self.policies_abroad(spec, &identity, destination.as_ref(), replica_key.as_ref(), &roles),
+            self.job(&spec.source, &spec.rule_id, region, &identity, &roles),
+            self.lacks_report_bucket(spec, region, &roles),
+        )?;
+        Ok(Observed { identity, source, destination, replica_key, source_keys, roles, alarm, unseen, policies, job, report_missing })
     }
 
     async fn default_encryption(&self, spec: &Spec, location: &Location) -> Result<Option<Encryption>, CloudError> {
@@ -157,8 +162,14 @@ impl<C: Cloud> Engine<'_, C> {
         let traced = !alarmed && has_policy(named_ours.as_ref(), rule_id);
         let alarm = if traced { self.alarm(source, rule_id, region, true).await? } else { alarm };
         let roles = Roles { named_ours, serving };
-        let policies = self.policies_left(source, rule_id, access, &roles, region).await?;
-        Ok(Remains { source: found, roles, alarm, policies })
+        let job = async {
+            match &found {
+                Some(_) => self.job(source, rule_id, region, &self.cloud.identity().await?, &roles).await,
+                None => Ok(None),
+            }
+        };
+        let (policies, job) = try_join!(self.policies_left(source, rule_id, access, &roles, region), job)?;
+        Ok(Remains { source: found, roles, alarm, policies, job })
     }
 }
 

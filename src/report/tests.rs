@@ -25,6 +25,7 @@ fn outcome(keys: usize) -> Outcome {
         replica_key: "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab".to_owned(),
         destination_arn: format!("arn:aws:s3:::{}", "d".repeat(63)),
         destination_region: Region::parse("us-west-2").unwrap(),
+        job_id: None,
     };
     let plan = Plan { warnings: vec!["\"\n".repeat(5_000)], ..Plan::default() };
     Outcome { source, rule_id: RuleId::named("demo").unwrap(), status: Status::Configured, plan, target: Some(target) }

@@ -72,6 +72,7 @@ macro_rules! text_newtype {
 
 mod given;
 
+pub(crate) use given::hash;
 pub use given::{PolicyName, RoleName, RuleId};
 
 /// A Region's code, such as `us-east-1`.

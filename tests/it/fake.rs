@@ -8,12 +8,12 @@ use std::time::Duration;
 use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule, ReplicationRuleFilter};
 use futures_util::future::join_all;
 use s3_kms_replication::cloud::{
-    Acquired, Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Key, Lease, ListedBucket, Location, ObjectVersion, Remedy,
+    Acquired, Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Job, Key, Lease, ListedBucket, Location, ObjectVersion, Remedy,
     Replication, Role, Versioning, Versions,
 };
 use s3_kms_replication::event::cloudformation::ResponseUrl;
 use s3_kms_replication::grants::ResourcePolicy;
-use s3_kms_replication::plan::{OWNER_TAG, Step};
+use s3_kms_replication::plan::{NewJob, OWNER_TAG, Step};
 use s3_kms_replication::spec::{Access, Account, BucketName, KeyReference, Partition, Region, RoleName};
 use s3_kms_replication::verify::Canary;
 use tokio::time::{Instant, sleep};
@@ -29,6 +29,8 @@ pub struct State {
     pub buckets: BTreeMap<String, Bucket>,
     pub roles: BTreeMap<String, Role>,
     pub alarms: BTreeMap<String, Alarm>,
+    /// Jobs by their ids, with the tokens of the requests that started them.
+    pub jobs: BTreeMap<String, (String, Job)>,
     /// Keys by every name that they go by.
     pub keys: BTreeMap<String, Key>,
     /// The policies of buckets and keys, by what they guard.
@@ -365,11 +367,22 @@ impl Cloud for Fake {
         self.call(format!("! DeleteObject {}/{key}", location.bucket), delete).await
     }
 
-    async fn apply(&self, step: &Step) -> Result<(), CloudError> {
+    async fn job(&self, id: &str, _region: &Region, _account: &Account) -> Result<Option<Job>, CloudError> {
+        self.call(format!("DescribeJob {id}"), |state| Ok(state.jobs.get(id).map(|(_, job)| job.clone()))).await
+    }
+
+    async fn apply(&self, step: &Step) -> Result<Option<String>, CloudError> {
+        if let Step::StartJob { job } = step {
+            let id = self.call(format!("! CreateJob on {}", step.resource()), |state| start(state, job)).await?;
+            let (key, value) = job.note(&id);
+            let tag = |state: &mut State| Ok(role(state, &job.role)?.tags.insert(key.to_string(), value));
+            self.call(format!("! TagRole on role `{}`", job.role), tag).await?;
+            return Ok(Some(id));
+        }
         if let Some(location) = step.writes_replication_of() {
             *self.earlier_replication.borrow_mut() = self.state.borrow().buckets[location.bucket.as_str()].replication.clone();
         }
-        self.call(format!("! {} on {}", step.action(), step.resource()), |state| perform(state, step)).await
+        self.call(format!("! {} on {}", step.action(), step.resource()), |state| perform(state, step)).await.map(|()| None)
     }
 
     async fn acquire(&self, lease: &Lease, now: u64) -> Result<Acquired, CloudError> {
@@ -419,6 +432,29 @@ impl Cloud for Fake {
         self.answers.borrow_mut().push(body);
         Ok(())
     }
+}
+
+/// The role that a job of ours works with.
+fn role_of_job(job: &Job) -> String {
+    let (bucket, _) = job.description.split_once('/').unwrap();
+    RoleName::of_source(&BucketName::parse(bucket).unwrap()).to_string()
+}
+
+/// Starts a job, or finds the one with its token: S3 would fail one whose role is not ready, or whose rule is not there.
+fn start(state: &mut State, new: &NewJob) -> Result<String, CloudError> {
+    let role = role(state, &new.role)?.clone();
+    let has_rule = rules_of(bucket(state, &new.location)?).iter().any(|rule| rule.id() == Some(new.rule.as_str()));
+    let has_rights = role.policies.values().any(|policy| policy.contains("s3:InitiateReplication"));
+    if !(has_rule && has_rights && role.trust.contains("batchoperations.s3.amazonaws.com")) {
+        return Err(error("InvalidRequest", Remedy::None));
+    }
+    let token = new.token(&role.arn);
+    if let Some((id, _)) = state.jobs.iter().find(|(_, (other, _))| *other == token) {
+        return Ok(id.clone());
+    }
+    let id = format!("job-{}", state.jobs.len() + 1);
+    state.jobs.insert(id.clone(), (token, Job { description: new.description(), status: "Active".to_owned() }));
+    Ok(id)
 }
 
 fn rules_of(bucket: &Bucket) -> Vec<ReplicationRule> {
@@ -502,6 +538,14 @@ fn perform(state: &mut State, step: &Step) -> Result<(), CloudError> {
         Step::DeleteRole { name } => {
             if role(state, name)?.policies.is_empty() && role(state, name)?.attached.is_empty() {
                 state.roles.remove(name.as_str());
+                // Another role of this name has another id, and so no token again; and a job that is not known, since its start was not answered,
+                // fails for want of its role.
+                for (token, job) in state.jobs.values_mut().filter(|(_, job)| role_of_job(job) == name.as_str()) {
+                    token.clear();
+                    if !job.has_ended() {
+                        job.status = "Failed".to_owned();
+                    }
+                }
             } else {
                 return Err(error("DeleteConflict", Remedy::Observe));
             }
@@ -514,6 +558,14 @@ fn perform(state: &mut State, step: &Step) -> Result<(), CloudError> {
                 return Err(error("InvalidRequest", Remedy::None));
             }
             bucket(state, location)?.replication = Some(as_s3_returns(configuration.clone()));
+        }
+        Step::StartJob { .. } => unreachable!("it is more than one call"),
+        Step::CancelJob { id, .. } => match state.jobs.get_mut(id) {
+            Some((_, job)) if job.can_be_cancelled() => job.status = "Cancelled".to_owned(),
+            _ => return Err(error("JobStatusException", Remedy::Observe)),
+        },
+        Step::ForgetJob { role: name, tag, .. } => {
+            role(state, name)?.tags.remove(tag.as_str());
         }
         Step::PutStatement { guarded, statement, .. } => {
             let policy = ResourcePolicy::parse(state.policies.get(&guarded.to_string()).map(String::as_str)).unwrap();

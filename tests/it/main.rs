@@ -10,6 +10,7 @@ mod faults;
 mod generated;
 mod growth;
 mod invariants;
+mod jobs;
 mod metrics;
 mod outages;
 mod policy_parameter;

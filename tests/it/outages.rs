@@ -77,11 +77,11 @@ fn error_body(request: &HttpRequest, code: &str) -> Vec<u8> {
         let text = |text: &str| [&[0x78, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
         return [vec![0xa1], text("__type"), text(code)].concat();
     }
-    let of_iam = ["iam.", "sts."].iter().any(|service| request.uri().contains(service));
+    let is_wrapped = ["iam.", "sts.", ".s3-control."].iter().any(|service| request.uri().contains(service));
     match request.headers().get("x-amz-target") {
         Some(_) => format!("{{\"__type\":\"{code}\",\"message\":\"m\"}}"),
         None if request.method() == "HEAD" => String::new(),
-        None if of_iam => format!("<ErrorResponse><Error><Code>{code}</Code><Message>m</Message></Error></ErrorResponse>"),
+        None if is_wrapped => format!("<ErrorResponse><Error><Code>{code}</Code><Message>m</Message></Error></ErrorResponse>"),
         None => format!("<Error><Code>{code}</Code><Message>m</Message></Error>"),
     }
     .into_bytes()
@@ -150,6 +150,8 @@ fn steps() -> Vec<Step> {
         Step::DeleteRole { name },
         Step::RemoveStatement { guarded: Guarded::Bucket(location.clone()), sid: "Ours".to_owned(), was: String::new() },
         Step::RemoveStatement { guarded: guarded_key(), sid: "Ours".to_owned(), was: String::new() },
+        Step::CancelJob { location: location.clone(), id: "job".to_owned(), was: "Active".to_owned() },
+        Step::ForgetJob { role: RoleName::of_source(&bucket()), tag: PolicyName::of_job(&rule), was: String::new() },
         Step::PutAlarm { was: None, alarm: Box::new(alarm.clone()) },
         Step::DeleteAlarm { alarm: Box::new(alarm) },
         Step::PutReplication { location: location.clone(), was: None, configuration: configuration.clone(), rule: rule.clone() },
@@ -179,6 +181,7 @@ async fn every_call(outage: Outage) -> Vec<(String, CloudError, u32)> {
     call!("public_access_blocked", aws => aws.public_access_blocked(&here));
     call!("key", aws => aws.key(SOURCE_KEY, &region, &Access::Own));
     call!("policy", aws => aws.policy(&guarded_key()));
+    call!("job", aws => aws.job("job", &region, &here.owner));
     call!("alarms", aws => aws.alarms(&["demo".to_owned()], &region));
     call!("parameter", aws => aws.parameter("/policy"));
     let canary = Canary { key: "canary".to_owned(), tags: BTreeMap::new(), kms_key: None };

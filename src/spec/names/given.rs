@@ -9,6 +9,9 @@ use super::BucketName;
 /// Prefix of every rule id, and so of every inline policy, that is ours.
 const RULE_PREFIX: &str = "s3-kms-replication.";
 
+/// Prefix of the inline policies that hold the rights of jobs, and of the tags that note jobs: not that of a rule's id.
+const JOB_PREFIX: &str = "s3-kms-replication-job.";
+
 /// Prefix of the `Sid` of every statement that is ours.
 const SID_PREFIX: &str = "S3KmsReplication";
 
@@ -52,6 +55,12 @@ impl RuleId {
     /// `<source bucket>/<rule id>`: names the rule among those of all buckets.
     pub fn among_all(&self, source: &BucketName) -> String {
         format!("{source}/{self}")
+    }
+
+    /// Reads [`RuleId::among_all`] back; `None` when it is not of a rule of ours.
+    pub fn parse_among_all(text: &str) -> Option<(BucketName, Self)> {
+        let (source, rule_id) = text.split_once('/')?;
+        Some((BucketName::parse(source).ok()?, Self::recognise(rule_id)?))
     }
 
     /// The `Sid` of the statements that the rule has in policies of the destination's account: letters and digits, as IAM wants it, and unlike
@@ -100,9 +109,21 @@ impl PolicyName {
         Self(format!("{head}.{}", short_hash(source.as_str())))
     }
 
+    /// Of the rights that the rule's job has, in a role of ours; the role's tag that notes the job has this name, too. A hash of the rule's id,
+    /// which is too long for a part of the name, and has characters that no tag has.
+    pub fn of_job(rule_id: &RuleId) -> Self {
+        Self(format!("{JOB_PREFIX}{}", hash(rule_id.as_str(), JOB_HASH_LENGTH)))
+    }
+
+    /// Whether it is the name of a job's rights.
+    pub fn is_of_job(text: &str) -> bool {
+        text.starts_with(JOB_PREFIX)
+    }
+
     /// Reads a name back; `None` when the policy is not ours.
     pub fn recognise(text: &str) -> Option<Self> {
-        RuleId::recognise(text).map(|rule_id| Self::of_rule(&rule_id))
+        let of_job = Self::is_of_job(text).then(|| Self(text.to_owned()));
+        of_job.or_else(|| RuleId::recognise(text).map(|rule_id| Self::of_rule(&rule_id)))
     }
 }
 
@@ -139,13 +160,15 @@ impl RoleName {
 
 const HASH_LENGTH: usize = 8;
 
+const JOB_HASH_LENGTH: usize = 16;
+
 /// The first eight hexadecimal digits of a SHA-256: enough to keep the names of one account apart, short enough to read.
 fn short_hash(text: &str) -> String {
     hash(text, HASH_LENGTH)
 }
 
 /// The first `length` hexadecimal digits of a SHA-256.
-fn hash(text: &str, length: usize) -> String {
+pub(crate) fn hash(text: &str, length: usize) -> String {
     Sha256::digest(text).iter().take(length / 2).map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -1,0 +1,210 @@
+//! The job that replicates the objects that are there already, and the rights that the replication role has for its life.
+//!
+//! S3 Batch Operations assumes the role as [`grants::trust_with_job`] lets it, with the rights of an inline policy that only the job has. A tag of
+//! the role notes what was asked and the job's id: S3 does not say how long it heeds a token, and forgets a job 90 days after its end.
+//!
+//! # Guarantees
+//! - The role trusts S3 Batch Operations and has the policy before the job is started, the job is started after the rule is written, and
+//!   neither is taken away before the job has ended, or the rule is removed. The policy goes last: while it is there, there is something to do.
+//! - What has been asked once, as the tag notes it, starts no second job.
+//! - A role of others is never trusted with a job.
+//!
+//! # Assumptions
+//! - A job whose start was not answered and is not asked for again is not known. When its role goes, it fails.
+
+use super::{Observed, Refusal, Roles, ServingRole, Step};
+use crate::cloud::{Job, Location, Role};
+use crate::grants::{self, PolicyDocument};
+use crate::spec::{BucketName, PolicyName, Report, RoleName, RuleId, Spec, hash};
+
+/// The template's parameter that gives the rights for jobs.
+pub const JOB_PARAMETER: &str = "AllowReplicateExistingObjects";
+
+/// Digits of the hash of what a job depends on.
+const REQUEST_LENGTH: usize = 32;
+
+/// S3's limit for a token, and all digits of a SHA-256.
+const TOKEN_LENGTH: usize = 64;
+
+/// A job to be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewJob {
+    /// The source bucket.
+    pub location: Location,
+    /// The rule that replicates the objects.
+    pub rule: RuleId,
+    /// The rule's prefix; empty for all objects.
+    pub prefix: String,
+    /// Where the report goes.
+    pub report: Report,
+    /// The role that the job works with, and that notes it.
+    pub role: RoleName,
+    /// ARN of that role.
+    pub role_arn: String,
+    /// What was asked, hashed.
+    request: String,
+    /// The id of the job that the role has a note of, which is another's request.
+    previous: Option<String>,
+}
+
+impl NewJob {
+    /// What the job is for: the rule among those of all buckets.
+    pub fn description(&self) -> String {
+        self.rule.among_all(&self.location.bucket)
+    }
+
+    /// The token by which S3 knows the same request again: another one for a role that was made anew, with the id `role_id`, and for what is
+    /// asked again after something else was.
+    pub fn token(&self, role_id: &str) -> String {
+        hash(&[&self.request, role_id, self.previous.as_deref().unwrap_or_default()].join("\n"), TOKEN_LENGTH)
+    }
+
+    /// The tag that notes the job as the one with this id: its key and its value.
+    pub fn note(&self, id: &str) -> (PolicyName, String) {
+        (PolicyName::of_job(&self.rule), format!("{}/{id}", self.request))
+    }
+}
+
+/// What is asked about the objects that are there already, hashed; `None` when nothing is.
+fn request(spec: &Spec) -> Option<String> {
+    let Report { bucket, prefix } = spec.existing_objects.as_ref()?;
+    let tags = spec.filter.tags.iter().flat_map(|(key, value)| [key.as_str(), value]);
+    let parts =
+        [spec.source.as_str(), spec.rule_id.as_str(), spec.destination.as_str(), spec.replica_key.as_str(), bucket.as_str(), prefix]
+            .into_iter()
+            .chain([spec.filter.prefix.as_str()])
+            .chain(tags);
+    // Lengths keep the parts apart.
+    Some(hash(&parts.map(|part| format!("{} {part}", part.len())).collect::<String>(), REQUEST_LENGTH))
+}
+
+impl Roles {
+    /// What the role of ours notes of the rule's job: what was asked, and the job's id.
+    fn note(&self, source: &BucketName, rule_id: &RuleId) -> Option<(&str, &str)> {
+        self.ours(source)?.tags.get(PolicyName::of_job(rule_id).as_str())?.split_once('/')
+    }
+
+    /// The id of the rule's job, as long as it has rights.
+    pub fn job_with_rights(&self, source: &BucketName, rule_id: &RuleId) -> Option<&str> {
+        let has_rights = self.ours(source)?.policies.contains_key(PolicyName::of_job(rule_id).as_str());
+        self.note(source, rule_id).filter(|_| has_rights).map(|(_, id)| id)
+    }
+
+    /// Whether `spec` asks for a job that it has not asked for before.
+    pub fn lacks_job(&self, spec: &Spec) -> bool {
+        request(spec).is_some_and(|request| self.note(&spec.source, &spec.rule_id).is_none_or(|(noted, _)| noted != request))
+    }
+}
+
+/// Whether a job of another rule has rights of the role.
+fn serves_other_job(role: &Role, rule_id: &RuleId) -> bool {
+    let own = PolicyName::of_job(rule_id);
+    role.policies.keys().any(|name| PolicyName::is_of_job(name) && name != own.as_str())
+}
+
+/// What becomes of a rule's job when the rule is applied.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    /// Before all else.
+    pub cancel: Option<Step>,
+    /// Whether the role has to trust S3 Batch Operations.
+    pub trusted: bool,
+    /// Once the role's trust is right.
+    pub rights: Option<Step>,
+    /// After all else.
+    pub start: Option<Step>,
+    /// The id of the job that is noted already.
+    pub id: Option<String>,
+    /// What is left as it is.
+    pub kept: Option<String>,
+    /// What the caller should know.
+    pub warning: Option<String>,
+}
+
+impl Jobs {
+    pub(super) fn new(spec: &Spec, observed: &Observed, role: &ServingRole<'_>) -> Result<Self, Refusal> {
+        let existing = match role {
+            ServingRole::Theirs(role) if spec.existing_objects.is_some() => {
+                return Err(Refusal::JobOfForeignRole { bucket: spec.source.clone(), role: role.name.clone() });
+            }
+            ServingRole::Theirs(_) => return Ok(Self::default()),
+            ServingRole::Ours { existing, .. } => *existing,
+        };
+        let roles = &observed.roles;
+        let id = roles.note(&spec.source, &spec.rule_id).map(|(_, id)| id.to_owned());
+        let trusted = existing.is_some_and(|role| serves_other_job(role, &spec.rule_id));
+        let location = &observed.source.location;
+        if let (Some(report), Some(request), true) = (&spec.existing_objects, request(spec), roles.lacks_job(spec)) {
+            if observed.report_missing {
+                return Err(Refusal::ReportBucketMissing { bucket: report.bucket.clone() });
+            }
+            let partition = observed.identity.partition;
+            let (policy, document) =
+                (PolicyName::of_job(&spec.rule_id), grants::of_job(partition, &spec.source, &spec.filter.prefix, report));
+            let was = existing.and_then(|role| role.policies.get(policy.as_str())).cloned();
+            let is_right = was.as_deref().and_then(PolicyDocument::parse).as_ref() == Some(&document);
+            let job = NewJob {
+                location: location.clone(),
+                rule: spec.rule_id.clone(),
+                prefix: spec.filter.prefix.clone(),
+                report: report.clone(),
+                role: role.name().clone(),
+                role_arn: role.arn().to_owned(),
+                request,
+                previous: id.clone(),
+            };
+            return Ok(Self {
+                cancel: cancel(location, id.as_deref(), observed.job.as_ref()),
+                trusted: true,
+                rights: (!is_right).then(|| Step::PutRolePolicy { role: role.name().clone(), policy, was, document }),
+                start: Some(Step::StartJob { job: Box::new(job) }),
+                ..Self::default()
+            });
+        }
+        match (&observed.job, &id) {
+            (Some(job), Some(id)) if !job.has_ended() => {
+                let kept = format!("the rights of job `{id}`, which is {}: they go when it has ended", job.status);
+                Ok(Self { trusted: true, kept: Some(kept), id: Some(id.clone()), ..Self::default() })
+            }
+            (job, _) => {
+                let rights = existing.and_then(|role| without_rights(role, &spec.rule_id));
+                Ok(Self { trusted, rights, warning: failure(id.as_deref(), job.as_ref()), id, ..Self::default() })
+            }
+        }
+    }
+}
+
+/// Cancels the job, as far as that is still possible.
+pub(super) fn cancel(location: &Location, id: Option<&str>, job: Option<&Job>) -> Option<Step> {
+    let was = job.filter(|job| job.can_be_cancelled())?.status.clone();
+    Some(Step::CancelJob { location: location.clone(), id: id?.to_owned(), was })
+}
+
+fn failure(id: Option<&str>, job: Option<&Job>) -> Option<String> {
+    job.filter(|job| job.status == "Failed")
+        .map(|_| format!("job `{}` has failed; S3 says why, and its report what became of each object", id.unwrap_or_default()))
+}
+
+/// Takes the rights of the rule's job away from a role of ours.
+pub(super) fn without_rights(role: &Role, rule_id: &RuleId) -> Option<Step> {
+    let policy = PolicyName::of_job(rule_id);
+    let was = role.policies.get(policy.as_str())?.clone();
+    Some(Step::DeleteRolePolicy { role: role.name.clone(), policy, was })
+}
+
+/// Takes the trust that a job needs away from a role of ours, when no job of another rule needs it.
+pub(super) fn without_trust(role: &Role, rule_id: &RuleId) -> Option<Step> {
+    let is_trusted = PolicyDocument::parse(&role.trust) == Some(grants::trust_with_job());
+    (is_trusted && !serves_other_job(role, rule_id)).then(|| Step::TrustRole {
+        name: role.name.clone(),
+        was: role.trust.clone(),
+        trust: grants::trust(),
+    })
+}
+
+/// Takes the note of the rule's job away from a role of ours.
+pub(super) fn without_note(role: &Role, rule_id: &RuleId) -> Option<Step> {
+    let tag = PolicyName::of_job(rule_id);
+    let was = role.tags.get(tag.as_str())?.clone();
+    Some(Step::ForgetJob { role: role.name.clone(), tag, was })
+}

@@ -1,0 +1,38 @@
+//! What is asked about the objects that are there already: where the report on their replication goes.
+
+use super::{BucketName, Invalid, Properties};
+
+/// S3's limit for the prefix of a report.
+const MAX_PREFIX: usize = 512;
+
+/// Where S3 puts the report on a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// A bucket of the source's account.
+    pub bucket: BucketName,
+    /// Prefix of the report's objects, without the slash that S3 puts after it; empty for none.
+    pub prefix: String,
+}
+
+impl Report {
+    /// What `properties` say about objects that are there already; `None` when nothing is to become of them.
+    ///
+    /// # Errors
+    /// The property that cannot be accepted.
+    pub fn of(properties: &Properties) -> Result<Option<Self>, Invalid> {
+        let flag = "ReplicateExistingObjects";
+        let given = [("ReportBucket", &properties.report_bucket), ("ReportPrefix", &properties.report_prefix)];
+        if properties.replicate_existing_objects != Some(true) {
+            let superfluous = given.into_iter().find(|(_, value)| value.is_some());
+            return superfluous.map_or(Ok(None), |(property, _)| Err(Invalid::new(property, format!("needs `{flag}`"))));
+        }
+        let bucket =
+            properties.report_bucket.as_deref().ok_or_else(|| Invalid::new("ReportBucket", format!("is required with `{flag}`")))?;
+        let bucket = BucketName::parse_name_or_arn(bucket).map_err(|problem| Invalid::new("ReportBucket", problem))?;
+        let prefix = properties.report_prefix.as_deref().unwrap_or_default().trim_end_matches('/');
+        match prefix.chars().count() {
+            0..=MAX_PREFIX => Ok(Some(Self { bucket, prefix: prefix.to_owned() })),
+            length => Err(Invalid::new("ReportPrefix", format!("has {length} characters; S3 allows at most {MAX_PREFIX}"))),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The job that replicates the objects that are there already: started after the rule, left alone while it runs, and its rights gone with it.
+
+use serde_json::json;
+
+use s3_kms_replication::cloud::Remedy;
+
+use crate::fake::{Bucket, Fake, State};
+use crate::invariants::{FOREIGN_ROLE, foreign_role, with_foreign_rules};
+use crate::*;
+
+/// Two buckets, and one for reports.
+pub fn buckets() -> State {
+    let mut state = two_buckets();
+    state.buckets.insert("reports".to_owned(), Bucket::new("us-east-1"));
+    state
+}
+
+pub fn properties() -> Value {
+    json!({"ReplicateExistingObjects": "true", "ReportBucket": "reports", "ReportPrefix": "crr/"})
+}
+
+/// Whether the role can be used by a job.
+pub fn has_rights(state: &State) -> bool {
+    let has = |role: &s3_kms_replication::cloud::Role| {
+        (role.trust.contains("batchoperations"), role.policies.keys().any(|name| name.starts_with("s3-kms-replication-job.")))
+    };
+    let roles: Vec<(bool, bool)> = state.roles.values().map(has).filter(|has| *has != (false, false)).collect();
+    assert!(roles.iter().all(|has| *has == (true, true)), "trust and grants go together");
+    !roles.is_empty()
+}
+
+fn status(fake: &Fake, id: &str) -> String {
+    fake.state.borrow().jobs[id].1.status.clone()
+}
+
+fn ends(fake: &Fake, id: &str, status: &str) {
+    fake.state.borrow_mut().jobs.get_mut(id).unwrap().1.status = status.to_owned();
+}
+
+async fn update(fake: &Fake, changes: Value) -> Value {
+    fake.calls.borrow_mut().clear();
+    fake.answers.borrow_mut().clear();
+    let mut request = custom_resource("Update", json!({"Prefix": "Tax"}));
+    request["ResourceProperties"].as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    ask(fake, &request).await.unwrap();
+    only_answer(fake)
+}
+
+fn with(more: Value) -> Value {
+    let mut properties = properties();
+    properties.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    properties
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_is_started_after_its_rule_and_left_alone_while_it_runs() {
+    let fake = Fake::of(buckets());
+    let began = Instant::now();
+    let answer = create(&fake, properties()).await;
+    assert!(began.elapsed() >= Duration::from_secs(10), "IAM has time to spread the new trust");
+    assert_eq!((answer["Status"].as_str(), answer["Data"]["JobId"].as_str()), (Some("SUCCESS"), Some("job-1")), "{answer}");
+    insta::assert_snapshot!(fake.writes().join("\n"));
+
+    let answer = update(&fake, properties()).await;
+    assert_eq!((fake.writes().len(), answer["Data"]["JobId"].as_str()), (0, Some("job-1")), "a job that runs is left alone");
+    assert!(has_rights(&fake.state.borrow()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_plan_says_that_a_job_would_start_and_with_which_rights() {
+    let fake = Fake::of(buckets());
+    let mut plan = sample("command-plan");
+    plan.as_object_mut().unwrap().extend(properties().as_object().unwrap().clone());
+    let answer = ask(&fake, &plan).await.unwrap();
+    let steps = answer["Stages"].as_array().unwrap().iter().flat_map(|stage| stage.as_array().unwrap());
+    let of_job: Vec<&Value> = steps
+        .filter(|step| {
+            let resource = step["Resource"].as_str().unwrap();
+            resource.contains("s3-kms-replication-job.") || ["CreateJob", "CreateRole"].contains(&step["Action"].as_str().unwrap())
+        })
+        .collect();
+    insta::assert_json_snapshot!(of_job);
+    assert_eq!(fake.writes().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_is_removed_has_no_job_left_whatever_its_state() {
+    for state in ["Active", "Suspended", "Cancelling", "Completing", "Complete", "Failed", "Cancelled", "Forgotten"] {
+        let fake = Fake::of(buckets());
+        create(&fake, properties()).await;
+        if state == "Forgotten" {
+            fake.state.borrow_mut().jobs.clear();
+        } else {
+            ends(&fake, "job-1", state);
+        }
+        fake.calls.borrow_mut().clear();
+        assert_eq!(delete(&fake).await["Status"], "SUCCESS");
+        let writes = fake.writes();
+        let is_cancelled = ["Active", "Suspended"].contains(&state);
+        assert_eq!(writes[0].starts_with("UpdateJobStatus"), is_cancelled, "{state}: first of {writes:#?}");
+        assert!(fake.state.borrow().roles.is_empty() && fake.state.borrow().buckets["demo-source"].replication.is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_no_longer_asked_for_runs_to_its_end() {
+    let fake = Fake::of(buckets());
+    create(&fake, properties()).await;
+    update(&fake, json!({})).await;
+    assert_eq!((fake.writes().len(), status(&fake, "job-1").as_str()), (0, "Active"));
+    ends(&fake, "job-1", "Failed");
+    let answer = update(&fake, json!({})).await;
+    assert_eq!(answer["Reason"], "job `job-1` has failed; S3 says why, and its report what became of each object");
+    assert!(!has_rights(&fake.state.borrow()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stands_against_a_job_is_said_before_anything_is_changed() {
+    let mut foreign = with_foreign_rules(FOREIGN_ROLE);
+    foreign.roles.insert("their-replication".to_owned(), foreign_role());
+    foreign.buckets.insert("reports".to_owned(), Bucket::new("us-east-1"));
+    let mut reasons = Vec::new();
+    for (state, changes) in [
+        (foreign, json!({"ExistingRole": "Extend", "Priority": null})),
+        (two_buckets(), json!({})),
+        (buckets(), json!({"ReportBucket": null})),
+        (buckets(), json!({"ReportBucket": "Reports"})),
+        (buckets(), json!({"ReportPrefix": "x".repeat(513)})),
+        (buckets(), json!({"ReplicateExistingObjects": "false"})),
+        (buckets(), json!({"ReplicateExistingObjects": null, "ReportBucket": null})),
+        (buckets(), json!({"ReplicateExistingObjects": "yes"})),
+    ] {
+        let fake = Fake::of(state.clone());
+        let answer = create(&fake, with(changes)).await;
+        reasons.push(format!("{}: {}", answer["Status"].as_str().unwrap(), answer["Reason"].as_str().unwrap()));
+        assert_eq!((fake.writes().len(), &*fake.state.borrow()), (0, &state));
+    }
+    insta::assert_snapshot!(reasons.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rights_that_are_missing_are_named_by_their_parameter() {
+    for action in ["CreateJob", "DescribeJob"] {
+        let fake = Fake::of(buckets());
+        let create = custom_resource("Create", properties());
+        if action == "DescribeJob" {
+            ask(&fake, &create).await.unwrap();
+        }
+        fake.refusals.set(Some((action, 9, "AccessDenied", Remedy::None)));
+        fake.answers.borrow_mut().clear();
+        ask(&fake, &create).await.unwrap();
+        let reason = only_answer(&fake)["Reason"].as_str().unwrap().to_owned();
+        assert!(reason.contains("the template's parameter `AllowReplicateExistingObjects` gives this right"), "{reason}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_starts_one_job_for_each_bucket_that_matches() {
+    let rule = json!({"Name": "dr", "Match": {"BucketNames": ["prod-*"]}, "DestinationBucket": "{bucket}-replica",
+        "ReplicaKmsKeyArn": "arn:aws:kms:us-west-2:111122223333:alias/dr", "CreateDestinationBucket": true,
+        "ReplicateExistingObjects": true, "ReportBucket": "arn:aws:s3:::reports"});
+    let policy = json!({"Rules": [rule]}).to_string();
+    let variables = [("REPLICATION_POLICY", policy.as_str()), ("LOCK_TABLE", "leases"), ("AWS_REGION", "us-east-1")];
+    let settings =
+        Settings::read(|name| variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())).unwrap();
+    let fake = Fake::of(buckets());
+    let event = sample("create-bucket");
+    let ask =
+        async |event: &Value| Box::pin(handle(event, Instant::now() + Duration::from_secs(300), &fake, &settings)).await.answer.unwrap();
+    assert_eq!(ask(&event).await["Rules"][0]["JobId"], "job-1");
+    let reports =
+        |role: &s3_kms_replication::cloud::Role| role.policies.values().any(|policy| policy.contains("arn:aws:s3:::reports/job-*"));
+    assert!(reports(&fake.state.borrow().roles["s3-crr-prod-orders"]), "without a prefix, reports are at the top");
+    assert_eq!(ask(&event).await["Rules"][0]["Status"], "Unchanged");
+    ends(&fake, "job-1", "Complete");
+    assert_eq!(ask(&json!({"Action": "Reconcile", "SourceBucket": "prod-orders"})).await["Rules"][0]["Status"], "Configured");
+    assert!(!has_rights(&fake.state.borrow()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_role_of_a_bucket_that_is_gone_goes_with_the_rights_of_its_job() {
+    let fake = Fake::of(buckets());
+    create(&fake, properties()).await;
+    fake.state.borrow_mut().buckets.remove("demo-source");
+    let mut deleted = sample("create-bucket");
+    deleted["detail"]["eventName"] = json!("DeleteBucket");
+    deleted["detail"]["requestParameters"]["bucketName"] = json!("demo-source");
+    ask(&fake, &deleted).await.unwrap();
+    assert!(fake.state.borrow().roles.is_empty());
+}
