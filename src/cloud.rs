@@ -179,7 +179,7 @@ pub struct Job {
 impl Job {
     /// Whether it has come to its end, whichever.
     pub fn has_ended(&self) -> bool {
-        matches!(self.status.as_str(), "Cancelled" | "Complete" | "Failed")
+        ENDS.contains(&self.status.as_str())
     }
 
     /// Whether it can be cancelled: it is not on its way to its end, either.
@@ -187,6 +187,9 @@ impl Job {
         !self.has_ended() && !matches!(self.status.as_str(), "Cancelling" | "Completing" | "Failing")
     }
 }
+
+/// S3's words for the states from which a job does not come back.
+pub const ENDS: [&str; 3] = ["Cancelled", "Complete", "Failed"];
 
 /// S3's word for the replication of an object's version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ mod properties;
 use aws_lambda_events::event::sqs::SqsEvent;
 use serde_json::Value;
 
-pub use cloudtrail::{BucketEvent, Notice};
+pub use cloudtrail::{BucketEvent, JobEvent, Notice};
 pub use command::Command;
 pub(crate) use properties::{Object, read_properties};
 

@@ -185,6 +185,10 @@ async fn follow<C: Cloud>(notice: &Notice, engine: &Engine<'_, C>) -> (String, R
     match notice {
         Notice::Nothing { bucket, reason } => (bucket.clone(), Ok(Coverage::Skipped(reason.clone()))),
         Notice::Bucket(event) => (event.bucket.to_string(), follow_bucket(event, engine).await),
+        Notice::Job(event) => match engine.follow_job(event).await {
+            Ok((bucket, coverage)) => (bucket, Ok(coverage)),
+            Err(error) => (String::new(), Err(error)),
+        },
     }
 }
 

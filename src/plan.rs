@@ -22,7 +22,7 @@ use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule};
 pub use abroad::statements_left;
 use abroad::{Abroad, Needs};
 use job::Jobs;
-pub use job::{JOB_PARAMETER, NewJob};
+pub use job::{JOB_PARAMETER, NewJob, after_job};
 pub use observed::{Created, Destination, Guard, Observed, Remains, Roles, Source};
 pub use refusal::Refusal;
 pub use step::Step;

@@ -1,11 +1,13 @@
-//! Events of S3's management API, as CloudTrail puts them on EventBridge's default bus.
+//! Events of S3's management API and of S3 Batch Operations, as CloudTrail puts them on EventBridge's default bus.
 //!
 //! Only what is needed is read, and everything but the event's and the bucket's name may be absent: CloudTrail's records differ by
-//! client and by action. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html>
+//! client and by action. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html> and, for jobs,
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-examples-event-bridge-cloud-trail.html>
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::cloud::ENDS;
 use crate::error::Error;
 use crate::spec::{Account, BucketName, Region};
 
@@ -29,6 +31,8 @@ const RELEVANT: [&str; 11] = [
 pub enum Notice {
     /// Something that matters happened to a bucket.
     Bucket(BucketEvent),
+    /// A job has ended.
+    Job(JobEvent),
     /// Nothing that matters happened.
     Nothing {
         /// The bucket, as the event names it.
@@ -51,6 +55,17 @@ pub struct BucketEvent {
     pub deleted: bool,
 }
 
+/// A job has ended: whose it is, S3 has to be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobEvent {
+    /// The job's id.
+    pub id: String,
+    /// The Region in which it ran.
+    pub region: Option<Region>,
+    /// The account in which it ran.
+    pub account: Option<Account>,
+}
+
 #[derive(Deserialize)]
 struct Envelope {
     account: Option<String>,
@@ -68,6 +83,14 @@ struct Detail {
     error_code: Option<String>,
     user_identity: Option<UserIdentity>,
     request_parameters: Option<RequestParameters>,
+    service_event_details: Option<ServiceEventDetails>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceEventDetails {
+    job_id: Option<String>,
+    status: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -95,11 +118,15 @@ struct RequestParameters {
     resource_arn: Option<String>,
 }
 
+const API_CALL: &str = "AWS API Call via CloudTrail";
+const SERVICE_EVENT: &str = "AWS Service Event via CloudTrail";
+
 /// Reads an EventBridge event. `execution_role` is the ARN of the role whose calls are our own.
 pub(super) fn read(payload: &Value, execution_role: Option<&str>) -> Result<Notice, Error> {
     let detail_type = payload.get("detail-type").and_then(Value::as_str).unwrap_or_default();
-    if detail_type != "AWS API Call via CloudTrail" {
-        return Err(Error::UnknownPayload(format!("is an event of the type `{detail_type}`; known is `AWS API Call via CloudTrail`")));
+    if ![API_CALL, SERVICE_EVENT].contains(&detail_type) {
+        let problem = format!("is an event of the type `{detail_type}`; known are `{API_CALL}` and `{SERVICE_EVENT}`");
+        return Err(Error::UnknownPayload(problem));
     }
     let event = Envelope::deserialize(payload).map_err(|error| Error::UnknownPayload(format!("is no CloudTrail event: {error}")))?;
     let detail = event.detail;
@@ -109,6 +136,16 @@ pub(super) fn read(payload: &Value, execution_role: Option<&str>) -> Result<Noti
 
     if detail.event_source.as_deref().is_some_and(|source| source != "s3.amazonaws.com") {
         return nothing(format!("the event is of `{}`, not of a general purpose bucket", detail.event_source.unwrap_or_default()));
+    }
+    let region = detail.aws_region.or(event.region).and_then(|region| Region::parse(&region).ok());
+    let account = detail.recipient_account_id.or(event.account).and_then(|account| Account::parse(&account).ok());
+    if detail.event_name == "JobStatusChanged" {
+        let job = detail.service_event_details;
+        let (id, status) = job.map(|job| (job.job_id, job.status.unwrap_or_default())).unwrap_or_default();
+        return match id.filter(|_| ENDS.contains(&status.as_str())) {
+            Some(id) => Ok(Notice::Job(JobEvent { id, region, account })),
+            None => nothing(format!("a job that is `{status}` has not ended")),
+        };
     }
     if !RELEVANT.contains(&detail.event_name.as_str()) {
         return nothing(format!("`{}` changes nothing that replication depends on", detail.event_name));
@@ -128,10 +165,5 @@ pub(super) fn read(payload: &Value, execution_role: Option<&str>) -> Result<Noti
         Ok(bucket) => bucket,
         Err(problem) => return nothing(format!("the bucket's name {problem}")),
     };
-    Ok(Notice::Bucket(BucketEvent {
-        bucket,
-        region: detail.aws_region.or(event.region).and_then(|region| Region::parse(&region).ok()),
-        account: detail.recipient_account_id.or(event.account).and_then(|account| Account::parse(&account).ok()),
-        deleted: detail.event_name == "DeleteBucket",
-    }))
+    Ok(Notice::Bucket(BucketEvent { bucket, region, account, deleted: detail.event_name == "DeleteBucket" }))
 }

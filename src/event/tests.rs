@@ -119,6 +119,7 @@ fn the_sample_events_are_read_as_what_they_are() {
             Ask::Event(Notice::Bucket(event)) => {
                 format!("event on {} in {:?}, deleted: {}", event.bucket, event.region.unwrap().as_str(), event.deleted)
             }
+            Ask::Event(Notice::Job(event)) => format!("end of job {} in {:?}", event.id, event.region.unwrap().as_str()),
             Ask::Event(Notice::Nothing { reason, .. }) => format!("nothing: {reason}"),
             Ask::Queue(messages) => format!("batch: {:?}", messages.iter().map(|message| message.notice.is_ok()).collect::<Vec<_>>()),
             Ask::Command(command) => format!("{command:?}"),

@@ -12,7 +12,7 @@
 //! # Assumptions
 //! - A job whose start was not answered and is not asked for again is not known. When its role goes, it fails.
 
-use super::{Observed, Refusal, Roles, ServingRole, Step};
+use super::{Observed, Plan, Refusal, Roles, ServingRole, Step};
 use crate::cloud::{Job, Location, Role};
 use crate::grants::{self, PolicyDocument};
 use crate::spec::{BucketName, PolicyName, Report, RoleName, RuleId, Spec, hash};
@@ -207,4 +207,14 @@ pub(super) fn without_note(role: &Role, rule_id: &RuleId) -> Option<Step> {
     let tag = PolicyName::of_job(rule_id);
     let was = role.tags.get(tag.as_str())?.clone();
     Some(Step::ForgetJob { role: role.name.clone(), tag, was })
+}
+
+/// Plans what becomes of the role after the rule's job, which is as observed: nothing before that has ended.
+pub fn after_job(source: &BucketName, rule_id: &RuleId, roles: &Roles, job: Option<&Job>) -> Plan {
+    let id = roles.job_with_rights(source, rule_id).filter(|_| job.is_none_or(Job::has_ended));
+    let (Some(role), Some(id)) = (roles.ours(source), id) else { return Plan::default() };
+    let steps = [without_trust(role, rule_id), without_rights(role, rule_id)];
+    let mut plan = Plan::new(steps.map(|step| step.into_iter().collect()));
+    plan.warnings.extend(failure(Some(id), job));
+    plan
 }

@@ -4,9 +4,11 @@ use serde_json::json;
 
 use s3_kms_replication::cloud::Remedy;
 
-use crate::fake::{Bucket, Fake, State};
+use crate::fake::{Bucket, Fake, Fault, State};
 use crate::invariants::{FOREIGN_ROLE, foreign_role, with_foreign_rules};
 use crate::*;
+
+const ROLE: &str = "s3-crr-demo-source";
 
 /// Two buckets, and one for reports.
 pub fn buckets() -> State {
@@ -37,6 +39,14 @@ fn ends(fake: &Fake, id: &str, status: &str) {
     fake.state.borrow_mut().jobs.get_mut(id).unwrap().1.status = status.to_owned();
 }
 
+/// The event by which S3 says what has become of a job.
+pub fn ended(id: &str, status: &str) -> Value {
+    let mut event = sample("job-status-changed");
+    event["detail"]["serviceEventDetails"]["jobId"] = json!(id);
+    event["detail"]["serviceEventDetails"]["status"] = json!(status);
+    event
+}
+
 async fn update(fake: &Fake, changes: Value) -> Value {
     fake.calls.borrow_mut().clear();
     fake.answers.borrow_mut().clear();
@@ -64,6 +74,24 @@ async fn a_job_is_started_after_its_rule_and_left_alone_while_it_runs() {
     let answer = update(&fake, properties()).await;
     assert_eq!((fake.writes().len(), answer["Data"]["JobId"].as_str()), (0, Some("job-1")), "a job that runs is left alone");
     assert!(has_rights(&fake.state.borrow()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rights_of_a_job_go_with_its_end_and_the_same_request_starts_no_other() {
+    let fake = Fake::of(buckets());
+    create(&fake, properties()).await;
+    ends(&fake, "job-1", "Complete");
+    fake.calls.borrow_mut().clear();
+    ask(&fake, &ended("job-1", "Complete")).await.unwrap();
+    insta::assert_snapshot!(fake.writes().join("\n"));
+    assert!(!has_rights(&fake.state.borrow()));
+
+    fake.calls.borrow_mut().clear();
+    ask(&fake, &ended("job-1", "Complete")).await.unwrap();
+    assert_eq!(fake.writes().len(), 0, "twice is once");
+    let answer = update(&fake, properties()).await;
+    assert_eq!((fake.writes().len(), answer["Data"]["JobId"].as_str()), (0, Some("job-1")), "the same request starts no second job");
+    assert!(!fake.calls.borrow().iter().any(|call| call.starts_with("DescribeJob")), "nor does it ask about the first");
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,6 +128,39 @@ async fn a_rule_that_is_removed_has_no_job_left_whatever_its_state() {
         assert_eq!(writes[0].starts_with("UpdateJobStatus"), is_cancelled, "{state}: first of {writes:#?}");
         assert!(fake.state.borrow().roles.is_empty() && fake.state.borrow().buckets["demo-source"].replication.is_none());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_serves_another_rule_is_left_as_that_rule_needs_it() {
+    let fake = Fake::of(buckets());
+    let mut other = sample("command-apply");
+    other.as_object_mut().unwrap().extend(properties().as_object().unwrap().clone());
+    ask(&fake, &other).await.unwrap();
+    assert_eq!(create(&fake, with(json!({"Priority": null}))).await["Data"]["JobId"], "job-2");
+    ends(&fake, "job-2", "Complete");
+    ask(&fake, &ended("job-2", "Complete")).await.unwrap();
+    assert!(has_rights(&fake.state.borrow()), "the other job runs on");
+    ask(&fake, &sample("command-delete")).await.unwrap();
+    let role = fake.state.borrow().roles[ROLE].clone();
+    assert!(!has_rights(&fake.state.borrow()));
+    assert_eq!(status(&fake, "job-1"), "Cancelled");
+    assert_eq!(role.tags.len(), 2, "the mark of ours, and the note of the job of the rule that stays: {:?}", role.tags);
+    delete(&fake).await;
+    assert!(fake.state.borrow().roles.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_anew_cancels_the_job_that_runs_and_starts_another() {
+    let fake = Fake::of(buckets());
+    create(&fake, properties()).await;
+    let answer = update(&fake, with(json!({"ReportPrefix": "again"}))).await;
+    assert_eq!(answer["Data"]["JobId"], "job-2");
+    insta::assert_snapshot!(fake.writes().join("\n"));
+    fake.calls.borrow_mut().clear();
+    ask(&fake, &ended("job-1", "Cancelled")).await.unwrap();
+    assert_eq!(fake.writes().len(), 0, "the end of the first is not that of the second");
+    ends(&fake, "job-2", "Complete");
+    assert_eq!(update(&fake, properties()).await["Data"]["JobId"], "job-3", "what was asked before something else is asked anew");
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,6 +216,29 @@ async fn rights_that_are_missing_are_named_by_their_parameter() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn events_of_other_jobs_and_of_jobs_that_run_change_nothing() {
+    let fake = Fake::of(buckets());
+    create(&fake, properties()).await;
+    let job = s3_kms_replication::cloud::Job { description: "reports/theirs".to_owned(), status: "Complete".to_owned() };
+    fake.state.borrow_mut().jobs.insert("theirs".to_owned(), ("token".to_owned(), job));
+    let mut abroad = ended("job-1", "Complete");
+    abroad["detail"]["recipientAccountId"] = json!("444455556666");
+    for (event, reason) in [
+        (ended("theirs", "Complete"), "job `theirs` is not one of ours"),
+        (ended("gone", "Complete"), "job `gone` is not one of ours"),
+        (ended("job-1", "Active"), "a job that is `Active` has not ended"),
+        (abroad, "the event is of account 444455556666, not of 111122223333"),
+    ] {
+        fake.calls.borrow_mut().clear();
+        assert_eq!(ask(&fake, &event).await.unwrap()["Skipped"], reason);
+        assert_eq!(fake.writes().len(), 0);
+    }
+    let early = ask(&fake, &ended("job-1", "Complete")).await.unwrap_err();
+    assert!(early.is_transient() && has_rights(&fake.state.borrow()), "an event that S3 does not bear out yet comes again");
+    insta::assert_snapshot!(early, @"DescribeJob on job `job-1`: Active: its event says that it has ended");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_policy_starts_one_job_for_each_bucket_that_matches() {
     let rule = json!({"Name": "dr", "Match": {"BucketNames": ["prod-*"]}, "DestinationBucket": "{bucket}-replica",
         "ReplicaKmsKeyArn": "arn:aws:kms:us-west-2:111122223333:alias/dr", "CreateDestinationBucket": true,
@@ -187,4 +271,27 @@ async fn the_role_of_a_bucket_that_is_gone_goes_with_the_rights_of_its_job() {
     deleted["detail"]["requestParameters"]["bucketName"] = json!("demo-source");
     ask(&fake, &deleted).await.unwrap();
     assert!(fake.state.borrow().roles.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_job_is_followed_to_its_end_whatever_fails() {
+    let before = {
+        let fake = Fake::of(buckets());
+        create(&fake, properties()).await;
+        ends(&fake, "job-1", "Complete");
+        fake.state.take()
+    };
+    let undisturbed = Fake::of(before.clone());
+    ask(&undisturbed, &ended("job-1", "Complete")).await.unwrap();
+    let calls = undisturbed.calls.borrow().len();
+    let faults = [Fault::Refused("AccessDenied", Remedy::None), Fault::AnswerLost, Fault::DoneAlready("NoSuchEntity"), Fault::Hangs];
+    for (fault, index) in faults.iter().flat_map(|fault| (0..calls).map(move |index| (*fault, index))) {
+        let fake = Fake::of(before.clone());
+        fake.fault.set(Some((index, fault)));
+        let _ = ask(&fake, &ended("job-1", "Complete")).await;
+        fake.fault.set(None);
+        fake.state.borrow_mut().leases.clear();
+        ask(&fake, &ended("job-1", "Complete")).await.unwrap();
+        assert_eq!(fake.state, undisturbed.state, "{fault:?} in call {index} of {calls}");
+    }
 }
