@@ -32,6 +32,8 @@ TAGGED = {f"aws:RequestTag/{OWNER_TAG}": "orders", "aws:TagKeys": [OWNER_TAG]}
 TAGGED_WITH_MORE = {**TAGGED, "aws:RequestTag/more": "x", "aws:TagKeys": [OWNER_TAG, "more"]}
 BOUND, BOUND_OTHERWISE = ({"iam:PermissionsBoundary": arn} for arn in ("${boundary}", "${boundary}-2"))
 TO_S3, TO_LAMBDA = ({"iam:PassedToService": f"{service}.amazonaws.com"} for service in ("s3", "lambda"))
+TO_JOBS = {"iam:PassedToService": "batchoperations.s3.amazonaws.com"}
+JOB, JOB_TAG = "arn:aws:s3:eu-west-1:${account}:job/1", f"{OWNER_TAG}-job.0123456789abcdef"
 BUCKET = "arn:aws:s3:::orders"
 OF_THE_ACCOUNT, OF_A_STRANGER = ({"aws:ResourceAccount": account} for account in ("${account}", STRANGER))
 READ_ROLE = ("iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies")
@@ -146,6 +148,21 @@ TABLE = [
         *on(BUCKET, "s3:PutBucketVersioning", "s3:PutBucketPolicy", *SET_UP_BUCKET, account=DESTINATION_ACCOUNT, **OF_A_DESTINATION),
         *on(f"arn:aws:kms:us-east-1:{DESTINATION_ACCOUNT}:key/1", "kms:PutKeyPolicy", *USE_KEY, account=DESTINATION_ACCOUNT,
             **OF_A_DESTINATION)]),
+
+    ("start a job as a role of its own", "no yes no", [*on("*", "s3:CreateJob"), *on(OWN, "iam:PassRole", **TO_JOBS)]),
+    ("... as another role", "no no no", roles((EXTENDABLE, *OTHERS), "iam:PassRole", **TO_JOBS)),
+    ("look at a job and cancel it", "no yes no", on(JOB, "s3:DescribeJob", "s3:UpdateJobStatus")),
+    ("... of a stranger", "no no no",
+     on(JOB.replace("${account}", STRANGER), "s3:DescribeJob", "s3:UpdateJobStatus", account=STRANGER)),
+    ("... do anything else with it", "no no no", on(JOB, "s3:UpdateJobPriority", "s3:PutJobTagging", "s3:DeleteJobTagging")),
+    ("note a job in a role of its own", "no yes no",
+     [*on(OWN, "iam:TagRole", **OURS, **{"aws:TagKeys": [JOB_TAG], f"aws:RequestTag/{JOB_TAG}": "x"}),
+      *on(OWN, "iam:UntagRole", **OURS, **{"aws:TagKeys": [JOB_TAG]})]),
+    ("... or anything else", "no no no",
+     [*on(OWN, "iam:TagRole", **OURS, **{"aws:TagKeys": [JOB_TAG, "more"], f"aws:RequestTag/{JOB_TAG}": "x"}),
+      *on(OWN, "iam:UntagRole", **OURS, **{"aws:TagKeys": [OWNER_TAG]}), *on(OWN, "iam:UntagRole", **OURS)]),
+    ("... or in other roles", "no no no",
+     [*on(OWN, "iam:UntagRole", **{"aws:TagKeys": [JOB_TAG]}), *roles(OTHERS, "iam:UntagRole", **OURS, **{"aws:TagKeys": [JOB_TAG]})]),
 
     ("alarm on a rule of ours", "yes yes yes", on(f"{ALARM}:orders/s3-kms-replication.dr", *CHANGE_ALARM, "cloudwatch:DescribeAlarms")),
     ("... or on anything else", "no no no", on(f"{ALARM}:orders", *CHANGE_ALARM, "cloudwatch:SetAlarmState")),

@@ -228,6 +228,21 @@ def with_one_part_less(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from ((part, {**value, name: rest}) for part, rest in with_one_part_less(item))
 
 
+def test_a_job_may_start_replications_and_write_its_report_and_nothing_else(planned: Planned) -> None:
+    asked = {"Prefix": "Tax", "ReplicateExistingObjects": True, "ReportBucket": planned.names["dest_bkt"], "ReportPrefix": "crr"}
+    policy, trust = planned.policy(**asked), planned.documents(**asked)["CreateRole"]
+    needed = [*on(f"{SOURCE}/{TAX}", "s3:InitiateReplication"),
+              *on(SOURCE, "s3:GetReplicationConfiguration", "s3:PutInventoryConfiguration"),
+              *on(f"{DESTINATION}/crr/job-1/manifest.json", "s3:PutObject")]
+    others = [*on(f"{SOURCE}/{PAYROLL}", "s3:InitiateReplication"), *on(f"{DESTINATION}/crr/{TAX}", "s3:PutObject"),
+              *on(DESTINATION, "s3:PutInventoryConfiguration"), *(call for call in CALLS if call not in needed)]
+
+    assert planned.allowed(policy, needed + others) == needed
+    assert [part for part, rest in with_one_part_less(policy) if planned.allowed(rest, needed) == needed] == []
+    principals = ["s3.amazonaws.com", "batchoperations.s3.amazonaws.com", "lambda.amazonaws.com", f"arn:aws:iam::{ACCOUNT}:root"]
+    assert may_assume(trust, principals, ACCOUNT) == [True, True, False, False]
+
+
 @pytest.mark.parametrize(("walk_through", "what", "lacking"), [
     (AWS, "replicate an object, no Bucket Keys", {f"kms:Decrypt {SOURCE_KEY}", f"kms:Encrypt {REPLICA_KEY}"}),
     (AWS, "... a Bucket Key at the source", {f"kms:Encrypt {REPLICA_KEY}"}),
