@@ -225,6 +225,15 @@ struct Properties {
     /// SNS topic that is told when S3 fails to replicate an object
     #[arg(long, value_name = "ARN")]
     alarm_topic_arn: Option<String>,
+    /// Starts an S3 Batch Replication job for the objects that are there already [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    replicate_existing_objects: Option<bool>,
+    /// Bucket that takes the job's report
+    #[arg(long, value_name = "NAME|ARN")]
+    report_bucket: Option<String>,
+    /// Where in that bucket
+    #[arg(long, value_name = "PREFIX")]
+    report_prefix: Option<String>,
     /// Writes an object to see it replicated, and removes it again [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     verify: Option<bool>,

@@ -108,6 +108,8 @@ fn as_it_has_to_be(spec: &Spec, object_lock: bool) -> Result<Observed, Failure> 
         alarm: None,
         unseen: Vec::new(),
         policies: Vec::new(),
+        job: None,
+        report_missing: false,
     })
 }
 

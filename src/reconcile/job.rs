@@ -57,7 +57,7 @@ impl<C: Cloud> Engine<'_, C> {
             }
             Ok((plan::after_job(&source, &rule_id, &roles, job.as_ref()), None))
         };
-        let (plan, _) = self.converge(&source, false, plan, async || Ok(())).await?;
+        let (plan, _) = self.converge(&source, false, None, plan, async || Ok(())).await?;
         let ended = outcome(source.clone(), rule_id.clone(), Status::Configured, false, plan, None);
         Ok((source.to_string(), Coverage::Rules(vec![(rule_id, Ok(ended))])))
     }
