@@ -57,7 +57,8 @@ class Bench:
                 "DestinationRegion": REPLICA_REGION, "ReplicaKmsKeyArn": self.replica_key}
         self.environment = {
             **aws.environment, "AWS_ENDPOINT_URL": proxy.endpoint, "PYTHONPATH": str(HERE), "LOCK_TABLE": LOCK_TABLE,
-            "REPLICATION_POLICY": json.dumps({"Rules": [rule]}), "AWS_LAMBDA_FUNCTION_NAME": "function",
+            "REPLICATION_POLICY": json.dumps({"Rules": [rule]}), "EXECUTION_ROLE_ARN": f"arn:aws:iam::{aws.account}:role/function",
+            "AWS_LAMBDA_FUNCTION_NAME": "function",
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
             "AWS_LAMBDA_LOG_GROUP_NAME": "log", "AWS_LAMBDA_LOG_STREAM_NAME": "log"}
         self.start: dict[str, list[float]] = defaultdict(list)
