@@ -348,6 +348,18 @@ mod tests {
     }
 
     #[test]
+    fn a_regions_code_is_words_and_a_number() {
+        for good in ["us-east-1", "us-gov-west-1", "ap-southeast-12"] {
+            assert!(Region::parse(good).is_ok(), "{good}");
+        }
+        for bad in
+            ["", "1", "east-1", "us-east", "us-east-", "us--1", "-east-1", "us-1-1", "US-east-1", "us-EAST-1", "us-east-1a", "us_east_1"]
+        {
+            assert!(Region::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn keys_are_named_by_key_or_alias_arn() {
         for good in ["arn:aws:kms:us-west-2:111122223333:key/mrk-12", "arn:aws-us-gov:kms:us-gov-west-1:111122223333:alias/a/b"] {
             assert!(KeyReference::parse(good).is_ok(), "{good}");
