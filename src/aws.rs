@@ -135,9 +135,7 @@ impl Aws {
         let config = aws_sdk_cloudwatch::Config::from(&self.config).to_builder().region(sdk_region(region)).build();
         aws_sdk_cloudwatch::Client::from_conf(config)
     }
-}
 
-impl Aws {
     /// Reads a policy of others, changes what is ours in it, and writes it back at once.
     async fn edit(&self, step: &Step, guarded: &Guarded, change: impl FnOnce(ResourcePolicy) -> ResourcePolicy) -> Result<(), CloudError> {
         let current = self.policy(guarded).await?;
