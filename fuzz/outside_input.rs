@@ -5,9 +5,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use s3_kms_replication::event::{self, Ask, cloudformation};
-use s3_kms_replication::grants::PolicyDocument;
+use s3_kms_replication::grants::{PolicyDocument, ResourcePolicy};
 use s3_kms_replication::settings::Settings;
-use s3_kms_replication::spec::{BucketName, KeyReference, Partition, RoleName, RuleId, Spec};
+use s3_kms_replication::spec::{BucketName, KeyReference, Partition, RoleArn, RoleName, RuleId, Spec};
 use serde_json::{Value, json};
 
 const URL: &str = "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x";
@@ -50,7 +50,11 @@ fuzz_target!(|text: &str| {
     if let Ok(bucket) = BucketName::parse_name_or_arn(text) {
         assert_eq!(BucketName::parse_name_or_arn(&bucket.arn(Partition::Aws)), Ok(bucket));
     }
-    let _ = (KeyReference::parse(text), RoleName::of_arn(text), RuleId::named(text));
+    if let Some(policy) = ResourcePolicy::parse(Some(text)) {
+        let written = policy.to_string();
+        assert_eq!(ResourcePolicy::parse(Some(&written)).map(|policy| policy.to_string()), Some(written));
+    }
+    let _ = (KeyReference::parse(text), RoleArn::parse(text), RoleName::of_arn(text), RuleId::named(text));
     let _ = Settings::read(|name| (name == "REPLICATION_POLICY").then(|| text.to_owned()));
     read(&request(&json!({"SourceBucket": "a-source"}), text, text, text), &settings);
     read(&request(&json!({"SourceBucket": text, "DestinationBucket": text, "Prefix": text}), URL, "s", "l"), &settings);

@@ -11,11 +11,12 @@ mod alarm;
 mod job;
 mod observed;
 mod refusal;
+mod role;
 mod rules;
 mod step;
 mod text;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule};
 
@@ -25,19 +26,17 @@ use job::Jobs;
 pub use job::{JOB_PARAMETER, NewJob, after_job};
 pub use observed::{Created, Destination, Guard, Observed, Remains, Roles, Source};
 pub use refusal::Refusal;
+use role::{ServingRole, check_policy_size};
 pub use step::Step;
 pub use text::Change;
 
-use crate::cloud::{Alarm, Encryption, Identity, Key, Location, Role, Versioning};
+use crate::cloud::{Alarm, Encryption, Key, Location, Role, Versioning};
 use crate::grants::{self, Grants, Place, PolicyDocument};
 use crate::settings::RoleSettings;
-use crate::spec::{Access, Account, BucketName, ExistingRole, PolicyName, Region, ReplicaOwner, RoleName, RuleId, SourceKeys, Spec};
+use crate::spec::{Access, Account, BucketName, PolicyName, Region, ReplicaOwner, RoleName, RuleId, SourceKeys, Spec};
 
 /// Key of the tag that marks a role, and a destination bucket that was created here, as ours; its value is the source bucket's name.
 pub const OWNER_TAG: &str = "s3-kms-replication";
-
-/// IAM's limit for the inline policies of one role, white space not counted.
-const INLINE_POLICY_LIMIT: usize = 10_240;
 
 /// What an applied rule amounts to, for answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -297,83 +296,6 @@ impl Plan {
     }
 }
 
-/// The role that will serve the rule.
-enum ServingRole<'a> {
-    /// Ours, which may not exist yet.
-    Ours { name: RoleName, arn: String, existing: Option<&'a Role> },
-    /// Somebody else's, which gets our inline policy.
-    Theirs(&'a Role),
-}
-
-impl<'a> ServingRole<'a> {
-    fn choose(spec: &Spec, observed: &'a Observed, settings: &RoleSettings) -> Result<Self, Refusal> {
-        let roles = &observed.roles;
-        let Identity { account, partition } = &observed.identity;
-        let name = RoleName::of_source(&spec.source);
-        let existing = roles.ours(&spec.source);
-        let arn = existing.map_or_else(|| format!("arn:{partition}:iam::{account}:role{}{name}", settings.path), |role| role.arn.clone());
-        let serving = observed.source.replication.as_ref().map(|configuration| configuration.role());
-        match (serving, spec.existing_role) {
-            (Some(serving), ExistingRole::Refuse) if serving != arn => {
-                Err(Refusal::ForeignRole { bucket: spec.source.clone(), role: serving.to_owned() })
-            }
-            (Some(serving), ExistingRole::Extend) if serving != arn => roles
-                .with_arn(serving)
-                .map(Self::Theirs)
-                .ok_or_else(|| Refusal::ServingRoleMissing { bucket: spec.source.clone(), role: serving.to_owned() }),
-            _ if roles.named_ours.is_some() && existing.is_none() => {
-                Err(Refusal::RoleOwnedByOther { role: name, bucket: spec.source.clone() })
-            }
-            _ => Ok(Self::Ours { name, arn, existing }),
-        }
-    }
-
-    fn existing(&self) -> Option<&'a Role> {
-        match self {
-            Self::Ours { existing, .. } => *existing,
-            Self::Theirs(role) => Some(role),
-        }
-    }
-
-    fn name(&self) -> &RoleName {
-        match self {
-            Self::Ours { name, .. } => name,
-            Self::Theirs(role) => &role.name,
-        }
-    }
-
-    fn arn(&self) -> &str {
-        match self {
-            Self::Ours { arn, .. } => arn,
-            Self::Theirs(role) => &role.arn,
-        }
-    }
-
-    fn policy_name(&self, spec: &Spec) -> PolicyName {
-        match self {
-            Self::Ours { .. } => PolicyName::of_rule(&spec.rule_id),
-            Self::Theirs(_) => PolicyName::in_shared_role(&spec.rule_id, &spec.source),
-        }
-    }
-
-    /// What makes the role itself right; nothing for somebody else's.
-    fn steps(&self, spec: &Spec, settings: &RoleSettings, trust: PolicyDocument) -> Vec<Step> {
-        let Self::Ours { name, existing, .. } = self else { return Vec::new() };
-        let Some(role) = existing else {
-            let (path, boundary) = (settings.path.clone(), settings.boundary.clone());
-            return vec![Step::CreateRole { name: name.clone(), path, trust, boundary, source: spec.source.clone() }];
-        };
-        let mut steps = Vec::new();
-        if PolicyDocument::parse(&role.trust).as_ref() != Some(&trust) {
-            steps.push(Step::TrustRole { name: name.clone(), was: role.trust.clone(), trust });
-        }
-        if let Some(boundary) = settings.boundary.clone().filter(|boundary| role.boundary.as_ref() != Some(boundary)) {
-            steps.push(Step::BoundRole { name: name.clone(), was: role.boundary.clone(), boundary });
-        }
-        steps
-    }
-}
-
 fn destination_location(spec: &Spec, observed: &Observed) -> Result<Location, Refusal> {
     match &observed.destination {
         Some(destination) if destination.location.region != spec.destination_region => Err(Refusal::DestinationInOtherRegion {
@@ -489,23 +411,6 @@ pub(crate) fn usable_key<'a>(property: &str, asked: &str, key: Option<&'a Key>) 
         return Err(Refusal::KeyNotSymmetric { property: property(), key: key.arn.clone() });
     }
     Ok(key)
-}
-
-fn check_policy_size(role: &ServingRole<'_>, name: &PolicyName, document: &PolicyDocument, job: Option<&Step>) -> Result<(), Refusal> {
-    let size = |text: &str| text.chars().filter(|character| !character.is_whitespace()).count();
-    let nothing = BTreeMap::new();
-    let of_job = match job {
-        Some(Step::PutRolePolicy { policy, document, .. }) => Some((policy, document)),
-        _ => None,
-    };
-    let written = || of_job.into_iter().chain([(name, document)]);
-    let is_kept = |(other, _): &(&String, &String)| written().all(|(name, _)| *other != name.as_str());
-    let others = role.existing().map_or(&nothing, |role| &role.policies).iter().filter(is_kept);
-    let total = others.map(|(_, text)| size(text)).chain(written().map(|(_, document)| size(&document.to_string()))).sum();
-    if total > INLINE_POLICY_LIMIT {
-        return Err(Refusal::PoliciesTooLong { role: role.name().clone(), total, limit: INLINE_POLICY_LIMIT });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

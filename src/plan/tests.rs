@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+
+use super::role::INLINE_POLICY_LIMIT;
 use super::*;
 
 fn role(policies: &[&str]) -> Role {
