@@ -19,7 +19,7 @@ const VERSION: &str = "2012-10-17";
 const DECRYPT_SOURCE: &str = "DecryptSourceObjects";
 const WRITE_REPLICAS: &str = "Replicas";
 const ENCRYPT_REPLICAS: &str = "EncryptReplicas";
-const EARLIER: &str = "Earlier";
+pub(crate) const EARLIER: &str = "Earlier";
 
 /// An IAM policy document. Two documents are equal when they say the same, whatever the order of their actions and resources.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -33,7 +33,7 @@ pub use text::Change;
 use crate::cloud::{Alarm, Encryption, Key, Location, Role, Versioning};
 use crate::grants::{self, Grants, Place, PolicyDocument};
 use crate::settings::RoleSettings;
-use crate::spec::{Access, Account, BucketName, PolicyName, Region, ReplicaOwner, RoleName, RuleId, SourceKeys, Spec};
+use crate::spec::{Access, BucketName, PolicyName, Region, ReplicaOwner, RoleName, RuleId, SourceKeys, Spec};
 
 /// Key of the tag that marks a role, and a destination bucket that was created here, as ours; its value is the source bucket's name.
 pub const OWNER_TAG: &str = "s3-kms-replication";
@@ -79,11 +79,6 @@ impl Plan {
         self.stages.is_empty()
     }
 
-    /// The account whose buckets' or keys' policies it changes.
-    pub fn changes_policies_of(&self) -> Option<&Account> {
-        self.steps().find_map(|step| step.changes_policy_of()?.access().account())
-    }
-
     /// All steps, in order.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.stages.iter().flatten()
@@ -127,7 +122,7 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     let partition = observed.identity.partition;
     let grants = grants(spec, observed, &destination.region, &granted_keys, &replica_key);
     let document = grants.document();
-    let Abroad { put: put_statements, withdraw: withdraw_statements, by_hand } =
+    let Abroad { keep: keep_statements, put: put_statements, withdraw: withdraw_statements, by_hand } =
         Needs::new(spec, observed, &grants, &destination, role.arn()).steps(observed)?;
 
     let destination_arn = spec.destination.arn(partition);
@@ -165,6 +160,7 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
         (current.as_ref() != Some(document)).then(|| Step::PutRolePolicy { role, policy, was, document: document.clone() })
     };
     second.extend(put_policy(current_policy, &until_changed));
+    second.extend(keep_statements);
     second.extend(job.rights);
 
     // After the rule's policy, so that where there is an alarm or a statement, there is a trace of its rule.
@@ -264,7 +260,9 @@ pub fn retire(source: &BucketName, roles: &Roles, alarms: Vec<Alarm>, statements
         Some(Step::DeleteRolePolicy { role: role.name.clone(), policy, was: was.clone() })
     });
     // The policies tell of which rules there can be alarms, and where there can be statements.
-    let mut plan = Plan::new([alarms.chain(statements).collect(), policies.collect()]);
+    // Those of several rules can be in one policy: each has a stage of its own.
+    let stages = [alarms.collect()].into_iter().chain(statements.into_iter().map(|statement| vec![statement]));
+    let mut plan = Plan::new(stages.chain([policies.collect()]));
     plan.retire_role(role, |policy| PolicyName::recognise(policy).is_some(), &[]);
     plan
 }

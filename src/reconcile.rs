@@ -21,7 +21,7 @@ use observe::located;
 pub use turn::Does;
 pub use verify::Trial;
 
-use crate::cloud::{Cloud, CloudError, Identity, Location, Remedy};
+use crate::cloud::{Cloud, CloudError, Identity, Remedy};
 use crate::error::Error;
 use crate::plan::{self, Observed, Plan, Step, Target};
 use crate::settings::Settings;
@@ -32,6 +32,9 @@ const SETTLE: Duration = Duration::from_secs(120);
 
 /// How long IAM may take until a role's trust and rights are known everywhere: S3 takes a job that comes earlier, and then the job fails.
 const RIGHTS_SPREAD: Duration = Duration::from_secs(10);
+
+/// How long what was observed is taken to be as it was, although others do not ask for the lease.
+const FRESH: Duration = Duration::from_secs(2);
 
 /// A list of steps without any, as text.
 const NOTHING: &str = "nothing";
@@ -207,15 +210,17 @@ impl<C: Cloud> Engine<'_, C> {
             return Ok(planned);
         }
         self.with_lease(source.as_str(), async |held| {
+            let fresh_until = Instant::now() + FRESH;
             // A later request that had nothing to write has held no lease.
             let planned = match held.may_be_written_since(began) {
                 true => self.in_time(in_turn(plan(), has_turn())).await?,
                 false => self.in_time(has_turn()).await.map(|()| planned)?,
             };
-            let started = match planned.0.changes_policies_of() {
+            let started = if planned.0.steps().any(|step| step.changes_policy_of().is_some()) {
                 // With a slash, so that it is no bucket's name.
-                Some(account) => self.with_lease(&format!("policies/{account}"), async |_| self.execute(&planned.0).await).await?,
-                None => self.execute(&planned.0).await?,
+                self.with_lease("policies/abroad", async |_| self.execute(&planned.0, fresh_until).await).await?
+            } else {
+                self.execute(&planned.0, fresh_until).await?
             };
             let (plan, target) = planned;
             Ok((plan, target.map(|target| Target { job_id: started.or(target.job_id.clone()), ..target })))
@@ -224,7 +229,7 @@ impl<C: Cloud> Engine<'_, C> {
     }
 
     /// Carries out a plan; gives the id of the job that it starts.
-    async fn execute(&self, plan: &Plan) -> Result<Option<String>, Error> {
+    async fn execute(&self, plan: &Plan, fresh_until: Instant) -> Result<Option<String>, Error> {
         let mut done: Vec<&Step> = Vec::new();
         let mut started = None;
         for stage in &plan.stages {
@@ -232,7 +237,7 @@ impl<C: Cloud> Engine<'_, C> {
                 if stage.iter().any(|step| matches!(step, Step::StartJob { .. })) && done.iter().any(|step| step.extends_role()) {
                     sleep(RIGHTS_SPREAD).await;
                 }
-                join_all(stage.iter().map(|step| self.settle(step))).await
+                join_all(stage.iter().map(|step| self.settle(step, fresh_until))).await
             };
             let results = timeout_at(self.deadline, steps).await.map_err(|_| out_of_time(&done, plan))?;
             let mut failures = Vec::new();
@@ -254,9 +259,12 @@ impl<C: Cloud> Engine<'_, C> {
     }
 
     /// Does one step, again while AWS has yet to notice what an earlier one did, and waits until a rule that it wrote can be seen.
-    async fn settle(&self, step: &Step) -> Result<Option<String>, CloudError> {
+    async fn settle(&self, step: &Step, fresh_until: Instant) -> Result<Option<String>, CloudError> {
         let mut patience = Patience::new(Duration::from_millis(250));
         let started = loop {
+            if Instant::now() > fresh_until {
+                self.is_as_planned(step).await?;
+            }
             match self.cloud.apply(step).await {
                 Ok(started) => break started,
                 Err(failure) if failure.remedy != Remedy::Wait || !patience.pause().await => return Err(failure.naming(step.parameter())),
@@ -265,19 +273,42 @@ impl<C: Cloud> Engine<'_, C> {
         };
         tracing::info!(action = step.action(), resource = step.resource(), "changed");
         if let Some(location) = step.writes_replication_of() {
-            self.see(step, location, patience).await;
+            self.see(step, async || Ok(step.shows_in(self.cloud.replication(location).await?.as_ref())), patience).await;
+        }
+        if let Some(guarded) = step.changes_policy_of() {
+            self.see(
+                step,
+                async || Ok(step.shows_in_policy(self.cloud.policy(guarded).await?.as_deref())),
+                Patience::new(Duration::from_millis(250)),
+            )
+            .await;
         }
         Ok(started)
     }
 
-    /// Reads the configuration back until it shows what `step` did. The write has succeeded: that it cannot be seen is no failure.
-    async fn see(&self, step: &Step, location: &Location, mut patience: Patience) {
+    /// Looks once more at what a step would replace as a whole, when that was observed some time ago: others may have written since.
+    async fn is_as_planned(&self, step: &Step) -> Result<(), CloudError> {
+        let Some(location) = step.writes_replication_of() else { return Ok(()) };
+        if step.replaces(self.cloud.replication(location).await?.as_ref()) {
+            return Ok(());
+        }
+        Err(CloudError {
+            action: step.action(),
+            resource: step.resource(),
+            code: "Changed".to_owned(),
+            message: "another has written it since it was looked at".to_owned(),
+            remedy: Remedy::Observe,
+        })
+    }
+
+    /// Reads back until it shows what `step` did. The write has succeeded: that it cannot be seen is no failure.
+    async fn see(&self, step: &Step, shows: impl AsyncFn() -> Result<bool, CloudError>, mut patience: Patience) {
         loop {
-            match self.cloud.replication(location).await {
-                Ok(current) if step.shows_in(current.as_ref()) => return,
-                Ok(_) if patience.pause().await => {}
-                Ok(_) => return tracing::warn!(resource = step.resource(), "the configuration that was written cannot be seen yet"),
-                Err(failure) => return tracing::warn!(%failure, "the configuration that was written cannot be read back"),
+            match shows().await {
+                Ok(true) => return,
+                Ok(false) if patience.pause().await => {}
+                Ok(false) => return tracing::warn!(resource = step.resource(), "what was written cannot be seen yet"),
+                Err(failure) => return tracing::warn!(%failure, "what was written cannot be read back"),
             }
         }
     }

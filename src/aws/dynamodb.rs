@@ -11,8 +11,12 @@ use crate::cloud::{Acquired, CloudError, Lease};
 /// The table's partition key: a bucket's name, or with a slash, so that it is none, a custom resource's id or an account's policies.
 const KEY: &str = "BucketName";
 const HOLDER: &str = "Holder";
-/// Epoch seconds; the table's time-to-live attribute.
+/// Epoch seconds at which a lease ends.
 const EXPIRES_AT: &str = "ExpiresAt";
+/// Epoch seconds; the table's time-to-live attribute.
+const FORGET_AT: &str = "ForgetAt";
+/// For how many seconds it is remembered when a lease ended.
+const REMEMBERED: u64 = 24 * 60 * 60;
 const TURN: &str = "Turn";
 const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
 
@@ -25,6 +29,7 @@ pub(super) async fn acquire(client: &Client, lease: &Lease, now: u64) -> Result<
             (KEY.to_owned(), text(&lease.of)),
             (HOLDER.to_owned(), text(&lease.holder)),
             (EXPIRES_AT.to_owned(), AttributeValue::N(lease.expires_at.to_string())),
+            (FORGET_AT.to_owned(), AttributeValue::N((lease.expires_at + REMEMBERED).to_string())),
         ])))
         .condition_expression(format!("attribute_not_exists({KEY}) OR {EXPIRES_AT} <= :now OR {HOLDER} = :holder"))
         .expression_attribute_values(":now", AttributeValue::N(now.to_string()))
@@ -51,7 +56,7 @@ pub(super) async fn take_turn(client: &Client, table: &str, id: &str, turn: u64,
         .set_item(Some(HashMap::from([
             (KEY.to_owned(), text(id)),
             (TURN.to_owned(), AttributeValue::N(turn.to_string())),
-            (EXPIRES_AT.to_owned(), AttributeValue::N(expires_at.to_string())),
+            (FORGET_AT.to_owned(), AttributeValue::N(expires_at.to_string())),
         ])))
         .condition_expression(format!("attribute_not_exists({KEY}) OR {TURN} <= :turn"))
         .expression_attribute_values(":turn", AttributeValue::N(turn.to_string()));

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
-use super::{ENCRYPT_ACTIONS, Grants, Statement, VERSION, Values, allow, condition};
+use super::{EARLIER, ENCRYPT_ACTIONS, Grants, Statement, VERSION, Values, allow, condition};
 use crate::spec::{Account, Partition};
 
 /// A policy of others, in which some statement can be ours. What is not ours keeps every byte.
@@ -84,6 +84,12 @@ impl Statement {
     /// Its `Sid`.
     pub fn sid(&self) -> &str {
         self.sid.as_deref().unwrap_or_default()
+    }
+
+    /// The statement that `text` is, under a `Sid` of its own; `None` when it has a form that none of ours has.
+    pub fn earlier(text: &str) -> Option<Self> {
+        let statement: Self = serde_json::from_str(text).ok()?;
+        Some(Self { sid: Some(format!("{}{EARLIER}", statement.sid())), ..statement })
     }
 
     /// Whether `text` says the same.

@@ -2,11 +2,12 @@
 //!
 //! # Guarantees
 //! - A statement is put after the rule's inline policy, and taken away before it: so the inline policy tells where statements may be left.
+//! - While a rule changes, its earlier statements stay beside the new ones.
 //! - Without a role to assume nothing is guessed: the statements are said, and what of the destination can be seen must be right.
 
 use super::{Destination, Guard, Observed, Refusal, Step};
 use crate::cloud::{Guarded, Identity, Location, Versioning};
-use crate::grants::{Grants, ResourcePolicy, Statement, Statements};
+use crate::grants::{EARLIER, Grants, ResourcePolicy, Statement, Statements};
 use crate::spec::{Access, BucketName, KeyReference, RuleId, Spec};
 
 /// S3's limit for a bucket's policy, in bytes.
@@ -18,6 +19,8 @@ const KEY_POLICY_LIMIT: usize = 32 * 1_024;
 /// What a plan does about the destination's account.
 #[derive(Default)]
 pub(super) struct Abroad {
+    /// Puts copies of the statements that the rule needs until it has changed.
+    pub keep: Vec<Step>,
     /// Puts the statements that the rule needs.
     pub put: Vec<Step>,
     /// Takes away those that it no longer needs.
@@ -61,10 +64,25 @@ impl Needs {
                 continue;
             }
             let current = observed.policies.iter().find(|guard| guard.guarded == *guarded).and_then(|guard| guard.policy.as_deref());
-            abroad.put.extend(put(guarded, current, statement)?);
+            let Some(step) = put(guarded, current, statement)? else { continue };
+            if let Step::PutStatement { was: Some(was), .. } = &step
+                && let Some(earlier) = Statement::earlier(was)
+                && let Some(keep) = put(guarded, current, &earlier)?
+            {
+                let (sid, was) = (earlier.sid().to_owned(), earlier.to_string());
+                abroad.withdraw.push(Step::RemoveStatement { guarded: guarded.clone(), sid, was });
+                abroad.keep.push(keep);
+            }
+            abroad.put.push(step);
         }
-        let others = observed.policies.iter().filter(|guard| self.needed.iter().all(|(needed, _)| *needed != guard.guarded));
-        abroad.withdraw = others.filter_map(|guard| remove(guard, &self.sid)).collect();
+        for guard in &observed.policies {
+            let is_needed = self.needed.iter().any(|(needed, _)| *needed == guard.guarded);
+            let sids = sids(&self.sid);
+            let no_longer = sids.iter().skip(usize::from(is_needed)).filter_map(|sid| remove(guard, sid));
+            let is_known = |step: &Step| abroad.withdraw.iter().any(|other| other.resource() == step.resource());
+            let no_longer: Vec<Step> = no_longer.filter(|step| !is_known(step)).collect();
+            abroad.withdraw.extend(no_longer);
+        }
         Ok(abroad)
     }
 
@@ -120,8 +138,13 @@ fn remove(guard: &Guard, sid: &str) -> Option<Step> {
 
 /// What takes away all that a rule has in these policies.
 pub fn statements_left(source: &BucketName, rule_id: &RuleId, guards: &[Guard]) -> Vec<Step> {
-    let sid = rule_id.sid(source);
-    guards.iter().filter_map(|guard| remove(guard, &sid)).collect()
+    let sids = sids(&rule_id.sid(source));
+    guards.iter().flat_map(|guard| sids.iter().filter_map(|sid| remove(guard, sid))).collect()
+}
+
+/// Under which a rule can have statements: as it is, and as it was while a change of it has yet to end.
+fn sids(sid: &str) -> [String; 2] {
+    [sid.to_owned(), format!("{sid}{EARLIER}")]
 }
 
 /// Refuses a destination whose versioning would have to be enabled and is not ours to enable.

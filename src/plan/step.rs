@@ -4,7 +4,7 @@ use aws_sdk_s3::types::ReplicationConfiguration;
 
 use super::{NewJob, rules, text};
 use crate::cloud::{Alarm, Encryption, Guarded, Location, Versioning};
-use crate::grants::{PolicyDocument, Statement};
+use crate::grants::{PolicyDocument, ResourcePolicy, Statement};
 use crate::spec::{Access, BucketName, PolicyName, RoleName, RuleId};
 
 /// One change, with all that it takes and what was there before.
@@ -181,6 +181,26 @@ impl Step {
     /// Whether the step gives a role more trust or rights.
     pub fn extends_role(&self) -> bool {
         matches!(self, Self::CreateRole { .. } | Self::TrustRole { .. } | Self::PutRolePolicy { .. })
+    }
+
+    /// Whether `current` is what the step was planned to replace.
+    pub fn replaces(&self, current: Option<&ReplicationConfiguration>) -> bool {
+        match self {
+            Self::PutReplication { was, .. } => current == was.as_ref(),
+            Self::DeleteReplication { was, .. } => current == Some(was),
+            _ => true,
+        }
+    }
+
+    /// Whether a policy shows what the step did to our statement.
+    pub fn shows_in_policy(&self, policy: Option<&str>) -> bool {
+        let policy = ResourcePolicy::parse(policy);
+        let shown = |sid: &str| policy.as_ref().and_then(|policy| policy.statement(sid));
+        match self {
+            Self::PutStatement { statement, .. } => shown(statement.sid()).is_some_and(|text| statement.is(text)),
+            Self::RemoveStatement { sid, .. } => shown(sid).is_none(),
+            _ => true,
+        }
     }
 
     /// What has the policy that the step changes.

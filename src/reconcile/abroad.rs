@@ -54,14 +54,9 @@ impl<C: Cloud> Engine<'_, C> {
         let key = replica_key.and_then(|key| guarded_key(&key.arn, account, access));
         let mut guarded: Vec<Guarded> = bucket.into_iter().chain(key).collect();
         for earlier in roles.grants(&spec.source, &spec.rule_id).iter().flat_map(PolicyDocument::destinations) {
-            match self.guarded_by(&earlier, access, &spec.destination_region).await {
-                Ok(earlier) => guarded.extend(earlier.into_iter().filter(|earlier| !guarded.contains(earlier)).collect::<Vec<_>>()),
-                Err(failure) if failure.is_denied() && !is_of(account, &earlier) => {
-                    let bucket = earlier.bucket.as_str();
-                    tracing::warn!(bucket, %failure, "the rule's statement in the policy of its earlier destination, of an account out of reach, stays");
-                }
-                Err(failure) => return Err(failure),
-            }
+            let earlier = self.guarded_by(&earlier, access, &spec.destination_region).await?;
+            let more: Vec<Guarded> = earlier.into_iter().filter(|earlier| !guarded.contains(earlier)).collect();
+            guarded.extend(more);
         }
         self.guards(guarded).await
     }
@@ -80,9 +75,13 @@ impl<C: Cloud> Engine<'_, C> {
         self.guards(guarded.concat()).await
     }
 
-    /// The bucket and the key of a destination, as far as they are of the account that is got at.
+    /// The bucket and the key of a destination; nothing when its key says that they are of another account than the one that is got at. What the
+    /// rule has in policies there stays.
     async fn guarded_by(&self, granted: &GrantedDestination, access: &Access, expected: &Region) -> Result<Vec<Guarded>, CloudError> {
         let Some(account) = access.account() else { return Ok(Vec::new()) };
+        if account_of(granted).is_some_and(|other| other != *account) {
+            return Ok(Vec::new());
+        }
         let region = self.cloud.bucket_region(&granted.bucket, expected, access).await?;
         let (owner, bucket) = (account.clone(), granted.bucket.clone());
         let bucket = region.map(|region| Guarded::Bucket(Location { bucket, region, owner, access: access.clone() }));
@@ -96,10 +95,10 @@ impl<C: Cloud> Engine<'_, C> {
     }
 }
 
-/// Whether a destination is known to be `account`'s, going by its key.
-fn is_of(account: &Account, destination: &GrantedDestination) -> bool {
+/// The account of a destination, as far as its key tells.
+fn account_of(destination: &GrantedDestination) -> Option<Account> {
     let key = destination.key.as_deref().and_then(|arn| KeyReference::parse(arn).ok());
-    key.is_some_and(|key| key.account() == account)
+    key.map(|key| key.account().clone())
 }
 
 /// A key, when it is `account`'s.

@@ -236,3 +236,15 @@ async fn verify_looks_at_the_replica_as_the_destinations_account() {
     assert_eq!(create(&fake, with(properties(), json!({"Verify": true}))).await["Status"], "SUCCESS");
     assert!(fake.state.borrow().buckets.values().all(|bucket| bucket.objects.is_empty()), "nothing of the canary stays");
 }
+
+#[tokio::test(start_paused = true)]
+async fn while_a_rule_changes_its_earlier_statements_stay_beside_the_new_ones() {
+    let fake = Fake::of(buckets());
+    create(&fake, properties()).await;
+    fake.calls.borrow_mut().clear();
+    fake.answers.borrow_mut().clear();
+    ask(&fake, &custom_resource("Update", with(properties(), json!({"Prefix": "Vat"})))).await.unwrap();
+    let writes: Vec<String> = fake.writes().into_iter().filter(|write| !write.contains("RolePolicy")).collect();
+    insta::assert_json_snapshot!(writes);
+    assert_eq!((ours_in(&fake, "bucket `abroad`").len(), ours_in(&fake, &format!("key `{OTHER_KEY}`")).len()), (1, 1));
+}
