@@ -117,3 +117,28 @@ fn the_prefix_of_a_v1_rule_is_shown() {
         ReplicationRule::builder().prefix("logs/").status(aws_sdk_s3::types::ReplicationRuleStatus::Enabled).destination(destination);
     assert!(text::rule_lines(&rule.build().unwrap()).contains(&("Prefix".to_owned(), "logs/".to_owned())));
 }
+
+#[test]
+fn what_changes_about_an_alarm_is_shown() {
+    let alarm = Alarm {
+        name: "demo/s3-kms-replication.a".to_owned(),
+        region: crate::spec::Region::parse("us-east-1").unwrap(),
+        namespace: "AWS/S3".to_owned(),
+        metric: "OperationsFailedReplication".to_owned(),
+        dimensions: BTreeMap::from([("RuleId".to_owned(), "a".to_owned())]),
+        statistic: "Sum".to_owned(),
+        period: 300,
+        periods: 1,
+        comparison: "GreaterThanThreshold".to_owned(),
+        threshold: 0.0,
+        missing_data: "notBreaching".to_owned(),
+        actions: vec!["arn:aws:sns:us-east-1:111122223333:alarms".to_owned()],
+        actions_enabled: false,
+    };
+    let enabled = Alarm { actions_enabled: true, ..alarm.clone() };
+    let step = Step::PutAlarm { was: Some(Box::new(alarm.clone())), alarm: Box::new(enabled) };
+    let changes = |step: &Step| step.changes().iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(changes(&step), ["ActionsEnabled: false => true"]);
+    let paths: Vec<String> = Step::DeleteAlarm { alarm: Box::new(alarm) }.changes().into_iter().map(|change| change.path).collect();
+    assert_eq!(paths, ["Metric", "Condition", "AlarmActions", "ActionsEnabled", "Dimensions.RuleId"]);
+}
