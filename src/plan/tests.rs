@@ -142,3 +142,19 @@ fn what_changes_about_an_alarm_is_shown() {
     let paths: Vec<String> = Step::DeleteAlarm { alarm: Box::new(alarm) }.changes().into_iter().map(|change| change.path).collect();
     assert_eq!(paths, ["Metric", "Condition", "AlarmActions", "ActionsEnabled", "Dimensions.RuleId"]);
 }
+
+#[test]
+fn a_removed_rule_is_seen_to_be_gone() {
+    let destination = aws_sdk_s3::types::Destination::builder().bucket("arn:aws:s3:::x").build().unwrap();
+    let rule = ReplicationRule::builder().id("s3-kms-replication.a").status(aws_sdk_s3::types::ReplicationRuleStatus::Enabled);
+    let was = ReplicationConfiguration::builder().role("r").rules(rule.destination(destination).build().unwrap()).build().unwrap();
+    let location = Location {
+        bucket: BucketName::parse("demo").unwrap(),
+        region: Region::parse("us-east-1").unwrap(),
+        owner: crate::spec::Account::parse("111122223333").unwrap(),
+        access: Access::Own,
+    };
+    let step = Step::DeleteReplication { location, was: was.clone(), rule: RuleId::named("a").unwrap() };
+    assert!(step.shows_in(None) && !step.shows_in(Some(&was)));
+    assert!(step.replaces(Some(&was)) && !step.replaces(None));
+}
