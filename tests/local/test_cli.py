@@ -39,7 +39,8 @@ class Person:
         self.held = Application(self.aws, {"FunctionName": ""}, self.source_key, self.replica_key, "")
 
     def environment(self, **changes: str | None) -> dict[str, str]:
-        changed = {**self.aws.environment, "TERM": "xterm-256color", **changes}
+        # What decides about colours where the tests run is nothing to this person.
+        changed = {**self.aws.environment, "TERM": "xterm-256color", "CI": None, "NO_COLOR": None, **changes}
         return {name: value for name, value in changed.items() if value is not None}
 
     def start(self, *arguments: str, **changes: str | None) -> subprocess.Popen:
