@@ -27,7 +27,7 @@ use tokio::time::timeout;
 
 use crate::cloud::{
     Acquired, Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Job, Key, Lease, ListedBucket, Location, ObjectVersion, Remedy,
-    Role, Versioning, Versions,
+    Role, RoleOutline, Versioning, Versions,
 };
 use crate::event::cloudformation::ResponseUrl;
 use crate::grants::ResourcePolicy;
@@ -239,8 +239,12 @@ impl Cloud for Aws {
         }
     }
 
-    async fn role(&self, name: &RoleName) -> Result<Option<Role>, CloudError> {
-        iam::role(&self.iam, name).await
+    async fn role_outline(&self, name: &RoleName) -> Result<Option<RoleOutline>, CloudError> {
+        iam::role_outline(&self.iam, name).await
+    }
+
+    async fn with_policies(&self, outline: RoleOutline) -> Result<Role, CloudError> {
+        iam::with_policies(&self.iam, outline).await
     }
 
     async fn alarms(&self, names: &[String], region: &Region) -> Result<Vec<Alarm>, CloudError> {
@@ -306,10 +310,6 @@ impl Cloud for Aws {
 
     async fn acquire(&self, lease: &Lease, now: u64) -> Result<Acquired, CloudError> {
         dynamodb::acquire(&self.dynamodb, lease, now).await
-    }
-
-    async fn is_leased(&self, table: &str, of: &str, now: u64) -> Result<bool, CloudError> {
-        dynamodb::is_leased(&self.dynamodb, table, of, now).await
     }
 
     async fn take_turn(&self, table: &str, id: &str, turn: u64, expires_at: u64) -> Result<bool, CloudError> {

@@ -136,6 +136,15 @@ pub struct Role {
     pub attached: Vec<String>,
 }
 
+/// An IAM role whose inline policies are known by name only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleOutline {
+    /// The role, without its inline policies.
+    pub role: Role,
+    /// Their names.
+    pub policies: Vec<String>,
+}
+
 /// A CloudWatch alarm on one metric.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alarm {
@@ -333,8 +342,21 @@ pub trait Cloud {
     /// The policy of a bucket or of a key, as JSON text; `None` when it has none, or is not there.
     fn policy(&self, guarded: &Guarded) -> impl Future<Output = Result<Option<String>, CloudError>>;
 
+    /// A role, and the names of its inline policies; `None` when there is no such role.
+    fn role_outline(&self, name: &RoleName) -> impl Future<Output = Result<Option<RoleOutline>, CloudError>>;
+
+    /// The role with those of the inline policies that are still there.
+    fn with_policies(&self, outline: RoleOutline) -> impl Future<Output = Result<Role, CloudError>>;
+
     /// A role with its policies; `None` when there is no such role.
-    fn role(&self, name: &RoleName) -> impl Future<Output = Result<Option<Role>, CloudError>>;
+    fn role(&self, name: &RoleName) -> impl Future<Output = Result<Option<Role>, CloudError>> {
+        async {
+            match self.role_outline(name).await? {
+                Some(outline) => self.with_policies(outline).await.map(Some),
+                None => Ok(None),
+            }
+        }
+    }
 
     /// Those of the alarms with these names that exist.
     fn alarms(&self, names: &[String], region: &Region) -> impl Future<Output = Result<Vec<Alarm>, CloudError>>;
@@ -367,9 +389,6 @@ pub trait Cloud {
 
     /// Takes a lease, unless another holds it, or changes when the holder's own ends; `now` is in seconds since the epoch.
     fn acquire(&self, lease: &Lease, now: u64) -> impl Future<Output = Result<Acquired, CloudError>>;
-
-    /// Whether somebody holds the lease of something; `now` is in seconds since the epoch.
-    fn is_leased(&self, table: &str, of: &str, now: u64) -> impl Future<Output = Result<bool, CloudError>>;
 
     /// Notes the turn of a request about the custom resource `id`, unless a later one is noted; kept until `expires_at`, in seconds since the
     /// epoch.

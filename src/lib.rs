@@ -30,7 +30,7 @@ use crate::error::Error;
 use crate::event::cloudformation::{Asked, NOTHING_CREATED, Request};
 use crate::event::{Ask, BucketEvent, Command, Message, Notice};
 use crate::metrics::{AskedBy, Tally};
-use crate::reconcile::{Coverage, Does, Engine, Outcome, Status, Trial};
+use crate::reconcile::{Coverage, Engine, Outcome, Status, Trial};
 use crate::report::RuleAnswer;
 use crate::settings::Settings;
 use crate::spec::{Access, BucketName, RuleId};
@@ -130,11 +130,6 @@ async fn custom_resource<C: Cloud>(request: &Request, engine: &Engine<'_, C>, re
             if !created {
                 return take_back(source, rule_id, access, *dry_run, engine).await.map(|()| None);
             }
-            if !dry_run {
-                engine.take_turn(source, rule_id, Does::Remove).await?;
-            }
-            // A Delete that overtook its own Create would find nothing to take back.
-            engine.wait_for_writers(source).await?;
             engine.remove(source, rule_id, access, expected, *dry_run).await.map(Some)
         }
         Asked::DeleteNothing => Ok(None),
@@ -150,13 +145,7 @@ async fn take_back<C: Cloud>(
     dry_run: bool,
     engine: &Engine<'_, C>,
 ) -> Result<(), Error> {
-    let taken_back = async {
-        if !dry_run {
-            engine.take_turn(source, rule_id, Does::Remove).await?;
-        }
-        engine.remove(source, rule_id, access, &engine.settings.region, dry_run).await
-    };
-    match taken_back.await {
+    match engine.remove(source, rule_id, access, &engine.settings.region, dry_run).await {
         Err(error) if !error.is_transient() => {
             tracing::warn!(bucket = source.as_str(), rule = rule_id.as_str(), %error, "what a failed request may have left was not taken back");
             Ok(())

@@ -8,7 +8,8 @@ mod observe;
 mod turn;
 mod verify;
 
-use std::cell::Cell;
+use std::future::ready;
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -17,13 +18,13 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 pub use coverage::Coverage;
 use lease::epoch_seconds;
-use observe::located;
-pub use turn::Does;
+use observe::{Glance, SetUp, located};
+use turn::{Does, Turn};
 pub use verify::Trial;
 
 use crate::cloud::{Cloud, CloudError, Identity, Remedy};
 use crate::error::Error;
-use crate::plan::{self, Observed, Plan, Step, Target};
+use crate::plan::{self, Plan, Step, Target};
 use crate::settings::Settings;
 use crate::spec::{Access, BucketName, Region, RuleId, Spec};
 
@@ -54,11 +55,11 @@ pub struct Outcome {
     pub target: Option<Target>,
 }
 
-/// What was observed before it was known to be needed.
-struct Early {
+/// The first round of reads, when it has been made before it was known to be needed.
+struct Early<G> {
     /// When that began, in seconds since the epoch.
     began: u64,
-    observed: Result<Observed, Error>,
+    glance: Result<G, Error>,
 }
 
 /// A plan, and what the rule amounts to.
@@ -103,24 +104,16 @@ impl<C: Cloud> Engine<'_, C> {
         self.apply_to(spec, expected, None).await
     }
 
-    /// As [`Engine::apply`], beginning with what has been observed already.
-    async fn apply_to(&self, spec: &Spec, expected: &Region, early: Option<Early>) -> Result<Outcome, Error> {
-        let began = early.as_ref().map(|early| early.began);
-        let early = Cell::new(early);
-        let plan = async || {
-            let observed = match early.take() {
-                Some(early) => early.observed?,
-                None => Box::pin(self.observe(spec, expected)).await?,
-            };
+    /// As [`Engine::apply`], beginning with what has been read already.
+    async fn apply_to(&self, spec: &Spec, expected: &Region, early: Option<Early<SetUp>>) -> Result<Outcome, Error> {
+        let look = async || self.glance(spec, expected).await;
+        let plan = async |glance| {
+            let observed = self.observe(spec, glance).await?;
             let (plan, target) = plan::apply(spec, &observed, &self.settings.roles)?;
             Ok((plan, Some(target)))
         };
-        let turn = Cell::new(!spec.dry_run);
-        let has_turn = async || match turn.take() {
-            true => self.take_turn(&spec.source, &spec.rule_id, Does::Apply).await,
-            false => self.still_has_turn(&spec.source, &spec.rule_id, Does::Apply).await,
-        };
-        let converged = self.converge(&spec.source, spec.dry_run, began, plan, has_turn).await;
+        let turn = self.turn(&spec.source, &spec.rule_id, Does::Apply, spec.dry_run);
+        let converged = self.converge(&spec.source, spec.dry_run, early, look, plan, turn).await;
         if converged.is_err() && spec.verify && !spec.dry_run {
             self.sweep(spec, expected).await;
         }
@@ -141,12 +134,13 @@ impl<C: Cloud> Engine<'_, C> {
         expected: &Region,
         dry_run: bool,
     ) -> Result<Outcome, Error> {
-        let plan = async || {
-            let remains = Box::pin(self.observe_remains(source, rule_id, access, expected, true)).await?;
+        let look = async || self.glance_at_remains(source, rule_id, expected, true).await;
+        let plan = async |glance| {
+            let remains = self.observe_remains(source, rule_id, access, expected, glance).await?;
             Ok((plan::remove(source, rule_id, &remains), None))
         };
-        let has_turn = async || self.still_has_turn(source, rule_id, Does::Remove).await;
-        let (plan, _) = self.converge(source, dry_run, None, plan, has_turn).await?;
+        let turn = self.turn(source, rule_id, Does::Remove, dry_run);
+        let (plan, _) = self.converge(source, dry_run, None, look, plan, turn).await?;
         Ok(outcome(source.clone(), rule_id.clone(), Status::Removed, dry_run, plan, None))
     }
 
@@ -164,21 +158,22 @@ impl<C: Cloud> Engine<'_, C> {
         read.map_err(Into::into)
     }
 
-    /// Plans and applies, unless the request has lost its turn, and starts over while the state turns out to be another than was observed. What
-    /// the first plan is made from was observed since it `began`, if before now.
-    async fn converge(
+    /// Plans and applies, unless the request has lost its turn, and starts over while the state turns out to be another than was observed. The
+    /// first plan goes on from what was read `early`.
+    async fn converge<G: Glance>(
         &self,
         source: &BucketName,
         dry_run: bool,
-        mut began: Option<u64>,
-        plan: impl AsyncFn() -> Result<Planned, Error>,
-        has_turn: impl AsyncFn() -> Result<(), Error>,
+        mut early: Option<Early<G>>,
+        look: impl AsyncFn() -> Result<G, Error>,
+        plan: impl AsyncFn(G) -> Result<Planned, Error>,
+        turn: Option<Turn<'_>>,
     ) -> Result<Planned, Error> {
         let mut patience = Patience::new(Duration::from_secs(1));
         let mut done_before = Vec::new();
         loop {
             // Boxed, as observations are: the future of one attempt holds those of all calls.
-            let error = match Box::pin(self.attempt(source, dry_run, began.take(), &plan, &has_turn)).await {
+            let error = match Box::pin(self.attempt(source, dry_run, early.take(), &look, &plan, turn.as_ref())).await {
                 Ok(planned) => return Ok(planned),
                 Err(error) => error,
             };
@@ -195,30 +190,43 @@ impl<C: Cloud> Engine<'_, C> {
         }
     }
 
-    /// Plans, and when there is something to write, takes the lease on `source`, plans anew under it if another may have written, and applies.
-    async fn attempt(
+    /// Plans, takes the lease on `source`, meanwhile when the first round of reads calls for it, else when there is something to write; plans anew
+    /// under it if another may have written, and applies.
+    async fn attempt<G: Glance>(
         &self,
         source: &BucketName,
         dry_run: bool,
-        began: Option<u64>,
-        plan: &impl AsyncFn() -> Result<Planned, Error>,
-        has_turn: &impl AsyncFn() -> Result<(), Error>,
+        early: Option<Early<G>>,
+        look: &impl AsyncFn() -> Result<G, Error>,
+        plan: &impl AsyncFn(G) -> Result<Planned, Error>,
+        turn: Option<&Turn<'_>>,
     ) -> Result<Planned, Error> {
-        let began = began.unwrap_or_else(|| epoch_seconds(Duration::ZERO));
-        let planned = self.in_time(in_turn(plan(), has_turn())).await?;
-        if dry_run || planned.0.is_empty() {
-            return Ok(planned);
-        }
-        self.with_lease(source.as_str(), async |held| {
+        let Early { began, glance } = match early {
+            Some(early) => early,
+            None => Early { began: epoch_seconds(Duration::ZERO), glance: self.in_time(in_turn(look(), self.has_turn(turn))).await },
+        };
+        let glance = glance?;
+        let leased = !dry_run && glance.calls_for_lease();
+        let planning = self.in_time(plan(glance));
+        let planned: Pin<Box<dyn Future<Output = _>>> = if leased {
+            Box::pin(planning)
+        } else {
+            let planned = planning.await?;
+            if dry_run || planned.0.is_empty() {
+                return Ok(planned);
+            }
+            Box::pin(ready(Ok(planned)))
+        };
+        self.with_lease(source.as_str(), planned, async |held, planned| {
             let fresh_until = Instant::now() + FRESH;
             // A later request that had nothing to write has held no lease.
             let planned = match held.may_be_written_since(began) {
-                true => self.in_time(in_turn(plan(), has_turn())).await?,
-                false => self.in_time(has_turn()).await.map(|()| planned)?,
+                true => self.in_time(async { plan(in_turn(look(), self.has_turn(turn)).await?).await }).await?,
+                false => self.in_time(self.has_turn(turn)).await.map(|()| planned)?,
             };
             let started = if planned.0.steps().any(|step| step.changes_policy_of().is_some()) {
                 // With a slash, so that it is no bucket's name.
-                self.with_lease("policies/abroad", async |_| self.execute(&planned.0, fresh_until).await).await?
+                self.with_lease("policies/abroad", ready(Ok(())), async |_, ()| self.execute(&planned.0, fresh_until).await).await?
             } else {
                 self.execute(&planned.0, fresh_until).await?
             };
@@ -314,13 +322,10 @@ impl<C: Cloud> Engine<'_, C> {
     }
 }
 
-/// What was planned meanwhile by a request that has its turn.
-async fn in_turn(
-    plan: impl Future<Output = Result<Planned, Error>>,
-    has_turn: impl Future<Output = Result<(), Error>>,
-) -> Result<Planned, Error> {
-    let (planned, has_turn) = join!(plan, has_turn);
-    has_turn.and(planned)
+/// What was read meanwhile by a request that has its turn.
+async fn in_turn<T>(read: impl Future<Output = Result<T, Error>>, has_turn: impl Future<Output = Result<(), Error>>) -> Result<T, Error> {
+    let (read, has_turn) = join!(read, has_turn);
+    has_turn.and(read)
 }
 
 /// Pauses between tries, which grow and are jittered, until AWS has had time enough.

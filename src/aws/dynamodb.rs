@@ -42,12 +42,6 @@ pub(super) async fn acquire(client: &Client, lease: &Lease, now: u64) -> Result<
     }
 }
 
-/// Whether somebody holds the lease, and is still in time.
-pub(super) async fn is_leased(client: &Client, table: &str, of: &str, now: u64) -> Result<bool, CloudError> {
-    let expires_at = number(client, table, of, EXPIRES_AT, resource(of, table)).await?;
-    Ok(expires_at.is_some_and(|expires_at| expires_at > now))
-}
-
 /// Notes the turn, unless a later one is noted already.
 pub(super) async fn take_turn(client: &Client, table: &str, id: &str, turn: u64, expires_at: u64) -> Result<bool, CloudError> {
     let request = client
@@ -66,14 +60,9 @@ pub(super) async fn take_turn(client: &Client, table: &str, id: &str, turn: u64,
 
 /// The latest turn that is noted.
 pub(super) async fn turn(client: &Client, table: &str, id: &str) -> Result<Option<u64>, CloudError> {
-    number(client, table, id, TURN, turn_of(id, table)).await
-}
-
-/// A number of the item with this key.
-async fn number(client: &Client, table: &str, key: &str, attribute: &str, resource: String) -> Result<Option<u64>, CloudError> {
-    let request = client.get_item().table_name(table).key(KEY, text(key)).consistent_read(true);
-    let answer = request.send().await.map_err(|error| failure::of("GetItem", resource, error))?;
-    Ok(answer.item().and_then(|item| number_in(item, attribute)))
+    let request = client.get_item().table_name(table).key(KEY, text(id)).consistent_read(true);
+    let answer = request.send().await.map_err(|error| failure::of("GetItem", turn_of(id, table), error))?;
+    Ok(answer.item().and_then(|item| number_in(item, TURN)))
 }
 
 fn number_in(item: &HashMap<String, AttributeValue>, attribute: &str) -> Option<u64> {

@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use tokio::try_join;
 
 use super::failure::Cause;
-use crate::cloud::{CloudError, Role};
+use crate::cloud::{CloudError, Role, RoleOutline};
 use crate::grants::PolicyDocument;
 use crate::plan::OWNER_TAG;
 use crate::spec::{BucketName, PolicyName, RoleName};
@@ -17,25 +17,31 @@ use crate::spec::{BucketName, PolicyName, RoleName};
 /// IAM's word for what does not exist.
 const NOT_THERE: &str = "NoSuchEntity";
 
-/// A role with its policies: asked for together, and then the inline policies' texts together.
-pub(super) async fn role(client: &Client, name: &RoleName) -> Result<Option<Role>, CloudError> {
+/// What is known of a role before the texts of its inline policies, asked for together.
+pub(super) async fn role_outline(client: &Client, name: &RoleName) -> Result<Option<RoleOutline>, CloudError> {
     let read = async { try_join!(get_role(client, name), policy_names(client, name), attached_policies(client, name)) };
-    let (role, names, attached) = match read.await {
+    let (role, policies, attached) = match read.await {
         Ok(role) => role,
         Err((_, cause)) if cause.code() == NOT_THERE => return Ok(None),
         Err((action, cause)) => return Err(cause.into_error(action, format!("role `{name}`"))),
     };
-    let policies = try_join_all(names.into_iter().map(|policy| get_policy(client, name, policy))).await?;
     let tags = role.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
-    Ok(Some(Role {
+    let role = Role {
         name: name.clone(),
         arn: role.arn().to_owned(),
         trust: decoded(role.assume_role_policy_document().unwrap_or_default()),
         boundary: role.permissions_boundary().and_then(|boundary| boundary.permissions_boundary_arn()).map(str::to_owned),
         tags,
-        policies: policies.into_iter().flatten().collect::<BTreeMap<_, _>>(),
+        policies: BTreeMap::new(),
         attached,
-    }))
+    };
+    Ok(Some(RoleOutline { role, policies }))
+}
+
+/// The role with the texts of its inline policies, asked for together.
+pub(super) async fn with_policies(client: &Client, RoleOutline { role, policies }: RoleOutline) -> Result<Role, CloudError> {
+    let policies = try_join_all(policies.into_iter().map(|policy| get_policy(client, &role.name, policy))).await?;
+    Ok(Role { policies: policies.into_iter().flatten().collect(), ..role })
 }
 
 type Read<T> = Result<T, (&'static str, Cause)>;

@@ -67,19 +67,19 @@ impl<C: Cloud> Engine<'_, C> {
         if is_destination && !candidates.iter().any(|rule| rule.is_two_way()) {
             return skipped(of_a_rule);
         }
-        // All that the first rule needs is read at once, unless it may turn out that it does not match.
+        // The first rule's reads begin at once, unless it may turn out that it does not match.
         let first = candidates.first().filter(|rule| !rule.asks_for_tags() && !is_destination);
         let first = first.and_then(|rule| rule.spec(bucket, expected, &identity.account).ok());
         let began = epoch_seconds(Duration::ZERO);
-        let (found, observed) = self
+        let (found, glance) = self
             .in_time(async {
                 let tags = self.look(bucket, expected, async |location| self.cloud.bucket_tags(location).await);
-                let observed = OptionFuture::from(first.as_ref().map(|spec| Box::pin(self.observe(spec, expected))));
-                let (found, observed) = join!(tags, observed);
-                found.map(|found| (found, observed))
+                let glance = OptionFuture::from(first.as_ref().map(|spec| Box::pin(self.glance(spec, expected))));
+                let (found, glance) = join!(tags, glance);
+                found.map(|found| (found, glance))
             })
             .await?;
-        let mut early = observed.map(|observed| Early { began, observed });
+        let mut early = glance.map(|glance| Early { began, glance });
         let Some((location, tags)) = found else { return skipped("the bucket does not exist (any more)") };
         let is_created = tags.contains_key(OWNER_TAG);
         let mut rules = Vec::new();
@@ -138,7 +138,7 @@ impl<C: Cloud> Engine<'_, C> {
 
     /// Takes back the role of a source bucket that is gone, unless the bucket is there again.
     async fn retire(&self, source: &BucketName, expected: &Region, dry_run: bool) -> Result<Plan, Error> {
-        let plan = async || {
+        let plan = async |()| {
             let name = RoleName::of_source(source);
             let (region, named_ours) = try_join!(self.cloud.bucket_region(source, expected, &Access::Own), self.cloud.role(&name))?;
             if region.is_some() {
@@ -156,19 +156,21 @@ impl<C: Cloud> Engine<'_, C> {
             }
             Ok((plan::retire(source, &roles, alarms, statements), None))
         };
-        let (plan, _) = self.converge(source, dry_run, None, plan, async || Ok(())).await?;
+        let (plan, _) = self.converge(source, dry_run, None, async || Ok(()), plan, None).await?;
         Ok(plan)
     }
 
     /// Takes back what a rule made of a bucket that has lost its tags, unless it has them again.
     async fn withdraw(&self, rule: &PolicyRule, location: &Location, dry_run: bool) -> Result<Outcome, Error> {
         let source = &location.bucket;
-        let plan = async || {
-            let remains = self.observe_remains(source, rule.rule_id(), &rule.destination_access(source), &location.region, false).await?;
+        let (rule_id, region) = (rule.rule_id(), &location.region);
+        let look = async || self.glance_at_remains(source, rule_id, region, false).await;
+        let plan = async |glance| {
+            let remains = self.observe_remains(source, rule_id, &rule.destination_access(source), region, glance).await?;
             let tags = self.cloud.bucket_tags(location).await?;
-            Ok((if rule.matches_tags(&tags) { Plan::default() } else { plan::remove(source, rule.rule_id(), &remains) }, None))
+            Ok((if rule.matches_tags(&tags) { Plan::default() } else { plan::remove(source, rule_id, &remains) }, None))
         };
-        let (plan, _) = self.converge(source, dry_run, None, plan, async || Ok(())).await?;
+        let (plan, _) = self.converge(source, dry_run, None, look, plan, None).await?;
         Ok(outcome(source.clone(), rule.rule_id().clone(), Status::Removed, dry_run, plan, None))
     }
 }

@@ -47,7 +47,7 @@ impl<C: Cloud> Engine<'_, C> {
         let job = self.in_time(self.describe_job(&event.id, region, &identity)).await?;
         let rule = job.as_ref().and_then(|job| RuleId::parse_among_all(&job.description));
         let Some((source, rule_id)) = rule else { return skipped(format!("job `{}` is not one of ours", event.id)) };
-        let plan = async || {
+        let plan = async |()| {
             let named_ours = self.cloud.role(&RoleName::of_source(&source)).await?;
             let roles = Roles { named_ours, serving: None };
             let job = self.job(&source, &rule_id, region, &identity, &roles).await?;
@@ -57,7 +57,7 @@ impl<C: Cloud> Engine<'_, C> {
             }
             Ok((plan::after_job(&source, &rule_id, &roles, job.as_ref()), None))
         };
-        let (plan, _) = self.converge(&source, false, None, plan, async || Ok(())).await?;
+        let (plan, _) = self.converge(&source, false, None, async || Ok(()), plan, None).await?;
         let ended = outcome(source.clone(), rule_id.clone(), Status::Configured, false, plan, None);
         Ok((source.to_string(), Coverage::Rules(vec![(rule_id, Ok(ended))])))
     }

@@ -4,25 +4,26 @@
 //! AWS has no conditional write of either, so two writers that each add a part to what they read would lose one of them.
 //!
 //! # Guarantees
-//! - A lease is taken only when there is something to write. The state is observed anew under it, unless nobody has held it since it was
-//!   observed: when the one before it ended is remembered in the table.
+//! - A lease is taken only when there is something to write, or will be unless it is refused, and before a rule is said to be gone. The state
+//!   is observed anew under it, unless nobody has held it since it was observed: when the one before it ended is remembered in the table.
 //! - A lease ends by itself [`MARGIN`] after its holder's time to work, so a holder that died keeps nobody out for longer.
 //!
 //! # Assumptions
 //! - The clocks of two invocations differ by less than [`MARGIN`].
 //! - What one reader of the configuration has seen after a write, the next one sees, too.
 
+use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
+use tokio::join;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Engine;
 use crate::cloud::{Acquired, Cloud, CloudError, Lease};
 use crate::error::Error;
-use crate::spec::BucketName;
 
 /// Time between the end of a holder's work and the end of its lease: for clocks that differ, and for a call that was given up but is
 /// still on its way.
@@ -46,23 +47,41 @@ impl Held {
 }
 
 impl<C: Cloud> Engine<'_, C> {
-    /// Runs `work` while holding the lease of `of`; without `LOCK_TABLE`, simply runs it.
-    pub(super) async fn with_lease<T>(&self, of: &str, work: impl AsyncFnOnce(Held) -> Result<T, Error>) -> Result<T, Error> {
-        let Some(table) = &self.settings.lock_table else { return work(Held { before: None }).await };
+    /// Runs `work` with what comes of `beside` while holding the lease of `of`, which is asked for while `beside` runs; without `LOCK_TABLE`,
+    /// simply runs one after the other.
+    pub(super) async fn with_lease<B, T>(
+        &self,
+        of: &str,
+        beside: impl Future<Output = Result<B, Error>>,
+        work: impl AsyncFnOnce(Held, B) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let Some(table) = &self.settings.lock_table else { return work(Held { before: None }, beside.await?).await };
         let left = self.deadline.saturating_duration_since(Instant::now());
         let lease = Lease { table: table.clone(), of: of.to_owned(), holder: unlike_any_other(), expires_at: epoch_seconds(left + MARGIN) };
+        let wanted = Cell::new(true);
         let taken = self.until(of, async || match self.cloud.acquire(&lease, epoch_seconds(Duration::ZERO)).await? {
-            Acquired::No => Ok(None),
-            Acquired::Yes(ended) => Ok(Some(ended)),
+            Acquired::Yes(before) => Ok(Some(Some(Held { before }))),
+            Acquired::No => Ok((!wanted.get()).then_some(None)),
         });
-        let taken = taken.await;
-        if taken.is_err() {
-            // The lease may be ours all the same, when it was the answer that was lost.
-            self.give_back(&lease, false).await;
+        let beside = async {
+            let ended = AssertUnwindSafe(beside).catch_unwind().await;
+            wanted.set(matches!(ended, Ok(Ok(_))));
+            ended
+        };
+        let (taken, beside) = join!(taken, beside);
+        let is_anothers = matches!(taken, Ok(None));
+        let at_work = Cell::new(false);
+        let result = AssertUnwindSafe(async {
+            let beside = beside.unwrap_or_else(|panic| resume_unwind(panic))?;
+            let held = taken?.ok_or_else(|| Error::Busy(of.to_owned()))?;
+            at_work.set(true);
+            work(held, beside).await
+        });
+        let result = result.catch_unwind().await;
+        // Also when it could not be taken: it may be ours all the same, when it was the answer that was lost.
+        if !is_anothers {
+            self.give_back(&lease, matches!(&result, Ok(Err(error)) if at_work.get() && error.is_uncertain())).await;
         }
-        let before = taken?;
-        let result = AssertUnwindSafe(work(Held { before })).catch_unwind().await;
-        self.give_back(&lease, matches!(&result, Ok(Err(error)) if error.is_uncertain())).await;
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
@@ -76,19 +95,6 @@ impl<C: Cloud> Engine<'_, C> {
             Ok(Err(failure)) => tracing::warn!(%failure, "the lease could not be given back; it ends by itself"),
             Err(_) => tracing::warn!("the lease could not be given back in time; it ends by itself"),
         }
-    }
-
-    /// Waits until nobody writes `bucket`'s configuration.
-    ///
-    /// # Errors
-    /// As [`Error`] says.
-    pub async fn wait_for_writers(&self, bucket: &BucketName) -> Result<(), Error> {
-        let Some(table) = &self.settings.lock_table else { return Ok(()) };
-        let free = async || {
-            let leased = self.cloud.is_leased(table, bucket.as_str(), epoch_seconds(Duration::ZERO)).await?;
-            Ok((!leased).then_some(()))
-        };
-        self.until(bucket.as_str(), free).await
     }
 
     /// Asks until there is an answer.

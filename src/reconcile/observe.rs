@@ -3,14 +3,61 @@
 //! The first round does not wait to hear where the source bucket is: it reads where the bucket is expected, and what it has read counts only
 //! when the bucket turns out to be there.
 
+use aws_sdk_s3::types::ReplicationConfiguration;
 use futures_util::future::try_join_all;
 use tokio::{join, try_join};
 
-use super::abroad::{of_destination, unless_denied};
+use super::abroad::{Sight, of_destination, unless_denied};
 use super::{Engine, Error};
-use crate::cloud::{Alarm, Cloud, CloudError, Encryption, Identity, Location, Role};
+use crate::cloud::{Alarm, Cloud, CloudError, Encryption, Identity, Key, Location, Role, RoleOutline};
 use crate::plan::{self, Created, Destination, OWNER_TAG, Observed, Refusal, Remains, Roles, Source};
 use crate::spec::{Access, BucketName, Region, RoleName, RuleId, SourceKeys, Spec};
+
+/// What the first round of reads has shown.
+pub(super) trait Glance {
+    /// Whether something is to be written unless it is refused, or nobody else may be writing when there is nothing.
+    fn calls_for_lease(&self) -> bool;
+}
+
+/// For what is read at once.
+impl Glance for () {
+    fn calls_for_lease(&self) -> bool {
+        false
+    }
+}
+
+/// What the first round shows of a rule that is to be made true.
+pub(super) struct SetUp {
+    identity: Identity,
+    source: Location,
+    replication: Option<ReplicationConfiguration>,
+    has_rule: bool,
+    encryption: Option<Encryption>,
+    named_ours: Option<RoleOutline>,
+    destination: Sight<Region>,
+    replica_key: Sight<Key>,
+}
+
+impl Glance for SetUp {
+    fn calls_for_lease(&self) -> bool {
+        !self.has_rule
+    }
+}
+
+/// What the first round shows of a rule that is to be removed.
+pub(super) struct Removal {
+    source: Option<(Location, Option<ReplicationConfiguration>)>,
+    named_ours: Option<RoleOutline>,
+    /// Whether the rule has left something that can be seen already.
+    is_left: bool,
+    for_good: bool,
+}
+
+impl Glance for Removal {
+    fn calls_for_lease(&self) -> bool {
+        self.is_left || self.for_good
+    }
+}
 
 impl<C: Cloud> Engine<'_, C> {
     /// A bucket of the caller's account, and what `read` finds out about it; `None` when there is no such bucket.
@@ -32,61 +79,60 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(Some((location, found)))
     }
 
-    /// Observes all that a plan for `spec` depends on.
-    pub(super) async fn observe(&self, spec: &Spec, expected: &Region) -> Result<Observed, Error> {
+    /// The first round of reads for `spec`.
+    pub(super) async fn glance(&self, spec: &Spec, expected: &Region) -> Result<SetUp, Error> {
         let cloud = self.cloud;
         let identity = cloud.identity().await?;
-        let role_name = RoleName::of_source(&spec.source);
         let key_access = spec.destination_access.to(spec.replica_key.account());
         let source = self
             .look(&spec.source, expected, async |location| try_join!(cloud.replication(location), self.default_encryption(spec, location)));
-        let first = async {
-            try_join!(
-                async { source.await?.ok_or_else(|| Error::from(Refusal::SourceMissing { bucket: spec.source.clone() })) },
-                async {
-                    Ok(unless_denied(cloud.bucket_region(&spec.destination, &spec.destination_region, &spec.destination_access)).await?)
-                },
-                async { Ok(unless_denied(cloud.key(spec.replica_key.as_str(), spec.replica_key.region(), &key_access)).await?) },
-            )
-        };
-        let both = async {
-            let ((location, (replication, encryption)), destination_region, replica_key) = first.await?;
-            let mut unseen = Vec::new();
-            let replica_key = of_destination(replica_key, spec.replica_key.account(), spec, &identity, &mut unseen)?;
-            let owner = spec.destination_account.clone().unwrap_or_else(|| identity.account.clone());
-            let destination = of_destination(destination_region, &owner, spec, &identity, &mut unseen)?.map(|region| Location {
-                bucket: spec.destination.clone(),
-                region,
-                owner: owner.clone(),
-                access: spec.destination_access.clone(),
-            });
+        let (source, named_ours, destination, replica_key) = try_join!(
+            async { source.await?.ok_or_else(|| Error::from(Refusal::SourceMissing { bucket: spec.source.clone() })) },
+            async { Ok(cloud.role_outline(&RoleName::of_source(&spec.source)).await?) },
+            async { Ok(unless_denied(cloud.bucket_region(&spec.destination, &spec.destination_region, &spec.destination_access)).await?) },
+            async { Ok(unless_denied(cloud.key(spec.replica_key.as_str(), spec.replica_key.region(), &key_access)).await?) },
+        )?;
+        let (source, (replication, encryption)) = source;
+        let has_rule = plan::has_rule(&spec.rule_id, replication.as_ref());
+        Ok(SetUp { identity, source, replication, has_rule, encryption, named_ours, destination, replica_key })
+    }
 
-            let serving = replication.as_ref().and_then(|configuration| other_role(configuration.role(), &role_name));
-            let alarmed = spec.alarm_topic.is_some() || serving.is_some() || plan::has_rule(&spec.rule_id, replication.as_ref());
-            let asked = source_keys(spec, encryption);
-            let (versioning, object_lock, keys, destination, serving, alarm) = try_join!(
-                cloud.versioning(&location),
-                cloud.object_lock(&location),
-                try_join_all(asked.iter().map(|key| cloud.key(key, &location.region, &Access::Own))),
-                unless_denied(self.observe_destination(spec, destination, &identity)),
-                self.serving_role(serving),
-                self.alarm(&spec.source, &spec.rule_id, &location.region, alarmed),
-            )?;
-            let destination = of_destination(destination, &owner, spec, &identity, &mut unseen)?;
-            let source = Source { location, versioning, object_lock, replication };
-            Ok((source, replica_key, asked.into_iter().zip(keys).collect(), destination, serving, (alarmed, alarm), unseen))
-        };
-        let (named_ours, both) = try_join!(async { Ok::<_, Error>(cloud.role(&role_name).await?) }, both)?;
-        let (source, replica_key, source_keys, destination, serving, (alarmed, alarm), unseen) = both;
-        let traced = !alarmed && has_policy(named_ours.as_ref(), &spec.rule_id);
-        let alarm = if traced { self.alarm(&spec.source, &spec.rule_id, &source.location.region, true).await? } else { alarm };
+    /// Observes all that a plan for `spec` depends on.
+    pub(super) async fn observe(&self, spec: &Spec, glance: SetUp) -> Result<Observed, Error> {
+        let SetUp { identity, source: location, replication, has_rule, encryption, named_ours, destination, replica_key } = glance;
+        let cloud = self.cloud;
+        let mut unseen = Vec::new();
+        let replica_key = of_destination(replica_key, spec.replica_key.account(), spec, &identity, &mut unseen)?;
+        let owner = spec.destination_account.clone().unwrap_or_else(|| identity.account.clone());
+        let destination = of_destination(destination, &owner, spec, &identity, &mut unseen)?.map(|region| Location {
+            bucket: spec.destination.clone(),
+            region,
+            owner: owner.clone(),
+            access: spec.destination_access.clone(),
+        });
+
+        let serving = replication.as_ref().and_then(|configuration| other_role(configuration.role(), &spec.source));
+        let alarmed = spec.alarm_topic.is_some() || serving.is_some() || has_rule || has_policy(named_ours.as_ref(), &spec.rule_id);
+        let asked = source_keys(spec, encryption);
+        let region = &location.region;
+        let (versioning, object_lock, keys, destination, named_ours, serving, alarm) = try_join!(
+            cloud.versioning(&location),
+            cloud.object_lock(&location),
+            try_join_all(asked.iter().map(|key| cloud.key(key, region, &Access::Own))),
+            unless_denied(self.observe_destination(spec, destination, &identity)),
+            self.completed(named_ours),
+            self.serving_role(serving),
+            self.alarm(&spec.source, &spec.rule_id, region, alarmed),
+        )?;
+        let destination = of_destination(destination, &owner, spec, &identity, &mut unseen)?;
         let roles = Roles { named_ours, serving };
-        let region = &source.location.region;
         let (policies, job, report_missing) = try_join!(
             self.policies_abroad(spec, &identity, destination.as_ref(), replica_key.as_ref(), &roles),
             self.job(&spec.source, &spec.rule_id, region, &identity, &roles),
             self.lacks_report_bucket(spec, region, &roles),
         )?;
+        let source_keys = asked.into_iter().zip(keys).collect();
+        let source = Source { location, versioning, object_lock, replication };
         Ok(Observed { identity, source, destination, replica_key, source_keys, roles, alarm, unseen, policies, job, report_missing })
     }
 
@@ -120,6 +166,13 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(Some(Destination { location, versioning, object_lock, created }))
     }
 
+    async fn completed(&self, outline: Option<RoleOutline>) -> Result<Option<Role>, CloudError> {
+        match outline {
+            Some(outline) => self.cloud.with_policies(outline).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     async fn serving_role(&self, name: Option<RoleName>) -> Result<Option<Role>, CloudError> {
         match name {
             Some(name) => self.cloud.role(&name).await,
@@ -138,29 +191,38 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(found.into_iter().find(|alarm| alarm.name == name))
     }
 
-    /// Observes all that a plan to remove a rule depends on; its alarm `always`, or only where the rule has left something.
+    /// The first round of reads before a rule is removed: `for_good`, or only where it has left something.
+    pub(super) async fn glance_at_remains(
+        &self,
+        source: &BucketName,
+        rule_id: &RuleId,
+        expected: &Region,
+        for_good: bool,
+    ) -> Result<Removal, Error> {
+        let role_name = RoleName::of_source(source);
+        let found = self.look(source, expected, async |location| self.cloud.replication(location).await);
+        let (found, named_ours) = try_join!(found, self.cloud.role_outline(&role_name))?;
+        let replication = found.as_ref().and_then(|(_, replication)| replication.as_ref());
+        let is_left = plan::has_rule(rule_id, replication) || has_policy(named_ours.as_ref(), rule_id);
+        Ok(Removal { source: found, named_ours, is_left, for_good })
+    }
+
+    /// Observes all that a plan to remove a rule depends on.
     pub(super) async fn observe_remains(
         &self,
         source: &BucketName,
         rule_id: &RuleId,
         access: &Access,
         expected: &Region,
-        always: bool,
+        glance: Removal,
     ) -> Result<Remains, Error> {
-        let role_name = RoleName::of_source(source);
-        let found = async {
-            let found = self.look(source, expected, async |location| self.cloud.replication(location).await).await?;
-            let replication = found.as_ref().and_then(|(_, replication)| replication.as_ref());
-            let serving = replication.and_then(|configuration| other_role(configuration.role(), &role_name));
-            let alarmed = always || serving.is_some() || plan::has_rule(rule_id, replication);
-            let region = found.as_ref().map_or(expected, |(location, _)| &location.region);
-            let (serving, alarm) = try_join!(self.serving_role(serving), self.alarm(source, rule_id, region, alarmed))?;
-            Ok((found, serving, (alarmed, alarm)))
-        };
-        let (named_ours, (found, serving, (alarmed, alarm))) = try_join!(self.cloud.role(&role_name), found)?;
+        let Removal { source: found, named_ours, is_left, for_good } = glance;
+        let replication = found.as_ref().and_then(|(_, replication)| replication.as_ref());
+        let serving = replication.and_then(|configuration| other_role(configuration.role(), source));
         let region = found.as_ref().map_or(expected, |(location, _)| &location.region);
-        let traced = !alarmed && has_policy(named_ours.as_ref(), rule_id);
-        let alarm = if traced { self.alarm(source, rule_id, region, true).await? } else { alarm };
+        let alarmed = for_good || is_left || serving.is_some();
+        let (named_ours, serving, alarm) =
+            try_join!(self.completed(named_ours), self.serving_role(serving), self.alarm(source, rule_id, region, alarmed))?;
         let roles = Roles { named_ours, serving };
         let job = async {
             match &found {
@@ -174,12 +236,12 @@ impl<C: Cloud> Engine<'_, C> {
 }
 
 /// The role of a configuration, when it has not the name of ours: an account has one role of a name.
-fn other_role(arn: &str, ours: &RoleName) -> Option<RoleName> {
-    RoleName::of_arn(arn).filter(|name| name != ours)
+fn other_role(arn: &str, source: &BucketName) -> Option<RoleName> {
+    RoleName::of_arn(arn).filter(|name| *name != RoleName::of_source(source))
 }
 
-fn has_policy(role: Option<&Role>, rule_id: &RuleId) -> bool {
-    role.is_some_and(|role| role.policies.contains_key(rule_id.as_str()))
+fn has_policy(role: Option<&RoleOutline>, rule_id: &RuleId) -> bool {
+    role.is_some_and(|role| role.policies.iter().any(|policy| policy == rule_id.as_str()))
 }
 
 pub(super) fn located(bucket: &BucketName, region: Region, identity: &Identity) -> Location {

@@ -5,12 +5,13 @@
 //! one's rule away.
 //!
 //! # Guarantees
-//! - A request notes its turn before it does anything, and looks under the lease whether a later one has been noted: of two requests, one
-//!   sees the other.
+//! - A request notes its turn before it asks for the lease, and looks under the lease whether a later one has been noted: of two requests,
+//!   one sees the other.
 //!
 //! # Assumptions
 //! - CloudFormation signs each request's `ResponseURL` when it makes the request. Within one second, a Delete comes after what it deletes.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use super::Engine;
@@ -24,41 +25,45 @@ const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a request does to its rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Does {
+pub(super) enum Does {
     /// Makes or changes it.
     Apply,
     /// Takes it back.
     Remove,
 }
 
+/// The place of a request among the others about its rule.
+pub(super) struct Turn<'a> {
+    table: &'a str,
+    id: String,
+    number: u64,
+    /// Whether it has yet to be noted: a request that only plans does not note its own.
+    unnoted: Cell<bool>,
+}
+
 impl<C: Cloud> Engine<'_, C> {
-    /// Notes that this request's turn about the rule has come; without `LOCK_TABLE` there is no place for that.
-    ///
-    /// # Errors
-    /// [`Error::Overtaken`] when a later request has come already.
-    pub async fn take_turn(&self, source: &BucketName, rule_id: &RuleId, does: Does) -> Result<(), Error> {
-        let Some((table, turn)) = self.turn(does) else { return Ok(()) };
-        let id = rule_id.among_all(source);
-        let taken = self.in_time(self.cloud.take_turn(table, &id, turn, epoch_seconds(REMEMBERED))).await?;
-        if taken { Ok(()) } else { Err(Error::Overtaken(id)) }
-    }
-
-    /// Fails when a later request about the rule has come since.
-    pub(super) async fn still_has_turn(&self, source: &BucketName, rule_id: &RuleId, does: Does) -> Result<(), Error> {
-        let Some((table, turn)) = self.turn(does) else { return Ok(()) };
-        let id = rule_id.among_all(source);
-        match self.cloud.turn(table, &id).await? {
-            Some(latest) if latest > turn => Err(Error::Overtaken(id)),
-            _ => Ok(()),
-        }
-    }
-
-    /// The number that puts this request among the others about its rule, and the table that keeps it.
-    fn turn(&self, does: Does) -> Option<(&str, u64)> {
+    /// The turn of this request; `None` when there are no others, or without `LOCK_TABLE` no place for turns.
+    pub(super) fn turn(&self, source: &BucketName, rule_id: &RuleId, does: Does, dry_run: bool) -> Option<Turn<'_>> {
         let later = match does {
             Does::Apply => 0,
             Does::Remove => 1,
         };
-        Some((self.settings.lock_table.as_deref()?, self.signed_at?.checked_mul(2)? + later))
+        let number = self.signed_at?.checked_mul(2)? + later;
+        let table = self.settings.lock_table.as_deref()?;
+        Some(Turn { table, id: rule_id.among_all(source), number, unnoted: Cell::new(!dry_run) })
+    }
+
+    /// Notes the turn, and later looks whether it is still this request's.
+    ///
+    /// # Errors
+    /// [`Error::Overtaken`] when a later request has come already.
+    pub(super) async fn has_turn(&self, turn: Option<&Turn<'_>>) -> Result<(), Error> {
+        let Some(Turn { table, id, number, unnoted }) = turn else { return Ok(()) };
+        let has_turn = if unnoted.take() {
+            self.cloud.take_turn(table, id, *number, epoch_seconds(REMEMBERED)).await?
+        } else {
+            self.cloud.turn(table, id).await?.is_none_or(|latest| latest <= *number)
+        };
+        if has_turn { Ok(()) } else { Err(Error::Overtaken(id.clone())) }
     }
 }

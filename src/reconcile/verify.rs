@@ -18,7 +18,7 @@ use futures_util::future::{join_all, try_join_all};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio::try_join;
 
-use super::{Early, Engine, Outcome, Patience, Status, located, progress};
+use super::{Early, Engine, Outcome, Patience, SetUp, Status, located, progress};
 use crate::cloud::{Cloud, CloudError, Identity, Key, Location, Replication};
 use crate::error::Error;
 use crate::plan::{Plan, Refusal};
@@ -113,7 +113,7 @@ impl<C: Cloud> Engine<'_, C> {
 
     /// Applies a rule of the policy, and puts it to the test when that is asked for: not on each of the bucket's events, but when the rule
     /// was changed, or a trial of it has yet to end.
-    pub(super) async fn hold(&self, spec: &Spec, expected: &Region, early: Option<Early>) -> Result<Outcome, Error> {
+    pub(super) async fn hold(&self, spec: &Spec, expected: &Region, early: Option<Early<SetUp>>) -> Result<Outcome, Error> {
         let outcome = self.apply_to(spec, expected, early).await?;
         if !spec.verify || spec.dry_run || (outcome.plan.is_empty() && !self.is_on_trial(spec, expected).await?) {
             return Ok(outcome);

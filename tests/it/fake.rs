@@ -9,7 +9,7 @@ use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule, ReplicationRu
 use futures_util::future::join_all;
 use s3_kms_replication::cloud::{
     Acquired, Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Job, Key, Lease, ListedBucket, Location, ObjectVersion, Remedy,
-    Replication, Role, Versioning, Versions,
+    Replication, Role, RoleOutline, Versioning, Versions,
 };
 use s3_kms_replication::event::cloudformation::ResponseUrl;
 use s3_kms_replication::grants::ResourcePolicy;
@@ -300,11 +300,13 @@ impl Cloud for Fake {
         self.call(format!("GetPolicy of {guarded}"), |state| Ok(state.policies.get(&guarded.to_string()).cloned())).await
     }
 
-    async fn role(&self, name: &RoleName) -> Result<Option<Role>, CloudError> {
-        let role = self.call(format!("GetRole {name}"), |state| Ok(state.roles.get(name.as_str()).cloned())).await?;
-        let policies = role.iter().flat_map(|role| role.policies.keys());
-        // Their names are known only now.
-        join_all(policies.map(async |policy| self.send(&format!("GetRolePolicy {name} {policy}")).await)).await;
+    async fn role_outline(&self, name: &RoleName) -> Result<Option<RoleOutline>, CloudError> {
+        let outline = |role: &Role| RoleOutline { role: role.clone(), policies: role.policies.keys().cloned().collect() };
+        self.call(format!("GetRole {name}"), |state| Ok(state.roles.get(name.as_str()).map(outline))).await
+    }
+
+    async fn with_policies(&self, RoleOutline { role, policies }: RoleOutline) -> Result<Role, CloudError> {
+        join_all(policies.iter().map(async |policy| self.send(&format!("GetRolePolicy {} {policy}", role.name)).await)).await;
         Ok(role)
     }
 
@@ -403,11 +405,6 @@ impl Cloud for Fake {
         };
         let does = if lease.expires_at <= now { "Release" } else { "Acquire" };
         self.call(format!("{does} {}", lease.of), acquire).await
-    }
-
-    async fn is_leased(&self, _table: &str, of: &str, now: u64) -> Result<bool, CloudError> {
-        let leased = |state: &mut State| Ok(state.leases.get(of).is_some_and(|(_, expires_at)| *expires_at > now));
-        self.call(format!("IsLeased {of}"), leased).await
     }
 
     async fn take_turn(&self, _table: &str, id: &str, turn: u64, _expires_at: u64) -> Result<bool, CloudError> {

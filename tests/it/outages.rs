@@ -190,7 +190,6 @@ async fn every_call(outage: Outage) -> Vec<(String, CloudError, u32)> {
     call!("versions", aws => aws.versions(&here, "canary"));
     call!("delete_version", aws => aws.delete_version(&here, "canary", "1"));
     call!("acquire", aws => aws.acquire(&lease, 0));
-    call!("is_leased", aws => aws.is_leased("leases", &lease.of, 0));
     call!("take_turn", aws => aws.take_turn("leases", "demo-source/rule", 1, 2));
     call!("turn", aws => aws.turn("leases", "demo-source/rule"));
     for step in steps() {

@@ -91,6 +91,22 @@ async fn a_lease_is_taken_only_to_write_and_the_state_is_read_again_under_it_if_
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_refused_waits_for_no_lease_and_keeps_none() {
+    for held in [true, false] {
+        let fake = Fake::of(two_buckets());
+        let theirs = "arn:aws:iam::111122223333:role/theirs";
+        fake.state.borrow_mut().buckets.get_mut("demo-source").unwrap().replication = replicating(theirs, vec![foreign_rule("theirs", 1)]);
+        let leases: BTreeMap<_, _> = held.then(|| ("demo-source".to_owned(), ("another".to_owned(), u64::MAX))).into_iter().collect();
+        fake.state.borrow_mut().leases = leases.clone();
+        let started = Instant::now();
+        let answer = create(&fake, json!({})).await;
+        assert!(answer["Reason"].as_str().unwrap().contains("ExistingRole"), "{answer}");
+        assert!(started.elapsed() < Duration::from_secs(1));
+        assert_eq!(fake.state.borrow().leases, leases);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_delete_that_overtakes_its_own_create_at_any_call_leaves_nothing() {
     let created = Fake::of(two_buckets());
     let (create, delete) = (
