@@ -22,7 +22,7 @@ use tokio::join;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Engine;
-use crate::cloud::{Acquired, Cloud, CloudError, Lease};
+use crate::cloud::{Acquired, Cloud, CloudError, Lease, Remedy};
 use crate::error::Error;
 
 /// Time between the end of a holder's work and the end of its lease: for clocks that differ, and for a call that was given up but is
@@ -69,7 +69,11 @@ impl<C: Cloud> Engine<'_, C> {
             ended
         };
         let (taken, beside) = join!(taken, beside);
-        let is_anothers = matches!(taken, Ok(None));
+        // Also when it could not be taken: it may be ours all the same, when it was the answer that was lost.
+        let may_be_ours = match &taken {
+            Ok(held) => held.is_some(),
+            Err(error) => error.remedy() != Some(Remedy::None),
+        };
         let at_work = Cell::new(false);
         let result = AssertUnwindSafe(async {
             let beside = beside.unwrap_or_else(|panic| resume_unwind(panic))?;
@@ -78,8 +82,7 @@ impl<C: Cloud> Engine<'_, C> {
             work(held, beside).await
         });
         let result = result.catch_unwind().await;
-        // Also when it could not be taken: it may be ours all the same, when it was the answer that was lost.
-        if !is_anothers {
+        if may_be_ours {
             self.give_back(&lease, matches!(&result, Ok(Err(error)) if at_work.get() && error.is_uncertain())).await;
         }
         result.unwrap_or_else(|panic| resume_unwind(panic))
