@@ -18,7 +18,7 @@ pub use report::Report;
 
 /// A value that cannot be accepted: the property that holds it, and what is wrong and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{property}` {problem}")]
+#[error("{} {problem}", if property.is_empty() { "it".to_owned() } else { format!("`{property}`") })]
 pub struct Invalid {
     /// Path of the property, such as `Prefix` or `Rules[0].Prefix`; empty for the whole of what is read.
     pub property: String,

@@ -54,11 +54,7 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let code = if matches!(error, Error::Invalid(_)) { USAGE } else { FAILED };
-        let mut message = options::in_options(&own_rights(&error.to_string()));
-        if NO_CREDENTIALS.iter().any(|said| message.contains(said)) {
-            message.push_str("; give --profile, or credentials as the AWS CLI takes them");
-        }
-        Self { code, error: error.kind(), message }
+        Self { code, error: error.kind(), message: options::in_options(&own_rights(&error.to_string())) }
     }
 }
 
@@ -78,8 +74,33 @@ impl From<Invalid> for Failure {
     }
 }
 
+impl Failure {
+    /// What helps against it, as far as the options do.
+    fn hint(&self, common: &Common) -> String {
+        let of_destination = self.message.starts_with("--destination-profile");
+        match &common.profile {
+            _ if of_destination || !NO_CREDENTIALS.iter().any(|said| self.message.contains(said)) => String::new(),
+            Some(profile) => format!("; there are none in --profile {profile}"),
+            None => "; give --profile, or credentials as the AWS CLI takes them".to_owned(),
+        }
+    }
+}
+
+/// Ends the program as clap does, but for an error about the command line that was to be answered in JSON.
+fn misused(error: &clap::Error) -> ! {
+    let asked: Vec<String> = std::env::args().collect();
+    let in_json = asked.iter().any(|word| word == "--output=json") || asked.windows(2).any(|words| words == ["--output", "json"]);
+    if in_json && error.use_stderr() {
+        let message = error.to_string();
+        let message = message.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
+        screen::say(&serde_json::to_string(&Failure::usage(message)).unwrap_or_default());
+        exit(USAGE)
+    }
+    error.exit()
+}
+
 fn main() {
-    let CommandLine { action, common } = CommandLine::parse();
+    let CommandLine { action, common } = CommandLine::try_parse().unwrap_or_else(|error| misused(&error));
     screen::colour(common.color);
     let progress = Progress::default();
     let ended = match runtime::Builder::new_current_thread().enable_all().build() {
@@ -91,7 +112,8 @@ fn main() {
         }
         Err(error) => Err(Failure::other(error.to_string())),
     };
-    let code = ended.unwrap_or_else(|failure| {
+    let code = ended.unwrap_or_else(|mut failure| {
+        failure.message += &failure.hint(&common);
         screen::say(&match common.output {
             Output::Text => format!("{} {}", screen::red("error:"), failure.message),
             Output::Json => serde_json::to_string(&failure).unwrap_or_default(),

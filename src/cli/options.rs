@@ -61,7 +61,7 @@ pub enum Action {
     Delete(Delete),
     /// Writes an object, sees it replicated with the right key, and removes both
     Verify(Verify),
-    /// Prints the role's trust and permission documents, without any call to AWS
+    /// Prints the role's trust and permission documents, without any call to AWS: needs --source-kms-key-arns
     Policies(Policies),
     /// Prints the completion of a shell
     Completions {
@@ -263,7 +263,7 @@ pub struct Walk {
     #[arg(long, value_name = "FILE", requires = "all", conflicts_with_all = ["Name", "Properties"])]
     pub policy: Option<PathBuf>,
     /// Holds the policy against every bucket of the account, in all Regions
-    #[arg(long, requires = "policy", conflicts_with_all = ["Name", "Properties"])]
+    #[arg(long, requires = "policy", conflicts_with_all = ["Name", "Properties", "documents"])]
     pub all: bool,
     /// How many buckets are worked on at once
     #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=50))]

@@ -30,7 +30,7 @@ pub async fn plan(asked: &Plan, common: &Common, progress: &Progress) -> Result<
 pub async fn apply(asked: &Apply, common: &Common, progress: &Progress) -> Result<i32, Failure> {
     let settings = asked.deployment.settings(common.region.as_ref())?;
     let mut spec = spec("Apply", &asked.rule, &settings)?;
-    asked.consent.check(common)?;
+    asked.consent.check(common, "`plan`")?;
     progress.listen(true);
     let mut session = Session::new(common, settings).await?;
     reach(&mut session, &asked.rule, &mut spec).await?;
@@ -51,7 +51,7 @@ pub async fn delete(asked: &Delete, common: &Common, progress: &Progress) -> Res
         return Err(misread("Delete"));
     };
     if !asked.dry_run {
-        asked.consent.check(common)?;
+        asked.consent.check(common, "--dry-run")?;
     }
     progress.listen(true);
     let mut session = Session::new(common, settings).await?;
@@ -127,13 +127,14 @@ fn end(outcome: &Outcome, common: &Common) -> Result<i32, Failure> {
 
 impl Consent {
     /// Refuses, before anything is looked at, what could not be asked.
-    pub fn check(&self, common: &Common) -> Result<(), Failure> {
-        match common.output {
-            _ if self.yes => Ok(()),
-            Output::Json => Err(Failure::usage("--output json does not ask: give --yes, or look with `plan` first")),
-            Output::Text if screen::can_ask() => Ok(()),
-            Output::Text => Err(Failure::usage("there is no terminal to ask on: give --yes, or look with `plan` first")),
-        }
+    pub fn check(&self, common: &Common, look: &str) -> Result<(), Failure> {
+        let problem = match common.output {
+            _ if self.yes => return Ok(()),
+            Output::Json => "--output json does not ask",
+            Output::Text if screen::can_ask() => return Ok(()),
+            Output::Text => "there is no terminal to ask on",
+        };
+        Err(Failure::usage(format!("{problem}: give --yes, or look with {look} first")))
     }
 
     /// Shows the plan, and asks whether it is to be made true; there is nothing to ask about a plan that is empty.

@@ -41,7 +41,8 @@ impl Session {
         let Some(profile) = profile else { return Ok(access) };
         let loader = loader(Some(profile), SdkRegion::new(self.settings.region.to_string()));
         let config = loader.http_client(aws::http_client(aws::connector())).load().await;
-        Ok(self.aws.give(config).await.map_err(Error::from)?)
+        let given = self.aws.give(config).await.map_err(|failure| Failure::from(Error::from(failure)));
+        given.map_err(|failure| Failure { message: format!("--destination-profile {profile}: {}", failure.message), ..failure })
     }
 
     /// The engine, with so much time from now on.

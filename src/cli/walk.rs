@@ -77,7 +77,7 @@ pub async fn plan(asked: &options::Plan, common: &Common, progress: &Progress) -
 
 /// A bucket that is as the policy says costs reads only, so what was interrupted is simply done again.
 pub async fn apply(asked: &Apply, common: &Common, progress: &Progress) -> Result<i32, Failure> {
-    asked.consent.check(common)?;
+    asked.consent.check(common, "`plan`")?;
     let session = session(&asked.walk, &asked.deployment, common, progress).await?;
     let mut buckets = list(&session, progress).await?;
     if !asked.consent.yes {
@@ -210,12 +210,17 @@ fn adds_rule(step: &Step) -> bool {
     }
 }
 
-/// What is, or was, not as the policy says; of what was not there at all, how much that is.
+/// What is, or was, not as the policy says, of what was not there at all, how much that is; and what one should know of it.
 fn why(state: State, plan: &Plan) -> String {
-    if matches!(state, State::Missing | State::Created) {
-        return format!("{} changes", plan.steps().count());
-    }
-    let mut actions: Vec<&str> = plan.steps().map(Step::action).collect();
-    actions.dedup();
-    actions.join(", ")
+    let changes = match (state, plan.steps().count()) {
+        (State::Missing | State::Created, 1) => "1 change".to_owned(),
+        (State::Missing | State::Created, count) => format!("{count} changes"),
+        _ => {
+            let mut actions: Vec<&str> = plan.steps().map(Step::action).collect();
+            actions.dedup();
+            actions.join(", ")
+        }
+    };
+    let warnings = plan.warnings.iter().map(|warning| format!("warning: {warning}"));
+    Some(changes).filter(|changes| !changes.is_empty()).into_iter().chain(warnings).collect::<Vec<_>>().join("; ")
 }

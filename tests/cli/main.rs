@@ -71,11 +71,14 @@ fn what_is_wrong_is_said_with_the_name_of_the_option() {
         format!("{orders} --all"),
         "plan --policy nowhere.json --all --prefix Tax".to_owned(),
         "plan --policy nowhere.json --all --source-bucket orders".to_owned(),
+        "plan --policy nowhere.json --all --documents".to_owned(),
         "plan --policy nowhere.json --all".to_owned(),
         "delete --source-bucket orders --yes".to_owned(),
         "delete --source-bucket orders --name dr --prefix Tax".to_owned(),
         "man nothing".to_owned(),
         "aply".to_owned(),
+        "aply --output json".to_owned(),
+        "plan --output=json --source-buckets orders".to_owned(),
     ];
     let said = cases.iter().map(|case| format!("$ s3-kms-replication {case}\n{}\n", run(case)));
     assert_snapshot!(said.collect::<Vec<_>>().join("\n"));
@@ -90,8 +93,12 @@ fn what_cannot_be_asked_is_refused_before_any_call() {
 
 #[test]
 fn a_policy_that_does_not_parse_is_refused_with_its_place() {
-    let file = policy_file("wrong.json", r#"{"Rules": [{"Name": "dr", "Match": {"BucketName": ["*"]}}]}"#);
-    assert_snapshot!(run(&format!("plan --all --policy {file}")).replace(&file, "policy.json"));
+    let policies = [r#"{"Rules": [{"Name": "dr", "Match": {"BucketName": ["*"]}}]}"#, ""];
+    let said = policies.map(|policy| {
+        let file = policy_file("wrong.json", policy);
+        run(&format!("plan --all --policy {file}")).replace(&file, "policy.json")
+    });
+    assert_snapshot!(said.join("\n"));
 }
 
 #[test]
@@ -148,6 +155,21 @@ fn there_is_a_completion_for_each_shell_and_a_manual_page() {
     }
     assert!(run("man").starts_with(".ie"));
     assert!(run("man apply").contains("create\\-destination\\-bucket"));
+}
+
+#[test]
+fn bash_completes_the_options_of_a_command_and_their_values() {
+    let script = run("completions bash");
+    let completed = |words: &str| {
+        let words: Vec<&str> = words.split(' ').collect();
+        let [.., previous, last] = words.as_slice() else { unreachable!() };
+        let (all, at) = (words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" "), words.len() - 1);
+        let ask = format!("COMP_WORDS=({all}); COMP_CWORD={at}; _s3-kms-replication s3-kms-replication '{last}' '{previous}'");
+        let script = format!("{}\n{ask}; echo \"${{COMPREPLY[*]}}\"", script.trim_end_matches("exit code 0"));
+        printed(Command::new("bash").args(["-c", &script]))
+    };
+    assert_eq!(completed("s3-kms-replication plan --so"), "--source-bucket --source-kms-key-arns\nexit code 0");
+    assert_eq!(completed("s3-kms-replication apply --output "), "text json\nexit code 0");
 }
 
 #[test]
