@@ -1,6 +1,7 @@
 //! The replication policy held against one bucket.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use futures_util::future::OptionFuture;
@@ -53,19 +54,20 @@ impl<C: Cloud> Engine<'_, C> {
         dry_run: bool,
     ) -> Result<(Coverage, Vec<(BucketName, Region)>), Error> {
         let skipped = |reason: &str| Ok((Coverage::Skipped(reason.to_owned()), Vec::new()));
-        if gone && self.in_time(self.cloud.bucket_region(bucket, expected, &Access::Own)).await?.is_none() {
-            return self.retire(bucket, expected, dry_run).await.map(|plan| (Coverage::Retired(plan), Vec::new()));
-        }
-        let Some(policy) = self.policy().await? else { return skipped("no replication policy is configured") };
+        let skipped_unless_gone = async |reason: &str| {
+            let retired = if gone { self.retire(bucket, expected, dry_run).await? } else { None };
+            retired.map_or_else(|| skipped(reason), |plan| Ok((Coverage::Retired(plan), Vec::new())))
+        };
+        let Some(policy) = self.policy().await? else { return skipped_unless_gone("no replication policy is configured").await };
         let mut candidates: Vec<&PolicyRule> = policy.named(bucket).collect();
         if candidates.is_empty() {
-            return skipped("no rule of the replication policy matches the bucket's name");
+            return skipped_unless_gone("no rule of the replication policy matches the bucket's name").await;
         }
         let identity = self.identity().await?;
         let is_destination = policy.has_destination(bucket, &identity.account);
         let of_a_rule = "the bucket is the destination of a rule of the replication policy";
         if is_destination && !candidates.iter().any(|rule| rule.is_two_way()) {
-            return skipped(of_a_rule);
+            return skipped_unless_gone(of_a_rule).await;
         }
         // The first rule's reads begin at once, unless it may turn out that it does not match.
         let first = candidates.first().filter(|rule| !rule.asks_for_tags() && !is_destination);
@@ -80,7 +82,7 @@ impl<C: Cloud> Engine<'_, C> {
             })
             .await?;
         let mut early = glance.map(|glance| Early { began, glance });
-        let Some((location, tags)) = found else { return skipped("the bucket does not exist (any more)") };
+        let Some((location, tags)) = found else { return skipped_unless_gone("the bucket does not exist (any more)").await };
         let is_created = tags.contains_key(OWNER_TAG);
         let mut rules = Vec::new();
         if is_destination || is_created {
@@ -136,11 +138,13 @@ impl<C: Cloud> Engine<'_, C> {
         })
     }
 
-    /// Takes back the role of a source bucket that is gone, unless the bucket is there again.
-    async fn retire(&self, source: &BucketName, expected: &Region, dry_run: bool) -> Result<Plan, Error> {
+    /// Takes back the role of a source bucket that is gone, unless it is there again; `None` when it is there from the first.
+    async fn retire(&self, source: &BucketName, expected: &Region, dry_run: bool) -> Result<Option<Plan>, Error> {
+        let was_there = OnceCell::new();
         let plan = async |()| {
             let name = RoleName::of_source(source);
             let (region, named_ours) = try_join!(self.cloud.bucket_region(source, expected, &Access::Own), self.cloud.role(&name))?;
+            was_there.get_or_init(|| region.is_some());
             if region.is_some() {
                 return Ok((Plan::default(), None));
             }
@@ -157,7 +161,7 @@ impl<C: Cloud> Engine<'_, C> {
             Ok((plan::retire(source, &roles, alarms, statements), None))
         };
         let (plan, _) = self.converge(source, dry_run, None, async || Ok(()), plan, None).await?;
-        Ok(plan)
+        Ok((was_there.get() == Some(&false)).then_some(plan))
     }
 
     /// Takes back what a rule made of a bucket that has lost its tags, unless it has them again.
