@@ -61,7 +61,7 @@ pub async fn handle<C: Cloud>(payload: &Value, end: Instant, cloud: &C, settings
 async fn answer<C: Cloud>(payload: &Value, end: Instant, cloud: &C, settings: &Settings, tally: &mut Tally) -> Result<Value, Error> {
     let engine = |end: Instant| {
         let left = end.saturating_duration_since(Instant::now());
-        Engine { cloud, settings, deadline: end - ANSWER_TIME.min(left / 4), signed_at: None }
+        Engine { cloud, settings, deadline: end - ANSWER_TIME.min(left / 4), end, signed_at: None }
     };
     let ask = event::read(payload, settings).inspect_err(|error| tally.rule(Err(error)))?;
     tally.asked_by = AskedBy::from(&ask);

@@ -91,6 +91,8 @@ pub struct Engine<'a, C> {
     pub settings: &'a Settings,
     /// When work must have ended, so that there is time to answer.
     pub deadline: Instant,
+    /// When the answer must be there.
+    pub end: Instant,
     /// When CloudFormation signed its request; `None` for whoever else asks.
     pub signed_at: Option<u64>,
 }
@@ -172,7 +174,7 @@ impl<C: Cloud> Engine<'_, C> {
         let mut patience = Patience::new(Duration::from_secs(1));
         let mut done_before = Vec::new();
         loop {
-            // Boxed, as observations are: the future of one attempt holds those of all calls.
+            // Boxed, as all is that holds many calls: futures are moved about on the stack, which has its end.
             let error = match Box::pin(self.attempt(source, dry_run, early.take(), &look, &plan, turn.as_ref())).await {
                 Ok(planned) => return Ok(planned),
                 Err(error) => error,
@@ -203,11 +205,14 @@ impl<C: Cloud> Engine<'_, C> {
     ) -> Result<Planned, Error> {
         let Early { began, glance } = match early {
             Some(early) => early,
-            None => Early { began: epoch_seconds(Duration::ZERO), glance: self.in_time(in_turn(look(), self.has_turn(turn))).await },
+            None => {
+                Early { began: epoch_seconds(Duration::ZERO), glance: self.in_time(in_turn(Box::pin(look()), self.has_turn(turn))).await }
+            }
         };
         let glance = glance?;
-        let leased = !dry_run && glance.calls_for_lease();
-        let planning = self.in_time(plan(glance));
+        // Also when a custom resource has nothing to write: an earlier request about it may be at it.
+        let leased = !dry_run && (turn.is_some() || glance.calls_for_lease());
+        let planning = self.in_time(Box::pin(plan(glance)));
         let planned: Pin<Box<dyn Future<Output = _>>> = if leased {
             Box::pin(planning)
         } else {
@@ -217,23 +222,24 @@ impl<C: Cloud> Engine<'_, C> {
             }
             Box::pin(ready(Ok(planned)))
         };
-        self.with_lease(source.as_str(), planned, async |held, planned| {
+        let leased = self.with_lease(source.as_str(), planned, async |held, planned| {
             let fresh_until = Instant::now() + FRESH;
             // A later request that had nothing to write has held no lease.
             let planned = match held.may_be_written_since(began) {
-                true => self.in_time(async { plan(in_turn(look(), self.has_turn(turn)).await?).await }).await?,
+                true => self.in_time(Box::pin(async { plan(in_turn(look(), self.has_turn(turn)).await?).await })).await?,
                 false => self.in_time(self.has_turn(turn)).await.map(|()| planned)?,
             };
             let started = if planned.0.steps().any(|step| step.changes_policy_of().is_some()) {
                 // With a slash, so that it is no bucket's name.
-                self.with_lease("policies/abroad", ready(Ok(())), async |_, ()| self.execute(&planned.0, fresh_until).await).await?
+                self.with_lease("policies/abroad", ready(Ok(())), async |_, ()| Box::pin(self.execute(&planned.0, fresh_until)).await)
+                    .await?
             } else {
-                self.execute(&planned.0, fresh_until).await?
+                Box::pin(self.execute(&planned.0, fresh_until)).await?
             };
             let (plan, target) = planned;
             Ok((plan, target.map(|target| Target { job_id: started.or(target.job_id.clone()), ..target })))
-        })
-        .await
+        });
+        Box::pin(leased).await
     }
 
     /// Carries out a plan; gives the id of the job that it starts.
@@ -247,7 +253,7 @@ impl<C: Cloud> Engine<'_, C> {
                 }
                 join_all(stage.iter().map(|step| self.settle(step, fresh_until))).await
             };
-            let results = timeout_at(self.deadline, steps).await.map_err(|_| out_of_time(&done, plan))?;
+            let results = timeout_at(self.deadline, Box::pin(steps)).await.map_err(|_| out_of_time(&done, plan))?;
             let mut failures = Vec::new();
             for (step, result) in stage.iter().zip(results) {
                 match result {
@@ -258,7 +264,8 @@ impl<C: Cloud> Engine<'_, C> {
                     Err(failure) => failures.push(failure),
                 }
             }
-            if let Some(failure) = failures.into_iter().next() {
+            // Before all, one after which a call may still be on its way.
+            if let Some(failure) = failures.into_iter().min_by_key(|failure| failure.remedy != Remedy::Later) {
                 let (done, left) = progress(&done, plan);
                 return Err(Error::Apply { failure: Box::new(failure), done, left });
             }
@@ -273,7 +280,7 @@ impl<C: Cloud> Engine<'_, C> {
             if Instant::now() > fresh_until {
                 self.is_as_planned(step).await?;
             }
-            match self.cloud.apply(step).await {
+            match Box::pin(self.cloud.apply(step)).await {
                 Ok(started) => break started,
                 Err(failure) if failure.remedy != Remedy::Wait || !patience.pause().await => return Err(failure.naming(step.parameter())),
                 Err(failure) => tracing::debug!(%failure, "trying again"),

@@ -19,6 +19,8 @@ use crate::options::Common;
 
 /// How long changes may take, as for the function.
 pub const CHANGES: Duration = Duration::from_secs(300);
+/// How long an answer may take after that: nobody waits for it but a person.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long S3 may take to replicate an object.
 pub const TRIAL: Duration = Duration::from_secs(900);
 
@@ -47,7 +49,8 @@ impl Session {
 
     /// The engine, with so much time from now on.
     pub fn engine(&self, time: Duration) -> Engine<'_, Aws> {
-        Engine { cloud: &self.aws, settings: &self.settings, deadline: Instant::now() + time, signed_at: None }
+        let deadline = Instant::now() + time;
+        Engine { cloud: &self.aws, settings: &self.settings, deadline, end: deadline + PATIENCE, signed_at: None }
     }
 }
 

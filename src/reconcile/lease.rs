@@ -29,7 +29,7 @@ use crate::error::Error;
 /// still on its way.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// Time for giving a lease back, taken from that for the answer.
+/// Time for giving a lease back, taken from that for the answer, of which it is a quarter at most.
 const RELEASE_TIME: Duration = Duration::from_secs(2);
 
 /// What is known of a lease when its holder begins.
@@ -42,7 +42,7 @@ pub(super) struct Held {
 impl Held {
     /// Whether another holder may have written after `observed`, in seconds since the epoch.
     pub(super) fn may_be_written_since(self, observed: u64) -> bool {
-        self.before.is_some_and(|ended| ended + MARGIN.as_secs() >= observed)
+        self.before.is_some_and(|ended| ended.saturating_add(MARGIN.as_secs()) >= observed)
     }
 }
 
@@ -59,31 +59,35 @@ impl<C: Cloud> Engine<'_, C> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let lease = Lease { table: table.clone(), of: of.to_owned(), holder: unlike_any_other(), expires_at: epoch_seconds(left + MARGIN) };
         let wanted = Cell::new(true);
-        let taken = self.until(of, async || match self.cloud.acquire(&lease, epoch_seconds(Duration::ZERO)).await? {
-            Acquired::Yes(before) => Ok(Some(Some(Held { before }))),
-            Acquired::No => Ok((!wanted.get()).then_some(None)),
+        let taken = self.until(of, async || match wanted.get() {
+            false => Ok(Some(None)),
+            true => match self.cloud.acquire(&lease, epoch_seconds(Duration::ZERO)).await? {
+                Acquired::Yes(before) => Ok(Some(Some(Held { before }))),
+                Acquired::No => Ok(None),
+            },
         });
         let beside = async {
             let ended = AssertUnwindSafe(beside).catch_unwind().await;
             wanted.set(matches!(ended, Ok(Ok(_))));
             ended
         };
-        let (taken, beside) = join!(taken, beside);
+        let (beside, taken) = join!(beside, taken);
         // Also when it could not be taken: it may be ours all the same, when it was the answer that was lost.
         let may_be_ours = match &taken {
             Ok(held) => held.is_some(),
             Err(error) => error.remedy() != Some(Remedy::None),
         };
         let at_work = Cell::new(false);
-        let result = AssertUnwindSafe(async {
+        let result = AssertUnwindSafe(Box::pin(async {
             let beside = beside.unwrap_or_else(|panic| resume_unwind(panic))?;
             let held = taken?.ok_or_else(|| Error::Busy(of.to_owned()))?;
             at_work.set(true);
             work(held, beside).await
-        });
+        }));
         let result = result.catch_unwind().await;
         if may_be_ours {
-            self.give_back(&lease, matches!(&result, Ok(Err(error)) if at_work.get() && error.is_uncertain())).await;
+            let is_uncertain = result.as_ref().map_or(true, |result| result.as_ref().is_err_and(Error::is_uncertain));
+            self.give_back(&lease, at_work.get() && is_uncertain).await;
         }
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
@@ -93,7 +97,8 @@ impl<C: Cloud> Engine<'_, C> {
         let now = epoch_seconds(Duration::ZERO);
         let end = if on_its_way { epoch_seconds(MARGIN) } else { now };
         let shorter = Lease { expires_at: lease.expires_at.min(end), ..lease.clone() };
-        match timeout(RELEASE_TIME, self.cloud.acquire(&shorter, now)).await {
+        let left = self.end.saturating_duration_since(Instant::now());
+        match timeout(RELEASE_TIME.min(left / 4), self.cloud.acquire(&shorter, now)).await {
             Ok(Ok(_)) => {}
             Ok(Err(failure)) => tracing::warn!(%failure, "the lease could not be given back; it ends by itself"),
             Err(_) => tracing::warn!("the lease could not be given back in time; it ends by itself"),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule, ReplicationRuleFilter};
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 use s3_kms_replication::cloud::{
     Acquired, Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Job, Key, Lease, ListedBucket, Location, ObjectVersion, Remedy,
     Replication, Role, RoleOutline, Versioning, Versions,
@@ -301,13 +301,20 @@ impl Cloud for Fake {
     }
 
     async fn role_outline(&self, name: &RoleName) -> Result<Option<RoleOutline>, CloudError> {
-        let outline = |role: &Role| RoleOutline { role: role.clone(), policies: role.policies.keys().cloned().collect() };
+        let outline = |role: &Role| RoleOutline {
+            role: Role { policies: BTreeMap::new(), ..role.clone() },
+            policies: role.policies.keys().cloned().collect(),
+        };
         self.call(format!("GetRole {name}"), |state| Ok(state.roles.get(name.as_str()).map(outline))).await
     }
 
     async fn with_policies(&self, RoleOutline { role, policies }: RoleOutline) -> Result<Role, CloudError> {
-        join_all(policies.iter().map(async |policy| self.send(&format!("GetRolePolicy {} {policy}", role.name)).await)).await;
-        Ok(role)
+        let text = async |policy: String| {
+            let read = |state: &mut State| Ok(state.roles.get(role.name.as_str()).and_then(|role| role.policies.get(&policy).cloned()));
+            Ok(self.call(format!("GetRolePolicy {} {policy}", role.name), read).await?.map(|text| (policy, text)))
+        };
+        let policies = try_join_all(policies.into_iter().map(text)).await?;
+        Ok(Role { policies: policies.into_iter().flatten().collect(), ..role })
     }
 
     async fn alarms(&self, names: &[String], region: &Region) -> Result<Vec<Alarm>, CloudError> {

@@ -95,7 +95,7 @@ async fn planned(state: State, payload: &Value) -> Vec<Step> {
     let Ask::Command(event::Command::Apply(spec)) = event::read(payload, &settings()).unwrap() else { panic!("no Apply") };
     let settings = settings();
     let deadline = Instant::now() + Duration::from_secs(60);
-    let engine = s3_kms_replication::reconcile::Engine { cloud: &fake, settings: &settings, deadline, signed_at: None };
+    let engine = s3_kms_replication::reconcile::Engine { cloud: &fake, settings: &settings, deadline, end: deadline, signed_at: None };
     let plan: Plan = engine.apply(&spec, &settings.region).await.unwrap().plan;
     plan.stages.into_iter().flatten().collect()
 }

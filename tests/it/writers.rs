@@ -157,22 +157,56 @@ async fn a_lease_that_was_lost_on_the_way_or_in_a_panic_is_given_back() {
     create(&undisturbed, json!({})).await;
     let calls = undisturbed.calls.take();
     let acquire = calls.iter().position(|call| call.starts_with("Acquire")).unwrap();
-    for (index, fault) in [(acquire, Fault::AnswerLost), (acquire + 1, Fault::Panic)] {
+    let first_write = calls.iter().position(|call| call.starts_with("! ")).unwrap();
+    let panics = (acquire + 1..first_write).map(|index| (index, Fault::Panic));
+    for (index, fault) in panics.chain([(acquire, Fault::AnswerLost)]) {
         let fake = Fake::of(two_buckets());
         fake.fault.set(Some((index, fault)));
         assert_eq!(create(&fake, json!({})).await["Status"], "FAILED");
-        assert_eq!(fake.state.borrow().leases, BTreeMap::new(), "{fault:?}");
+        assert_eq!(fake.state.borrow().leases, BTreeMap::new(), "{fault:?} of {}", calls[index]);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_outlives_a_call_that_may_still_be_on_its_way_by_seconds_and_not_by_minutes() {
+    let undisturbed = Fake::of(two_buckets());
+    create(&undisturbed, json!({})).await;
+    let calls = undisturbed.calls.take();
+    let timed_out = Fault::Refused("TimedOut", Remedy::Later);
+    // Also when another of its stage has failed before.
+    let denied = Some(("PutBucketVersioning", 1, "AccessDenied", Remedy::None));
+    for (call, fault, refusals) in
+        [("PutBucketReplication", timed_out, None), ("CreateRole", timed_out, denied), ("PutRolePolicy", Fault::Panic, None)]
+    {
+        let index = calls.iter().position(|done| done.starts_with(&format!("! {call}"))).unwrap();
+        let fake = Fake::of(two_buckets());
+        fake.fault.set(Some((index, fault)));
+        fake.refusals.set(refusals);
+        create(&fake, json!({})).await;
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let (_, ends) = fake.state.borrow().leases["demo-source"];
+        assert!((now + 4..=now + 7).contains(&ends), "{call}: {}", ends - now);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_with_nothing_to_write_waits_for_an_earlier_one_that_may_be_writing() {
     let fake = Fake::of(two_buckets());
-    fake.refusals.set(Some(("PutBucketReplication", 1, "TimedOut", Remedy::Later)));
-    create(&fake, json!({})).await;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let (_, ends) = fake.state.borrow().leases["demo-source"];
-    assert!((now + 4..=now + 7).contains(&ends), "{}", ends - now);
+    ask(&fake, &signed(custom_resource("Create", json!({})), "20261122T080000Z")).await.unwrap();
+    let asked = fake.state.borrow().clone();
+    fake.state.borrow_mut().leases.insert("demo-source".to_owned(), ("an earlier Update".to_owned(), u64::MAX));
+    let earlier = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let mut state = fake.state.borrow_mut();
+        state.buckets.get_mut("demo-source").unwrap().replication.as_mut().unwrap().rules[0].filter =
+            Some(ReplicationRuleFilter::builder().prefix("Vat").build());
+        let (_, ended) = state.leases.remove("demo-source").unwrap();
+        fake.ended.borrow_mut().insert("demo-source".to_owned(), ended);
+    };
+    let later = signed(custom_resource("Update", json!({"Prefix": "Tax"})), "20261122T080001Z");
+    let (answered, ()) = tokio::join!(ask(&fake, &later), earlier);
+    answered.unwrap();
+    assert_eq!(*fake.state.borrow(), asked);
 }
 
 #[tokio::test(start_paused = true)]

@@ -266,7 +266,7 @@ def install() -> None:
     def execute_and_remember(func, event):
         invocations.append(sorted(event))
         if isinstance(event, dict) and CALLBACK in str(event.get("ResponseURL")):
-            asked[event["ResponseURL"].partition(CALLBACK)[2]] = event
+            asked[event["ResponseURL"].partition(CALLBACK)[2].partition("?")[0]] = event
         return execute(func, event)
 
     def concurrency_as_number(esm, func_rec, config, queue=None):

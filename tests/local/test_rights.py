@@ -111,11 +111,13 @@ def deleted_bucket(app: Application, name: str) -> dict[str, Any]:
 
 
 def custom_resource(app: Application, name: str, kind: str, **more: Any) -> dict[str, Any]:
+    # Signed, as CloudFormation's are and the emulator's are not: so requests have an order.
+    signed = time.strftime("X-Amz-Date=%Y%m%dT%H%M%SZ", time.gmtime())
     properties = {"SourceBucket": name, "DestinationBucket": f"{name}-copy", "ReplicaKmsKeyArn": app.replica_key}
     return {
         "RequestType": kind, "RequestId": str(uuid.uuid4()), "LogicalResourceId": "Replication",
         "StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{name}/0", "ResourceType": "Custom::S3KmsReplication",
-        "ResponseURL": f"{app.aws.endpoint}/_ministack/cfn-response/{uuid.uuid4()}", "ResourceProperties": properties, **more}
+        "ResponseURL": f"{app.aws.endpoint}/_ministack/cfn-response/{uuid.uuid4()}?{signed}", "ResourceProperties": properties, **more}
 
 
 def alarmed_resource(app: Application, name: str) -> dict[str, Any]:
@@ -222,7 +224,7 @@ def ask(app: Application, asked: dict[str, Any]) -> str:
     environment["Variables"]["ANEW"] = str(uuid.uuid4())
     function.update_function_configuration(FunctionName=app.function_name, Environment=environment)
     answer = function.invoke(FunctionName=app.function_name, Payload=json.dumps(asked))["Payload"].read().decode()
-    token = asked.get("ResponseURL", "none").rpartition("/")[2]
+    token = asked.get("ResponseURL", "none").rpartition("/")[2].partition("?")[0]
     return answer + "".join(reply["Body"] for reply in app.aws.recorded("replies") if reply["Token"] == token)
 
 
