@@ -22,6 +22,7 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
+use futures_util::FutureExt;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -105,7 +106,7 @@ impl Aws {
     async fn with(&self, access: &Access) -> Result<SdkConfig, CloudError> {
         match access {
             Access::Own => Ok(self.config.clone()),
-            Access::Role(role) => self.sessions.of(&self.config, role).await,
+            Access::Role(role) => self.sessions.of(&self.config, role).boxed_local().await,
             Access::Given(account) => match &self.given {
                 Some((of, config)) if of == account => Ok(config.clone()),
                 _ => Err(failure::malformed("GetCallerIdentity", format!("account `{account}`"), "no credentials of it were given")),
@@ -190,89 +191,92 @@ fn sdk_region(region: &Region) -> aws_config::Region {
     aws_config::Region::new(region.to_string())
 }
 
+/// Calls are boxed, those of `apply` as one: with 5 KB each, the futures around them would fill the stack.
 impl Cloud for Aws {
     async fn identity(&self) -> Result<Identity, CloudError> {
-        self.identity.get_or_try_init(|| async { sts::identity(&aws_sdk_sts::Client::new(&self.config)).await }).await.cloned()
+        let identity =
+            self.identity.get_or_try_init(|| async { sts::identity(&aws_sdk_sts::Client::new(&self.config)).boxed_local().await });
+        identity.await.cloned()
     }
 
     async fn buckets(&self) -> Result<Vec<ListedBucket>, CloudError> {
         let config = aws_sdk_s3::Config::from(&self.config).to_builder().force_path_style(self.path_style).build();
-        s3::list(&aws_sdk_s3::Client::from_conf(config)).await
+        s3::list(&aws_sdk_s3::Client::from_conf(config)).boxed_local().await
     }
 
     async fn bucket_region(&self, bucket: &BucketName, expected: &Region, access: &Access) -> Result<Option<Region>, CloudError> {
-        s3::region(&self.s3(expected, access).await?, bucket, expected).await
+        s3::region(&self.s3(expected, access).await?, bucket, expected).boxed_local().await
     }
 
     async fn versioning(&self, location: &Location) -> Result<Versioning, CloudError> {
-        s3::versioning(&self.s3_at(location).await?, location).await
+        s3::versioning(&self.s3_at(location).await?, location).boxed_local().await
     }
 
     async fn encryption(&self, location: &Location) -> Result<Encryption, CloudError> {
-        s3::encryption(&self.s3_at(location).await?, location).await
+        s3::encryption(&self.s3_at(location).await?, location).boxed_local().await
     }
 
     async fn replication(&self, location: &Location) -> Result<Option<ReplicationConfiguration>, CloudError> {
-        s3::replication(&self.s3_at(location).await?, location).await
+        s3::replication(&self.s3_at(location).await?, location).boxed_local().await
     }
 
     async fn object_lock(&self, location: &Location) -> Result<bool, CloudError> {
-        s3::object_lock(&self.s3_at(location).await?, location).await
+        s3::object_lock(&self.s3_at(location).await?, location).boxed_local().await
     }
 
     async fn bucket_tags(&self, location: &Location) -> Result<BTreeMap<String, String>, CloudError> {
-        s3::tags(&self.s3_at(location).await?, location).await
+        s3::tags(&self.s3_at(location).await?, location).boxed_local().await
     }
 
     async fn public_access_blocked(&self, location: &Location) -> Result<bool, CloudError> {
-        s3::public_access_blocked(&self.s3_at(location).await?, location).await
+        s3::public_access_blocked(&self.s3_at(location).await?, location).boxed_local().await
     }
 
     async fn key(&self, id: &str, region: &Region, access: &Access) -> Result<Option<Key>, CloudError> {
-        kms::key(&self.kms(region, access).await?, id).await
+        kms::key(&self.kms(region, access).await?, id).boxed_local().await
     }
 
     async fn policy(&self, guarded: &Guarded) -> Result<Option<String>, CloudError> {
         match guarded {
-            Guarded::Bucket(location) => s3::policy(&self.s3_at(location).await?, location).await,
-            Guarded::Key { arn, region, access } => kms::policy(&self.kms(region, access).await?, arn).await,
+            Guarded::Bucket(location) => s3::policy(&self.s3_at(location).await?, location).boxed_local().await,
+            Guarded::Key { arn, region, access } => kms::policy(&self.kms(region, access).await?, arn).boxed_local().await,
         }
     }
 
     async fn role_outline(&self, name: &RoleName) -> Result<Option<RoleOutline>, CloudError> {
-        iam::role_outline(&self.iam, name).await
+        iam::role_outline(&self.iam, name).boxed_local().await
     }
 
     async fn with_policies(&self, outline: RoleOutline) -> Result<Role, CloudError> {
-        iam::with_policies(&self.iam, outline).await
+        iam::with_policies(&self.iam, outline).boxed_local().await
     }
 
     async fn alarms(&self, names: &[String], region: &Region) -> Result<Vec<Alarm>, CloudError> {
-        cloudwatch::alarms(&self.cloudwatch(region), names, region).await
+        cloudwatch::alarms(&self.cloudwatch(region), names, region).boxed_local().await
     }
 
     async fn parameter(&self, name: &str) -> Result<String, CloudError> {
-        self.policy.parameter(&self.ssm, name).await
+        self.policy.parameter(&self.ssm, name).boxed_local().await
     }
 
     async fn put_canary(&self, location: &Location, canary: &Canary) -> Result<String, CloudError> {
-        s3::put_canary(&self.s3_at(location).await?, location, canary).await
+        s3::put_canary(&self.s3_at(location).await?, location, canary).boxed_local().await
     }
 
     async fn object_version(&self, location: &Location, key: &str, version: &str) -> Result<Option<ObjectVersion>, CloudError> {
-        s3::object_version(&self.s3_at(location).await?, location, key, version).await
+        s3::object_version(&self.s3_at(location).await?, location, key, version).boxed_local().await
     }
 
     async fn versions(&self, location: &Location, key: &str) -> Result<Versions, CloudError> {
-        s3::versions(&self.s3_at(location).await?, location, key).await
+        s3::versions(&self.s3_at(location).await?, location, key).boxed_local().await
     }
 
     async fn delete_version(&self, location: &Location, key: &str, version: &str) -> Result<(), CloudError> {
-        s3::delete_version(&self.s3_at(location).await?, location, key, version).await
+        s3::delete_version(&self.s3_at(location).await?, location, key, version).boxed_local().await
     }
 
     async fn job(&self, id: &str, region: &Region, account: &Account) -> Result<Option<Job>, CloudError> {
-        s3control::job(&self.s3control(region), id, account).await
+        s3control::job(&self.s3control(region), id, account).boxed_local().await
     }
 
     async fn apply(&self, step: &Step) -> Result<Option<String>, CloudError> {
@@ -309,15 +313,15 @@ impl Cloud for Aws {
     }
 
     async fn acquire(&self, lease: &Lease, now: u64) -> Result<Acquired, CloudError> {
-        dynamodb::acquire(&self.dynamodb, lease, now).await
+        dynamodb::acquire(&self.dynamodb, lease, now).boxed_local().await
     }
 
     async fn take_turn(&self, table: &str, id: &str, turn: u64, expires_at: u64) -> Result<bool, CloudError> {
-        dynamodb::take_turn(&self.dynamodb, table, id, turn, expires_at).await
+        dynamodb::take_turn(&self.dynamodb, table, id, turn, expires_at).boxed_local().await
     }
 
     async fn turn(&self, table: &str, id: &str) -> Result<Option<u64>, CloudError> {
-        dynamodb::turn(&self.dynamodb, table, id).await
+        dynamodb::turn(&self.dynamodb, table, id).boxed_local().await
     }
 
     async fn answer(&self, url: &ResponseUrl, body: String) -> Result<(), CloudError> {

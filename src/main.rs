@@ -1,8 +1,5 @@
 //! The Lambda function: settings, clients, tracing, run.
 
-// The future of an invocation holds those of all calls, nested deeper than the compiler follows by default.
-#![recursion_limit = "256"]
-
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

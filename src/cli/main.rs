@@ -2,9 +2,6 @@
 //!
 //! It owns options, what is printed, and exit codes; what replication needs, and how it is done, is the library's alone.
 
-// The future of a command holds those of all calls, nested deeper than the compiler follows by default.
-#![recursion_limit = "256"]
-
 mod options;
 mod policies;
 mod progress;
