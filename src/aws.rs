@@ -11,6 +11,7 @@ mod ssm;
 mod sts;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -19,11 +20,14 @@ use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_sdk_s3::types::ReplicationConfiguration;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use futures_util::FutureExt;
 use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::cloud::{
@@ -155,11 +159,30 @@ impl Aws {
     }
 }
 
-/// The way to AWS: one pool of connections.
+/// The way to AWS: one pool of connections. It is made on another thread, which the first call waits for.
 pub fn connector() -> SharedHttpConnector {
-    let connections = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
-    let connector = Connector::builder().connector_settings(connections).tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
+    let connector = Pending(Arc::new(LazyLock::new(new_connector)));
+    let Pending(made) = connector.clone();
+    // On the thread that looks up names of hosts later.
+    spawn_blocking(move || {
+        LazyLock::force(&made);
+    });
     SharedHttpConnector::new(connector)
+}
+
+fn new_connector() -> Connector {
+    let connections = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
+    Connector::builder().connector_settings(connections).tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
+}
+
+/// A connector that is being made: to read and parse the system's certificates takes longer than the rest of a start.
+#[derive(Debug, Clone)]
+struct Pending(Arc<LazyLock<Connector>>);
+
+impl HttpConnector for Pending {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        self.0.call(request)
+    }
 }
 
 /// A client that has this connector for every call.
