@@ -10,8 +10,8 @@ mod s3control;
 mod ssm;
 mod sts;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -26,7 +26,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use futures_util::FutureExt;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -56,13 +56,19 @@ pub struct Aws {
     path_style: bool,
     dynamodb: aws_sdk_dynamodb::Client,
     iam: aws_sdk_iam::Client,
-    ssm: aws_sdk_ssm::Client,
+    s3: OfRegions<aws_sdk_s3::Client>,
+    kms: OfRegions<aws_sdk_kms::Client>,
+    /// For a policy that is in a parameter.
+    ssm: OnceLock<aws_sdk_ssm::Client>,
     policy: ssm::Cached,
     identity: OnceCell<Identity>,
     sessions: sts::Sessions,
     /// The account of other credentials that the caller has, and the configuration whose clients call with them.
     given: Option<(Account, SdkConfig)>,
 }
+
+/// A service's clients with the caller's own credentials, kept since to make one takes longer than to sign a request.
+type OfRegions<C> = Mutex<HashMap<Region, C>>;
 
 impl Aws {
     /// Takes Region, credentials and endpoint from the environment, as every AWS SDK does.
@@ -84,7 +90,9 @@ impl Aws {
         Self {
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             iam: aws_sdk_iam::Client::new(&config),
-            ssm: aws_sdk_ssm::Client::new(&config),
+            s3: Mutex::default(),
+            kms: Mutex::default(),
+            ssm: OnceLock::new(),
             policy: ssm::Cached::default(),
             connector,
             config,
@@ -119,8 +127,14 @@ impl Aws {
     }
 
     async fn s3(&self, region: &Region, access: &Access) -> Result<aws_sdk_s3::Client, CloudError> {
-        let config = aws_sdk_s3::Config::from(&self.with(access).await?).to_builder().region(sdk_region(region));
-        Ok(aws_sdk_s3::Client::from_conf(config.force_path_style(self.path_style).build()))
+        let client = |config: &SdkConfig| {
+            let config = aws_sdk_s3::Config::from(config).to_builder().region(sdk_region(region));
+            aws_sdk_s3::Client::from_conf(config.force_path_style(self.path_style).build())
+        };
+        Ok(match access {
+            Access::Own => self.s3.lock().await.entry(region.clone()).or_insert_with(|| client(&self.config)).clone(),
+            access => client(&self.with(access).await?),
+        })
     }
 
     async fn s3_at(&self, location: &Location) -> Result<aws_sdk_s3::Client, CloudError> {
@@ -128,8 +142,14 @@ impl Aws {
     }
 
     async fn kms(&self, region: &Region, access: &Access) -> Result<aws_sdk_kms::Client, CloudError> {
-        let config = aws_sdk_kms::Config::from(&self.with(access).await?).to_builder().region(sdk_region(region)).build();
-        Ok(aws_sdk_kms::Client::from_conf(config))
+        let client = |config: &SdkConfig| {
+            let config = aws_sdk_kms::Config::from(config).to_builder().region(sdk_region(region));
+            aws_sdk_kms::Client::from_conf(config.build())
+        };
+        Ok(match access {
+            Access::Own => self.kms.lock().await.entry(region.clone()).or_insert_with(|| client(&self.config)).clone(),
+            access => client(&self.with(access).await?),
+        })
     }
 
     fn s3control(&self, region: &Region) -> aws_sdk_s3control::Client {
@@ -279,7 +299,8 @@ impl Cloud for Aws {
     }
 
     async fn parameter(&self, name: &str) -> Result<String, CloudError> {
-        self.policy.parameter(&self.ssm, name).boxed_local().await
+        let ssm = self.ssm.get_or_init(|| aws_sdk_ssm::Client::new(&self.config));
+        self.policy.parameter(ssm, name).boxed_local().await
     }
 
     async fn put_canary(&self, location: &Location, canary: &Canary) -> Result<String, CloudError> {
