@@ -1,7 +1,6 @@
 //! The replication policy held against one bucket.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::time::Duration;
 
 use futures_util::future::OptionFuture;
@@ -55,8 +54,10 @@ impl<C: Cloud> Engine<'_, C> {
     ) -> Result<(Coverage, Vec<(BucketName, Region)>), Error> {
         let skipped = |reason: &str| Ok((Coverage::Skipped(reason.to_owned()), Vec::new()));
         let skipped_unless_gone = async |reason: &str| {
-            let retired = if gone { self.retire(bucket, expected, dry_run).await? } else { None };
-            retired.map_or_else(|| skipped(reason), |plan| Ok((Coverage::Retired(plan), Vec::new())))
+            if gone && self.in_time(self.cloud.bucket_region(bucket, expected, &Access::Own)).await?.is_none() {
+                return self.retire(bucket, expected, dry_run).await.map(|plan| (Coverage::Retired(plan), Vec::new()));
+            }
+            skipped(reason)
         };
         let Some(policy) = self.policy().await? else { return skipped_unless_gone("no replication policy is configured").await };
         let mut candidates: Vec<&PolicyRule> = policy.named(bucket).collect();
@@ -138,13 +139,11 @@ impl<C: Cloud> Engine<'_, C> {
         })
     }
 
-    /// Takes back the role of a source bucket that is gone, unless it is there again; `None` when it is there from the first.
-    async fn retire(&self, source: &BucketName, expected: &Region, dry_run: bool) -> Result<Option<Plan>, Error> {
-        let was_there = OnceCell::new();
+    /// Takes back the role of a source bucket that is gone, unless the bucket is there again.
+    async fn retire(&self, source: &BucketName, expected: &Region, dry_run: bool) -> Result<Plan, Error> {
         let plan = async |()| {
             let name = RoleName::of_source(source);
             let (region, named_ours) = try_join!(self.cloud.bucket_region(source, expected, &Access::Own), self.cloud.role(&name))?;
-            was_there.get_or_init(|| region.is_some());
             if region.is_some() {
                 return Ok((Plan::default(), None));
             }
@@ -161,7 +160,7 @@ impl<C: Cloud> Engine<'_, C> {
             Ok((plan::retire(source, &roles, alarms, statements), None))
         };
         let (plan, _) = self.converge(source, dry_run, None, async || Ok(()), plan, None).await?;
-        Ok((was_there.get() == Some(&false)).then_some(plan))
+        Ok(plan)
     }
 
     /// Takes back what a rule made of a bucket that has lost its tags, unless it has them again.
