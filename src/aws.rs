@@ -181,13 +181,13 @@ impl Aws {
 
 /// The way to AWS: one pool of connections. It is made on another thread, which the first call waits for.
 pub fn connector() -> SharedHttpConnector {
-    let connector = Pending(Arc::new(LazyLock::new(new_connector)));
-    let Pending(made) = connector.clone();
+    let connector: Arc<LazyLock<_>> = Arc::new(LazyLock::new(new_connector));
+    let made = connector.clone();
     // On the thread that looks up names of hosts later.
     spawn_blocking(move || {
         LazyLock::force(&made);
     });
-    SharedHttpConnector::new(connector)
+    SharedHttpConnector::new(Pending(connector))
 }
 
 fn new_connector() -> Connector {
@@ -196,7 +196,7 @@ fn new_connector() -> Connector {
 }
 
 /// A connector that is being made: to read and parse the system's certificates takes longer than the rest of a start.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Pending(Arc<LazyLock<Connector>>);
 
 impl HttpConnector for Pending {

@@ -222,7 +222,7 @@ impl<C: Cloud> Engine<'_, C> {
             }
             Box::pin(ready(Ok(planned)))
         };
-        let leased = self.with_lease(source.as_str(), planned, async |held, planned| {
+        let applied = self.with_lease(source.as_str(), planned, async |held, planned| {
             let fresh_until = Instant::now() + FRESH;
             // A later request that had nothing to write has held no lease.
             let planned = match held.may_be_written_since(began) {
@@ -239,7 +239,7 @@ impl<C: Cloud> Engine<'_, C> {
             let (plan, target) = planned;
             Ok((plan, target.map(|target| Target { job_id: started.or(target.job_id.clone()), ..target })))
         });
-        Box::pin(leased).await
+        Box::pin(applied).await
     }
 
     /// Carries out a plan; gives the id of the job that it starts.

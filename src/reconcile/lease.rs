@@ -4,8 +4,10 @@
 //! AWS has no conditional write of either, so two writers that each add a part to what they read would lose one of them.
 //!
 //! # Guarantees
-//! - A lease is taken only when there is something to write, or will be unless it is refused, and before a rule is said to be gone. The state
-//!   is observed anew under it, unless nobody has held it since it was observed: when the one before it ended is remembered in the table.
+//! - A lease is taken when there is something to write, or will be unless it is refused; and when there is nothing, by requests that must
+//!   know that nobody else is writing: those about custom resources, and those to remove a rule.
+//! - The state is observed anew under it, unless nobody has held it since it was observed: when the one before it ended is remembered in
+//!   the table.
 //! - A lease ends by itself [`MARGIN`] after its holder's time to work, so a holder that died keeps nobody out for longer.
 //!
 //! # Assumptions
@@ -58,6 +60,7 @@ impl<C: Cloud> Engine<'_, C> {
         let Some(table) = &self.settings.lock_table else { return work(Held { before: None }, beside.await?).await };
         let left = self.deadline.saturating_duration_since(Instant::now());
         let lease = Lease { table: table.clone(), of: of.to_owned(), holder: unlike_any_other(), expires_at: epoch_seconds(left + MARGIN) };
+        // Until `beside` has failed: then it is neither asked for again nor waited for.
         let wanted = Cell::new(true);
         let taken = self.until(of, async || match wanted.get() {
             false => Ok(Some(None)),
