@@ -190,6 +190,19 @@ async fn a_lease_outlives_a_call_that_may_still_be_on_its_way_by_seconds_and_not
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lease_outlives_the_time_that_its_holder_has_to_work() {
+    let fake = Fake::of(two_buckets());
+    fake.refusals.set(Some(("PutBucketReplication", 3, "InvalidRequest", Remedy::Wait)));
+    let looking = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        fake.state.borrow().leases["demo-source"].1
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let (_, ends) = tokio::join!(create(&fake, json!({"ServiceTimeout": "60"})), looking);
+    assert!((now + 50 + 5..=now + 50 + 8).contains(&ends), "{}", ends - now);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_with_nothing_to_write_waits_for_an_earlier_one_that_may_be_writing() {
     let fake = Fake::of(two_buckets());
     ask(&fake, &signed(custom_resource("Create", json!({})), "20261122T080000Z")).await.unwrap();
