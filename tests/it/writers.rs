@@ -203,6 +203,20 @@ async fn a_lease_outlives_the_time_that_its_holder_has_to_work() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn giving_a_lease_back_leaves_most_of_the_time_for_the_answer() {
+    let undisturbed = Fake::of(two_buckets());
+    create(&undisturbed, json!({})).await;
+    let release = undisturbed.calls.take().iter().position(|call| call.starts_with("Release")).unwrap();
+    for (timeout, waited) in [("4", 1), ("300", 2)] {
+        let fake = Fake::of(two_buckets());
+        fake.fault.set(Some((release, Fault::Hangs)));
+        let started = Instant::now();
+        assert_eq!(create(&fake, json!({"ServiceTimeout": timeout})).await["Status"], "SUCCESS");
+        assert_eq!(started.elapsed().as_secs_f64().round() as u64, waited);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_with_nothing_to_write_waits_for_an_earlier_one_that_may_be_writing() {
     let fake = Fake::of(two_buckets());
     ask(&fake, &signed(custom_resource("Create", json!({})), "20261122T080000Z")).await.unwrap();
