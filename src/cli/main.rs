@@ -10,6 +10,7 @@ mod screen;
 mod session;
 mod walk;
 
+use std::ffi::OsString;
 use std::process::exit;
 
 use clap::{CommandFactory, Parser};
@@ -74,10 +75,10 @@ impl From<Invalid> for Failure {
 impl Failure {
     /// What helps against it, as far as the options do.
     fn hint(&self, common: &Common) -> String {
-        let of_destination = self.message.starts_with("--destination-profile");
         match &common.profile {
-            _ if of_destination || !NO_CREDENTIALS.iter().any(|said| self.message.contains(said)) => String::new(),
-            Some(profile) => format!("; there are none in --profile {profile}"),
+            _ if !NO_CREDENTIALS.iter().any(|said| self.message.contains(said)) => String::new(),
+            _ if self.message.starts_with("--destination-profile") => "; this profile has no credentials".to_owned(),
+            Some(profile) => format!("; --profile {profile} has no credentials"),
             None => "; give --profile, or credentials as the AWS CLI takes them".to_owned(),
         }
     }
@@ -85,7 +86,7 @@ impl Failure {
 
 /// Ends the program as clap does, but for an error about the command line that was to be answered in JSON.
 fn misused(error: &clap::Error) -> ! {
-    let asked: Vec<String> = std::env::args().collect();
+    let asked: Vec<OsString> = std::env::args_os().collect();
     let in_json = asked.iter().any(|word| word == "--output=json") || asked.windows(2).any(|words| words == ["--output", "json"]);
     if in_json && error.use_stderr() {
         let message = error.to_string();

@@ -19,10 +19,10 @@ use crate::options::Common;
 
 /// How long changes may take, as for the function.
 pub const CHANGES: Duration = Duration::from_secs(300);
-/// How long an answer may take after that: nobody waits for it but a person.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How long S3 may take to replicate an object.
 pub const TRIAL: Duration = Duration::from_secs(900);
+/// How long giving a lease back and answering may take after either.
+const ANSWER: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub struct Session {
@@ -50,7 +50,7 @@ impl Session {
     /// The engine, with so much time from now on.
     pub fn engine(&self, time: Duration) -> Engine<'_, Aws> {
         let deadline = Instant::now() + time;
-        Engine { cloud: &self.aws, settings: &self.settings, deadline, end: deadline + PATIENCE, signed_at: None }
+        Engine { cloud: &self.aws, settings: &self.settings, deadline, end: deadline + ANSWER, signed_at: None }
     }
 }
 

@@ -85,6 +85,15 @@ fn what_is_wrong_is_said_with_the_name_of_the_option() {
 }
 
 #[test]
+#[cfg(unix)]
+fn an_argument_that_is_no_text_is_refused_without_a_panic() {
+    use std::os::unix::ffi::OsStrExt;
+    let mut command = program(&["plan", "--output", "json", "--name"]);
+    let said = printed(command.arg(std::ffi::OsStr::from_bytes(b"\xff")));
+    assert!(said.contains("invalid UTF-8") && said.ends_with("exit code 2"), "{said}");
+}
+
+#[test]
 fn what_cannot_be_asked_is_refused_before_any_call() {
     let file = policy_file("empty.json", r#"{"Rules": []}"#);
     let walk = run(&format!("apply --all --policy {file}"));
@@ -105,7 +114,7 @@ fn a_policy_that_does_not_parse_is_refused_with_its_place() {
 fn aws_that_cannot_be_reached_is_a_failure_in_words_and_in_json() {
     let file = policy_file("none.json", r#"{"Rules": []}"#);
     let said = ["", "--output json", "--profile nobody"].map(|options| run(&format!("plan --all --policy {file} {options}")));
-    assert_snapshot!(said.join("\n"));
+    assert_snapshot!([said.join("\n"), rule("plan", "--destination-profile nobody")].join("\n"));
 }
 
 #[test]

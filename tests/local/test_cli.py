@@ -348,6 +348,14 @@ def test_a_policy_is_held_against_all_buckets_and_only_what_is_left_is_done(pers
     assert person.writes() == before
 
 
+def test_what_one_should_know_of_a_bucket_is_in_its_row(person: Person, tmp_path: Path) -> None:
+    walk = policy(person, tmp_path)
+    person.aws.create_bucket(f"prod-plain-{person.aws.account}")
+    for command in (["plan"], ["apply", "--yes"], ["plan"]):
+        rows = [line for line in person.run(*command, *walk, code=1).splitlines() if "warning:" in line]
+        assert [(row.split()[0], "encrypts with SSE-S3" in row) for row in rows] == [(f"prod-plain-{person.aws.account}", True)]
+
+
 def test_a_walk_that_was_interrupted_goes_on_where_it_was(person: Person, interrupt: Any, tmp_path: Path) -> None:
     walk = policy(person, tmp_path)
     held = f"PUT /prod-2-{person.aws.account}/?[?]replication"
