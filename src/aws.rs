@@ -374,6 +374,7 @@ impl Cloud for Aws {
             resource: "the `ResponseURL`".to_owned(),
             code,
             message,
+            parameter: None,
             remedy,
         };
         // CloudFormation signs the URL for an empty content type.

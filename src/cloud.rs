@@ -268,7 +268,7 @@ pub enum Remedy {
 
 /// A call that failed: what was tried on what, and AWS's own code and message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{action} on {resource}: {code}: {message}")]
+#[error("{action} on {resource}: {code}: {message}{}", .parameter.map(|name| format!("; the template's parameter `{name}` gives this right")).unwrap_or_default())]
 pub struct CloudError {
     /// The API's action, such as `PutBucketReplication`.
     pub action: &'static str,
@@ -278,18 +278,17 @@ pub struct CloudError {
     pub code: String,
     /// AWS's message.
     pub message: String,
+    /// The template's parameter that gives the right that was missing, when it is one of those.
+    pub parameter: Option<&'static str>,
     /// What helps against it.
     pub remedy: Remedy,
 }
 
 impl CloudError {
-    /// Says which of the template's parameters would give the right that was missing.
+    /// Says which of the template's parameters gives the right that was missing, if one was.
     #[must_use]
-    pub fn naming(mut self, parameter: Option<&'static str>) -> Self {
-        if let Some(parameter) = parameter.filter(|_| self.is_denied()) {
-            self.message.push_str(&format!("; the template's parameter `{parameter}` gives this right"));
-        }
-        self
+    pub fn naming(self, parameter: Option<&'static str>) -> Self {
+        Self { parameter: self.parameter.or(parameter.filter(|_| self.is_denied())), ..self }
     }
 
     /// Whether AWS refused it for want of a right, or because it must not be known whether the thing is there.

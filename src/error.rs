@@ -21,23 +21,23 @@ pub enum Error {
     Observe(#[from] CloudError),
 
     /// A call failed on the way; the same request finishes the rest.
-    #[error("{failure}; done before: {done}; not done: {left}")]
+    #[error("{failure}; done before: {}; not done: {}", listed(.done), listed(.left))]
     Apply {
         /// The call that failed.
         failure: Box<CloudError>,
         /// The steps that had been done.
-        done: String,
+        done: Vec<String>,
         /// The steps that had not, the failed one among them.
-        left: String,
+        left: Vec<String>,
     },
 
     /// The time ran out.
-    #[error("ran out of time; done: {done}; not done: {left}")]
+    #[error("ran out of time; done: {}; not done: {}", listed(.done), listed(.left))]
     OutOfTime {
         /// The steps that had been done.
-        done: String,
+        done: Vec<String>,
         /// The steps that may not have been.
-        left: String,
+        left: Vec<String>,
     },
 
     /// Another writer of a bucket's replication configuration, or of an account's policies, did not end in time.
@@ -49,12 +49,12 @@ pub enum Error {
     Overtaken(String),
 
     /// The state turned out to be another than was observed, and then this came up.
-    #[error("{error}; done before: {done}")]
+    #[error("{error}; done before: {}", listed(.done))]
     Interrupted {
         /// What came up.
         error: Box<Error>,
         /// The steps that had been done before.
-        done: String,
+        done: Vec<String>,
     },
 
     /// A rule is not known to replicate.
@@ -103,6 +103,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::OutOfTime { .. } | Self::Busy(_) | Self::Unanswered(_) | Self::VerifyPending { .. } => true,
+            Self::Interrupted { error, .. } => error.is_transient(),
             _ => self.remedy().is_some_and(|remedy| remedy != Remedy::None),
         }
     }
@@ -137,6 +138,20 @@ impl Error {
         }
     }
 
+    /// The failed call, when it was one.
+    pub fn failure_mut(&mut self) -> Option<&mut CloudError> {
+        match self {
+            Self::Observe(failure) => Some(failure),
+            Self::Apply { failure, .. } => Some(failure),
+            Self::Interrupted { error, .. } => error.failure_mut(),
+            Self::Unverified { failure, .. } => match &mut **failure {
+                Failure::Call(failure) => Some(failure),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The error's type for Lambda, by which Step Functions can tell errors apart.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -153,4 +168,9 @@ impl Error {
             Self::Internal(_) => "InternalError",
         }
     }
+}
+
+/// Steps as text.
+fn listed(steps: &[String]) -> String {
+    if steps.is_empty() { "nothing".to_owned() } else { steps.join(", ") }
 }

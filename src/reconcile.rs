@@ -37,9 +37,6 @@ const RIGHTS_SPREAD: Duration = Duration::from_secs(10);
 /// How long what was observed is taken to be as it was, although others do not ask for the lease.
 const FRESH: Duration = Duration::from_secs(2);
 
-/// A list of steps without any, as text.
-const NOTHING: &str = "nothing";
-
 /// How a request about one rule ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
@@ -181,14 +178,12 @@ impl<C: Cloud> Engine<'_, C> {
             };
             let again = error.remedy() == Some(Remedy::Observe) && timeout_at(self.deadline, patience.pause()).await.unwrap_or(false);
             if !again {
-                let done = done_before.join(", ");
-                return Err(if done.is_empty() { error } else { Error::Interrupted { error: Box::new(error), done } });
+                return Err(if done_before.is_empty() { error } else { Error::Interrupted { error: Box::new(error), done: done_before } });
             }
             tracing::info!(%error, "the state is not as observed; observing again");
-            done_before.extend(match error {
-                Error::Apply { done, .. } if done != NOTHING => Some(done),
-                _ => None,
-            });
+            if let Error::Apply { done, .. } = error {
+                done_before.extend(done);
+            }
         }
     }
 
@@ -312,6 +307,7 @@ impl<C: Cloud> Engine<'_, C> {
             resource: step.resource(),
             code: "Changed".to_owned(),
             message: "another has written it since it was looked at".to_owned(),
+            parameter: None,
             remedy: Remedy::Observe,
         })
     }
@@ -377,12 +373,9 @@ fn out_of_time(done: &[&Step], plan: &Plan) -> Error {
     Error::OutOfTime { done, left }
 }
 
-/// The steps that were done and those that were not, as text.
-fn progress(done: &[&Step], plan: &Plan) -> (String, String) {
-    let listed = |steps: Vec<&Step>| match steps.as_slice() {
-        [] => NOTHING.to_owned(),
-        steps => steps.iter().map(|step| format!("{} on {}", step.action(), step.resource())).collect::<Vec<_>>().join(", "),
-    };
-    let left = plan.steps().filter(|step| !done.contains(step)).collect();
-    (listed(done.to_vec()), listed(left))
+/// The steps that were done and those that were not.
+fn progress(done: &[&Step], plan: &Plan) -> (Vec<String>, Vec<String>) {
+    let named = |step: &Step| format!("{} on {}", step.action(), step.resource());
+    let left = plan.steps().filter(|step| !done.contains(step)).map(named).collect();
+    (done.iter().copied().map(named).collect(), left)
 }

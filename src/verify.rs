@@ -12,7 +12,7 @@ use crate::plan::{self, Refusal};
 use crate::spec::{BucketName, Filter, KeyReference, PolicyName, RoleName, RuleId};
 
 /// The template's parameter that gives the function the rights on canaries.
-pub const PARAMETER: Option<&str> = Some("AllowVerify");
+pub const PARAMETER: &str = "AllowVerify";
 
 /// The object that shows whether a rule replicates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +84,7 @@ pub enum Failure {
 
 impl From<CloudError> for Failure {
     fn from(failure: CloudError) -> Self {
-        Self::Call(failure.naming(PARAMETER))
+        Self::Call(failure.naming(Some(PARAMETER)))
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Cause {
 impl Cause {
     pub(super) fn into_error(self, action: &'static str, resource: impl Into<String>) -> CloudError {
         let Self { code, message, remedy } = self;
-        CloudError { action, resource: resource.into(), code, message, remedy }
+        CloudError { action, resource: resource.into(), code, message, parameter: None, remedy }
     }
 
     pub(super) fn code(&self) -> &str {
@@ -51,7 +51,7 @@ pub(super) fn of<E: ProvideErrorMetadata + std::error::Error + 'static>(
 
 /// An answer that was understood and makes no sense.
 pub(super) fn malformed(action: &'static str, resource: impl Into<String>, problem: &str) -> CloudError {
-    CloudError { action, resource: resource.into(), code: "MalformedAnswer".to_owned(), message: problem.to_owned(), remedy: Remedy::None }
+    Cause { code: "MalformedAnswer".to_owned(), message: problem.to_owned(), remedy: Remedy::None }.into_error(action, resource)
 }
 
 impl<E: ProvideErrorMetadata + std::error::Error + 'static> From<SdkError<E, HttpResponse>> for Cause {

@@ -62,11 +62,9 @@ async fn assume(client: &Client, role: &AssumedRole) -> Result<(SharedCredential
     let answer = request.role_session_name(&role.session).send().await.map_err(|error| {
         let mut failure = failure::of(ACTION, &resource, error);
         if failure.is_denied() {
-            failure
-                .message
-                .push_str("; the role must trust this function, and the template's parameter `DestinationRoleArns` must name it");
+            failure.message.push_str("; the role must trust whoever assumes it");
         }
-        failure
+        failure.naming(Some("DestinationRoleArns"))
     })?;
     let credentials = answer.credentials().ok_or_else(|| malformed(ACTION, &resource, "no credentials"))?;
     let ends = SystemTime::try_from(*credentials.expiration()).map_err(|error| malformed(ACTION, &resource, &error.to_string()))?;

@@ -52,18 +52,20 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let code = if matches!(error, Error::Invalid(_)) { USAGE } else { FAILED };
-        Self { code, error: error.kind(), message: options::in_options(&own_rights(&error.to_string())) }
+        Self { code, error: error.kind(), message: said(error) }
     }
 }
 
 /// What the AWS SDK says when it finds no credentials, which helps nobody.
 const NO_CREDENTIALS: [&str; 2] = ["the credential provider was not enabled", "no providers in chain provided credentials"];
 
-/// The message without the parameter that would give a deployed function its missing right: here the rights are the person's own.
-fn own_rights(message: &str) -> String {
-    let parameter = message.split_once("; the template's parameter `");
-    let rest = parameter.and_then(|(before, after)| Some((before, after.split_once("gives this right")?.1)));
-    rest.map_or_else(|| message.to_owned(), |(before, after)| format!("{before}{after}"))
+/// An error in words of the command line: it names options, and no parameter that would give a deployed function its missing right, since here
+/// the rights are the person's own.
+fn said(mut error: Error) -> String {
+    if let Some(failure) = error.failure_mut() {
+        failure.parameter = None;
+    }
+    options::in_options(&error.to_string())
 }
 
 impl From<Invalid> for Failure {

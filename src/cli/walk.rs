@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::options::{self, Apply, Common, Deployment, Output, Walk};
 use crate::progress::Progress;
 use crate::session::{CHANGES, Session};
-use crate::{DONE, FAILED, Failure, PENDING, screen};
+use crate::{DONE, FAILED, Failure, PENDING, said, screen};
 
 /// What the policy and a bucket are to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -159,20 +159,20 @@ async fn cover(bucket: &ListedBucket, session: &Session, dry_run: bool) -> Vec<R
         Ok(Coverage::Retired(plan)) => vec![row("", State::Removed, why(State::Removed, &plan))],
         Ok(Coverage::Rules(rules)) => {
             // The rules of the other direction of two are of another bucket, which has its own turn.
-            let of_this = |(_, ended): &&(RuleId, Result<Outcome, Error>)| ended.as_ref().map_or(true, |outcome| outcome.source == name);
-            let rows = rules.iter().filter(of_this).map(|(rule_id, ended)| match ended {
+            let of_this = |(_, ended): &(RuleId, Result<Outcome, Error>)| ended.as_ref().map_or(true, |outcome| outcome.source == name);
+            let rows = rules.into_iter().filter(of_this).map(|(rule_id, ended)| match ended {
                 Ok(outcome) => {
-                    let state = state(outcome, dry_run);
+                    let state = state(&outcome, dry_run);
                     row(rule_id.as_str(), state, why(state, &outcome.plan))
                 }
                 Err(Error::VerifyPending { .. }) => {
                     row(rule_id.as_str(), State::Unverified, "S3 has yet to replicate the canary".to_owned())
                 }
-                Err(error) => row(rule_id.as_str(), State::Failed, error.to_string()),
+                Err(error) => row(rule_id.as_str(), State::Failed, said(error)),
             });
             rows.collect()
         }
-        Err(error) => vec![row("", State::Failed, error.to_string())],
+        Err(error) => vec![row("", State::Failed, said(error))],
     }
 }
 

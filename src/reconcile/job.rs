@@ -70,6 +70,7 @@ fn not_ended(id: &str, job: &Job) -> CloudError {
         resource: format!("job `{id}`"),
         code: job.status.clone(),
         message: "its event says that it has ended".to_owned(),
+        parameter: None,
         remedy: Remedy::Later,
     }
 }

@@ -127,7 +127,7 @@ impl<C: Cloud> Engine<'_, C> {
     async fn is_on_trial(&self, spec: &Spec, expected: &Region) -> Result<bool, Error> {
         let (key, source) = (canary_key(spec)?, self.in_time(self.locate(&spec.source, expected, &Access::Own)).await?);
         let Some(source) = source else { return Ok(false) };
-        let versions = self.in_time(async { self.cloud.versions(&source, &key).await.map_err(|failure| failure.naming(PARAMETER)) });
+        let versions = self.in_time(async { self.cloud.versions(&source, &key).await.map_err(|failure| failure.naming(Some(PARAMETER))) });
         Ok(!versions.await?.objects.is_empty())
     }
 

@@ -204,7 +204,8 @@ fn named(call: &str, action: &str) -> bool {
 }
 
 pub fn error(code: &'static str, remedy: Remedy) -> CloudError {
-    CloudError { action: "AnyAction", resource: "anything".to_owned(), code: code.to_owned(), message: "as told".to_owned(), remedy }
+    let (resource, code, message) = ("anything".to_owned(), code.to_owned(), "as told".to_owned());
+    CloudError { action: "AnyAction", resource, code, message, parameter: None, remedy }
 }
 
 fn bucket<'a>(state: &'a mut State, location: &Location) -> Result<&'a mut Bucket, CloudError> {

@@ -247,6 +247,12 @@ async fn an_event_is_an_error_only_where_a_retry_can_help() {
             assert!(answer.to_string().contains("Whatever"), "{answer}");
         }
     }
+    // Also when it is not the first try that fails.
+    let fake = Fake::of(two_buckets());
+    fake.refusals.set(Some(("PutBucketReplication", 1, "NoSuchBucket", Remedy::Observe)));
+    fake.fault.set(Some((put + 4, Fault::Hangs)));
+    let error = ask(&fake, &sample("create-bucket")).await.unwrap_err().to_string();
+    assert!(error.starts_with("ran out of time") && error.contains("; done before: CreateBucket on"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -172,7 +172,7 @@ async fn a_role_that_cannot_be_assumed_is_said_with_the_parameter() {
     command.as_object_mut().unwrap().extend(abroad::properties().as_object().unwrap().clone());
     let Ask::Command(event::Command::Apply(spec)) = event::read(&command, &settings()).unwrap() else { panic!("no Apply") };
     let failure = aws.bucket_region(&spec.destination, &spec.destination_region, &spec.destination_access).await.unwrap_err();
-    assert_snapshot!(failure, @"AssumeRole on role `arn:aws:iam::444455556666:role/replication-setup`: AccessDenied: not authorized; the role must trust this function, and the template's parameter `DestinationRoleArns` must name it");
+    assert_snapshot!(failure, @"AssumeRole on role `arn:aws:iam::444455556666:role/replication-setup`: AccessDenied: not authorized; the role must trust whoever assumes it; the template's parameter `DestinationRoleArns` gives this right");
 }
 
 #[tokio::test]

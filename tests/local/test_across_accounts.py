@@ -129,7 +129,7 @@ def test_a_role_that_cannot_be_assumed_changes_nothing(app: Application, destina
     asked = {"Action": "Apply", "SourceBucket": source, "DestinationBucket": copy, **destination.properties}
     for change in ({"DestinationRoleExternalId": "of-somebody-else"},
                    {"DestinationRoleArn": f"arn:aws:iam::{DESTINATION_ACCOUNT}:role/of-nobody"}):
-        with pytest.raises(ClientError, match="AssumeRole on role .* AccessDenied.* must trust this function, and .*`DestinationRoleArns`"):
+        with pytest.raises(ClientError, match="AssumeRole on role .* AccessDenied.* must trust whoever assumes it; .*`DestinationRoleArns`"):
             app.invoke({**asked, **change})
     assert app.rules(source) == []
     assert app.versioning(source) is None
