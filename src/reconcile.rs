@@ -34,7 +34,7 @@ const SETTLE: Duration = Duration::from_secs(120);
 /// How long IAM may take until a role's trust and rights are known everywhere: S3 takes a job that comes earlier, and then the job fails.
 const RIGHTS_SPREAD: Duration = Duration::from_secs(10);
 
-/// How long what was observed is taken to be as it was, although others do not ask for the lease.
+/// How long after its first read what was observed is taken to be as it was, although others do not ask for the lease.
 const FRESH: Duration = Duration::from_secs(2);
 
 /// How a request about one rule ended.
@@ -54,9 +54,22 @@ pub struct Outcome {
 
 /// The first round of reads, when it has been made before it was known to be needed.
 struct Early<G> {
-    /// When that began, in seconds since the epoch.
-    began: u64,
+    began: Began,
     glance: Result<G, Error>,
+}
+
+/// When the first round of reads began, by both clocks.
+#[derive(Debug, Clone, Copy)]
+struct Began {
+    at: Instant,
+    /// In seconds since the epoch, as leases end.
+    epoch: u64,
+}
+
+impl Began {
+    fn now() -> Self {
+        Self { at: Instant::now(), epoch: epoch_seconds(Duration::ZERO) }
+    }
 }
 
 /// A plan, and what the rule amounts to.
@@ -200,9 +213,7 @@ impl<C: Cloud> Engine<'_, C> {
     ) -> Result<Planned, Error> {
         let Early { began, glance } = match early {
             Some(early) => early,
-            None => {
-                Early { began: epoch_seconds(Duration::ZERO), glance: self.in_time(in_turn(Box::pin(look()), self.has_turn(turn))).await }
-            }
+            None => Early { began: Began::now(), glance: self.in_time(in_turn(Box::pin(look()), self.has_turn(turn))).await },
         };
         let glance = glance?;
         // Also when a custom resource has nothing to write: an earlier request about it may be at it.
@@ -218,12 +229,15 @@ impl<C: Cloud> Engine<'_, C> {
             Box::pin(ready(Ok(planned)))
         };
         let applied = self.with_lease(source.as_str(), planned, async |held, planned| {
-            let fresh_until = Instant::now() + FRESH;
             // A later request that had nothing to write has held no lease.
-            let planned = match held.may_be_written_since(began) {
-                true => self.in_time(Box::pin(async { plan(in_turn(look(), self.has_turn(turn)).await?).await })).await?,
-                false => self.in_time(self.has_turn(turn)).await.map(|()| planned)?,
+            let (began, planned) = if held.may_be_written_since(began.epoch) {
+                let began = Began::now();
+                (began, self.in_time(Box::pin(async { plan(in_turn(look(), self.has_turn(turn)).await?).await })).await?)
+            } else {
+                self.in_time(self.has_turn(turn)).await?;
+                (began, planned)
             };
+            let fresh_until = began.at + FRESH;
             let started = if planned.0.steps().any(|step| step.changes_policy_of().is_some()) {
                 // With a slash, so that it is no bucket's name.
                 self.with_lease("policies/abroad", ready(Ok(())), async |_, ()| Box::pin(self.execute(&planned.0, fresh_until)).await)

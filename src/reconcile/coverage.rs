@@ -1,13 +1,11 @@
 //! The replication policy held against one bucket.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use futures_util::future::OptionFuture;
 use tokio::{join, try_join};
 
-use super::lease::epoch_seconds;
-use super::{Early, Engine, Outcome, Status, outcome};
+use super::{Began, Early, Engine, Outcome, Status, outcome};
 use crate::cloud::{Cloud, Location};
 use crate::error::Error;
 use crate::plan::{self, OWNER_TAG, Plan, Refusal, Roles};
@@ -73,7 +71,7 @@ impl<C: Cloud> Engine<'_, C> {
         // The first rule's reads begin at once, unless it may turn out that it does not match.
         let first = candidates.first().filter(|rule| !rule.asks_for_tags() && !is_destination);
         let first = first.and_then(|rule| rule.spec(bucket, expected, &identity.account).ok());
-        let began = epoch_seconds(Duration::ZERO);
+        let began = Began::now();
         let (found, glance) = self
             .in_time(async {
                 let tags = self.look(bucket, expected, async |location| self.cloud.bucket_tags(location).await);

@@ -104,6 +104,8 @@ pub enum Fault {
     DoneAlready(&'static str),
     /// The code panics.
     Panic,
+    /// The call takes effect after three seconds.
+    Slow,
     /// The call never ends.
     Hangs,
 }
@@ -189,6 +191,10 @@ impl Fake {
             Some(Fault::AnswerLost) => effect(&mut self.state.borrow_mut()).and(Err(error("TimedOut", Remedy::Later))),
             Some(Fault::DoneAlready(code)) => effect(&mut self.state.borrow_mut()).and(Err(error(code, Remedy::Observe))),
             Some(Fault::Panic) => panic!("call {index} panics"),
+            Some(Fault::Slow) => {
+                sleep(Duration::from_secs(3)).await;
+                effect(&mut self.state.borrow_mut())
+            }
             Some(Fault::Hangs) => std::future::pending().await,
         }
     }

@@ -247,20 +247,39 @@ async fn an_answer_is_in_time_however_often_the_state_changes_underneath() {
     }
 }
 
+/// Creates our rule while others write theirs, a little later.
+async fn created_while_others_write(fake: &Fake, later: Duration) {
+    let theirs = async {
+        tokio::time::sleep(later).await;
+        let mut state = fake.state.borrow_mut();
+        state.buckets.get_mut("demo-source").unwrap().replication =
+            replicating("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source", vec![foreign_rule("theirs", 7)]);
+    };
+    let (answer, ()) = tokio::join!(create(fake, json!({})), theirs);
+    assert_eq!(answer["Status"], "SUCCESS", "{answer}");
+    let state = fake.state.borrow();
+    let ids: Vec<_> = state.buckets["demo-source"].replication.as_ref().unwrap().rules().iter().filter_map(|rule| rule.id()).collect();
+    assert_eq!((ids.len(), ids[0]), (2, "theirs"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_rule_that_others_write_while_ours_waits_for_aws_is_not_lost() {
     let fake = Fake::of(two_buckets());
     // Long enough for what was observed to be no longer fresh.
     fake.refusals.set(Some(("PutBucketReplication", 6, "InvalidRequest", Remedy::Wait)));
-    let theirs = async {
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        let mut state = fake.state.borrow_mut();
-        state.buckets.get_mut("demo-source").unwrap().replication =
-            replicating("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source", vec![foreign_rule("theirs", 7)]);
-    };
-    let (answer, ()) = tokio::join!(create(&fake, json!({})), theirs);
-    assert_eq!(answer["Status"], "SUCCESS", "{answer}");
-    let state = fake.state.borrow();
-    let ids: Vec<_> = state.buckets["demo-source"].replication.as_ref().unwrap().rules().iter().filter_map(|rule| rule.id()).collect();
-    assert_eq!((ids.len(), ids[0]), (2, "theirs"));
+    created_while_others_write(&fake, Duration::from_secs(3)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_others_write_while_we_still_look_is_not_lost() {
+    let undisturbed = Fake::of(two_buckets());
+    create(&undisturbed, json!({})).await;
+    let calls = undisturbed.calls.take();
+    let seen = calls.iter().position(|call| call.starts_with("GetBucketReplication")).unwrap();
+    let put = calls.iter().position(|call| call.starts_with("! PutBucketReplication")).unwrap();
+    for slow in seen + 1..put {
+        let fake = Fake::of(two_buckets());
+        fake.fault.set(Some((slow, Fault::Slow)));
+        created_while_others_write(&fake, Duration::from_secs(1)).await;
+    }
 }
