@@ -5,6 +5,7 @@ mod dynamodb;
 mod failure;
 mod iam;
 mod kms;
+mod replace;
 mod s3;
 mod s3control;
 mod ssm;
@@ -35,7 +36,6 @@ use crate::cloud::{
     Role, RoleOutline, Versioning, Versions,
 };
 use crate::event::cloudformation::ResponseUrl;
-use crate::grants::ResourcePolicy;
 use crate::plan::{NewJob, Step};
 use crate::settings::Settings;
 use crate::spec::{Access, Account, BucketName, Region, RoleName};
@@ -159,23 +159,6 @@ impl Aws {
     fn cloudwatch(&self, region: &Region) -> aws_sdk_cloudwatch::Client {
         let config = aws_sdk_cloudwatch::Config::from(&self.config).to_builder().region(sdk_region(region)).build();
         aws_sdk_cloudwatch::Client::from_conf(config)
-    }
-
-    /// Reads a policy of others, changes what is ours in it, and writes it back at once.
-    async fn edit(&self, step: &Step, guarded: &Guarded, change: impl FnOnce(ResourcePolicy) -> ResourcePolicy) -> Result<(), CloudError> {
-        let current = self.policy(guarded).await?;
-        let policy = ResourcePolicy::parse(current.as_deref())
-            .ok_or_else(|| failure::malformed("GetPolicy", guarded.to_string(), "the policy is not one"))?;
-        let policy = change(policy);
-        if current.is_none() && policy.is_empty() {
-            return Ok(());
-        }
-        let written = match guarded {
-            Guarded::Bucket(location) if policy.is_empty() => s3::delete_policy(&self.s3_at(location).await?, location).await,
-            Guarded::Bucket(location) => s3::put_policy(&self.s3_at(location).await?, location, &policy).await,
-            Guarded::Key { arn, region, access } => kms::put_policy(&self.kms(region, access).await?, arn, &policy).await,
-        };
-        written.map_err(|cause| cause.into_error(step.action(), step.resource()))
     }
 }
 
@@ -329,15 +312,14 @@ impl Cloud for Aws {
             Step::EnableVersioning { location, .. } => s3::enable_versioning(&self.s3_at(location).await?, location).await,
             Step::EncryptBucket { location, key, .. } => s3::encrypt_bucket(&self.s3_at(location).await?, location, key).await,
             Step::BlockPublicAccess { location } => s3::block_public_access(&self.s3_at(location).await?, location).await,
-            Step::PutReplication { location, configuration, .. } => {
-                s3::put_replication(&self.s3_at(location).await?, location, configuration.clone()).await
+            Step::PutReplication { location, .. } | Step::DeleteReplication { location, .. } => {
+                return self.replace_replication(step, location).boxed_local().await.map(|()| None);
             }
-            Step::DeleteReplication { location, .. } => s3::delete_replication(&self.s3_at(location).await?, location).await,
             Step::PutStatement { guarded, statement, .. } => {
-                return self.edit(step, guarded, |policy| policy.with(statement)).await.map(|()| None);
+                return self.edit_policy(step, guarded, |policy| policy.with(statement)).boxed_local().await.map(|()| None);
             }
             Step::RemoveStatement { guarded, sid, .. } => {
-                return self.edit(step, guarded, |policy| policy.without(sid)).await.map(|()| None);
+                return self.edit_policy(step, guarded, |policy| policy.without(sid)).boxed_local().await.map(|()| None);
             }
             Step::StartJob { job } => return self.start(step, job).await.map(Some),
             Step::CancelJob { location, id, .. } => s3control::cancel(&self.s3control(&location.region), location, id).await,

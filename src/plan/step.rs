@@ -233,7 +233,10 @@ impl Step {
             Self::DeleteReplication { rule, .. } => (None, rule),
             _ => return true,
         };
-        let lines = |configuration| rules::find(configuration, rule).map(text::rule_lines);
-        lines(wanted) == lines(current)
+        let shown = |configuration: Option<&ReplicationConfiguration>| {
+            let lines = text::rule_lines(rules::find(configuration, rule)?);
+            Some((configuration?.role().to_owned(), lines))
+        };
+        shown(wanted) == shown(current)
     }
 }

@@ -203,6 +203,59 @@ async fn foreign_rules_go_back_to_s3_as_they_came() {
 const CALLER: &str = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:sts::111122223333:assumed-role/function/x</Arn>\
     <UserId>x</UserId><Account>111122223333</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
 
+#[tokio::test(start_paused = true)]
+async fn a_configuration_is_sent_again_only_while_nobody_else_has_written_it() {
+    let xml = |rules: &[&str]| {
+        let rule = |id: &&str| {
+            format!(
+                "<Rule><ID>{id}</ID><Priority>1</Priority><Filter><Prefix>x</Prefix></Filter><Status>Enabled</Status>\
+                 <Destination><Bucket>arn:aws:s3:::x</Bucket></Destination></Rule>"
+            )
+        };
+        let rules: String = rules.iter().map(rule).collect();
+        format!("<ReplicationConfiguration><Role>arn:aws:iam::111122223333:role/x</Role>{rules}</ReplicationConfiguration>")
+    };
+    let ours = "s3-kms-replication.dr";
+    let (before, written, foreign) = (xml(&["theirs"]), xml(&["theirs", ours]), xml(&["theirs", "new"]));
+    let source = at("demo-source", "us-east-1");
+    let read = async |text: &str| aws(&[ok(text)]).0.replication(&source).await.unwrap();
+    let (was, configuration, rule) = (read(&before).await, read(&written).await.unwrap(), RuleId::named("dr").unwrap());
+    let put = Step::PutReplication { location: source.clone(), was: was.clone(), configuration: configuration.clone(), rule: rule.clone() };
+    let take_out = Step::PutReplication { location: source.clone(), was: Some(configuration), configuration: was.unwrap(), rule };
+    let slow_down = (503, None, "<Error><Code>SlowDown</Code></Error>");
+    for (step, answers, is_done, methods) in [
+        (&put, vec![slow_down, ok(&before), ok("")], true, "PUT GET PUT"),
+        (&put, vec![slow_down, ok(&before), slow_down, ok(&before), slow_down], false, "PUT GET PUT GET PUT"),
+        (&put, vec![slow_down, ok(&written)], true, "PUT GET"),
+        (&put, vec![slow_down, ok(&foreign)], false, "PUT GET"),
+        (&put, vec![slow_down, (403, None, "<Error><Code>AccessDenied</Code></Error>")], false, "PUT GET"),
+        (&take_out, vec![slow_down, ok(&before)], true, "PUT GET"),
+    ] {
+        let (aws, replay) = aws(&answers);
+        let result = aws.apply(step).await;
+        let sent: Vec<String> = replay.actual_requests().map(|request| request.method().to_owned()).collect();
+        assert_eq!((result.is_ok(), sent.join(" ").as_str()), (is_done, methods), "{result:?}");
+        // What may still be on its way is as the first try left it.
+        assert!(result.is_ok() || result.unwrap_err().remedy == Remedy::Later);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_of_others_is_read_again_before_it_is_sent_again() {
+    let location = at("demo-destination", "us-west-2");
+    let remove = Step::RemoveStatement { guarded: Guarded::Bucket(location), sid: "Ours".to_owned(), was: String::new() };
+    let policy = |sids: &[&str]| {
+        let statements: Vec<Value> = sids.iter().map(|sid| json!({"Sid": sid, "Effect": "Deny"})).collect();
+        json!({"Version": "2012-10-17", "Statement": statements}).to_string()
+    };
+    let (before, meanwhile, after) = (policy(&["Ours", "a"]), policy(&["Ours", "a", "b"]), policy(&["a", "b"]));
+    let (aws, replay) = aws(&[ok(&before), (500, None, ""), ok(&meanwhile), ok("")]);
+    aws.apply(&remove).await.unwrap();
+    let last = replay.actual_requests().last().unwrap();
+    let sent: Value = serde_json::from_slice(last.body().bytes().unwrap()).unwrap();
+    assert_eq!((replay.actual_requests().count(), sent.to_string()), (4, after));
+}
+
 fn role_answer(id: &str) -> String {
     format!(
         "<GetRoleResponse><GetRoleResult><Role><Path>/s3-kms-replication/</Path><RoleName>s3-crr-demo-source</RoleName><RoleId>{id}</RoleId>\
