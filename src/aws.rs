@@ -372,7 +372,8 @@ impl Cloud for Aws {
         // The cause may hold the URL: it is not shown.
         let answer = answer.map_err(|_| failed("Unreachable".to_owned(), "the connection failed".to_owned(), Remedy::Later))?;
         let status = answer.status();
-        let remedy = if status.is_server_error() { Remedy::Later } else { Remedy::None };
+        // S3 also says "400" about a request that came too slowly.
+        let remedy = if matches!(status.as_u16(), 401 | 403 | 404) { Remedy::None } else { Remedy::Later };
         if status.is_success() { Ok(()) } else { Err(failed(format!("HTTP {status}"), "the answer was not taken".to_owned(), remedy)) }
     }
 }

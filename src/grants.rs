@@ -331,21 +331,29 @@ fn condition<const N: usize>(operator: &str, keys: [(&str, Values); N]) -> BTree
     BTreeMap::from([(operator.to_owned(), keys)])
 }
 
-/// The pattern that matches the object keys that begin with `prefix`.
-///
-/// `*`, `?` and `$` stand for themselves when written as policy variables. A policy document holds no characters beyond U+00FF, so
-/// the pattern of such a prefix ends where its first one is.
+/// As much of a prefix as rights can be confined to: up to its first character that is not printable ASCII. Policy documents have none beyond
+/// U+00FF, and how those between are matched to keys is not known.
+pub fn confinable(prefix: &str) -> &str {
+    prefix.split(|character| !(' '..='~').contains(&character)).next().unwrap_or_default()
+}
+
+/// The pattern that matches the object keys that begin with `prefix`, as far as it is [`confinable`]; in documents of [`VERSION`], where `*`, `?`
+/// and `$` stand for themselves when written as policy variables.
 fn key_pattern(prefix: &str) -> String {
     let mut pattern = String::new();
-    for character in prefix.chars() {
+    for character in confinable(prefix).chars() {
         match character {
             '*' | '?' | '$' => pattern.extend(["${", character.encode_utf8(&mut [0; 4]), "}"]),
-            ' '..='~' => pattern.push(character),
-            _ => break,
+            _ => pattern.push(character),
         }
     }
     pattern.push('*');
     pattern
+}
+
+/// The same for documents of any version, where there may be no policy variables: it ends before the first character that would need one.
+fn plain_key_pattern(prefix: &str) -> String {
+    format!("{}*", confinable(prefix).split(['*', '?', '$']).next().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -181,6 +181,12 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     plan.kept.extend(job.kept);
     plan.warnings.extend(by_hand);
     plan.warnings.extend(job.warning);
+    let (prefix, confined) = (&spec.filter.prefix, grants::confinable(&spec.filter.prefix));
+    if confined != prefix {
+        plan.warnings.push(format!(
+            "rights cannot be confined to `Prefix` `{prefix}`, which has more than printable ASCII: they are for all keys that begin with `{confined}`"
+        ));
+    }
     if granted_keys.is_empty() {
         plan.warnings.push(format!(
             "bucket `{}` encrypts with SSE-S3, not KMS: replicas keep the type of encryption, so they are not KMS-encrypted",

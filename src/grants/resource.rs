@@ -130,10 +130,11 @@ pub struct Statements {
 }
 
 impl Grants<'_> {
-    /// What the replication role `role_arn` needs in the destination's account, under this `Sid`.
+    /// What the replication role `role_arn` needs in the destination's account, under this `Sid`. Its own policy, which both accounts' rights have
+    /// to pass, confines it to the prefix where this does not.
     pub fn statements(&self, sid: &str, role_arn: &str) -> Statements {
         let bucket = self.destination.bucket.arn(self.partition);
-        let replicas = format!("{bucket}/{}", super::key_pattern(self.prefix));
+        let replicas = format!("{bucket}/{}", super::plain_key_pattern(self.prefix));
         let principal = BTreeMap::from([("AWS".to_owned(), Values::from([role_arn]))]);
         let mut actions = self.write_actions();
         actions.extend(["s3:GetBucketVersioning", "s3:List*", "s3:PutBucketVersioning"]);

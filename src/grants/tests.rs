@@ -73,8 +73,15 @@ fn every_variant_of_the_documents_is_as_reviewed() {
 
 #[test]
 fn a_prefix_narrows_the_pattern_and_its_wildcards_stand_for_themselves() {
-    for (prefix, pattern) in [("", "*"), ("Tax", "Tax*"), ("a*b?$c/", "a${*}b${?}${$}c/*"), ("été/", "*"), ("logs/é/x", "logs/*")] {
-        assert_eq!(key_pattern(prefix), pattern);
+    for (prefix, pattern, plain) in [
+        ("", "*", "*"),
+        ("Tax", "Tax*", "Tax*"),
+        ("a*b?$c/", "a${*}b${?}${$}c/*", "a*"),
+        ("$x", "${$}x*", "*"),
+        ("été/", "*", "*"),
+        ("logs/é/x", "logs/*", "logs/*"),
+    ] {
+        assert_eq!((key_pattern(prefix).as_str(), plain_key_pattern(prefix).as_str()), (pattern, plain));
     }
 }
 

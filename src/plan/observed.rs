@@ -65,7 +65,7 @@ pub struct Destination {
     pub versioning: Versioning,
     /// Whether it has S3 Object Lock.
     pub object_lock: bool,
-    /// What a bucket that was created here is kept to; `None` for everybody else's.
+    /// What a bucket that was created here, for this source, is kept to; `None` for any other.
     pub created: Option<Created>,
 }
 

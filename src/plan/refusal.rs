@@ -68,6 +68,11 @@ pub enum Refusal {
     #[error("bucket `{bucket}` replicates with role `{role}`, which does not exist; its rules cannot work: mend or remove them first")]
     ServingRoleMissing { bucket: BucketName, role: String },
 
+    #[error(
+        "bucket `{bucket}` replicates with role `{role}`, which is ours for bucket `{of}` and goes with it; give the bucket a role of its own"
+    )]
+    RoleOfOtherBucket { bucket: BucketName, role: String, of: String },
+
     #[error("role `{role}` exists and is not tagged as ours for bucket `{bucket}`; rename or remove it")]
     RoleOwnedByOther { role: RoleName, bucket: BucketName },
 

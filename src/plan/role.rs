@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Observed, Refusal, Step};
+use super::{OWNER_TAG, Observed, Refusal, Step};
 use crate::cloud::{Identity, Role};
 use crate::grants::PolicyDocument;
 use crate::settings::RoleSettings;
@@ -31,10 +31,16 @@ impl<'a> ServingRole<'a> {
             (Some(serving), ExistingRole::Refuse) if serving != arn => {
                 Err(Refusal::ForeignRole { bucket: spec.source.clone(), role: serving.to_owned() })
             }
-            (Some(serving), ExistingRole::Extend) if serving != arn => roles
-                .with_arn(serving)
-                .map(Self::Theirs)
-                .ok_or_else(|| Refusal::ServingRoleMissing { bucket: spec.source.clone(), role: serving.to_owned() }),
+            (Some(serving), ExistingRole::Extend) if serving != arn => {
+                let (bucket, role) = (spec.source.clone(), serving.to_owned());
+                match roles.with_arn(serving) {
+                    Some(found) => match found.tags.get(OWNER_TAG) {
+                        Some(of) => Err(Refusal::RoleOfOtherBucket { bucket, role, of: of.clone() }),
+                        None => Ok(Self::Theirs(found)),
+                    },
+                    None => Err(Refusal::ServingRoleMissing { bucket, role }),
+                }
+            }
             _ if roles.named_ours.is_some() && existing.is_none() => {
                 Err(Refusal::RoleOwnedByOther { role: name, bucket: spec.source.clone() })
             }

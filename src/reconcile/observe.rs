@@ -160,7 +160,8 @@ impl<C: Cloud> Engine<'_, C> {
                 self.cloud.encryption(&location),
                 self.cloud.public_access_blocked(&location),
             )?;
-            Ok(tags.contains_key(OWNER_TAG).then_some(Created { encryption, public_access_blocked }))
+            let is_created = tags.get(OWNER_TAG).is_some_and(|source| source == spec.source.as_str());
+            Ok(is_created.then_some(Created { encryption, public_access_blocked }))
         };
         let (versioning, object_lock, created) = try_join!(self.cloud.versioning(&location), self.cloud.object_lock(&location), created)?;
         Ok(Some(Destination { location, versioning, object_lock, created }))

@@ -310,7 +310,7 @@ impl<C: Cloud> Engine<'_, C> {
     /// Removes the canary everywhere: at the source first, so that nothing more arrives at the destinations.
     async fn clear(&self, ground: &Ground) {
         let (key, mut locations) = (&ground.canary.key, ground.locations());
-        let cleared = timeout(REMOVAL_TIME, async {
+        let cleared = timeout_at(self.deadline.min(Instant::now() + REMOVAL_TIME), async {
             if let Some(source) = locations.next() {
                 self.clear_bucket(source, key).await;
             }

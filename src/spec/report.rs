@@ -1,6 +1,7 @@
 //! What is asked about the objects that are there already: where the report on their replication goes.
 
 use super::{BucketName, Invalid, Properties};
+use crate::grants;
 
 /// S3's limit for the prefix of a report.
 const MAX_PREFIX: usize = 512;
@@ -30,7 +31,10 @@ impl Report {
             properties.report_bucket.as_deref().ok_or_else(|| Invalid::new("ReportBucket", format!("is required with `{flag}`")))?;
         let bucket = BucketName::parse_name_or_arn(bucket).map_err(|problem| Invalid::new("ReportBucket", problem))?;
         let prefix = properties.report_prefix.as_deref().unwrap_or_default().trim_end_matches('/');
-        match prefix.chars().count() {
+        match prefix.len() {
+            _ if grants::confinable(prefix) != prefix => {
+                Err(Invalid::new("ReportPrefix", format!("is `{prefix}`; allowed are printable ASCII characters")))
+            }
             0..=MAX_PREFIX => Ok(Some(Self { bucket, prefix: prefix.to_owned() })),
             length => Err(Invalid::new("ReportPrefix", format!("has {length} characters; S3 allows at most {MAX_PREFIX}"))),
         }

@@ -231,6 +231,26 @@ async fn a_bucket_that_is_there_again_keeps_its_role() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_destination_that_was_created_for_one_source_keeps_its_key_when_another_comes() {
+    let mut state = two_buckets();
+    let other_key = "arn:aws:kms:us-west-2:111122223333:key/other";
+    state.keys.insert(other_key.to_owned(), key(other_key));
+    let fake = Fake::of(state);
+    let made = json!({"DestinationBucket": "central", "DestinationRegion": "us-west-2", "CreateDestinationBucket": true});
+    create(&fake, made.clone()).await;
+    let created = fake.state.borrow().buckets["central"].clone();
+    assert_eq!(created.encryption, Encryption::Kms { key: Some(REPLICA_KEY.to_owned()), bucket_key: true });
+    let mut other = custom_resource("Create", made);
+    other["LogicalResourceId"] = json!("Other");
+    let properties = other["ResourceProperties"].as_object_mut().unwrap();
+    properties.insert("SourceBucket".to_owned(), json!("prod-orders"));
+    properties.insert("ReplicaKmsKeyArn".to_owned(), json!(other_key));
+    ask(&fake, &other).await.unwrap();
+    assert!(fake.answers.borrow().iter().all(|answer| answer.contains("SUCCESS")), "{:?}", fake.answers);
+    assert_eq!(fake.state.borrow().buckets["central"], created);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_is_an_error_only_where_a_retry_can_help() {
     let undisturbed = Fake::of(two_buckets());
     ask(&undisturbed, &sample("create-bucket")).await.unwrap();

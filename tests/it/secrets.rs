@@ -47,11 +47,13 @@ fn invariant_7_neither_log_nor_answer_nor_error_holds_the_response_url_whatever_
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let mut told = String::new();
     runtime.block_on(async {
-        for request in
-            [custom_resource("Create", json!({})), custom_resource("Create", json!({"Prefx": "x"})), custom_resource("Delete", json!({}))]
-        {
+        for (second, request) in [("Create", json!({})), ("Create", json!({"Prefx": "x"})), ("Delete", json!({}))].into_iter().enumerate() {
+            let request = signed(custom_resource(request.0, request.1), &format!("20261122T08165{second}Z"));
+            let undisturbed = Fake::of(two_buckets());
+            ask(&undisturbed, &request).await.unwrap();
+            let calls = undisturbed.calls.borrow().len();
             for fault in [Fault::Refused("AccessDenied", Remedy::None), Fault::AnswerLost, Fault::Panic, Fault::Hangs] {
-                for index in 0..24 {
+                for index in 0..=calls {
                     let fake = Fake::of(two_buckets());
                     fake.fault.set(Some((index, fault)));
                     fake.answer_failures.replace(if index % 2 == 0 { vec![Remedy::Later] } else { vec![Remedy::None] });

@@ -103,10 +103,15 @@ impl PolicyName {
         Self(rule_id.to_string())
     }
 
-    /// In somebody else's role, which may serve several buckets, each with a rule of this id: the rule's id and a hash of the bucket.
+    /// In somebody else's role, which may serve several buckets, each with a rule of this id: the rule's id and a hash of the bucket; shortened
+    /// with a hash of both to IAM's 128 characters.
     pub fn in_shared_role(rule_id: &RuleId, source: &BucketName) -> Self {
-        let head: String = rule_id.as_str().chars().take(128 - 1 - HASH_LENGTH).collect();
-        Self(format!("{head}.{}", short_hash(source.as_str())))
+        let name = format!("{rule_id}.{}", short_hash(source.as_str()));
+        if name.len() <= 128 {
+            return Self(name);
+        }
+        let head: String = name.chars().take(128 - 1 - HASH_LENGTH).collect();
+        Self(format!("{head}.{}", short_hash(&rule_id.among_all(source))))
     }
 
     /// Of the rights that the rule's job has, in a role of ours; the role's tag that notes the job has this name, too. A hash of the rule's id,
@@ -183,6 +188,7 @@ mod tests {
         let longest = PolicyName::in_shared_role(&named(RuleId::MAX_NAME), &one);
         assert_eq!(longest.as_str().len(), 128);
         assert_ne!(longest, PolicyName::in_shared_role(&named(RuleId::MAX_NAME), &other));
+        assert_ne!(longest, PolicyName::in_shared_role(&named(RuleId::MAX_NAME - 1), &one));
         assert_eq!(PolicyName::in_shared_role(&named(1), &one).as_str(), format!("{}.{}", named(1), short_hash("one")));
     }
 
