@@ -1,4 +1,4 @@
-//! The seam on the AWS SDK. Only this module and its children see the SDK's clients and errors.
+//! The seam on the AWS SDK. Only this module and its children call AWS.
 
 mod cloudwatch;
 mod dynamodb;
@@ -323,14 +323,14 @@ impl Cloud for Aws {
             }
             Step::StartJob { job } => return self.start(step, job).await.map(Some),
             Step::CancelJob { location, id, .. } => s3control::cancel(&self.s3control(&location.region), location, id).await,
-            Step::ForgetJob { role, tag, .. } => iam::untag_role(&self.iam, role, tag.as_str()).await,
+            Step::UntagRole { role, tag, .. } => iam::untag_role(&self.iam, role, tag.as_str()).await,
             Step::PutAlarm { alarm, .. } => cloudwatch::put(&self.cloudwatch(&alarm.region), alarm).await,
             Step::DeleteAlarm { alarm } => cloudwatch::delete(&self.cloudwatch(&alarm.region), &alarm.name).await,
             Step::CreateRole { name, path, trust, boundary, source } => {
                 iam::create_role(&self.iam, name, path, trust, boundary.clone(), source).await
             }
-            Step::TrustRole { name, trust, .. } => iam::trust_role(&self.iam, name, trust).await,
-            Step::BoundRole { name, boundary, .. } => iam::bound_role(&self.iam, name, boundary).await,
+            Step::UpdateAssumeRolePolicy { name, trust, .. } => iam::update_assume_role_policy(&self.iam, name, trust).await,
+            Step::PutRolePermissionsBoundary { name, boundary, .. } => iam::put_role_permissions_boundary(&self.iam, name, boundary).await,
             Step::PutRolePolicy { role, policy, document, .. } => iam::put_role_policy(&self.iam, role, policy, document).await,
             Step::DeleteRolePolicy { role, policy, .. } => iam::delete_role_policy(&self.iam, role, policy).await,
             Step::DeleteRole { name } => iam::delete_role(&self.iam, name).await,

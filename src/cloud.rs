@@ -29,9 +29,9 @@ pub struct Location {
     pub bucket: BucketName,
     /// The bucket's Region.
     pub region: Region,
-    /// The account that must own the bucket: sent with every call, so that a bucket of somebody else with this name is refused.
+    /// The account that must own the bucket: sent along, so that a bucket of somebody else with this name is refused.
     pub owner: Account,
-    /// With whose credentials the bucket is got at.
+    /// With whose credentials the bucket is accessed.
     pub access: Access,
 }
 
@@ -46,13 +46,13 @@ pub enum Guarded {
         arn: String,
         /// Its Region.
         region: Region,
-        /// With whose credentials it is got at.
+        /// With whose credentials it is accessed.
         access: Access,
     },
 }
 
 impl Guarded {
-    /// With whose credentials it is got at.
+    /// With whose credentials it is accessed.
     pub fn access(&self) -> &Access {
         match self {
             Self::Bucket(location) => &location.access,
@@ -291,7 +291,7 @@ impl CloudError {
         Self { parameter: self.parameter.or(parameter.filter(|_| self.is_denied())), ..self }
     }
 
-    /// Whether AWS refused it for want of a right, or because it must not be known whether the thing is there.
+    /// Whether AWS refused it for want of a right, or does not say whether the thing is there.
     pub fn is_denied(&self) -> bool {
         // The answer to a HEAD has no code.
         matches!(self.code.as_str(), "AccessDenied" | "AccessDeniedException" | "HTTP 403")

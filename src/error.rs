@@ -12,7 +12,7 @@ pub enum Error {
     #[error(transparent)]
     Invalid(#[from] Invalid),
 
-    /// Something is wrong in AWS that this program must not or cannot mend; nothing was changed.
+    /// Something is wrong in AWS that this program may not or cannot mend; nothing was changed.
     #[error(transparent)]
     Refused(#[from] Refusal),
 
@@ -93,7 +93,7 @@ pub enum Error {
     #[error("CloudFormation could not be answered: {0}")]
     Unanswered(String),
 
-    /// The code failed where it must not.
+    /// The code failed where it never should.
     #[error("internal error: {0}")]
     Internal(String),
 }

@@ -1,4 +1,4 @@
-//! Wire JSON to what is asked, and by whom. Only this module and its children know the names that JSON uses.
+//! Wire JSON to what is asked, and by whom. Only this module and its children read payloads.
 
 pub mod cloudformation;
 mod cloudtrail;

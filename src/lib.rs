@@ -2,7 +2,8 @@
 //!
 //! Data flows one way: [`event`] reads what is asked and by whom into the validated types of [`spec`]; [`reconcile`] observes AWS
 //! through the seam in [`cloud`], has [`plan`] decide what must change (with the policy documents of [`grants`]), and applies it stage
-//! by stage, and on request has [`verify`] judge what becomes of an object; [`report`] answers, [`metrics`] counts. [`aws`] is the seam on the AWS SDK, [`settings`] the environment, [`error`] what can go wrong.
+//! by stage, and on request has [`verify`] judge what becomes of an object; [`report`] answers, [`metrics`] counts. [`aws`] is the seam on
+//! the AWS SDK, [`settings`] the environment, [`error`] what can go wrong.
 
 pub mod aws;
 pub mod cloud;
@@ -124,7 +125,7 @@ async fn custom_resource<C: Cloud>(request: &Request, engine: &Engine<'_, C>, re
             if let Some(abandoned) = abandoned {
                 take_back(abandoned, &spec.rule_id, &spec.destination_access, spec.dry_run, engine).await?;
             }
-            engine.verified(spec, outcome, expected, resumable).await.map(Some)
+            engine.verify_applied(spec, outcome, expected, resumable).await.map(Some)
         }
         Asked::Delete { source, rule_id, access, dry_run, created } => {
             if !created {
@@ -218,7 +219,7 @@ async fn carry_out<C: Cloud>(command: &Command, engine: &Engine<'_, C>, tally: &
     let expected = &engine.settings.region;
     let result = match command {
         Command::Apply(spec) => match engine.apply(spec, expected).await {
-            Ok(outcome) => engine.verified(spec, outcome, expected, true).await,
+            Ok(outcome) => engine.verify_applied(spec, outcome, expected, true).await,
             failed => failed,
         },
         Command::Delete { source, rule_id, access, dry_run } => engine.remove(source, rule_id, access, expected, *dry_run).await,

@@ -6,8 +6,8 @@
 //! - Every plan leaves the rules, roles and policies of others as they were observed.
 //! - A plan for a state that is as asked has no step.
 
-mod abroad;
 mod alarm;
+mod cross_account;
 mod job;
 mod observed;
 mod refusal;
@@ -20,8 +20,8 @@ use std::collections::BTreeSet;
 
 use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule};
 
-pub use abroad::statements_left;
-use abroad::{Abroad, Needs};
+pub use cross_account::statements_left;
+use cross_account::{CrossAccount, Needs};
 use job::Jobs;
 pub use job::{JOB_PARAMETER, NewJob, after_job};
 pub use observed::{Created, Destination, Guard, Observed, Remains, Roles, Source};
@@ -88,7 +88,7 @@ impl Plan {
 /// Plans what makes `spec` true.
 ///
 /// # Errors
-/// A [`Refusal`] when something is wrong that this program must not or cannot mend.
+/// A [`Refusal`] when something is wrong that this program may not or cannot mend.
 pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Result<(Plan, Target), Refusal> {
     let source = &observed.source;
     if !observed.unseen.is_empty() {
@@ -122,7 +122,7 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     let partition = observed.identity.partition;
     let grants = grants(spec, observed, &destination.region, &granted_keys, &replica_key);
     let document = grants.document();
-    let Abroad { keep: keep_statements, put: put_statements, withdraw: withdraw_statements, by_hand } =
+    let CrossAccount { keep: keep_statements, put: put_statements, withdraw: withdraw_statements, by_hand } =
         Needs::new(spec, observed, &grants, &destination, role.arn()).steps(observed)?;
 
     let destination_arn = spec.destination.arn(partition);
@@ -135,17 +135,17 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     };
     let configuration = rules::merged(source.replication.as_ref(), role.arn(), &rule)?;
 
-    let mut first = destination_steps(spec, observed, &destination, &replica_key);
+    let mut prepare = destination_steps(spec, observed, &destination, &replica_key);
     if source.versioning != Versioning::Enabled {
-        first.push(Step::EnableVersioning { location: source.location.clone(), was: source.versioning });
+        prepare.push(Step::EnableVersioning { location: source.location.clone(), was: source.versioning });
     }
-    first.extend(role.steps(spec, settings, if job.trusted { grants::trust_with_job() } else { grants::trust() }));
+    prepare.extend(role.steps(spec, settings, if job.trusted { grants::trust_with_job() } else { grants::trust() }));
 
-    let mut second = Vec::new();
+    let mut grant = Vec::new();
     if observed.destination.is_none() {
-        second.push(Step::EnableVersioning { location: destination.clone(), was: Versioning::Off });
-        second.push(Step::EncryptBucket { location: destination.clone(), was: Encryption::S3, key: replica_key.clone() });
-        second.push(Step::BlockPublicAccess { location: destination.clone() });
+        grant.push(Step::EnableVersioning { location: destination.clone(), was: Versioning::Off });
+        grant.push(Step::EncryptBucket { location: destination.clone(), was: Encryption::S3, key: replica_key.clone() });
+        grant.push(Step::BlockPublicAccess { location: destination.clone() });
     }
     // A rule that is there and changes needs its present grants until it has changed, and the new ones from then on. And as long as it has
     // statements in policies that it no longer needs, these grants tell where.
@@ -159,22 +159,22 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
         let (role, policy) = (role.name().clone(), policy_name.clone());
         (current.as_ref() != Some(document)).then(|| Step::PutRolePolicy { role, policy, was, document: document.clone() })
     };
-    second.extend(put_policy(current_policy, &until_changed));
-    second.extend(keep_statements);
-    second.extend(job.rights);
+    grant.extend(put_policy(current_policy, &until_changed));
+    grant.extend(keep_statements);
+    grant.extend(job.rights);
 
     // After the rule's policy, so that where there is an alarm or a statement, there is a trace of its rule.
-    let mut third = put_statements;
-    third.extend(alarm::step(spec, observed)?);
-    let fourth = configuration.map(|configuration| {
+    let mut admit = put_statements;
+    admit.extend(alarm::step(spec, observed)?);
+    let switch = configuration.map(|configuration| {
         let (location, was) = (source.location.clone(), source.replication.clone());
         Step::PutReplication { location, was, configuration, rule: spec.rule_id.clone() }
     });
-    let fifth = withdraw_statements;
-    let sixth = put_policy(Some(until_changed.to_string()), &document);
+    let withdraw = withdraw_statements;
+    let tighten = put_policy(Some(until_changed.to_string()), &document);
 
     let single = |step: Option<Step>| step.into_iter().collect();
-    let mut plan = Plan::new([single(job.cancel), first, second, third, single(fourth), fifth, single(sixth), single(job.start)]);
+    let mut plan = Plan::new([single(job.cancel), prepare, grant, admit, single(switch), withdraw, single(tighten), single(job.start)]);
     plan.keep_others(&spec.rule_id);
     let earlier_grant = |key| format!("the grant on key `{key}`: objects that an earlier default encryption wrote need it");
     plan.kept.extend(earlier_keys.iter().map(earlier_grant));
@@ -308,7 +308,7 @@ fn destination_location(spec: &Spec, observed: &Observed) -> Result<Location, Re
             key: spec.replica_key.to_string(),
         }),
         Some(destination) => {
-            abroad::check_versioning(destination, observed)?;
+            cross_account::check_versioning(destination, observed)?;
             Ok(destination.location.clone())
         }
         None if spec.create_destination_bucket => match destination_to_be(spec, observed) {

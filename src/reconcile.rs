@@ -1,7 +1,7 @@
 //! Observe, plan, apply: within a deadline, and as often as the state turns out to be another than was observed.
 
-mod abroad;
 mod coverage;
+mod cross_account;
 mod job;
 mod lease;
 mod observe;
@@ -240,8 +240,10 @@ impl<C: Cloud> Engine<'_, C> {
             let fresh_until = began.at + FRESH;
             let started = if planned.0.steps().any(|step| step.changes_policy_of().is_some()) {
                 // With a slash, so that it is no bucket's name.
-                self.with_lease("policies/abroad", ready(Ok(())), async |_, ()| Box::pin(self.execute(&planned.0, fresh_until)).await)
-                    .await?
+                self.with_lease("policies/cross-account", ready(Ok(())), async |_, ()| {
+                    Box::pin(self.execute(&planned.0, fresh_until)).await
+                })
+                .await?
             } else {
                 Box::pin(self.execute(&planned.0, fresh_until)).await?
             };

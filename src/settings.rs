@@ -6,7 +6,6 @@ use http::Uri;
 
 pub use policy::{Policy, PolicyRule};
 
-use crate::event::cloudformation::is_loopback;
 use crate::spec::{Invalid, Region};
 
 /// What the replication roles are made with.
@@ -86,5 +85,11 @@ fn policy_source(inline: Option<String>, parameter: Option<String>) -> Result<Op
 
 #[cfg(test)]
 mod schema;
+/// Whether a host is this machine.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 #[cfg(test)]
 mod tests;

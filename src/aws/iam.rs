@@ -109,12 +109,12 @@ pub(super) async fn create_role(
     Ok(())
 }
 
-pub(super) async fn trust_role(client: &Client, name: &RoleName, trust: &PolicyDocument) -> Result<(), Cause> {
+pub(super) async fn update_assume_role_policy(client: &Client, name: &RoleName, trust: &PolicyDocument) -> Result<(), Cause> {
     client.update_assume_role_policy().role_name(name.as_str()).policy_document(trust.to_string()).send().await?;
     Ok(())
 }
 
-pub(super) async fn bound_role(client: &Client, name: &RoleName, boundary: &str) -> Result<(), Cause> {
+pub(super) async fn put_role_permissions_boundary(client: &Client, name: &RoleName, boundary: &str) -> Result<(), Cause> {
     client.put_role_permissions_boundary().role_name(name.as_str()).permissions_boundary(boundary).send().await?;
     Ok(())
 }

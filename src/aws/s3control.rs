@@ -10,8 +10,8 @@ use aws_sdk_s3control::{Client, Config};
 
 use super::failure::{Cause, malformed};
 use crate::cloud::{CloudError, Job, Location};
-use crate::event::cloudformation::is_loopback;
 use crate::plan::NewJob;
+use crate::settings::is_loopback;
 use crate::spec::{Account, Partition, Region};
 
 /// Jobs of an account have priorities among themselves; ours are all alike.

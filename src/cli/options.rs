@@ -138,7 +138,7 @@ pub struct Policies {
     pub deployment: Deployment,
 }
 
-/// Which rule is meant, and how its destination is got at.
+/// Which rule is meant, and how its destination is accessed.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Name {

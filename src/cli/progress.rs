@@ -76,7 +76,8 @@ impl<S: Subscriber> Layer<S> for Narrator {
         let mut said = Said::default();
         event.record(&mut said);
         let Said { message, action, resource, others } = said;
-        let line = if message == "changed" {
+        // An event with an action is one that has been carried out.
+        let line = if !action.is_empty() {
             if !self.steps {
                 return;
             }

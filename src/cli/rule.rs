@@ -41,7 +41,7 @@ pub async fn apply(asked: &Apply, common: &Common, progress: &Progress) -> Resul
         return Ok(FAILED);
     }
     let outcome = progress.during("Applying", session.engine(CHANGES).apply(&spec, region)).await?;
-    let outcome = progress.during(TRYING, session.engine(TRIAL).verified(&spec, outcome, region, true)).await?;
+    let outcome = progress.during(TRYING, session.engine(TRIAL).verify_applied(&spec, outcome, region, true)).await?;
     end(&outcome, common)
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::properties::{Object, read_properties};
 use crate::error::Error;
-use crate::settings::Settings;
+use crate::settings::{Settings, is_loopback};
 use crate::spec::{Access, BucketName, Invalid, Properties, RuleId, Spec};
 
 /// A request for a custom resource.
@@ -64,7 +64,7 @@ pub enum Asked {
         source: BucketName,
         /// The rule.
         rule_id: RuleId,
-        /// With whose credentials the destination's account is got at.
+        /// With whose credentials the destination's account is accessed.
         access: Access,
         /// Plan only.
         dry_run: bool,
@@ -132,12 +132,6 @@ impl fmt::Debug for ResponseUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("ResponseUrl(redacted)")
     }
-}
-
-/// Whether a host is this machine.
-pub(crate) fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// `cloudformation-custom-resource-response-<region without dashes>.s3[.-]<region>.amazonaws.com[.cn]`, or without the Region in the middle.

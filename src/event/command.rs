@@ -16,7 +16,7 @@ pub enum Command {
         source: BucketName,
         /// The rule.
         rule_id: RuleId,
-        /// With whose credentials the destination's account is got at.
+        /// With whose credentials the destination's account is accessed.
         access: Access,
         /// Plan only.
         dry_run: bool,
@@ -29,7 +29,7 @@ pub enum Command {
         rule_id: RuleId,
         /// The key that encrypts the object; `None` for what the bucket encrypts with.
         key: Option<KeyReference>,
-        /// With whose credentials the destination's account is got at.
+        /// With whose credentials the destination's account is accessed.
         access: Access,
     },
     /// Holds the replication policy against one bucket.

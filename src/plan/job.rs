@@ -195,7 +195,7 @@ pub(super) fn without_rights(role: &Role, rule_id: &RuleId) -> Option<Step> {
 /// Takes the trust that a job needs away from a role of ours, when no job of another rule needs it.
 pub(super) fn without_trust(role: &Role, rule_id: &RuleId) -> Option<Step> {
     let is_trusted = PolicyDocument::parse(&role.trust) == Some(grants::trust_with_job());
-    (is_trusted && !serves_other_job(role, rule_id)).then(|| Step::TrustRole {
+    (is_trusted && !serves_other_job(role, rule_id)).then(|| Step::UpdateAssumeRolePolicy {
         name: role.name.clone(),
         was: role.trust.clone(),
         trust: grants::trust(),
@@ -206,7 +206,7 @@ pub(super) fn without_trust(role: &Role, rule_id: &RuleId) -> Option<Step> {
 pub(super) fn without_note(role: &Role, rule_id: &RuleId) -> Option<Step> {
     let tag = PolicyName::of_job(rule_id);
     let was = role.tags.get(tag.as_str())?.clone();
-    Some(Step::ForgetJob { role: role.name.clone(), tag, was })
+    Some(Step::UntagRole { role: role.name.clone(), tag, was })
 }
 
 /// Plans what becomes of the role after the rule's job, which is as observed: nothing before that has ended.

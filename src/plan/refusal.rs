@@ -1,4 +1,4 @@
-//! What is wrong in a way that this program must not or cannot mend. Every refusal comes before anything has been changed.
+//! What is wrong in a way that this program may not or cannot mend. Every refusal comes before anything has been changed.
 
 use crate::cloud::Versioning;
 use crate::spec::{Account, BucketName, Region, RoleName, RuleId};

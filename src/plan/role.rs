@@ -85,10 +85,10 @@ impl<'a> ServingRole<'a> {
         };
         let mut steps = Vec::new();
         if PolicyDocument::parse(&role.trust).as_ref() != Some(&trust) {
-            steps.push(Step::TrustRole { name: name.clone(), was: role.trust.clone(), trust });
+            steps.push(Step::UpdateAssumeRolePolicy { name: name.clone(), was: role.trust.clone(), trust });
         }
         if let Some(boundary) = settings.boundary.clone().filter(|boundary| role.boundary.as_ref() != Some(boundary)) {
-            steps.push(Step::BoundRole { name: name.clone(), was: role.boundary.clone(), boundary });
+            steps.push(Step::PutRolePermissionsBoundary { name: name.clone(), was: role.boundary.clone(), boundary });
         }
         steps
     }

@@ -52,7 +52,7 @@ pub enum Step {
         source: BucketName,
     },
     /// Restores the trust policy of a role of ours.
-    TrustRole {
+    UpdateAssumeRolePolicy {
         /// The role.
         name: RoleName,
         /// The trust policy before, as JSON text.
@@ -61,7 +61,7 @@ pub enum Step {
         trust: PolicyDocument,
     },
     /// Sets the permissions boundary of a role of ours.
-    BoundRole {
+    PutRolePermissionsBoundary {
         /// The role.
         name: RoleName,
         /// ARN of the boundary before.
@@ -139,7 +139,7 @@ pub enum Step {
         was: String,
     },
     /// Takes the tag that notes a job away from a role of ours that stays.
-    ForgetJob {
+    UntagRole {
         /// The role.
         role: RoleName,
         /// The tag's key.
@@ -180,7 +180,7 @@ impl Step {
 
     /// Whether the step gives a role more trust or rights.
     pub fn extends_role(&self) -> bool {
-        matches!(self, Self::CreateRole { .. } | Self::TrustRole { .. } | Self::PutRolePolicy { .. })
+        matches!(self, Self::CreateRole { .. } | Self::UpdateAssumeRolePolicy { .. } | Self::PutRolePolicy { .. })
     }
 
     /// Whether `current` is what the step was planned to replace.
@@ -219,7 +219,7 @@ impl Step {
                 (location.access == Access::Own).then_some("AllowCreateDestinationBuckets")
             }
             Self::PutRolePolicy { role, .. } | Self::DeleteRolePolicy { role, .. } => of_others(role),
-            Self::StartJob { .. } | Self::CancelJob { .. } | Self::ForgetJob { .. } => Some(super::JOB_PARAMETER),
+            Self::StartJob { .. } | Self::CancelJob { .. } | Self::UntagRole { .. } => Some(super::JOB_PARAMETER),
             // Writing a configuration passes its role to S3.
             Self::PutReplication { configuration, .. } => RoleName::of_arn(configuration.role()).as_ref().and_then(of_others),
             _ => None,

@@ -59,8 +59,8 @@ impl Step {
             Self::EncryptBucket { .. } => "PutBucketEncryption",
             Self::BlockPublicAccess { .. } => "PutPublicAccessBlock",
             Self::CreateRole { .. } => "CreateRole",
-            Self::TrustRole { .. } => "UpdateAssumeRolePolicy",
-            Self::BoundRole { .. } => "PutRolePermissionsBoundary",
+            Self::UpdateAssumeRolePolicy { .. } => "UpdateAssumeRolePolicy",
+            Self::PutRolePermissionsBoundary { .. } => "PutRolePermissionsBoundary",
             Self::PutRolePolicy { .. } => "PutRolePolicy",
             Self::DeleteRolePolicy { .. } => "DeleteRolePolicy",
             Self::DeleteRole { .. } => "DeleteRole",
@@ -72,7 +72,7 @@ impl Step {
             Self::DeleteAlarm { .. } => "DeleteAlarms",
             Self::StartJob { .. } => "CreateJob",
             Self::CancelJob { .. } => "UpdateJobStatus",
-            Self::ForgetJob { .. } => "UntagRole",
+            Self::UntagRole { .. } => "UntagRole",
             Self::PutReplication { .. } => "PutBucketReplication",
             Self::DeleteReplication { .. } => "DeleteBucketReplication",
         }
@@ -87,14 +87,17 @@ impl Step {
             | Self::BlockPublicAccess { location }
             | Self::PutReplication { location, .. }
             | Self::DeleteReplication { location, .. } => format!("bucket `{}`", location.bucket),
-            Self::CreateRole { name, .. } | Self::TrustRole { name, .. } | Self::BoundRole { name, .. } | Self::DeleteRole { name } => {
+            Self::CreateRole { name, .. }
+            | Self::UpdateAssumeRolePolicy { name, .. }
+            | Self::PutRolePermissionsBoundary { name, .. }
+            | Self::DeleteRole { name } => {
                 format!("role `{name}`")
             }
             Self::PutStatement { guarded, statement, .. } => statement_of(statement.sid(), guarded),
             Self::RemoveStatement { guarded, sid, .. } => statement_of(sid, guarded),
             Self::StartJob { job } => format!("the existing objects of bucket `{}`", job.location.bucket),
             Self::CancelJob { id, .. } => format!("job `{id}`"),
-            Self::ForgetJob { role, tag, .. } => format!("tag `{tag}` of role `{role}`"),
+            Self::UntagRole { role, tag, .. } => format!("tag `{tag}` of role `{role}`"),
             Self::PutAlarm { alarm, .. } | Self::DeleteAlarm { alarm } => format!("alarm `{}`", alarm.name),
             Self::PutRolePolicy { role, policy, .. } | Self::DeleteRolePolicy { role, policy, .. } => {
                 format!("inline policy `{policy}` of role `{role}`")
@@ -105,7 +108,7 @@ impl Step {
     /// The policy document that it writes.
     pub fn document(&self) -> Option<&PolicyDocument> {
         match self {
-            Self::CreateRole { trust, .. } | Self::TrustRole { trust, .. } => Some(trust),
+            Self::CreateRole { trust, .. } | Self::UpdateAssumeRolePolicy { trust, .. } => Some(trust),
             Self::PutRolePolicy { document, .. } => Some(document),
             _ => None,
         }
@@ -139,8 +142,8 @@ impl Step {
                 lines.extend(boundary.iter().map(|arn| line("PermissionsBoundary", arn.clone())));
                 changes(Lines::new(), lines)
             }
-            Self::TrustRole { was, trust, .. } => changes(document_lines(was), trust.lines()),
-            Self::BoundRole { was, boundary, .. } => {
+            Self::UpdateAssumeRolePolicy { was, trust, .. } => changes(document_lines(was), trust.lines()),
+            Self::PutRolePermissionsBoundary { was, boundary, .. } => {
                 let was = was.iter().map(|arn| line("PermissionsBoundary", arn.clone())).collect();
                 changes(was, vec![line("PermissionsBoundary", boundary.clone())])
             }
@@ -163,7 +166,7 @@ impl Step {
                 ],
             ),
             Self::CancelJob { was, .. } => changes(vec![line("Status", was.clone())], vec![line("Status", "Cancelled".to_owned())]),
-            Self::ForgetJob { was, .. } => changes(vec![line("Value", was.clone())], Lines::new()),
+            Self::UntagRole { was, .. } => changes(vec![line("Value", was.clone())], Lines::new()),
             Self::PutRolePolicy { was: None, .. } => Vec::new(),
             Self::PutRolePolicy { was: Some(was), document, .. } => changes(document_lines(was), document.lines()),
             Self::DeleteRolePolicy { was, .. } => changes(document_lines(was), Lines::new()),

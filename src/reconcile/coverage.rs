@@ -25,12 +25,12 @@ pub enum Coverage {
 
 impl<C: Cloud> Engine<'_, C> {
     /// Applies every rule of the policy that matches `bucket`, and takes back those whose names match but whose tags no longer do.
-    /// `gone` says that the caller knows the bucket to have been deleted, so that its role may go when the bucket is not found.
+    /// When the bucket is not found, its role goes, too, with `retire`.
     ///
     /// # Errors
     /// When it could not be found out what the policy means for the bucket. The rules' own errors are in [`Coverage::Rules`].
-    pub async fn cover(&self, bucket: &BucketName, expected: &Region, gone: bool, dry_run: bool) -> Result<Coverage, Error> {
-        let (mut coverage, others) = Box::pin(self.cover_alone(bucket, expected, gone, dry_run)).await?;
+    pub async fn cover(&self, bucket: &BucketName, expected: &Region, retire: bool, dry_run: bool) -> Result<Coverage, Error> {
+        let (mut coverage, others) = Box::pin(self.cover_alone(bucket, expected, retire, dry_run)).await?;
         // The other direction of two: what this function does to its buckets raises no event that it follows.
         for (other, region) in others {
             if let (Coverage::Rules(rules), Coverage::Rules(back)) =
@@ -47,26 +47,26 @@ impl<C: Cloud> Engine<'_, C> {
         &self,
         bucket: &BucketName,
         expected: &Region,
-        gone: bool,
+        retire: bool,
         dry_run: bool,
     ) -> Result<(Coverage, Vec<(BucketName, Region)>), Error> {
         let skipped = |reason: &str| Ok((Coverage::Skipped(reason.to_owned()), Vec::new()));
-        let skipped_unless_gone = async |reason: &str| {
-            if gone && self.in_time(self.cloud.bucket_region(bucket, expected, &Access::Own)).await?.is_none() {
+        let skipped_unless_retired = async |reason: &str| {
+            if retire && self.in_time(self.cloud.bucket_region(bucket, expected, &Access::Own)).await?.is_none() {
                 return self.retire(bucket, expected, dry_run).await.map(|plan| (Coverage::Retired(plan), Vec::new()));
             }
             skipped(reason)
         };
-        let Some(policy) = self.policy().await? else { return skipped_unless_gone("no replication policy is configured").await };
+        let Some(policy) = self.policy().await? else { return skipped_unless_retired("no replication policy is configured").await };
         let mut candidates: Vec<&PolicyRule> = policy.named(bucket).collect();
         if candidates.is_empty() {
-            return skipped_unless_gone("no rule of the replication policy matches the bucket's name").await;
+            return skipped_unless_retired("no rule of the replication policy matches the bucket's name").await;
         }
         let identity = self.identity().await?;
         let is_destination = policy.has_destination(bucket, &identity.account);
         let of_a_rule = "the bucket is the destination of a rule of the replication policy";
         if is_destination && !candidates.iter().any(|rule| rule.is_two_way()) {
-            return skipped_unless_gone(of_a_rule).await;
+            return skipped_unless_retired(of_a_rule).await;
         }
         // The first rule's reads begin at once, unless it may turn out that it does not match.
         let first = candidates.first().filter(|rule| !rule.asks_for_tags() && !is_destination);
@@ -81,7 +81,7 @@ impl<C: Cloud> Engine<'_, C> {
             })
             .await?;
         let mut early = glance.map(|glance| Early { began, glance });
-        let Some((location, tags)) = found else { return skipped_unless_gone("the bucket does not exist (any more)").await };
+        let Some((location, tags)) = found else { return skipped_unless_retired("the bucket does not exist (any more)").await };
         let is_created = tags.contains_key(OWNER_TAG);
         let mut rules = Vec::new();
         if is_destination || is_created {
@@ -102,7 +102,7 @@ impl<C: Cloud> Engine<'_, C> {
                 Ok(mut spec) => {
                     let early = if first.as_ref() == Some(&spec) { early.take() } else { None };
                     spec.dry_run |= dry_run;
-                    let held = self.hold(&spec, &location.region, early).await;
+                    let held = self.apply_policy_rule(&spec, &location.region, early).await;
                     if rule.is_two_way() && spec.other_account(&identity.account).is_none() {
                         back.push((spec.destination, spec.destination_region));
                     }

@@ -7,7 +7,7 @@ use aws_sdk_s3::types::ReplicationConfiguration;
 use futures_util::future::try_join_all;
 use tokio::{join, try_join};
 
-use super::abroad::{Sight, of_destination, unless_denied};
+use super::cross_account::{Sight, of_destination, unless_denied};
 use super::{Engine, Error};
 use crate::cloud::{Alarm, Cloud, CloudError, Encryption, Identity, Key, Location, Role, RoleOutline};
 use crate::plan::{self, Created, Destination, OWNER_TAG, Observed, Refusal, Remains, Roles, Source};
@@ -120,14 +120,14 @@ impl<C: Cloud> Engine<'_, C> {
             cloud.object_lock(&location),
             try_join_all(asked.iter().map(|key| cloud.key(key, region, &Access::Own))),
             unless_denied(self.observe_destination(spec, destination, &identity)),
-            self.completed(named_ours),
+            self.with_policies(named_ours),
             self.serving_role(serving),
             self.alarm(&spec.source, &spec.rule_id, region, alarmed),
         )?;
         let destination = of_destination(destination, &owner, spec, &identity, &mut unseen)?;
         let roles = Roles { named_ours, serving };
         let (policies, job, report_missing) = try_join!(
-            self.policies_abroad(spec, &identity, destination.as_ref(), replica_key.as_ref(), &roles),
+            self.cross_account_policies(spec, &identity, destination.as_ref(), replica_key.as_ref(), &roles),
             self.job(&spec.source, &spec.rule_id, region, &identity, &roles),
             self.lacks_report_bucket(spec, region, &roles),
         )?;
@@ -167,7 +167,7 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(Some(Destination { location, versioning, object_lock, created }))
     }
 
-    async fn completed(&self, outline: Option<RoleOutline>) -> Result<Option<Role>, CloudError> {
+    async fn with_policies(&self, outline: Option<RoleOutline>) -> Result<Option<Role>, CloudError> {
         match outline {
             Some(outline) => self.cloud.with_policies(outline).await.map(Some),
             None => Ok(None),
@@ -223,7 +223,7 @@ impl<C: Cloud> Engine<'_, C> {
         let region = found.as_ref().map_or(expected, |(location, _)| &location.region);
         let alarmed = for_good || is_left || serving.is_some();
         let (named_ours, serving, alarm) =
-            try_join!(self.completed(named_ours), self.serving_role(serving), self.alarm(source, rule_id, region, alarmed))?;
+            try_join!(self.with_policies(named_ours), self.serving_role(serving), self.alarm(source, rule_id, region, alarmed))?;
         let roles = Roles { named_ours, serving };
         let job = async {
             match &found {

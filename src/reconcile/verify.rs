@@ -43,7 +43,7 @@ pub struct Trial<'a> {
     pub rule_id: &'a RuleId,
     /// The key that encrypts the canary; `None` for what the bucket encrypts with.
     pub key: Option<&'a KeyReference>,
-    /// With whose credentials the destination's account is got at.
+    /// With whose credentials the destination's account is accessed.
     pub access: &'a Access,
     /// Whether the rule was changed a moment ago, so that a canary from before says nothing about it.
     pub anew: bool,
@@ -84,7 +84,7 @@ impl<C: Cloud> Engine<'_, C> {
     ///
     /// # Errors
     /// As [`Engine::verify`].
-    pub async fn verified(&self, spec: &Spec, outcome: Outcome, expected: &Region, resumable: bool) -> Result<Outcome, Error> {
+    pub async fn verify_applied(&self, spec: &Spec, outcome: Outcome, expected: &Region, resumable: bool) -> Result<Outcome, Error> {
         if !spec.verify || spec.dry_run {
             return Ok(outcome);
         }
@@ -113,7 +113,7 @@ impl<C: Cloud> Engine<'_, C> {
 
     /// Applies a rule of the policy, and puts it to the test when that is asked for: not on each of the bucket's events, but when the rule
     /// was changed, or a trial of it has yet to end.
-    pub(super) async fn hold(&self, spec: &Spec, expected: &Region, early: Option<Early<SetUp>>) -> Result<Outcome, Error> {
+    pub(super) async fn apply_policy_rule(&self, spec: &Spec, expected: &Region, early: Option<Early<SetUp>>) -> Result<Outcome, Error> {
         let outcome = self.apply_to(spec, expected, early).await?;
         if !spec.verify || spec.dry_run || (outcome.plan.is_empty() && !self.is_on_trial(spec, expected).await?) {
             return Ok(outcome);
@@ -121,7 +121,7 @@ impl<C: Cloud> Engine<'_, C> {
         // The other rules and messages of this invocation have the rest: what is pending then comes again.
         let left = self.deadline.saturating_duration_since(Instant::now());
         let engine = Engine { deadline: self.deadline - left / 2, ..*self };
-        engine.verified(spec, outcome, expected, true).await
+        engine.verify_applied(spec, outcome, expected, true).await
     }
 
     async fn is_on_trial(&self, spec: &Spec, expected: &Region) -> Result<bool, Error> {
@@ -278,8 +278,8 @@ impl<C: Cloud> Engine<'_, C> {
         let (versioning, destination_versioning, source_key, replica_key, role) = try_join!(
             self.cloud.versioning(source),
             self.cloud.versioning(destination),
-            self.found(key.as_deref(), &source.region, trial.access),
-            self.found(ground.replica_key.as_deref(), &destination.region, trial.access),
+            self.find_key(key.as_deref(), &source.region, trial.access),
+            self.find_key(ground.replica_key.as_deref(), &destination.region, trial.access),
             role,
         )?;
         let evidence = Evidence {
@@ -296,7 +296,7 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(evidence.report())
     }
 
-    async fn found<'a>(
+    async fn find_key<'a>(
         &self,
         key: Option<&'a str>,
         region: &Region,

@@ -129,7 +129,7 @@ impl PolicyRule {
         self.properties.replica_modifications == Some(true)
     }
 
-    /// With whose credentials the destination's account is got at on behalf of a bucket.
+    /// With whose credentials the destination's account is accessed on behalf of a bucket.
     pub fn destination_access(&self, bucket: &BucketName) -> Access {
         Access::of_destination(&self.properties, bucket).unwrap_or_default()
     }

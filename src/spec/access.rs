@@ -45,7 +45,7 @@ impl Access {
         }
     }
 
-    /// The account that is got at, when it is known to be another than the caller's.
+    /// The account that is accessed, when it is known to be another than the caller's.
     pub fn account(&self) -> Option<&Account> {
         match self {
             Self::Own => None,

@@ -537,8 +537,8 @@ fn perform(state: &mut State, step: &Step) -> Result<(), CloudError> {
             let (trust, boundary, policies) = (trust.to_string(), boundary.clone(), BTreeMap::new());
             state.roles.insert(name.to_string(), Role { name: name.clone(), arn, trust, boundary, tags, policies, attached: Vec::new() });
         }
-        Step::TrustRole { name, trust, .. } => role(state, name)?.trust = trust.to_string(),
-        Step::BoundRole { name, boundary, .. } => role(state, name)?.boundary = Some(boundary.clone()),
+        Step::UpdateAssumeRolePolicy { name, trust, .. } => role(state, name)?.trust = trust.to_string(),
+        Step::PutRolePermissionsBoundary { name, boundary, .. } => role(state, name)?.boundary = Some(boundary.clone()),
         Step::PutRolePolicy { role: name, policy, document, .. } => {
             role(state, name)?.policies.insert(policy.to_string(), document.to_string());
         }
@@ -575,7 +575,7 @@ fn perform(state: &mut State, step: &Step) -> Result<(), CloudError> {
             Some((_, job)) if job.can_be_cancelled() => job.status = "Cancelled".to_owned(),
             _ => return Err(error("JobStatusException", Remedy::Observe)),
         },
-        Step::ForgetJob { role: name, tag, .. } => {
+        Step::UntagRole { role: name, tag, .. } => {
             role(state, name)?.tags.remove(tag.as_str());
         }
         Step::PutStatement { guarded, statement, .. } => {

@@ -61,8 +61,8 @@ fn rules_have_their_grants(state: &State) -> bool {
             let policies = role.into_iter().flat_map(|role| &role.policies);
             let policy = policies.filter(|(name, _)| name.starts_with(rule.id().unwrap())).map(|(_, policy)| policy).next();
             let replicas = format!("{}/{}*", rule.destination().unwrap().bucket(), rule.filter().unwrap().prefix().unwrap_or_default());
-            let abroad = rule.destination().unwrap().account().is_none() || abroad::has_statement(state, rule);
-            policy.is_some_and(|policy| policy.contains(&replicas) && policy.contains("kms:Decrypt")) && abroad
+            let admitted = rule.destination().unwrap().account().is_none() || cross_account::has_statement(state, rule);
+            policy.is_some_and(|policy| policy.contains(&replicas) && policy.contains("kms:Decrypt")) && admitted
         })
     })
 }
@@ -100,7 +100,7 @@ async fn invariant_3_failing_after_any_call_and_running_again_ends_in_the_same_s
     let setups = [
         ("", two_buckets(), json!({})),
         (", with foreign rules", foreign, json!({"ExistingRole": "Extend"})),
-        (", to another account", abroad::buckets(), abroad::properties()),
+        (", to another account", cross_account::buckets(), cross_account::properties()),
         (", with a job", jobs::buckets(), jobs::properties()),
     ];
     for (others, new, properties) in setups {
@@ -137,7 +137,11 @@ async fn invariant_3_failing_after_any_call_and_running_again_ends_in_the_same_s
                 fake.fault.set(None);
                 assert!(rules_have_their_grants(&fake.state.borrow()), "{point}");
                 assert_eq!(of_others(&fake.state.borrow()), of_others(before), "{point}");
-                assert_eq!(abroad::statements_of_others(&fake.state.borrow()), abroad::statements_of_others(before), "{point}");
+                assert_eq!(
+                    cross_account::statements_of_others(&fake.state.borrow()),
+                    cross_account::statements_of_others(before),
+                    "{point}"
+                );
 
                 let fake = Fake::of(later(fake.state.take()));
                 let mut again = request.clone();

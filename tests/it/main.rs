@@ -3,8 +3,8 @@
 
 #![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
-mod abroad;
 mod alarms;
+mod cross_account;
 mod fake;
 mod faults;
 mod generated;

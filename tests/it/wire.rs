@@ -134,8 +134,8 @@ const SESSION: &str = "<AssumeRoleResponse><AssumeRoleResult><Credentials><Acces
 #[tokio::test]
 async fn statements_are_written_into_policies_of_others_as_the_role_that_is_assumed_once() {
     let mut command = sample("command-apply");
-    command.as_object_mut().unwrap().extend(abroad::properties().as_object().unwrap().clone());
-    let steps = planned(abroad::buckets(), &command).await;
+    command.as_object_mut().unwrap().extend(cross_account::properties().as_object().unwrap().clone());
+    let steps = planned(cross_account::buckets(), &command).await;
     let theirs =
         r#"{"Version":"2012-10-17","Statement":[{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*"}]}"#;
     let of_key = json!({"Policy": theirs, "PolicyName": "default"}).to_string();
@@ -169,7 +169,7 @@ async fn a_role_that_cannot_be_assumed_is_said_with_the_parameter() {
     let denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not authorized</Message></Error></ErrorResponse>";
     let (aws, _) = aws(&[(403, None, denied)]);
     let mut command = sample("command-apply");
-    command.as_object_mut().unwrap().extend(abroad::properties().as_object().unwrap().clone());
+    command.as_object_mut().unwrap().extend(cross_account::properties().as_object().unwrap().clone());
     let Ask::Command(event::Command::Apply(spec)) = event::read(&command, &settings()).unwrap() else { panic!("no Apply") };
     let failure = aws.bucket_region(&spec.destination, &spec.destination_region, &spec.destination_access).await.unwrap_err();
     assert_snapshot!(failure, @"AssumeRole on role `arn:aws:iam::444455556666:role/replication-setup`: AccessDenied: not authorized; the role must trust whoever assumes it; the template's parameter `DestinationRoleArns` gives this right");
@@ -289,7 +289,7 @@ async fn a_job_is_started_noted_looked_at_cancelled_and_forgotten_with_exactly_t
     let (id, was) = ("job-1".to_owned(), "Preparing".to_owned());
     assert_eq!(aws.apply(&Step::CancelJob { location: at("demo-source", "eu-west-1"), id, was }).await, Ok(None));
     let (role, tag) = (RoleName::of_source(&bucket("demo-source")), PolicyName::of_job(&RuleId::named("x").unwrap()));
-    assert_eq!(aws.apply(&Step::ForgetJob { role, tag, was: String::new() }).await, Ok(None));
+    assert_eq!(aws.apply(&Step::UntagRole { role, tag, was: String::new() }).await, Ok(None));
     assert_snapshot!(sent(&replay));
 }
 

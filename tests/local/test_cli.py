@@ -212,6 +212,7 @@ def test_apply_asks_and_only_a_yes_is_one(person: Person) -> None:
     assert person.writes() == before
     done = person.screen("apply", *person.asked, typed="y\n")
     assert f"PutBucketReplication\x1b[0m on bucket `{person.source}`" in done
+    assert f"done: PutBucketReplication on bucket `{person.source}`" in re.sub(r"\x1b\[[0-9;]*m", "", done)
     assert "Configured" in done
     assert "nothing to do" in person.screen("apply", *person.asked)
 

@@ -8,7 +8,7 @@ use crate::grants::{GrantedDestination, PolicyDocument};
 use crate::plan::{Destination, Guard, Roles};
 use crate::spec::{Access, Account, BucketName, KeyReference, Region, RuleId, Spec};
 
-/// What was read, or that it must not be.
+/// What was read, or that reading it was denied.
 pub(super) type Sight<T> = Result<Option<T>, CloudError>;
 
 /// Awaits a read whose refusal for want of a right may be no failure: [`of_destination`] says whether it is.
@@ -19,7 +19,7 @@ pub(super) async fn unless_denied<T>(read: impl Future<Output = Sight<T>>) -> Re
     }
 }
 
-/// What was read of something that `owner` owns. That it must not be read is noted in `unseen` when it is another account's and no role of
+/// What was read of something that `owner` owns. A denial is noted in `unseen` when it is another account's and no role of
 /// that account is known, else it is a failure.
 pub(super) fn of_destination<T>(
     sight: Sight<T>,
@@ -40,7 +40,7 @@ pub(super) fn of_destination<T>(
 
 impl<C: Cloud> Engine<'_, C> {
     /// The policies in the destination's account in which the rule is to have statements, and those in which it has had them.
-    pub(super) async fn policies_abroad(
+    pub(super) async fn cross_account_policies(
         &self,
         spec: &Spec,
         identity: &Identity,
@@ -75,7 +75,7 @@ impl<C: Cloud> Engine<'_, C> {
         self.guards(guarded.concat()).await
     }
 
-    /// The bucket and the key of a destination; nothing when its key says that they are of another account than the one that is got at. What the
+    /// The bucket and the key of a destination; nothing when its key says that they are of another account than the one that is accessed. What the
     /// rule has in policies there stays.
     async fn guarded_by(&self, granted: &GrantedDestination, access: &Access, expected: &Region) -> Result<Vec<Guarded>, CloudError> {
         let Some(account) = access.account() else { return Ok(Vec::new()) };

@@ -18,7 +18,7 @@ const KEY_POLICY_LIMIT: usize = 32 * 1_024;
 
 /// What a plan does about the destination's account.
 #[derive(Default)]
-pub(super) struct Abroad {
+pub(super) struct CrossAccount {
     /// Puts copies of the statements that the rule needs until it has changed.
     pub keep: Vec<Step>,
     /// Puts the statements that the rule needs.
@@ -57,8 +57,8 @@ impl Needs {
     }
 
     /// The steps to it; and what is to be told, where they are not ours to do.
-    pub fn steps(self, observed: &Observed) -> Result<Abroad, Refusal> {
-        let mut abroad = Abroad { by_hand: self.by_hand(), ..Abroad::default() };
+    pub fn steps(self, observed: &Observed) -> Result<CrossAccount, Refusal> {
+        let mut statements = CrossAccount { by_hand: self.by_hand(), ..CrossAccount::default() };
         for (guarded, statement) in &self.needed {
             if guarded.access() == &Access::Own {
                 continue;
@@ -70,20 +70,20 @@ impl Needs {
                 && let Some(keep) = put(guarded, current, &earlier)?
             {
                 let (sid, was) = (earlier.sid().to_owned(), earlier.to_string());
-                abroad.withdraw.push(Step::RemoveStatement { guarded: guarded.clone(), sid, was });
-                abroad.keep.push(keep);
+                statements.withdraw.push(Step::RemoveStatement { guarded: guarded.clone(), sid, was });
+                statements.keep.push(keep);
             }
-            abroad.put.push(step);
+            statements.put.push(step);
         }
         for guard in &observed.policies {
             let is_needed = self.needed.iter().any(|(needed, _)| *needed == guard.guarded);
             let sids = sids(&self.sid);
             let no_longer = sids.iter().skip(usize::from(is_needed)).filter_map(|sid| remove(guard, sid));
-            let is_known = |step: &Step| abroad.withdraw.iter().any(|other| other.resource() == step.resource());
+            let is_known = |step: &Step| statements.withdraw.iter().any(|other| other.resource() == step.resource());
             let no_longer: Vec<Step> = no_longer.filter(|step| !is_known(step)).collect();
-            abroad.withdraw.extend(no_longer);
+            statements.withdraw.extend(no_longer);
         }
-        Ok(abroad)
+        Ok(statements)
     }
 
     /// The refusal where the destination could not be looked at.
