@@ -20,12 +20,12 @@ fn request(properties: &Value, url: &str, stack: &str, logical_id: &str) -> Valu
 }
 
 fn check(spec: &Spec) {
-    assert_ne!(spec.source, spec.destination);
+    assert_ne!(spec.rule.source, spec.destination);
     assert_eq!(spec.destination_region, *spec.replica_key.region());
-    assert!(spec.rule_id.as_str().len() <= 128);
-    assert_eq!(RuleId::recognise(spec.rule_id.as_str()).as_ref(), Some(&spec.rule_id));
-    assert!(spec.rule_id.among_all(&spec.source).len() <= 1_024);
-    assert!(RoleName::of_source(&spec.source).as_str().len() <= 64);
+    assert!(spec.rule.id.as_str().len() <= 128);
+    assert_eq!(RuleId::recognise(spec.rule.id.as_str()).as_ref(), Some(&spec.rule.id));
+    assert!(spec.rule.to_string().len() <= 1_024);
+    assert!(RoleName::of_source(&spec.rule.source).as_str().len() <= 64);
 }
 
 fn read(payload: &Value, settings: &Settings) {

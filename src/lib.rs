@@ -34,7 +34,7 @@ use crate::metrics::{AskedBy, Tally};
 use crate::reconcile::{Coverage, Engine, Outcome, Status, Trial};
 use crate::report::RuleAnswer;
 use crate::settings::Settings;
-use crate::spec::{Access, BucketName, RuleId};
+use crate::spec::{Access, BucketName, RuleAddress};
 
 /// Time kept for the answer at the end of an invocation.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -123,32 +123,22 @@ async fn custom_resource<C: Cloud>(request: &Request, engine: &Engine<'_, C>, re
         Asked::Apply { spec, abandoned } => {
             let outcome = engine.apply(spec, expected).await?;
             if let Some(abandoned) = abandoned {
-                take_back(abandoned, &spec.rule_id, &spec.destination_access, spec.dry_run, engine).await?;
+                take_back(abandoned, &spec.destination_access, spec.dry_run, engine).await?;
             }
             engine.verify_applied(spec, outcome, expected, resumable).await.map(Some)
         }
-        Asked::Delete { source, rule_id, access, dry_run, created } => {
-            if !created {
-                return take_back(source, rule_id, access, *dry_run, engine).await.map(|()| None);
-            }
-            engine.remove(source, rule_id, access, expected, *dry_run).await.map(Some)
-        }
+        Asked::Delete { rule, access, dry_run } => engine.remove(rule, access, expected, *dry_run).await.map(Some),
+        Asked::TakeBack { rule, access, dry_run } => take_back(rule, access, *dry_run, engine).await.map(|()| None),
         Asked::DeleteNothing => Ok(None),
     }
 }
 
 /// Takes back what may be left of an Update that failed in another bucket, or of a Create that is not known to have changed anything. A
 /// bucket that cannot be looked at, such as somebody else's that was named by mistake, is no reason to fail.
-async fn take_back<C: Cloud>(
-    source: &BucketName,
-    rule_id: &RuleId,
-    access: &Access,
-    dry_run: bool,
-    engine: &Engine<'_, C>,
-) -> Result<(), Error> {
-    match engine.remove(source, rule_id, access, &engine.settings.region, dry_run).await {
+async fn take_back<C: Cloud>(rule: &RuleAddress, access: &Access, dry_run: bool, engine: &Engine<'_, C>) -> Result<(), Error> {
+    match engine.remove(rule, access, &engine.settings.region, dry_run).await {
         Err(error) if !error.is_transient() => {
-            tracing::warn!(bucket = source.as_str(), rule = rule_id.as_str(), %error, "what a failed request may have left was not taken back");
+            tracing::warn!(bucket = rule.source.as_str(), rule = rule.id.as_str(), %error, "what a failed request may have left was not taken back");
             Ok(())
         }
         ended => ended.map(|_| ()),
@@ -163,9 +153,9 @@ fn resource_id(request: &Request, result: &Result<Option<Outcome>, Error>) -> St
         _ => None,
     };
     match (asked, &request.physical_id) {
-        (Some(spec), Some(_)) if result.is_ok() && !spec.dry_run => spec.rule_id.among_all(&spec.source),
+        (Some(spec), Some(_)) if result.is_ok() && !spec.dry_run => spec.rule.to_string(),
         (_, Some(id)) => id.clone(),
-        (Some(spec), None) if !result.as_ref().is_err_and(Error::changed_nothing) => spec.rule_id.among_all(&spec.source),
+        (Some(spec), None) if !result.as_ref().is_err_and(Error::changed_nothing) => spec.rule.to_string(),
         (_, None) => NOTHING_CREATED.to_owned(),
     }
 }
@@ -222,9 +212,9 @@ async fn carry_out<C: Cloud>(command: &Command, engine: &Engine<'_, C>, tally: &
             Ok(outcome) => engine.verify_applied(spec, outcome, expected, true).await,
             failed => failed,
         },
-        Command::Delete { source, rule_id, access, dry_run } => engine.remove(source, rule_id, access, expected, *dry_run).await,
-        Command::Verify { source, rule_id, key, access } => {
-            let trial = Trial { source, rule_id, key: key.as_ref(), access, anew: false, resumable: true };
+        Command::Delete { rule, access, dry_run } => engine.remove(rule, access, expected, *dry_run).await,
+        Command::Verify { rule, key, access } => {
+            let trial = Trial { rule, key: key.as_ref(), access, anew: false, resumable: true };
             match engine.verify(&trial, expected).await {
                 Ok(()) => Ok(Outcome::of_trial(&trial, Status::Verified)),
                 Err(Error::VerifyPending { .. }) => Ok(Outcome::of_trial(&trial, Status::Pending)),
@@ -285,7 +275,7 @@ fn log_followed(bucket: &str, followed: &Result<Coverage, Error>) {
 }
 
 fn log_outcome(outcome: &Outcome) {
-    let (bucket, rule) = (outcome.source.as_str(), outcome.rule_id.as_str());
+    let (bucket, rule) = (outcome.rule.source.as_str(), outcome.rule.id.as_str());
     tracing::info!(bucket, rule, status = ?outcome.status, steps = outcome.plan.steps().count(), "the rule was looked after");
     for warning in &outcome.plan.warnings {
         tracing::warn!(bucket, rule, warning);

@@ -33,7 +33,7 @@ pub use text::Change;
 use crate::cloud::{Alarm, Encryption, Key, Location, Role, Versioning};
 use crate::grants::{self, Grants, Place, PolicyDocument};
 use crate::settings::RoleSettings;
-use crate::spec::{Access, BucketName, PolicyName, Region, ReplicaOwner, RoleName, RuleId, SourceKeys, Spec};
+use crate::spec::{Access, BucketName, PolicyName, Region, ReplicaOwner, RoleName, RuleAddress, RuleId, SourceKeys, Spec};
 
 /// Key of the tag that marks a role, and a destination bucket that was created here, as ours; its value is the source bucket's name.
 pub const OWNER_TAG: &str = "s3-kms-replication";
@@ -97,10 +97,10 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     let destination = destination_location(spec, observed)?;
     let destination_lock = observed.destination.as_ref().is_some_and(|destination| destination.object_lock);
     if source.object_lock && !destination_lock {
-        return Err(Refusal::LockedSource { source_bucket: spec.source.clone(), destination: spec.destination.clone() });
+        return Err(Refusal::LockedSource { source_bucket: spec.rule.source.clone(), destination: spec.destination.clone() });
     }
     if spec.verify && (source.object_lock || destination_lock) {
-        let bucket = if source.object_lock { &spec.source } else { &spec.destination };
+        let bucket = if source.object_lock { &spec.rule.source } else { &spec.destination };
         return Err(Refusal::LockedCanary { bucket: bucket.clone() });
     }
     let replica_key = replica_key(spec, observed)?;
@@ -149,7 +149,7 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     }
     // A rule that is there and changes needs its present grants until it has changed, and the new ones from then on. And as long as it has
     // statements in policies that it no longer needs, these grants tell where.
-    let replaces_rule = configuration.is_some() && rules::find(source.replication.as_ref(), &spec.rule_id).is_some();
+    let replaces_rule = configuration.is_some() && rules::find(source.replication.as_ref(), &spec.rule.id).is_some();
     let is_needed = replaces_rule || !withdraw_statements.is_empty();
     let earlier = current_document.as_ref().filter(|current| is_needed && !document.covers(current));
     let until_changed = earlier.map_or_else(|| document.clone(), |earlier| document.with_earlier(earlier));
@@ -168,14 +168,14 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     admit.extend(alarm::step(spec, observed)?);
     let switch = configuration.map(|configuration| {
         let (location, was) = (source.location.clone(), source.replication.clone());
-        Step::PutReplication { location, was, configuration, rule: spec.rule_id.clone() }
+        Step::PutReplication { location, was, configuration, rule: spec.rule.id.clone() }
     });
     let withdraw = withdraw_statements;
     let tighten = put_policy(Some(until_changed.to_string()), &document);
 
     let single = |step: Option<Step>| step.into_iter().collect();
     let mut plan = Plan::new([single(job.cancel), prepare, grant, admit, single(switch), withdraw, single(tighten), single(job.start)]);
-    plan.keep_others(&spec.rule_id);
+    plan.keep_others(&spec.rule.id);
     let earlier_grant = |key| format!("the grant on key `{key}`: objects that an earlier default encryption wrote need it");
     plan.kept.extend(earlier_keys.iter().map(earlier_grant));
     plan.kept.extend(job.kept);
@@ -190,7 +190,7 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     if granted_keys.is_empty() {
         plan.warnings.push(format!(
             "bucket `{}` encrypts with SSE-S3, not KMS: replicas keep the type of encryption, so they are not KMS-encrypted",
-            spec.source
+            spec.rule.source
         ));
     }
     let target = Target {
@@ -205,27 +205,27 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     Ok((plan, target))
 }
 
-/// Plans what takes back the rule `rule_id` of `source`, and nothing else.
-pub fn remove(source: &BucketName, rule_id: &RuleId, remains: &Remains) -> Plan {
+/// Plans what takes back `rule`, and nothing else.
+pub fn remove(rule: &RuleAddress, remains: &Remains) -> Plan {
     let current = remains.source.as_ref().and_then(|(location, replication)| Some((location, replication.as_ref()?)));
-    let is_other = |rule: &&ReplicationRule| rule.id() != Some(rule_id.as_str());
+    let is_other = |other: &&ReplicationRule| other.id() != Some(rule.id.as_str());
     let rules = current.map(|(_, configuration)| configuration.rules()).unwrap_or_default();
     let others: Vec<&ReplicationRule> = rules.iter().filter(is_other).collect();
     let first = current.filter(|_| others.len() < rules.len()).map(|(location, was)| {
         let (location, was) = (location.clone(), was.clone());
         if others.is_empty() {
-            return Step::DeleteReplication { location, was, rule: rule_id.clone() };
+            return Step::DeleteReplication { location, was, rule: rule.id.clone() };
         }
         let mut configuration = was.clone();
-        configuration.rules.retain(|rule| is_other(&rule));
-        Step::PutReplication { location, was: Some(was), configuration, rule: rule_id.clone() }
+        configuration.rules.retain(|other| is_other(&other));
+        Step::PutReplication { location, was: Some(was), configuration, rule: rule.id.clone() }
     });
 
     let serving_arn = current.map(|(_, configuration)| configuration.role());
-    let ours = remains.roles.ours(source);
+    let ours = remains.roles.ours(&rule.source);
     let theirs = serving_arn.and_then(|arn| remains.roles.with_arn(arn)).filter(|role| ours.is_none_or(|ours| ours.arn != role.arn));
-    let in_ours = ours.iter().flat_map(|role| [(*role, PolicyName::of_rule(rule_id)), (*role, PolicyName::of_job(rule_id))]);
-    let in_theirs = theirs.map(|role| (role, PolicyName::in_shared_role(rule_id, source)));
+    let in_ours = ours.iter().flat_map(|role| [(*role, PolicyName::of_rule(&rule.id)), (*role, PolicyName::of_job(&rule.id))]);
+    let in_theirs = theirs.map(|role| (role, PolicyName::in_shared_role(rule)));
     let second = in_ours.chain(in_theirs).filter_map(|(role, policy)| {
         let was = role.policies.get(policy.as_str())?.clone();
         Some(Step::DeleteRolePolicy { role: role.name.clone(), policy, was })
@@ -233,18 +233,18 @@ pub fn remove(source: &BucketName, rule_id: &RuleId, remains: &Remains) -> Plan 
 
     let alarm = remains.alarm.clone().map(|alarm| Step::DeleteAlarm { alarm: Box::new(alarm) });
     // Before the inline policy, which tells where they are.
-    let statements = statements_left(source, rule_id, &remains.policies);
+    let statements = statements_left(rule, &remains.policies);
 
-    let job_id = remains.roles.job_with_rights(source, rule_id);
+    let job_id = remains.roles.job_with_rights(rule);
     let cancel = remains.source.as_ref().and_then(|(location, _)| job::cancel(location, job_id, remains.job.as_ref()));
     let mut plan =
         Plan::new([cancel.into_iter().collect(), first.into_iter().chain(alarm).collect(), statements, second.collect::<Vec<_>>()]);
-    plan.keep_others(rule_id);
+    plan.keep_others(&rule.id);
     if let Some(role) = ours {
         let serves = if serving_arn == Some(&role.arn) { others } else { Vec::new() };
-        let own = [PolicyName::of_rule(rule_id), PolicyName::of_job(rule_id)];
+        let own = [PolicyName::of_rule(&rule.id), PolicyName::of_job(&rule.id)];
         let retired = plan.retire_role(role, |policy| own.iter().any(|own| own.as_str() == policy), &serves);
-        let of_job: Vec<Step> = job::without_trust(role, rule_id).into_iter().chain(job::without_note(role, rule_id)).collect();
+        let of_job: Vec<Step> = job::without_trust(role, &rule.id).into_iter().chain(job::without_note(role, &rule.id)).collect();
         if !retired && !of_job.is_empty() {
             plan.stages.push(of_job);
         }
@@ -349,7 +349,7 @@ fn grants<'a>(
     let other_account = spec.other_account(&observed.identity.account);
     Grants {
         partition: observed.identity.partition,
-        source: Place { bucket: &spec.source, region: &observed.source.location.region },
+        source: Place { bucket: &spec.rule.source, region: &observed.source.location.region },
         destination: Place { bucket: &spec.destination, region: destination_region },
         prefix: &spec.filter.prefix,
         source_keys,
@@ -362,7 +362,7 @@ fn grants<'a>(
 /// What the destination needs that does not have to wait for its creation.
 fn destination_steps(spec: &Spec, observed: &Observed, location: &Location, replica_key: &str) -> Vec<Step> {
     let Some(destination) = &observed.destination else {
-        return vec![Step::CreateBucket { location: location.clone(), source: spec.source.clone() }];
+        return vec![Step::CreateBucket { location: location.clone(), source: spec.rule.source.clone() }];
     };
     let mut steps = Vec::new();
     if destination.versioning != Versioning::Enabled {
@@ -392,11 +392,11 @@ fn replica_key(spec: &Spec, observed: &Observed) -> Result<String, Refusal> {
 
 fn source_keys(spec: &Spec, observed: &Observed) -> Result<BTreeSet<String>, Refusal> {
     let property = match &spec.source_keys {
-        SourceKeys::BucketDefault => format!("default encryption of bucket `{}`", spec.source),
+        SourceKeys::BucketDefault => format!("default encryption of bucket `{}`", spec.rule.source),
         SourceKeys::Given(keys) => {
             let region = &observed.source.location.region;
             if let Some(key) = keys.iter().find(|key| key.region() != region) {
-                let (bucket, region) = (spec.source.clone(), region.clone());
+                let (bucket, region) = (spec.rule.source.clone(), region.clone());
                 return Err(Refusal::SourceKeyInOtherRegion { key: key.to_string(), bucket, region });
             }
             "`SourceKmsKeyArns`".to_owned()

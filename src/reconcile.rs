@@ -26,7 +26,7 @@ use crate::cloud::{Cloud, CloudError, Identity, Remedy};
 use crate::error::Error;
 use crate::plan::{self, Plan, Step, Target};
 use crate::settings::Settings;
-use crate::spec::{Access, BucketName, Region, RuleId, Spec};
+use crate::spec::{Access, BucketName, Region, RuleAddress, Spec};
 
 /// How long a change that was made a moment ago may take to be visible, as Terraform's AWS provider waits.
 const SETTLE: Duration = Duration::from_secs(120);
@@ -40,10 +40,8 @@ const FRESH: Duration = Duration::from_secs(2);
 /// How a request about one rule ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// The rule's source bucket.
-    pub source: BucketName,
     /// The rule.
-    pub rule_id: RuleId,
+    pub rule: RuleAddress,
     /// What became of the plan.
     pub status: Status,
     /// What was, or would be, done.
@@ -124,36 +122,29 @@ impl<C: Cloud> Engine<'_, C> {
             let (plan, target) = plan::apply(spec, &observed, &self.settings.roles)?;
             Ok((plan, Some(target)))
         };
-        let turn = self.turn(&spec.source, &spec.rule_id, Does::Apply, spec.dry_run);
-        let converged = self.converge(&spec.source, spec.dry_run, early, look, plan, turn).await;
+        let turn = self.turn(&spec.rule, Does::Apply, spec.dry_run);
+        let converged = self.converge(&spec.rule.source, spec.dry_run, early, look, plan, turn).await;
         if converged.is_err() && spec.verify && !spec.dry_run {
             self.sweep(spec, expected).await;
         }
         let (plan, target) = converged?;
-        Ok(outcome(spec.source.clone(), spec.rule_id.clone(), Status::Configured, spec.dry_run, plan, target))
+        Ok(outcome(spec.rule.clone(), Status::Configured, spec.dry_run, plan, target))
     }
 
-    /// Takes back the rule `rule_id` of `source`, and nothing else; in the destination's account with `access`. A rule or a bucket that is gone
+    /// Takes back `rule`, and nothing else; in the destination's account with `access`. A rule or a bucket that is gone
     /// is success.
     ///
     /// # Errors
     /// As [`Error`] says.
-    pub async fn remove(
-        &self,
-        source: &BucketName,
-        rule_id: &RuleId,
-        access: &Access,
-        expected: &Region,
-        dry_run: bool,
-    ) -> Result<Outcome, Error> {
-        let look = async || self.glance_at_remains(source, rule_id, expected, true).await;
+    pub async fn remove(&self, rule: &RuleAddress, access: &Access, expected: &Region, dry_run: bool) -> Result<Outcome, Error> {
+        let look = async || self.glance_at_remains(rule, expected, true).await;
         let plan = async |glance| {
-            let remains = self.observe_remains(source, rule_id, access, expected, glance).await?;
-            Ok((plan::remove(source, rule_id, &remains), None))
+            let remains = self.observe_remains(rule, access, expected, glance).await?;
+            Ok((plan::remove(rule, &remains), None))
         };
-        let turn = self.turn(source, rule_id, Does::Remove, dry_run);
-        let (plan, _) = self.converge(source, dry_run, None, look, plan, turn).await?;
-        Ok(outcome(source.clone(), rule_id.clone(), Status::Removed, dry_run, plan, None))
+        let turn = self.turn(rule, Does::Remove, dry_run);
+        let (plan, _) = self.converge(&rule.source, dry_run, None, look, plan, turn).await?;
+        Ok(outcome(rule.clone(), Status::Removed, dry_run, plan, None))
     }
 
     /// Whose credentials are in use.
@@ -375,13 +366,13 @@ impl Patience {
     }
 }
 
-fn outcome(source: BucketName, rule_id: RuleId, changed: Status, dry_run: bool, plan: Plan, target: Option<Target>) -> Outcome {
+fn outcome(rule: RuleAddress, changed: Status, dry_run: bool, plan: Plan, target: Option<Target>) -> Outcome {
     let status = match (dry_run, plan.is_empty()) {
         (true, _) => Status::Planned,
         (false, true) => Status::Unchanged,
         (false, false) => changed,
     };
-    Outcome { source, rule_id, status, plan, target }
+    Outcome { rule, status, plan, target }
 }
 
 fn out_of_time(done: &[&Step], plan: &Plan) -> Error {

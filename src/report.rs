@@ -127,11 +127,11 @@ impl From<&Plan> for PlanAnswer {
 impl From<&Outcome> for RuleAnswer {
     fn from(outcome: &Outcome) -> Self {
         let mut plan = PlanAnswer::from(&outcome.plan);
-        plan.text.insert_str(0, &format!("rule `{}` of bucket `{}`: {:?}\n", outcome.rule_id, outcome.source, outcome.status));
+        plan.text.insert_str(0, &format!("rule `{}` of bucket `{}`: {:?}\n", outcome.rule.id, outcome.rule.source, outcome.status));
         Self {
             status: outcome.status,
-            source_bucket: outcome.source.to_string(),
-            rule_id: outcome.rule_id.to_string(),
+            source_bucket: outcome.rule.source.to_string(),
+            rule_id: outcome.rule.id.to_string(),
             attributes: attributes(outcome),
             plan,
         }
@@ -257,7 +257,7 @@ fn remarks(outcome: &Outcome) -> Option<String> {
 
 fn data(outcome: &Outcome) -> Option<Data> {
     attributes(outcome).map(|attributes| Data {
-        rule_id: outcome.rule_id.to_string(),
+        rule_id: outcome.rule.id.to_string(),
         role_arn: attributes.role_arn,
         role_name: attributes.role_name,
         source_kms_key_arns: Some(attributes.source_kms_key_arns.join(",")),

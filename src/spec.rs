@@ -13,7 +13,7 @@ mod report;
 
 pub use access::{Access, AssumedRole};
 pub(crate) use names::hash;
-pub use names::{Account, BucketName, KeyReference, Partition, PolicyName, Region, RoleArn, RoleName, RuleId, TopicArn};
+pub use names::{Account, BucketName, KeyReference, Partition, PolicyName, Region, RoleArn, RoleName, RuleAddress, RuleId, TopicArn};
 pub use report::Report;
 
 /// A value that cannot be accepted: the property that holds it, and what is wrong and what is allowed.
@@ -140,10 +140,8 @@ pub struct Properties {
 /// One replication rule that should exist, with everything that it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
-    /// The bucket whose objects are replicated.
-    pub source: BucketName,
-    /// Identity of the rule, and the name of its inline policy.
-    pub rule_id: RuleId,
+    /// The bucket whose objects are replicated, and the rule's id, which names its inline policy, too.
+    pub rule: RuleAddress,
     /// The bucket that receives the replicas; never the source.
     pub destination: BucketName,
     /// The account that owns the destination; `None` is the source's.
@@ -234,8 +232,7 @@ impl Spec {
             rule_id.canary_key(&filter.prefix).map_err(|problem| Invalid::new("Prefix", problem))?;
         }
         Ok(Self {
-            source,
-            rule_id,
+            rule: RuleAddress { source, id: rule_id },
             destination,
             destination_account,
             destination_access,

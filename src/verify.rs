@@ -9,7 +9,7 @@ use aws_sdk_s3::types::{ReplicationRule, ReplicationRuleStatus};
 use crate::cloud::{CloudError, Identity, Key, Location, ObjectVersion, Remedy, Replication, Role, Versioning};
 use crate::grants::{self, Grants, Place, PolicyDocument};
 use crate::plan::{self, Refusal};
-use crate::spec::{BucketName, Filter, KeyReference, PolicyName, RoleName, RuleId};
+use crate::spec::{BucketName, Filter, KeyReference, PolicyName, RoleName, RuleAddress, RuleId};
 
 /// The template's parameter that gives the function the rights on canaries.
 pub const PARAMETER: &str = "AllowVerify";
@@ -146,8 +146,8 @@ fn found(canary: &ObjectVersion, replica: &ObjectVersion) -> String {
 pub struct Evidence<'a> {
     /// Whose credentials are in use.
     pub identity: &'a Identity,
-    /// The rule.
-    pub rule_id: &'a RuleId,
+    /// The rule's id, and its source bucket.
+    pub address: &'a RuleAddress,
     /// The rule, as S3 has it.
     pub rule: &'a ReplicationRule,
     /// The source bucket and its versioning.
@@ -200,7 +200,7 @@ impl Evidence<'_> {
         if is_ours && ![grants::trust(), grants::trust_with_job()].map(Some).contains(&trusts) {
             causes.push(format!("the trust policy of role `{arn}` was changed"));
         }
-        let names = [PolicyName::of_rule(self.rule_id), PolicyName::in_shared_role(self.rule_id, &self.source.0.bucket)];
+        let names = [PolicyName::of_rule(&self.address.id), PolicyName::in_shared_role(self.address)];
         match names.iter().find_map(|name| role.policies.get(name.as_str())) {
             None => causes.push(format!("role `{arn}` has no inline policy of this rule")),
             Some(policy) if !self.suffices(policy) => {

@@ -96,7 +96,7 @@ fn as_it_has_to_be(spec: &Spec, object_lock: bool) -> Result<Observed, Failure> 
         owner: owner.clone(),
         access: Access::Own,
     };
-    let source = location(&spec.source, first.region(), &account);
+    let source = location(&spec.rule.source, first.region(), &account);
     let destination = location(&spec.destination, &spec.destination_region, spec.destination_account.as_ref().unwrap_or(&account));
     Ok(Observed {
         source: Source { location: source, versioning: Versioning::Enabled, object_lock, replication: None },

@@ -47,7 +47,7 @@ pub async fn apply(asked: &Apply, common: &Common, progress: &Progress) -> Resul
 
 pub async fn delete(asked: &Delete, common: &Common, progress: &Progress) -> Result<i32, Failure> {
     let settings = asked.deployment.settings(common.region.as_ref())?;
-    let Command::Delete { source, rule_id, access, .. } = options::command("Delete", &asked.name, &settings)? else {
+    let Command::Delete { rule, access, .. } = options::command("Delete", &asked.name, &settings)? else {
         return Err(misread("Delete"));
     };
     if !asked.dry_run {
@@ -59,7 +59,7 @@ pub async fn delete(asked: &Delete, common: &Common, progress: &Progress) -> Res
     let remove = async |dry_run| {
         let engine = session.engine(CHANGES);
         let what = if dry_run { LOOKING } else { "Removing" };
-        progress.during(what, engine.remove(&source, &rule_id, &access, &session.settings.region, dry_run)).await
+        progress.during(what, engine.remove(&rule, &access, &session.settings.region, dry_run)).await
     };
     let planned = async || remove(true).await;
     if asked.dry_run {
@@ -75,13 +75,13 @@ pub async fn delete(asked: &Delete, common: &Common, progress: &Progress) -> Res
 
 pub async fn verify(asked: &Verify, common: &Common, progress: &Progress) -> Result<i32, Failure> {
     let settings = Deployment::default().settings(common.region.as_ref())?;
-    let Command::Verify { source, rule_id, key, access } = options::command("Verify", asked, &settings)? else {
+    let Command::Verify { rule, key, access } = options::command("Verify", asked, &settings)? else {
         return Err(misread("Verify"));
     };
     progress.listen(true);
     let mut session = Session::new(common, settings).await?;
     let access = session.reach(asked.name.destination_profile.as_deref(), access).await?;
-    let trial = Trial { source: &source, rule_id: &rule_id, access: &access, key: key.as_ref(), anew: false, resumable: true };
+    let trial = Trial { rule: &rule, access: &access, key: key.as_ref(), anew: false, resumable: true };
     progress.during(TRYING, session.engine(TRIAL).verify(&trial, &session.settings.region)).await?;
     end(&Outcome::of_trial(&trial, Status::Verified), common)
 }

@@ -83,7 +83,7 @@ pub async fn ask(question: &str) -> bool {
 
 /// The first line about a rule, as in the function's answers.
 pub fn heading(outcome: &Outcome) -> String {
-    format!("{}\n", bold(&format!("rule `{}` of bucket `{}`: {:?}", outcome.rule_id, outcome.source, outcome.status)))
+    format!("{}\n", bold(&format!("rule `{}` of bucket `{}`: {:?}", outcome.rule.id, outcome.rule.source, outcome.status)))
 }
 
 /// A plan as the function's answers have it, but in colour, and with documents only where they are asked for.

@@ -159,7 +159,8 @@ async fn cover(bucket: &ListedBucket, session: &Session, dry_run: bool) -> Vec<R
         Ok(Coverage::Retired(plan)) => vec![row("", State::Removed, why(State::Removed, &plan))],
         Ok(Coverage::Rules(rules)) => {
             // The rules of the other direction of two are of another bucket, which has its own turn.
-            let of_this = |(_, ended): &(RuleId, Result<Outcome, Error>)| ended.as_ref().map_or(true, |outcome| outcome.source == name);
+            let of_this =
+                |(_, ended): &(RuleId, Result<Outcome, Error>)| ended.as_ref().map_or(true, |outcome| outcome.rule.source == name);
             let rows = rules.into_iter().filter(of_this).map(|(rule_id, ended)| match ended {
                 Ok(outcome) => {
                     let state = state(&outcome, dry_run);

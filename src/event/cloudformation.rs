@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::properties::{Object, read_properties};
 use crate::error::Error;
 use crate::settings::{Settings, is_loopback};
-use crate::spec::{Access, BucketName, Invalid, Properties, RuleId, Spec};
+use crate::spec::{Access, BucketName, Invalid, Properties, RuleAddress, RuleId, Spec};
 
 /// A request for a custom resource.
 #[derive(Debug)]
@@ -55,21 +55,26 @@ pub enum Asked {
     Apply {
         /// What should be.
         spec: Box<Spec>,
-        /// The source bucket of an Update that failed and that this one takes back: it may hold a part of the rule.
-        abandoned: Option<BucketName>,
+        /// The rule in the source bucket of an Update that failed and that this one takes back: a part of it may be there.
+        abandoned: Option<RuleAddress>,
     },
     /// Delete of a rule of ours.
     Delete {
-        /// The rule's source bucket.
-        source: BucketName,
         /// The rule.
-        rule_id: RuleId,
+        rule: RuleAddress,
         /// With whose credentials the destination's account is accessed.
         access: Access,
         /// Plan only.
         dry_run: bool,
-        /// Whether anything may have been created.
-        created: bool,
+    },
+    /// Delete of what is not known to have been created.
+    TakeBack {
+        /// The rule.
+        rule: RuleAddress,
+        /// With whose credentials the destination's account is accessed.
+        access: Access,
+        /// Plan only.
+        dry_run: bool,
     },
     /// Delete of what was never created.
     DeleteNothing,
@@ -192,17 +197,22 @@ fn asked(
             service_timeout(properties)?;
             let spec = Box::new(Spec::new(rule_id, &read_properties(properties, &[])?)?);
             // An Update whose id is already the one that it asks for did not move the rule; its old properties did, and failed.
-            let stays = physical_id == Some(spec.rule_id.among_all(&spec.source).as_str());
+            let stays = physical_id == Some(spec.rule.to_string().as_str());
             let old_source = old_source.filter(|_| stays).and_then(|name| BucketName::parse(name).ok());
-            let abandoned = old_source.filter(|old| *old != spec.source);
+            let abandoned = old_source.filter(|old| *old != spec.rule.source);
+            let abandoned = abandoned.map(|source| RuleAddress { source, ..spec.rule.clone() });
             Ok(Asked::Apply { spec, abandoned })
         }
         // Only what names the rule is read: a resource whose other properties are wrong must be deletable, too.
-        "Delete" => Ok(match physical_id.and_then(RuleId::parse_among_all).or_else(|| rule_of_unknown_id(reply, properties)) {
-            Some((source, rule_id)) => {
+        "Delete" => Ok(match physical_id.and_then(RuleAddress::parse).or_else(|| rule_of_unknown_id(reply, properties)) {
+            Some(rule) => {
                 let dry_run = Object::new(properties).boolean("DryRun").ok().flatten().unwrap_or(false);
-                let access = access(properties, &source).unwrap_or_default();
-                Asked::Delete { source, rule_id, access, dry_run, created: physical_id != Some(NOTHING_CREATED) }
+                let access = access(properties, &rule.source).unwrap_or_default();
+                if physical_id == Some(NOTHING_CREATED) {
+                    Asked::TakeBack { rule, access, dry_run }
+                } else {
+                    Asked::Delete { rule, access, dry_run }
+                }
             }
             None => Asked::DeleteNothing,
         }),
@@ -210,15 +220,15 @@ fn asked(
     }
 }
 
-/// The resource's id, and its `Ref`, is [`RuleId::among_all`]; this one is it after a Create that changed nothing: there is nothing to delete.
+/// The resource's id, and its `Ref`, is its [`RuleAddress`]; this one is it after a Create that changed nothing: there is nothing to delete.
 pub const NOTHING_CREATED: &str = "nothing-was-created";
 
 /// The rule of a resource whose id CloudFormation made up, because it has had no answer to Create: what Create did, or is still doing, has
 /// to be taken back all the same. Stack and resource are part of the rule's id, so this is nobody else's rule.
-fn rule_of_unknown_id(reply: &ReplyTo, properties: &Map<String, Value>) -> Option<(BucketName, RuleId)> {
+fn rule_of_unknown_id(reply: &ReplyTo, properties: &Map<String, Value>) -> Option<RuleAddress> {
     let source = BucketName::parse(properties.get("SourceBucket")?.as_str()?).ok()?;
     let named = !reply.stack_id.is_empty() && !reply.logical_id.is_empty();
-    named.then(|| (source, RuleId::of_resource(&reply.stack_id, &reply.logical_id)))
+    named.then(|| RuleAddress { source, id: RuleId::of_resource(&reply.stack_id, &reply.logical_id) })
 }
 
 fn access(properties: &Map<String, Value>, source: &BucketName) -> Result<Access, Invalid> {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::properties::{Object, read_properties};
-use crate::spec::{Access, BucketName, Invalid, KeyReference, Properties, RuleId, Spec};
+use crate::spec::{Access, BucketName, Invalid, KeyReference, Properties, RuleAddress, RuleId, Spec};
 
 /// A command. The rule that `Plan`, `Apply`, `Delete` and `Verify` are about is called `Name`, or else as its destination bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,10 +12,8 @@ pub enum Command {
     Apply(Box<Spec>),
     /// Takes a rule back.
     Delete {
-        /// The rule's source bucket.
-        source: BucketName,
         /// The rule.
-        rule_id: RuleId,
+        rule: RuleAddress,
         /// With whose credentials the destination's account is accessed.
         access: Access,
         /// Plan only.
@@ -23,10 +21,8 @@ pub enum Command {
     },
     /// Shows with an object that a rule replicates.
     Verify {
-        /// The rule's source bucket.
-        source: BucketName,
         /// The rule.
-        rule_id: RuleId,
+        rule: RuleAddress,
         /// The key that encrypts the object; `None` for what the bucket encrypts with.
         key: Option<KeyReference>,
         /// With whose credentials the destination's account is accessed.
@@ -69,7 +65,7 @@ pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
             Ok(Command::Apply(Box::new(Spec { dry_run: true, ..spec })))
         }
         "Apply" => Ok(Command::Apply(Box::new(Spec::new(rule_id()?, &properties)?))),
-        "Delete" => Ok(Command::Delete { source: source()?, rule_id: rule_id()?, access: access()?, dry_run }),
+        "Delete" => Ok(Command::Delete { rule: RuleAddress { source: source()?, id: rule_id()? }, access: access()?, dry_run }),
         "Reconcile" if properties != of_reconcile(&properties) || name.is_some() => {
             Err(Invalid::new("Action", "`Reconcile` takes `SourceBucket` and `DryRun`, and everything else from the replication policy"))
         }
@@ -81,7 +77,7 @@ pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
         "Verify" => {
             let key = properties.source_kms_key_arns.iter().flatten().next().map(|arn| KeyReference::parse(arn)).transpose();
             let key = key.map_err(|problem| Invalid::new("SourceKmsKeyArns", problem))?;
-            Ok(Command::Verify { source: source()?, rule_id: rule_id()?, key, access: access()? })
+            Ok(Command::Verify { rule: RuleAddress { source: source()?, id: rule_id()? }, key, access: access()? })
         }
         other => Err(Invalid::new("Action", format!("is `{other}`; allowed are {ACTIONS}"))),
     }

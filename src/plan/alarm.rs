@@ -14,7 +14,7 @@ pub(super) fn step(spec: &Spec, observed: &Observed) -> Result<Option<Step>, Ref
     let was = observed.alarm.clone();
     let Some(topic) = &spec.alarm_topic else { return Ok(was.map(|alarm| Step::DeleteAlarm { alarm: Box::new(alarm) })) };
     if topic.region() != region {
-        return Err(Refusal::TopicInOtherRegion { topic: topic.to_string(), bucket: spec.source.clone(), region: region.clone() });
+        return Err(Refusal::TopicInOtherRegion { topic: topic.to_string(), bucket: spec.rule.source.clone(), region: region.clone() });
     }
     let alarm = wanted(spec, topic);
     Ok((was.as_ref() != Some(&alarm)).then(|| Step::PutAlarm { was: was.map(Box::new), alarm: Box::new(alarm) }))
@@ -23,12 +23,12 @@ pub(super) fn step(spec: &Spec, observed: &Observed) -> Result<Option<Step>, Ref
 /// One failed operation in five minutes is one too many.
 fn wanted(spec: &Spec, topic: &TopicArn) -> Alarm {
     let dimensions = [
-        ("SourceBucket", spec.source.to_string()),
+        ("SourceBucket", spec.rule.source.to_string()),
         ("DestinationBucket", spec.destination.to_string()),
-        ("RuleId", spec.rule_id.to_string()),
+        ("RuleId", spec.rule.id.to_string()),
     ];
     Alarm {
-        name: spec.rule_id.among_all(&spec.source),
+        name: spec.rule.to_string(),
         region: topic.region().clone(),
         namespace: "AWS/S3".to_owned(),
         metric: "OperationsFailedReplication".to_owned(),

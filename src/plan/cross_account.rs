@@ -8,7 +8,7 @@
 use super::{Destination, Guard, Observed, Refusal, Step};
 use crate::cloud::{Guarded, Identity, Location, Versioning};
 use crate::grants::{EARLIER, Grants, ResourcePolicy, Statement, Statements};
-use crate::spec::{Access, BucketName, KeyReference, RuleId, Spec};
+use crate::spec::{Access, KeyReference, RuleAddress, Spec};
 
 /// S3's limit for a bucket's policy, in bytes.
 const BUCKET_POLICY_LIMIT: usize = 20 * 1_024;
@@ -40,7 +40,7 @@ pub(super) struct Needs {
 impl Needs {
     /// What `spec` needs of the accounts that own the destination and the replica key, where they are not the caller's own.
     pub fn new(spec: &Spec, observed: &Observed, grants: &Grants<'_>, destination: &Location, role_arn: &str) -> Self {
-        let sid = spec.rule_id.sid(&spec.source);
+        let sid = spec.rule.sid();
         let own = &observed.identity.account;
         let Statements { bucket, key } = grants.statements(&sid, role_arn);
         let sight = grants.sight(&format!("{sid}Sight"), own);
@@ -137,8 +137,8 @@ fn remove(guard: &Guard, sid: &str) -> Option<Step> {
 }
 
 /// What takes away all that a rule has in these policies.
-pub fn statements_left(source: &BucketName, rule_id: &RuleId, guards: &[Guard]) -> Vec<Step> {
-    let sids = sids(&rule_id.sid(source));
+pub fn statements_left(rule: &RuleAddress, guards: &[Guard]) -> Vec<Step> {
+    let sids = sids(&rule.sid());
     guards.iter().flat_map(|guard| sids.iter().filter_map(|sid| remove(guard, sid))).collect()
 }
 

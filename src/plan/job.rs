@@ -15,7 +15,7 @@
 use super::{Observed, Plan, Refusal, Roles, ServingRole, Step};
 use crate::cloud::{Job, Location, Role};
 use crate::grants::{self, PolicyDocument};
-use crate::spec::{BucketName, PolicyName, Report, RoleName, RuleId, Spec, hash};
+use crate::spec::{PolicyName, Report, RoleName, RuleAddress, RuleId, Spec, hash};
 
 /// The template's parameter that gives the rights for jobs.
 pub const JOB_PARAMETER: &str = "AllowReplicateExistingObjects";
@@ -32,7 +32,7 @@ pub struct NewJob {
     /// The source bucket.
     pub location: Location,
     /// The rule that replicates the objects.
-    pub rule: RuleId,
+    pub rule: RuleAddress,
     /// The rule's prefix; empty for all objects.
     pub prefix: String,
     /// Where the report goes.
@@ -50,7 +50,7 @@ pub struct NewJob {
 impl NewJob {
     /// What the job is for: the rule among those of all buckets.
     pub fn description(&self) -> String {
-        self.rule.among_all(&self.location.bucket)
+        self.rule.to_string()
     }
 
     /// The token by which S3 knows the same request again: another one for a role that was made anew, with the id `role_id`, and for what is
@@ -61,7 +61,7 @@ impl NewJob {
 
     /// The tag that notes the job as the one with this id: its key and its value.
     pub fn note(&self, id: &str) -> (PolicyName, String) {
-        (PolicyName::of_job(&self.rule), format!("{}/{id}", self.request))
+        (PolicyName::of_job(&self.rule.id), format!("{}/{id}", self.request))
     }
 }
 
@@ -70,7 +70,7 @@ fn request(spec: &Spec) -> Option<String> {
     let Report { bucket, prefix } = spec.existing_objects.as_ref()?;
     let tags = spec.filter.tags.iter().flat_map(|(key, value)| [key.as_str(), value]);
     let parts =
-        [spec.source.as_str(), spec.rule_id.as_str(), spec.destination.as_str(), spec.replica_key.as_str(), bucket.as_str(), prefix]
+        [spec.rule.source.as_str(), spec.rule.id.as_str(), spec.destination.as_str(), spec.replica_key.as_str(), bucket.as_str(), prefix]
             .into_iter()
             .chain([spec.filter.prefix.as_str()])
             .chain(tags);
@@ -80,19 +80,19 @@ fn request(spec: &Spec) -> Option<String> {
 
 impl Roles {
     /// What the role of ours notes of the rule's job: what was asked, and the job's id.
-    fn note(&self, source: &BucketName, rule_id: &RuleId) -> Option<(&str, &str)> {
-        self.ours(source)?.tags.get(PolicyName::of_job(rule_id).as_str())?.split_once('/')
+    fn note(&self, rule: &RuleAddress) -> Option<(&str, &str)> {
+        self.ours(&rule.source)?.tags.get(PolicyName::of_job(&rule.id).as_str())?.split_once('/')
     }
 
     /// The id of the rule's job, as long as it has rights.
-    pub fn job_with_rights(&self, source: &BucketName, rule_id: &RuleId) -> Option<&str> {
-        let has_rights = self.ours(source)?.policies.contains_key(PolicyName::of_job(rule_id).as_str());
-        self.note(source, rule_id).filter(|_| has_rights).map(|(_, id)| id)
+    pub fn job_with_rights(&self, rule: &RuleAddress) -> Option<&str> {
+        let has_rights = self.ours(&rule.source)?.policies.contains_key(PolicyName::of_job(&rule.id).as_str());
+        self.note(rule).filter(|_| has_rights).map(|(_, id)| id)
     }
 
     /// Whether `spec` asks for a job that it has not asked for before.
     pub fn lacks_job(&self, spec: &Spec) -> bool {
-        request(spec).is_some_and(|request| self.note(&spec.source, &spec.rule_id).is_none_or(|(noted, _)| noted != request))
+        request(spec).is_some_and(|request| self.note(&spec.rule).is_none_or(|(noted, _)| noted != request))
     }
 }
 
@@ -125,14 +125,14 @@ impl Jobs {
     pub(super) fn new(spec: &Spec, observed: &Observed, role: &ServingRole<'_>) -> Result<Self, Refusal> {
         let existing = match role {
             ServingRole::Theirs(role) if spec.existing_objects.is_some() => {
-                return Err(Refusal::JobOfForeignRole { bucket: spec.source.clone(), role: role.name.clone() });
+                return Err(Refusal::JobOfForeignRole { bucket: spec.rule.source.clone(), role: role.name.clone() });
             }
             ServingRole::Theirs(_) => return Ok(Self::default()),
             ServingRole::Ours { existing, .. } => *existing,
         };
         let roles = &observed.roles;
-        let id = roles.note(&spec.source, &spec.rule_id).map(|(_, id)| id.to_owned());
-        let trusted = existing.is_some_and(|role| serves_other_job(role, &spec.rule_id));
+        let id = roles.note(&spec.rule).map(|(_, id)| id.to_owned());
+        let trusted = existing.is_some_and(|role| serves_other_job(role, &spec.rule.id));
         let location = &observed.source.location;
         if let (Some(report), Some(request), true) = (&spec.existing_objects, request(spec), roles.lacks_job(spec)) {
             if observed.report_missing {
@@ -140,12 +140,12 @@ impl Jobs {
             }
             let partition = observed.identity.partition;
             let (policy, document) =
-                (PolicyName::of_job(&spec.rule_id), grants::of_job(partition, &spec.source, &spec.filter.prefix, report));
+                (PolicyName::of_job(&spec.rule.id), grants::of_job(partition, &spec.rule.source, &spec.filter.prefix, report));
             let was = existing.and_then(|role| role.policies.get(policy.as_str())).cloned();
             let is_right = was.as_deref().and_then(PolicyDocument::parse).as_ref() == Some(&document);
             let job = NewJob {
                 location: location.clone(),
-                rule: spec.rule_id.clone(),
+                rule: spec.rule.clone(),
                 prefix: spec.filter.prefix.clone(),
                 report: report.clone(),
                 role: role.name().clone(),
@@ -167,7 +167,7 @@ impl Jobs {
                 Ok(Self { trusted: true, kept: Some(kept), id: Some(id.clone()), ..Self::default() })
             }
             (job, _) => {
-                let rights = existing.and_then(|role| without_rights(role, &spec.rule_id));
+                let rights = existing.and_then(|role| without_rights(role, &spec.rule.id));
                 Ok(Self { trusted, rights, warning: failure(id.as_deref(), job.as_ref()), id, ..Self::default() })
             }
         }
@@ -210,10 +210,10 @@ pub(super) fn without_note(role: &Role, rule_id: &RuleId) -> Option<Step> {
 }
 
 /// Plans what becomes of the role after the rule's job, which is as observed: nothing before that has ended.
-pub fn after_job(source: &BucketName, rule_id: &RuleId, roles: &Roles, job: Option<&Job>) -> Plan {
-    let id = roles.job_with_rights(source, rule_id).filter(|_| job.is_none_or(Job::has_ended));
-    let (Some(role), Some(id)) = (roles.ours(source), id) else { return Plan::default() };
-    let steps = [without_trust(role, rule_id), without_rights(role, rule_id)];
+pub fn after_job(rule: &RuleAddress, roles: &Roles, job: Option<&Job>) -> Plan {
+    let id = roles.job_with_rights(rule).filter(|_| job.is_none_or(Job::has_ended));
+    let (Some(role), Some(id)) = (roles.ours(&rule.source), id) else { return Plan::default() };
+    let steps = [without_trust(role, &rule.id), without_rights(role, &rule.id)];
     let mut plan = Plan::new(steps.map(|step| step.into_iter().collect()));
     plan.warnings.extend(failure(Some(id), job));
     plan

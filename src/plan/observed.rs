@@ -5,7 +5,7 @@ use aws_sdk_s3::types::ReplicationConfiguration;
 use super::OWNER_TAG;
 use crate::cloud::{Alarm, CloudError, Encryption, Guarded, Identity, Job, Key, Location, Role, Versioning};
 use crate::grants::PolicyDocument;
-use crate::spec::{BucketName, PolicyName, RuleId};
+use crate::spec::{BucketName, PolicyName, RuleAddress};
 
 /// What a plan for a rule that should exist is made from.
 #[derive(Debug, Clone)]
@@ -110,8 +110,8 @@ impl Roles {
     }
 
     /// What the rule's inline policies grant, in whichever of the roles.
-    pub fn grants(&self, source: &BucketName, rule_id: &RuleId) -> Vec<PolicyDocument> {
-        let names = [PolicyName::of_rule(rule_id), PolicyName::in_shared_role(rule_id, source)];
+    pub fn grants(&self, rule: &RuleAddress) -> Vec<PolicyDocument> {
+        let names = [PolicyName::of_rule(&rule.id), PolicyName::in_shared_role(rule)];
         let roles = self.named_ours.iter().chain(&self.serving);
         let texts = roles.flat_map(|role| names.iter().filter_map(|name| role.policies.get(name.as_str())));
         texts.filter_map(|text| PolicyDocument::parse(text)).collect()

@@ -23,16 +23,16 @@ impl<'a> ServingRole<'a> {
     pub(super) fn choose(spec: &Spec, observed: &'a Observed, settings: &RoleSettings) -> Result<Self, Refusal> {
         let roles = &observed.roles;
         let Identity { account, partition } = &observed.identity;
-        let name = RoleName::of_source(&spec.source);
-        let existing = roles.ours(&spec.source);
+        let name = RoleName::of_source(&spec.rule.source);
+        let existing = roles.ours(&spec.rule.source);
         let arn = existing.map_or_else(|| format!("arn:{partition}:iam::{account}:role{}{name}", settings.path), |role| role.arn.clone());
         let serving = observed.source.replication.as_ref().map(|configuration| configuration.role());
         match (serving, spec.existing_role) {
             (Some(serving), ExistingRole::Refuse) if serving != arn => {
-                Err(Refusal::ForeignRole { bucket: spec.source.clone(), role: serving.to_owned() })
+                Err(Refusal::ForeignRole { bucket: spec.rule.source.clone(), role: serving.to_owned() })
             }
             (Some(serving), ExistingRole::Extend) if serving != arn => {
-                let (bucket, role) = (spec.source.clone(), serving.to_owned());
+                let (bucket, role) = (spec.rule.source.clone(), serving.to_owned());
                 match roles.with_arn(serving) {
                     Some(found) => match found.tags.get(OWNER_TAG) {
                         Some(of) => Err(Refusal::RoleOfOtherBucket { bucket, role, of: of.clone() }),
@@ -42,7 +42,7 @@ impl<'a> ServingRole<'a> {
                 }
             }
             _ if roles.named_ours.is_some() && existing.is_none() => {
-                Err(Refusal::RoleOwnedByOther { role: name, bucket: spec.source.clone() })
+                Err(Refusal::RoleOwnedByOther { role: name, bucket: spec.rule.source.clone() })
             }
             _ => Ok(Self::Ours { name, arn, existing }),
         }
@@ -71,8 +71,8 @@ impl<'a> ServingRole<'a> {
 
     pub(super) fn policy_name(&self, spec: &Spec) -> PolicyName {
         match self {
-            Self::Ours { .. } => PolicyName::of_rule(&spec.rule_id),
-            Self::Theirs(_) => PolicyName::in_shared_role(&spec.rule_id, &spec.source),
+            Self::Ours { .. } => PolicyName::of_rule(&spec.rule.id),
+            Self::Theirs(_) => PolicyName::in_shared_role(&spec.rule),
         }
     }
 
@@ -81,7 +81,7 @@ impl<'a> ServingRole<'a> {
         let Self::Ours { name, existing, .. } = self else { return Vec::new() };
         let Some(role) = existing else {
             let (path, boundary) = (settings.path.clone(), settings.boundary.clone());
-            return vec![Step::CreateRole { name: name.clone(), path, trust, boundary, source: spec.source.clone() }];
+            return vec![Step::CreateRole { name: name.clone(), path, trust, boundary, source: spec.rule.source.clone() }];
         };
         let mut steps = Vec::new();
         if PolicyDocument::parse(&role.trust).as_ref() != Some(&trust) {

@@ -42,22 +42,22 @@ pub(super) fn merged(
 ) -> Result<Option<ReplicationConfiguration>, Refusal> {
     let spec = wanted.spec;
     let present: &[ReplicationRule] = current.map(ReplicationConfiguration::rules).unwrap_or_default();
-    let is_ours = |rule: &ReplicationRule| rule.id() == Some(spec.rule_id.as_str());
+    let is_ours = |rule: &ReplicationRule| rule.id() == Some(spec.rule.id.as_str());
     let others = || present.iter().filter(|rule| !is_ours(rule));
 
     let v1: Vec<&str> = others().filter(|rule| rule.filter().is_none()).map(name).collect();
     if !v1.is_empty() {
-        return Err(Refusal::V1Rules { bucket: spec.source.clone(), rules: v1.join(", ") });
+        return Err(Refusal::V1Rules { bucket: spec.rule.source.clone(), rules: v1.join(", ") });
     }
-    let ours = find(current, &spec.rule_id);
+    let ours = find(current, &spec.rule.id);
     if ours.is_none() && present.len() >= MAX_RULES {
-        return Err(Refusal::TooManyRules { bucket: spec.source.clone(), count: present.len() });
+        return Err(Refusal::TooManyRules { bucket: spec.rule.source.clone(), count: present.len() });
     }
     let taken = |priority: i32| others().find(|rule| rule.priority() == Some(priority));
     let priority = match spec.priority.or_else(|| ours.and_then(ReplicationRule::priority).filter(|priority| taken(*priority).is_none())) {
         Some(priority) => {
             if let Some(rule) = taken(priority) {
-                return Err(Refusal::PriorityTaken { priority, rule: name(rule).to_owned(), bucket: spec.source.clone() });
+                return Err(Refusal::PriorityTaken { priority, rule: name(rule).to_owned(), bucket: spec.rule.source.clone() });
             }
             priority
         }
@@ -113,7 +113,7 @@ fn rule(wanted: &Wanted<'_>, priority: i32) -> Result<ReplicationRule, Refusal> 
     let delete_markers =
         if spec.delete_marker_replication { DeleteMarkerReplicationStatus::Enabled } else { DeleteMarkerReplicationStatus::Disabled };
     let rule = ReplicationRule::builder()
-        .id(spec.rule_id.as_str())
+        .id(spec.rule.id.as_str())
         .priority(priority)
         .filter(filter(&spec.filter)?)
         .status(ReplicationRuleStatus::Enabled)

@@ -40,13 +40,13 @@ fn a_role_that_others_use_or_own_stays() {
 
 #[test]
 fn a_policy_in_a_role_of_others_goes_although_there_is_a_role_of_ours() {
-    let (source, rule_id) = (BucketName::parse("demo").unwrap(), RuleId::named("a").unwrap());
-    let in_theirs = PolicyName::in_shared_role(&rule_id, &source);
+    let ours = RuleAddress { source: BucketName::parse("demo").unwrap(), id: RuleId::named("a").unwrap() };
+    let in_theirs = PolicyName::in_shared_role(&ours);
     let arn = "arn:aws:iam::111122223333:role/theirs";
     let theirs =
         Role { name: RoleName::of_arn(arn).unwrap(), arn: arn.to_owned(), tags: BTreeMap::new(), ..role(&[in_theirs.as_str(), "theirs"]) };
     let location = Location {
-        bucket: source.clone(),
+        bucket: ours.source.clone(),
         region: Region::parse("us-east-1").unwrap(),
         owner: crate::spec::Account::parse("111122223333").unwrap(),
         access: crate::spec::Access::Own,
@@ -59,11 +59,7 @@ fn a_policy_in_a_role_of_others_goes_although_there_is_a_role_of_ours() {
         .unwrap();
     let replication = ReplicationConfiguration::builder().role(arn).rules(rule).build().unwrap();
     let roles = Roles { named_ours: Some(role(&["s3-kms-replication.a"])), serving: Some(theirs) };
-    let plan = remove(
-        &source,
-        &rule_id,
-        &Remains { source: Some((location, Some(replication))), roles, alarm: None, policies: Vec::new(), job: None },
-    );
+    let plan = remove(&ours, &Remains { source: Some((location, Some(replication))), roles, alarm: None, policies: Vec::new(), job: None });
     let done: Vec<String> = plan.steps().map(|step| format!("{} {}", step.action(), step.resource())).collect();
     assert_eq!(
         done,

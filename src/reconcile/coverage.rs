@@ -10,7 +10,7 @@ use crate::cloud::{Cloud, Location};
 use crate::error::Error;
 use crate::plan::{self, OWNER_TAG, Plan, Refusal, Roles};
 use crate::settings::{Policy, PolicyRule, PolicySource};
-use crate::spec::{Access, BucketName, Region, RoleName, RuleId};
+use crate::spec::{Access, BucketName, Region, RoleName, RuleAddress, RuleId};
 
 /// What the policy meant for a bucket.
 #[derive(Debug)]
@@ -147,13 +147,14 @@ impl<C: Cloud> Engine<'_, C> {
             }
             let policies = named_ours.iter().flat_map(|role| role.policies.keys());
             let rules = policies.filter_map(|policy| RuleId::recognise(policy));
-            let names: Vec<String> = rules.map(|rule_id| rule_id.among_all(source)).collect();
+            let names: Vec<String> = rules.map(|id| RuleAddress { source: source.clone(), id }.to_string()).collect();
             let alarms = self.cloud.alarms(&names, expected).await?;
             let roles = Roles { named_ours, serving: None };
             let mut statements = Vec::new();
             for rule in self.policy().await?.iter().flat_map(|policy| policy.named(source)) {
-                let left = self.policies_left(source, rule.rule_id(), &rule.destination_access(source), &roles, expected).await?;
-                statements.extend(plan::statements_left(source, rule.rule_id(), &left));
+                let address = rule.address(source);
+                let left = self.policies_left(&address, &rule.destination_access(source), &roles, expected).await?;
+                statements.extend(plan::statements_left(&address, &left));
             }
             Ok((plan::retire(source, &roles, alarms, statements), None))
         };
@@ -163,15 +164,15 @@ impl<C: Cloud> Engine<'_, C> {
 
     /// Takes back what a rule made of a bucket that has lost its tags, unless it has them again.
     async fn withdraw(&self, rule: &PolicyRule, location: &Location, dry_run: bool) -> Result<Outcome, Error> {
-        let source = &location.bucket;
-        let (rule_id, region) = (rule.rule_id(), &location.region);
-        let look = async || self.glance_at_remains(source, rule_id, region, false).await;
+        let Location { bucket: source, region, .. } = location;
+        let address = rule.address(source);
+        let look = async || self.glance_at_remains(&address, region, false).await;
         let plan = async |glance| {
-            let remains = self.observe_remains(source, rule_id, &rule.destination_access(source), region, glance).await?;
+            let remains = self.observe_remains(&address, &rule.destination_access(source), region, glance).await?;
             let tags = self.cloud.bucket_tags(location).await?;
-            Ok((if rule.matches_tags(&tags) { Plan::default() } else { plan::remove(source, rule_id, &remains) }, None))
+            Ok((if rule.matches_tags(&tags) { Plan::default() } else { plan::remove(&address, &remains) }, None))
         };
         let (plan, _) = self.converge(source, dry_run, None, look, plan, None).await?;
-        Ok(outcome(source.clone(), rule.rule_id().clone(), Status::Removed, dry_run, plan, None))
+        Ok(outcome(address.clone(), Status::Removed, dry_run, plan, None))
     }
 }

@@ -6,7 +6,7 @@ use super::Engine;
 use crate::cloud::{Cloud, CloudError, Guarded, Identity, Key, Location};
 use crate::grants::{GrantedDestination, PolicyDocument};
 use crate::plan::{Destination, Guard, Roles};
-use crate::spec::{Access, Account, BucketName, KeyReference, Region, RuleId, Spec};
+use crate::spec::{Access, Account, KeyReference, Region, RuleAddress, Spec};
 
 /// What was read, or that reading it was denied.
 pub(super) type Sight<T> = Result<Option<T>, CloudError>;
@@ -53,7 +53,7 @@ impl<C: Cloud> Engine<'_, C> {
         let bucket = destination.map(|destination| Guarded::Bucket(destination.location.clone()));
         let key = replica_key.and_then(|key| guarded_key(&key.arn, account, access));
         let mut guarded: Vec<Guarded> = bucket.into_iter().chain(key).collect();
-        for earlier in roles.grants(&spec.source, &spec.rule_id).iter().flat_map(PolicyDocument::destinations) {
+        for earlier in roles.grants(&spec.rule).iter().flat_map(PolicyDocument::destinations) {
             let earlier = self.guarded_by(&earlier, access, &spec.destination_region).await?;
             let more: Vec<Guarded> = earlier.into_iter().filter(|earlier| !guarded.contains(earlier)).collect();
             guarded.extend(more);
@@ -64,13 +64,12 @@ impl<C: Cloud> Engine<'_, C> {
     /// The policies in the destination's account in which a rule that is to be removed has statements.
     pub(super) async fn policies_left(
         &self,
-        source: &BucketName,
-        rule_id: &RuleId,
+        rule: &RuleAddress,
         access: &Access,
         roles: &Roles,
         expected: &Region,
     ) -> Result<Vec<Guard>, CloudError> {
-        let destinations: Vec<GrantedDestination> = roles.grants(source, rule_id).iter().flat_map(PolicyDocument::destinations).collect();
+        let destinations: Vec<GrantedDestination> = roles.grants(rule).iter().flat_map(PolicyDocument::destinations).collect();
         let guarded = try_join_all(destinations.iter().map(|destination| self.guarded_by(destination, access, expected))).await?;
         self.guards(guarded.concat()).await
     }

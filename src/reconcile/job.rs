@@ -5,19 +5,18 @@ use crate::cloud::{Cloud, CloudError, Identity, Job, Remedy};
 use crate::error::Error;
 use crate::event::JobEvent;
 use crate::plan::{self, JOB_PARAMETER, Roles};
-use crate::spec::{Access, BucketName, Region, RoleName, RuleId, Spec};
+use crate::spec::{Access, Region, RoleName, RuleAddress, Spec};
 
 impl<C: Cloud> Engine<'_, C> {
     /// The rule's job as it is now; `None` when there is none that has rights.
     pub(super) async fn job(
         &self,
-        source: &BucketName,
-        rule_id: &RuleId,
+        rule: &RuleAddress,
         region: &Region,
         identity: &Identity,
         roles: &Roles,
     ) -> Result<Option<Job>, CloudError> {
-        let Some(id) = roles.job_with_rights(source, rule_id) else { return Ok(None) };
+        let Some(id) = roles.job_with_rights(rule) else { return Ok(None) };
         self.describe_job(id, region, identity).await
     }
 
@@ -45,21 +44,21 @@ impl<C: Cloud> Engine<'_, C> {
         }
         let region = event.region.as_ref().unwrap_or(&self.settings.region);
         let job = self.in_time(self.describe_job(&event.id, region, &identity)).await?;
-        let rule = job.as_ref().and_then(|job| RuleId::parse_among_all(&job.description));
-        let Some((source, rule_id)) = rule else { return skipped(format!("job `{}` is not one of ours", event.id)) };
+        let rule = job.as_ref().and_then(|job| RuleAddress::parse(&job.description));
+        let Some(rule) = rule else { return skipped(format!("job `{}` is not one of ours", event.id)) };
         let plan = async |()| {
-            let named_ours = self.cloud.role(&RoleName::of_source(&source)).await?;
+            let named_ours = self.cloud.role(&RoleName::of_source(&rule.source)).await?;
             let roles = Roles { named_ours, serving: None };
-            let job = self.job(&source, &rule_id, region, &identity, &roles).await?;
-            let is_meant = roles.job_with_rights(&source, &rule_id) == Some(&event.id);
+            let job = self.job(&rule, region, &identity, &roles).await?;
+            let is_meant = roles.job_with_rights(&rule) == Some(&event.id);
             if let Some(job) = job.as_ref().filter(|job| is_meant && !job.has_ended()) {
                 return Err(not_ended(&event.id, job).into());
             }
-            Ok((plan::after_job(&source, &rule_id, &roles, job.as_ref()), None))
+            Ok((plan::after_job(&rule, &roles, job.as_ref()), None))
         };
-        let (plan, _) = self.converge(&source, false, None, async || Ok(()), plan, None).await?;
-        let ended = outcome(source.clone(), rule_id.clone(), Status::Configured, false, plan, None);
-        Ok((source.to_string(), Coverage::Rules(vec![(rule_id, Ok(ended))])))
+        let (plan, _) = self.converge(&rule.source, false, None, async || Ok(()), plan, None).await?;
+        let ended = outcome(rule.clone(), Status::Configured, false, plan, None);
+        Ok((rule.source.to_string(), Coverage::Rules(vec![(rule.id, Ok(ended))])))
     }
 }
 

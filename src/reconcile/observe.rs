@@ -11,7 +11,7 @@ use super::cross_account::{Sight, of_destination, unless_denied};
 use super::{Engine, Error};
 use crate::cloud::{Alarm, Cloud, CloudError, Encryption, Identity, Key, Location, Role, RoleOutline};
 use crate::plan::{self, Created, Destination, OWNER_TAG, Observed, Refusal, Remains, Roles, Source};
-use crate::spec::{Access, BucketName, Region, RoleName, RuleId, SourceKeys, Spec};
+use crate::spec::{Access, BucketName, Region, RoleName, RuleAddress, RuleId, SourceKeys, Spec};
 
 /// What the first round of reads has shown.
 pub(super) trait Glance {
@@ -84,16 +84,17 @@ impl<C: Cloud> Engine<'_, C> {
         let cloud = self.cloud;
         let identity = cloud.identity().await?;
         let key_access = spec.destination_access.to(spec.replica_key.account());
-        let source = self
-            .look(&spec.source, expected, async |location| try_join!(cloud.replication(location), self.default_encryption(spec, location)));
+        let source = self.look(&spec.rule.source, expected, async |location| {
+            try_join!(cloud.replication(location), self.default_encryption(spec, location))
+        });
         let (source, named_ours, destination, replica_key) = try_join!(
-            async { source.await?.ok_or_else(|| Error::from(Refusal::SourceMissing { bucket: spec.source.clone() })) },
-            async { Ok(cloud.role_outline(&RoleName::of_source(&spec.source)).await?) },
+            async { source.await?.ok_or_else(|| Error::from(Refusal::SourceMissing { bucket: spec.rule.source.clone() })) },
+            async { Ok(cloud.role_outline(&RoleName::of_source(&spec.rule.source)).await?) },
             async { Ok(unless_denied(cloud.bucket_region(&spec.destination, &spec.destination_region, &spec.destination_access)).await?) },
             async { Ok(unless_denied(cloud.key(spec.replica_key.as_str(), spec.replica_key.region(), &key_access)).await?) },
         )?;
         let (source, (replication, encryption)) = source;
-        let has_rule = plan::has_rule(&spec.rule_id, replication.as_ref());
+        let has_rule = plan::has_rule(&spec.rule.id, replication.as_ref());
         Ok(SetUp { identity, source, replication, has_rule, encryption, named_ours, destination, replica_key })
     }
 
@@ -111,8 +112,8 @@ impl<C: Cloud> Engine<'_, C> {
             access: spec.destination_access.clone(),
         });
 
-        let serving = replication.as_ref().and_then(|configuration| other_role(configuration.role(), &spec.source));
-        let alarmed = spec.alarm_topic.is_some() || serving.is_some() || has_rule || has_policy(named_ours.as_ref(), &spec.rule_id);
+        let serving = replication.as_ref().and_then(|configuration| other_role(configuration.role(), &spec.rule.source));
+        let alarmed = spec.alarm_topic.is_some() || serving.is_some() || has_rule || has_policy(named_ours.as_ref(), &spec.rule.id);
         let asked = source_keys(spec, encryption);
         let region = &location.region;
         let (versioning, object_lock, keys, destination, named_ours, serving, alarm) = try_join!(
@@ -122,13 +123,13 @@ impl<C: Cloud> Engine<'_, C> {
             unless_denied(self.observe_destination(spec, destination, &identity)),
             self.with_policies(named_ours),
             self.serving_role(serving),
-            self.alarm(&spec.source, &spec.rule_id, region, alarmed),
+            self.alarm(&spec.rule, region, alarmed),
         )?;
         let destination = of_destination(destination, &owner, spec, &identity, &mut unseen)?;
         let roles = Roles { named_ours, serving };
         let (policies, job, report_missing) = try_join!(
             self.cross_account_policies(spec, &identity, destination.as_ref(), replica_key.as_ref(), &roles),
-            self.job(&spec.source, &spec.rule_id, region, &identity, &roles),
+            self.job(&spec.rule, region, &identity, &roles),
             self.lacks_report_bucket(spec, region, &roles),
         )?;
         let source_keys = asked.into_iter().zip(keys).collect();
@@ -160,7 +161,7 @@ impl<C: Cloud> Engine<'_, C> {
                 self.cloud.encryption(&location),
                 self.cloud.public_access_blocked(&location),
             )?;
-            let is_created = tags.get(OWNER_TAG).is_some_and(|source| source == spec.source.as_str());
+            let is_created = tags.get(OWNER_TAG).is_some_and(|source| source == spec.rule.source.as_str());
             Ok(is_created.then_some(Created { encryption, public_access_blocked }))
         };
         let (versioning, object_lock, created) = try_join!(self.cloud.versioning(&location), self.cloud.object_lock(&location), created)?;
@@ -183,55 +184,48 @@ impl<C: Cloud> Engine<'_, C> {
 
     /// The rule's alarm, looked for only where there can be one: CloudWatch answers no more than a few of these calls a second. Its rule's policy
     /// is made before the alarm and goes after it.
-    async fn alarm(&self, source: &BucketName, rule_id: &RuleId, region: &Region, possible: bool) -> Result<Option<Alarm>, CloudError> {
+    async fn alarm(&self, rule: &RuleAddress, region: &Region, possible: bool) -> Result<Option<Alarm>, CloudError> {
         if !possible {
             return Ok(None);
         }
-        let name = rule_id.among_all(source);
+        let name = rule.to_string();
         let found = self.cloud.alarms(std::slice::from_ref(&name), region).await?;
         Ok(found.into_iter().find(|alarm| alarm.name == name))
     }
 
     /// The first round of reads before a rule is removed: `for_good`, or only where it has left something.
-    pub(super) async fn glance_at_remains(
-        &self,
-        source: &BucketName,
-        rule_id: &RuleId,
-        expected: &Region,
-        for_good: bool,
-    ) -> Result<Removal, Error> {
-        let role_name = RoleName::of_source(source);
-        let found = self.look(source, expected, async |location| self.cloud.replication(location).await);
+    pub(super) async fn glance_at_remains(&self, rule: &RuleAddress, expected: &Region, for_good: bool) -> Result<Removal, Error> {
+        let role_name = RoleName::of_source(&rule.source);
+        let found = self.look(&rule.source, expected, async |location| self.cloud.replication(location).await);
         let (found, named_ours) = try_join!(found, self.cloud.role_outline(&role_name))?;
         let replication = found.as_ref().and_then(|(_, replication)| replication.as_ref());
-        let is_left = plan::has_rule(rule_id, replication) || has_policy(named_ours.as_ref(), rule_id);
+        let is_left = plan::has_rule(&rule.id, replication) || has_policy(named_ours.as_ref(), &rule.id);
         Ok(Removal { source: found, named_ours, is_left, for_good })
     }
 
     /// Observes all that a plan to remove a rule depends on.
     pub(super) async fn observe_remains(
         &self,
-        source: &BucketName,
-        rule_id: &RuleId,
+        rule: &RuleAddress,
         access: &Access,
         expected: &Region,
         glance: Removal,
     ) -> Result<Remains, Error> {
         let Removal { source: found, named_ours, is_left, for_good } = glance;
         let replication = found.as_ref().and_then(|(_, replication)| replication.as_ref());
-        let serving = replication.and_then(|configuration| other_role(configuration.role(), source));
+        let serving = replication.and_then(|configuration| other_role(configuration.role(), &rule.source));
         let region = found.as_ref().map_or(expected, |(location, _)| &location.region);
         let alarmed = for_good || is_left || serving.is_some();
         let (named_ours, serving, alarm) =
-            try_join!(self.with_policies(named_ours), self.serving_role(serving), self.alarm(source, rule_id, region, alarmed))?;
+            try_join!(self.with_policies(named_ours), self.serving_role(serving), self.alarm(rule, region, alarmed))?;
         let roles = Roles { named_ours, serving };
         let job = async {
             match &found {
-                Some(_) => self.job(source, rule_id, region, &self.cloud.identity().await?, &roles).await,
+                Some(_) => self.job(rule, region, &self.cloud.identity().await?, &roles).await,
                 None => Ok(None),
             }
         };
-        let (policies, job) = try_join!(self.policies_left(source, rule_id, access, &roles, region), job)?;
+        let (policies, job) = try_join!(self.policies_left(rule, access, &roles, region), job)?;
         Ok(Remains { source: found, roles, alarm, policies, job })
     }
 }

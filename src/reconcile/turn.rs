@@ -18,7 +18,7 @@ use super::Engine;
 use super::lease::epoch_seconds;
 use crate::cloud::Cloud;
 use crate::error::Error;
-use crate::spec::{BucketName, RuleId};
+use crate::spec::RuleAddress;
 
 /// How long a turn is remembered: Lambda keeps an event for six hours at most.
 const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
@@ -43,14 +43,14 @@ pub(super) struct Turn<'a> {
 
 impl<C: Cloud> Engine<'_, C> {
     /// The turn of this request; `None` when there are no others, or without `LOCK_TABLE` no place for turns.
-    pub(super) fn turn(&self, source: &BucketName, rule_id: &RuleId, does: Does, dry_run: bool) -> Option<Turn<'_>> {
+    pub(super) fn turn(&self, rule: &RuleAddress, does: Does, dry_run: bool) -> Option<Turn<'_>> {
         let later = match does {
             Does::Apply => 0,
             Does::Remove => 1,
         };
         let number = self.signed_at?.checked_mul(2)? + later;
         let table = self.settings.lock_table.as_deref()?;
-        Some(Turn { table, id: rule_id.among_all(source), number, unnoted: Cell::new(!dry_run) })
+        Some(Turn { table, id: rule.to_string(), number, unnoted: Cell::new(!dry_run) })
     }
 
     /// Notes the turn, and later looks whether it is still this request's.

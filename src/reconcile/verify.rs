@@ -22,7 +22,7 @@ use super::{Early, Engine, Outcome, Patience, SetUp, Status, located, progress};
 use crate::cloud::{Cloud, CloudError, Identity, Key, Location, Replication};
 use crate::error::Error;
 use crate::plan::{Plan, Refusal};
-use crate::spec::{Access, Account, BucketName, Invalid, KeyReference, Region, RoleName, RuleId, SourceKeys, Spec};
+use crate::spec::{Access, Account, BucketName, Invalid, KeyReference, Region, RoleName, RuleAddress, SourceKeys, Spec};
 use crate::verify::{self, Canary, Evidence, Failure, PARAMETER, Verdict};
 
 /// Time kept for the removal of a canary.
@@ -37,10 +37,8 @@ const REMOVAL_TRY: Duration = Duration::from_secs(3);
 /// A rule to be put to the test.
 #[derive(Debug, Clone, Copy)]
 pub struct Trial<'a> {
-    /// The rule's source bucket.
-    pub source: &'a BucketName,
     /// The rule.
-    pub rule_id: &'a RuleId,
+    pub rule: &'a RuleAddress,
     /// The key that encrypts the canary; `None` for what the bucket encrypts with.
     pub key: Option<&'a KeyReference>,
     /// With whose credentials the destination's account is accessed.
@@ -54,7 +52,7 @@ pub struct Trial<'a> {
 impl Outcome {
     /// The outcome of a trial, which changes nothing that lasts.
     pub fn of_trial(trial: &Trial<'_>, status: Status) -> Self {
-        Self { source: trial.source.clone(), rule_id: trial.rule_id.clone(), status, plan: Plan::default(), target: None }
+        Self { rule: trial.rule.clone(), status, plan: Plan::default(), target: None }
     }
 }
 
@@ -92,14 +90,7 @@ impl<C: Cloud> Engine<'_, C> {
             SourceKeys::Given(keys) => keys.first(),
             SourceKeys::BucketDefault => None,
         };
-        let trial = Trial {
-            source: &spec.source,
-            rule_id: &spec.rule_id,
-            key,
-            access: &spec.destination_access,
-            anew: !outcome.plan.is_empty(),
-            resumable,
-        };
+        let trial = Trial { rule: &spec.rule, key, access: &spec.destination_access, anew: !outcome.plan.is_empty(), resumable };
         match self.verify(&trial, expected).await {
             Ok(()) => Ok(Outcome { status: Status::Verified, ..outcome }),
             // Not by the trial, but before it.
@@ -125,7 +116,7 @@ impl<C: Cloud> Engine<'_, C> {
     }
 
     async fn is_on_trial(&self, spec: &Spec, expected: &Region) -> Result<bool, Error> {
-        let (key, source) = (canary_key(spec)?, self.in_time(self.locate(&spec.source, expected, &Access::Own)).await?);
+        let (key, source) = (canary_key(spec)?, self.in_time(self.locate(&spec.rule.source, expected, &Access::Own)).await?);
         let Some(source) = source else { return Ok(false) };
         let versions = self.in_time(async { self.cloud.versions(&source, &key).await.map_err(|failure| failure.naming(Some(PARAMETER))) });
         Ok(!versions.await?.objects.is_empty())
@@ -134,7 +125,8 @@ impl<C: Cloud> Engine<'_, C> {
     /// Removes what an earlier request has left of a canary to go on with, since this one cannot.
     pub(super) async fn sweep(&self, spec: &Spec, expected: &Region) {
         let swept = timeout_at(self.deadline, async {
-            let places = [(&spec.source, expected, &Access::Own), (&spec.destination, &spec.destination_region, &spec.destination_access)];
+            let places =
+                [(&spec.rule.source, expected, &Access::Own), (&spec.destination, &spec.destination_region, &spec.destination_access)];
             for (bucket, region, access) in places {
                 if let (Some(location), key) = (self.locate(bucket, region, access).await?, canary_key(spec)?) {
                     self.clear_bucket(&location, &key).await;
@@ -143,7 +135,7 @@ impl<C: Cloud> Engine<'_, C> {
             Ok::<(), Error>(())
         });
         if let Ok(Err(error)) = swept.await {
-            tracing::warn!(rule = spec.rule_id.as_str(), %error, "what an earlier request may have left of a canary was not looked for");
+            tracing::warn!(rule = spec.rule.id.as_str(), %error, "what an earlier request may have left of a canary was not looked for");
         }
     }
 
@@ -163,7 +155,7 @@ impl<C: Cloud> Engine<'_, C> {
         let started = Instant::now();
         let until = self.deadline - REMOVAL_TIME.min(self.deadline.saturating_duration_since(started) / 4);
         let watched = AssertUnwindSafe(timeout_at(until, self.watch(&ground, trial.anew))).catch_unwind().await;
-        let rule = trial.rule_id.among_all(trial.source);
+        let rule = trial.rule.to_string();
         if trial.resumable && matches!(watched, Ok(Err(_))) {
             return Err(Error::VerifyPending { rule, canary: ground.canary.key });
         }
@@ -182,17 +174,17 @@ impl<C: Cloud> Engine<'_, C> {
 
     /// Finds the rule, and every bucket that the canary will get to.
     async fn survey(&self, trial: &Trial<'_>, expected: &Region) -> Result<Ground, Error> {
-        let (identity, region) = try_join!(self.cloud.identity(), self.cloud.bucket_region(trial.source, expected, &Access::Own))?;
-        let region = region.ok_or_else(|| Refusal::SourceMissing { bucket: trial.source.clone() })?;
-        let source = located(trial.source, region, &identity);
+        let (identity, region) = try_join!(self.cloud.identity(), self.cloud.bucket_region(&trial.rule.source, expected, &Access::Own))?;
+        let region = region.ok_or_else(|| Refusal::SourceMissing { bucket: trial.rule.source.clone() })?;
+        let source = located(&trial.rule.source, region, &identity);
         let configuration = self.cloud.replication(&source).await?.map(|configuration| (configuration.role, configuration.rules));
         let (role_arn, rules) = configuration.unwrap_or_default();
-        let rule = rules.iter().find(|rule| rule.id() == Some(trial.rule_id.as_str())).cloned();
-        let rule = rule.ok_or_else(|| Refusal::RuleMissing { bucket: trial.source.clone(), rule: trial.rule_id.clone() })?;
+        let rule = rules.iter().find(|rule| rule.id() == Some(trial.rule.id.as_str())).cloned();
+        let rule = rule.ok_or_else(|| Refusal::RuleMissing { bucket: trial.rule.source.clone(), rule: trial.rule.id.clone() })?;
         if *rule.status() != ReplicationRuleStatus::Enabled {
-            return Err(Refusal::RuleDisabled { bucket: trial.source.clone(), rule: trial.rule_id.clone() }.into());
+            return Err(Refusal::RuleDisabled { bucket: trial.rule.source.clone(), rule: trial.rule.id.clone() }.into());
         }
-        let canary = Canary::of(trial.rule_id, &rule, trial.key)?;
+        let canary = Canary::of(&trial.rule.id, &rule, trial.key)?;
         let replica_key = verify::destination(&rule)?.1.map(str::to_owned);
         let others = rules.iter().filter(|other| other.id() != rule.id() && canary.is_selected_by(other));
         let others = others.map(|other| self.destination(other, &source, &identity, trial.access));
@@ -284,7 +276,7 @@ impl<C: Cloud> Engine<'_, C> {
         )?;
         let evidence = Evidence {
             identity: &ground.identity,
-            rule_id: trial.rule_id,
+            address: trial.rule,
             rule: &ground.rule,
             source: (source, versioning),
             destination: (destination, destination_versioning),
@@ -352,5 +344,5 @@ impl Ground {
 }
 
 fn canary_key(spec: &Spec) -> Result<String, Error> {
-    Ok(spec.rule_id.canary_key(&spec.filter.prefix).map_err(|problem| Invalid::new("Prefix", problem))?)
+    Ok(spec.rule.id.canary_key(&spec.filter.prefix).map_err(|problem| Invalid::new("Prefix", problem))?)
 }

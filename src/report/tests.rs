@@ -4,7 +4,7 @@ use super::*;
 use crate::event::{self, Ask};
 use crate::plan::Target;
 use crate::settings::Settings;
-use crate::spec::{BucketName, Region, RoleName, RuleId};
+use crate::spec::{BucketName, Region, RoleName, RuleAddress, RuleId};
 
 fn request(stack: &str, logical_id: &str) -> Request {
     let payload = json!({
@@ -28,7 +28,8 @@ fn outcome(keys: usize) -> Outcome {
         job_id: None,
     };
     let plan = Plan { warnings: vec!["\"\n".repeat(5_000)], ..Plan::default() };
-    Outcome { source, rule_id: RuleId::named("demo").unwrap(), status: Status::Configured, plan, target: Some(target) }
+    let rule = RuleAddress { source, id: RuleId::named("demo").unwrap() };
+    Outcome { rule, status: Status::Configured, plan, target: Some(target) }
 }
 
 fn answer(request: &Request, result: &Result<Option<Outcome>, Error>) -> (usize, Value) {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use wildmatch::WildMatch;
 
 use crate::event::{Object, read_properties};
-use crate::spec::{Access, Account, BucketName, Invalid, Properties, Region, RuleId, Spec};
+use crate::spec::{Access, Account, BucketName, Invalid, Properties, Region, RuleAddress, RuleId, Spec};
 
 /// Every rule that matches a bucket applies to it.
 #[derive(Debug, Clone)]
@@ -122,6 +122,11 @@ impl PolicyRule {
     /// The id of the replication rule that this rule makes.
     pub fn rule_id(&self) -> &RuleId {
         &self.rule_id
+    }
+
+    /// The rule that it is of a source bucket.
+    pub fn address(&self, source: &BucketName) -> RuleAddress {
+        RuleAddress { source: source.clone(), id: self.rule_id.clone() }
     }
 
     /// Whether the rule can be one direction of two.

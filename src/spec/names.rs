@@ -73,7 +73,7 @@ macro_rules! text_newtype {
 mod given;
 
 pub(crate) use given::hash;
-pub use given::{PolicyName, RoleName, RuleId};
+pub use given::{PolicyName, RoleName, RuleAddress, RuleId};
 
 /// A Region's code, such as `us-east-1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

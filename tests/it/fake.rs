@@ -454,7 +454,7 @@ fn role_of_job(job: &Job) -> String {
 /// Starts a job, or finds the one with its token: S3 would fail one whose role is not ready, or whose rule is not there.
 fn start(state: &mut State, new: &NewJob) -> Result<String, CloudError> {
     let role = role(state, &new.role)?.clone();
-    let has_rule = rules_of(bucket(state, &new.location)?).iter().any(|rule| rule.id() == Some(new.rule.as_str()));
+    let has_rule = rules_of(bucket(state, &new.location)?).iter().any(|rule| rule.id() == Some(new.rule.id.as_str()));
     let has_rights = role.policies.values().any(|policy| policy.contains("s3:InitiateReplication"));
     if !(has_rule && has_rights && role.trust.contains("batchoperations.s3.amazonaws.com")) {
         return Err(error("InvalidRequest", Remedy::None));

@@ -52,23 +52,6 @@ impl RuleId {
         Self(format!("{RULE_PREFIX}{}-{}-{hash}", readable(stack, 48), readable(logical_id, 48)))
     }
 
-    /// `<source bucket>/<rule id>`: names the rule among those of all buckets.
-    pub fn among_all(&self, source: &BucketName) -> String {
-        format!("{source}/{self}")
-    }
-
-    /// Reads [`RuleId::among_all`] back; `None` when it is not of a rule of ours.
-    pub fn parse_among_all(text: &str) -> Option<(BucketName, Self)> {
-        let (source, rule_id) = text.split_once('/')?;
-        Some((BucketName::parse(source).ok()?, Self::recognise(rule_id)?))
-    }
-
-    /// The `Sid` of the statements that the rule has in policies of the destination's account: letters and digits, as IAM wants it, and unlike
-    /// that of any other rule of any bucket.
-    pub fn sid(&self, source: &BucketName) -> String {
-        format!("{SID_PREFIX}{}", hash(&self.among_all(source), SID_HASH_LENGTH))
-    }
-
     /// The key of the rule's canary: inside the rule's `prefix`, recognisable as ours, and always the same.
     ///
     /// # Errors
@@ -92,6 +75,35 @@ impl RuleId {
     }
 }
 
+/// A rule among those of all buckets: in text `<source bucket>/<rule id>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleAddress {
+    /// The rule's source bucket.
+    pub source: BucketName,
+    /// Its id, which is unique in the bucket.
+    pub id: RuleId,
+}
+
+impl RuleAddress {
+    /// Reads the text back; `None` when it is not of a rule of ours.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (source, id) = text.split_once('/')?;
+        Some(Self { source: BucketName::parse(source).ok()?, id: RuleId::recognise(id)? })
+    }
+
+    /// The `Sid` of the statements that the rule has in policies of the destination's account: letters and digits, as IAM wants it, and unlike
+    /// that of any other rule of any bucket.
+    pub fn sid(&self) -> String {
+        format!("{SID_PREFIX}{}", hash(&self.to_string(), SID_HASH_LENGTH))
+    }
+}
+
+impl fmt::Display for RuleAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.source, self.id)
+    }
+}
+
 /// The name of an inline policy of ours.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PolicyName(String);
@@ -105,13 +117,13 @@ impl PolicyName {
 
     /// In somebody else's role, which may serve several buckets, each with a rule of this id: the rule's id and a hash of the bucket; shortened
     /// with a hash of both to IAM's 128 characters.
-    pub fn in_shared_role(rule_id: &RuleId, source: &BucketName) -> Self {
-        let name = format!("{rule_id}.{}", short_hash(source.as_str()));
+    pub fn in_shared_role(rule: &RuleAddress) -> Self {
+        let name = format!("{}.{}", rule.id, short_hash(rule.source.as_str()));
         if name.len() <= 128 {
             return Self(name);
         }
         let head: String = name.chars().take(128 - 1 - HASH_LENGTH).collect();
-        Self(format!("{head}.{}", short_hash(&rule_id.among_all(source))))
+        Self(format!("{head}.{}", short_hash(&rule.to_string())))
     }
 
     /// Of the rights that the rule's job has, in a role of ours; the role's tag that notes the job has this name, too. A hash of the rule's id,
@@ -183,13 +195,15 @@ mod tests {
 
     #[test]
     fn policy_names_in_roles_of_others_are_shortened_to_128_characters() {
-        let (one, other) = (BucketName::parse("one").unwrap(), BucketName::parse("other").unwrap());
-        let named = |length: usize| RuleId::named(&"n".repeat(length)).unwrap();
-        let longest = PolicyName::in_shared_role(&named(RuleId::MAX_NAME), &one);
+        let named = |length: usize, source: &str| {
+            let (source, id) = (BucketName::parse(source).unwrap(), RuleId::named(&"n".repeat(length)).unwrap());
+            PolicyName::in_shared_role(&RuleAddress { source, id })
+        };
+        let longest = named(RuleId::MAX_NAME, "one");
         assert_eq!(longest.as_str().len(), 128);
-        assert_ne!(longest, PolicyName::in_shared_role(&named(RuleId::MAX_NAME), &other));
-        assert_ne!(longest, PolicyName::in_shared_role(&named(RuleId::MAX_NAME - 1), &one));
-        assert_eq!(PolicyName::in_shared_role(&named(1), &one).as_str(), format!("{}.{}", named(1), short_hash("one")));
+        assert_ne!(longest, named(RuleId::MAX_NAME, "other"));
+        assert_ne!(longest, named(RuleId::MAX_NAME - 1, "one"));
+        assert_eq!(named(1, "one").as_str(), format!("s3-kms-replication.n.{}", short_hash("one")));
     }
 
     #[test]
