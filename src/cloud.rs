@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use aws_sdk_kms::types::KeyState;
 use aws_sdk_s3::types::ReplicationConfiguration;
+use aws_sdk_s3control::types::JobStatus;
 
 use crate::event::cloudformation::ResponseUrl;
 use crate::plan::Step;
@@ -109,8 +111,8 @@ pub enum Encryption {
 pub struct Key {
     /// The key's ARN, never an alias.
     pub arn: String,
-    /// KMS's word for its state; `Enabled` is the one in which it can be used.
-    pub state: String,
+    /// Its state; `Enabled` is the one in which it can be used.
+    pub state: KeyState,
     /// Whether it is a symmetric key for encryption and decryption.
     pub symmetric: bool,
     /// Whether AWS manages it, so that its policy cannot be changed.
@@ -181,24 +183,26 @@ pub struct Alarm {
 pub struct Job {
     /// What it is for: of ours, a rule among those of all buckets.
     pub description: String,
-    /// S3's word for its state.
-    pub status: String,
+    /// Its state.
+    pub status: JobStatus,
 }
 
 impl Job {
     /// Whether it has come to its end, whichever.
     pub fn has_ended(&self) -> bool {
-        ENDS.contains(&self.status.as_str())
+        is_end(&self.status)
     }
 
     /// Whether it can be cancelled: it is not on its way to its end, either.
     pub fn can_be_cancelled(&self) -> bool {
-        !self.has_ended() && !matches!(self.status.as_str(), "Cancelling" | "Completing" | "Failing")
+        !self.has_ended() && !matches!(self.status, JobStatus::Cancelling | JobStatus::Completing | JobStatus::Failing)
     }
 }
 
-/// S3's words for the states from which a job does not come back.
-pub const ENDS: [&str; 3] = ["Cancelled", "Complete", "Failed"];
+/// Whether a job does not come back from this state.
+pub fn is_end(status: &JobStatus) -> bool {
+    matches!(status, JobStatus::Cancelled | JobStatus::Complete | JobStatus::Failed)
+}
 
 /// S3's word for the replication of an object's version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,6 +18,7 @@ mod text;
 
 use std::collections::BTreeSet;
 
+use aws_sdk_kms::types::KeyState;
 use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule};
 
 pub use cross_account::statements_left;
@@ -408,7 +409,7 @@ fn source_keys(spec: &Spec, observed: &Observed) -> Result<BTreeSet<String>, Ref
 pub(crate) fn usable_key<'a>(property: &str, asked: &str, key: Option<&'a Key>) -> Result<&'a Key, Refusal> {
     let property = || property.to_owned();
     let key = key.ok_or_else(|| Refusal::KeyMissing { property: property(), key: asked.to_owned() })?;
-    if key.state != "Enabled" {
+    if key.state != KeyState::Enabled {
         return Err(Refusal::KeyNotEnabled { property: property(), key: key.arn.clone(), state: key.state.clone() });
     }
     if !key.symmetric {

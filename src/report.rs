@@ -10,7 +10,7 @@ use crate::cloud::{Cloud, Remedy};
 use crate::error::Error;
 use crate::event::cloudformation::{ReplyTo, Request};
 use crate::grants::PolicyDocument;
-use crate::plan::{Plan, Step};
+use crate::plan::{Change, Plan, Step};
 use crate::reconcile::{Coverage, Outcome, Status};
 use crate::spec::RuleId;
 
@@ -61,17 +61,9 @@ struct PlanAnswer {
 struct StepAnswer {
     action: &'static str,
     resource: String,
-    changes: Vec<ChangeAnswer>,
+    changes: Vec<Change>,
     #[serde(skip_serializing_if = "Option::is_none")]
     document: Option<PolicyDocument>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct ChangeAnswer {
-    path: String,
-    was: Option<String>,
-    will: Option<String>,
 }
 
 /// The answer about one bucket and the replication policy.
@@ -108,11 +100,7 @@ impl From<&Plan> for PlanAnswer {
         let step = |step: &Step| StepAnswer {
             action: step.action(),
             resource: step.resource(),
-            changes: step
-                .changes()
-                .into_iter()
-                .map(|change| ChangeAnswer { path: change.path, was: change.was, will: change.will })
-                .collect(),
+            changes: step.changes(),
             document: step.document().cloned(),
         };
         Self {

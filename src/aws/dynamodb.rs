@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 
-use super::failure::{self, Cause};
+use super::failure::{self, none_if};
 use crate::cloud::{Acquired, CloudError, Lease};
 
 /// The table's partition key: a bucket's name, or with a slash, so that it is none, a custom resource's id or an account's policies.
@@ -35,7 +35,7 @@ pub(super) async fn acquire(client: &Client, lease: &Lease, now: u64) -> Result<
         .expression_attribute_values(":now", AttributeValue::N(now.to_string()))
         .expression_attribute_values(":holder", text(&lease.holder))
         .return_values(ReturnValue::AllOld);
-    match unless_condition_failed(request.send().await.map_err(Cause::from)) {
+    match none_if(CONDITION_FAILED, request.send().await) {
         Ok(None) => Ok(Acquired::No),
         Ok(Some(answer)) => Ok(Acquired::Yes(answer.attributes().and_then(|earlier| number_in(earlier, EXPIRES_AT)))),
         Err(cause) => Err(cause.into_error("PutItem", resource(&lease.of, &lease.table))),
@@ -54,7 +54,7 @@ pub(super) async fn take_turn(client: &Client, table: &str, id: &str, turn: u64,
         ])))
         .condition_expression(format!("attribute_not_exists({KEY}) OR {TURN} <= :turn"))
         .expression_attribute_values(":turn", AttributeValue::N(turn.to_string()));
-    let taken = unless_condition_failed(request.send().await.map_err(Cause::from));
+    let taken = none_if(CONDITION_FAILED, request.send().await);
     taken.map(|taken| taken.is_some()).map_err(|cause| cause.into_error("PutItem", turn_of(id, table)))
 }
 
@@ -79,12 +79,4 @@ fn resource(of: &str, table: &str) -> String {
 
 fn turn_of(id: &str, table: &str) -> String {
     format!("latest request about `{id}` in table `{table}`")
-}
-
-fn unless_condition_failed<T>(answer: Result<T, Cause>) -> Result<Option<T>, Cause> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(cause) if cause.code() == CONDITION_FAILED => Ok(None),
-        Err(cause) => Err(cause),
-    }
 }

@@ -40,6 +40,15 @@ impl Cause {
     }
 }
 
+/// `None` when AWS refuses with `code`, which says that the thing asked for is not there, or not as it was asked for.
+pub(super) fn none_if<T, E: Into<Cause>>(code: &str, answer: Result<T, E>) -> Result<Option<T>, Cause> {
+    match answer.map_err(Into::into) {
+        Ok(answer) => Ok(Some(answer)),
+        Err(cause) if cause.code == code => Ok(None),
+        Err(cause) => Err(cause),
+    }
+}
+
 /// A failed call of `action` on `resource`.
 pub(super) fn of<E: ProvideErrorMetadata + std::error::Error + 'static>(
     action: &'static str,

@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use percent_encoding::percent_decode_str;
 use tokio::try_join;
 
-use super::failure::Cause;
+use super::failure::{Cause, none_if};
 use crate::cloud::{CloudError, Role, RoleOutline};
 use crate::grants::PolicyDocument;
 use crate::plan::OWNER_TAG;
@@ -66,11 +66,9 @@ async fn attached_policies(client: &Client, name: &RoleName) -> Read<Vec<String>
 /// `None` for a policy that another writer has removed since the names were listed.
 async fn get_policy(client: &Client, role: &RoleName, policy: String) -> Result<Option<(String, String)>, CloudError> {
     let answer = client.get_role_policy().role_name(role.as_str()).policy_name(&policy).send().await;
-    match answer.map_err(Cause::from) {
-        Ok(answer) => Ok(Some((policy, decoded(answer.policy_document())))),
-        Err(cause) if cause.code() == NOT_THERE => Ok(None),
-        Err(cause) => Err(cause.into_error("GetRolePolicy", format!("inline policy `{policy}` of role `{role}`"))),
-    }
+    let failed = |cause: Cause| cause.into_error("GetRolePolicy", format!("inline policy `{policy}` of role `{role}`"));
+    let answer = none_if(NOT_THERE, answer).map_err(failed)?;
+    Ok(answer.map(|answer| (policy, decoded(answer.policy_document()))))
 }
 
 /// IAM returns policy documents percent-encoded.

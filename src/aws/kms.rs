@@ -3,23 +3,22 @@
 use aws_sdk_kms::Client;
 use aws_sdk_kms::types::{KeyManagerType, KeySpec, KeyUsageType};
 
-use super::failure::{Cause, malformed};
+use super::failure::{Cause, malformed, none_if};
 use crate::cloud::{CloudError, Key};
 use crate::grants::ResourcePolicy;
 
 const ACTION: &str = "DescribeKey";
 
+const NOT_FOUND: &str = "NotFoundException";
+
 pub(super) async fn key(client: &Client, id: &str) -> Result<Option<Key>, CloudError> {
     let resource = format!("key `{id}`");
-    let described = match client.describe_key().key_id(id).send().await.map_err(Cause::from) {
-        Ok(described) => described,
-        Err(cause) if cause.code() == "NotFoundException" => return Ok(None),
-        Err(cause) => return Err(cause.into_error(ACTION, resource)),
-    };
+    let described = none_if(NOT_FOUND, client.describe_key().key_id(id).send().await);
+    let Some(described) = described.map_err(|cause| cause.into_error(ACTION, &resource))? else { return Ok(None) };
     let metadata = described.key_metadata().ok_or_else(|| malformed(ACTION, &resource, "no metadata"))?;
     Ok(Some(Key {
         arn: metadata.arn().ok_or_else(|| malformed(ACTION, &resource, "no ARN"))?.to_owned(),
-        state: metadata.key_state().map(ToString::to_string).unwrap_or_default(),
+        state: metadata.key_state().ok_or_else(|| malformed(ACTION, &resource, "no state"))?.clone(),
         symmetric: metadata.key_usage() == Some(&KeyUsageType::EncryptDecrypt) && metadata.key_spec() == Some(&KeySpec::SymmetricDefault),
         aws_managed: metadata.key_manager() == Some(&KeyManagerType::Aws),
     }))
@@ -29,11 +28,9 @@ pub(super) async fn key(client: &Client, id: &str) -> Result<Option<Key>, CloudE
 const POLICY_NAME: &str = "default";
 
 pub(super) async fn policy(client: &Client, arn: &str) -> Result<Option<String>, CloudError> {
-    match client.get_key_policy().key_id(arn).policy_name(POLICY_NAME).send().await.map_err(Cause::from) {
-        Ok(answer) => Ok(answer.policy),
-        Err(cause) if cause.code() == "NotFoundException" => Ok(None),
-        Err(cause) => Err(cause.into_error("GetKeyPolicy", format!("key `{arn}`"))),
-    }
+    let answer = none_if(NOT_FOUND, client.get_key_policy().key_id(arn).policy_name(POLICY_NAME).send().await);
+    let answer = answer.map_err(|cause| cause.into_error("GetKeyPolicy", format!("key `{arn}`")))?;
+    Ok(answer.and_then(|answer| answer.policy))
 }
 
 /// KMS refuses a policy that would leave the caller without the right to change it again.

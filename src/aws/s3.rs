@@ -11,7 +11,7 @@ use aws_sdk_s3::types::{
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::failure::{Cause, malformed};
+use super::failure::{Cause, malformed, none_if};
 use crate::cloud::{CloudError, Encryption, ListedBucket, Location, ObjectVersion, Replication, Versioning, Versions};
 use crate::grants::ResourcePolicy;
 use crate::plan::OWNER_TAG;
@@ -60,15 +60,6 @@ pub(super) async fn region(client: &Client, bucket: &BucketName, expected: &Regi
     }
 }
 
-/// `None` when AWS says with `code` that the thing asked for is not there.
-fn absent_as_none<T>(answer: Result<T, Cause>, code: &str) -> Result<Option<T>, Cause> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(cause) if cause.code() == code => Ok(None),
-        Err(cause) => Err(cause),
-    }
-}
-
 fn named(action: &'static str, location: &Location) -> impl FnOnce(Cause) -> CloudError {
     let resource = format!("bucket `{}`", location.bucket);
     move |cause| cause.into_error(action, resource)
@@ -86,7 +77,7 @@ pub(super) async fn versioning(client: &Client, location: &Location) -> Result<V
 
 pub(super) async fn encryption(client: &Client, location: &Location) -> Result<Encryption, CloudError> {
     let request = client.get_bucket_encryption().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
-    let answer = absent_as_none(request.send().await.map_err(Cause::from), "ServerSideEncryptionConfigurationNotFoundError");
+    let answer = none_if("ServerSideEncryptionConfigurationNotFoundError", request.send().await);
     let answer = answer.map_err(named("GetBucketEncryption", location))?;
     let configuration = answer.and_then(|answer| answer.server_side_encryption_configuration);
     let rule = configuration.and_then(|configuration| configuration.rules.into_iter().next());
@@ -102,13 +93,13 @@ pub(super) async fn encryption(client: &Client, location: &Location) -> Result<E
 
 pub(super) async fn replication(client: &Client, location: &Location) -> Result<Option<ReplicationConfiguration>, CloudError> {
     let request = client.get_bucket_replication().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
-    let answer = absent_as_none(request.send().await.map_err(Cause::from), "ReplicationConfigurationNotFoundError");
+    let answer = none_if("ReplicationConfigurationNotFoundError", request.send().await);
     Ok(answer.map_err(named("GetBucketReplication", location))?.and_then(|answer| answer.replication_configuration))
 }
 
 pub(super) async fn object_lock(client: &Client, location: &Location) -> Result<bool, CloudError> {
     let request = client.get_object_lock_configuration().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
-    let answer = absent_as_none(request.send().await.map_err(Cause::from), "ObjectLockConfigurationNotFoundError");
+    let answer = none_if("ObjectLockConfigurationNotFoundError", request.send().await);
     let answer = answer.map_err(named("GetObjectLockConfiguration", location))?;
     let configuration = answer.and_then(|answer| answer.object_lock_configuration);
     Ok(configuration.is_some_and(|configuration| configuration.object_lock_enabled() == Some(&ObjectLockEnabled::Enabled)))
@@ -116,14 +107,14 @@ pub(super) async fn object_lock(client: &Client, location: &Location) -> Result<
 
 pub(super) async fn tags(client: &Client, location: &Location) -> Result<BTreeMap<String, String>, CloudError> {
     let request = client.get_bucket_tagging().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
-    let answer = absent_as_none(request.send().await.map_err(Cause::from), "NoSuchTagSet");
+    let answer = none_if("NoSuchTagSet", request.send().await);
     let tags = answer.map_err(named("GetBucketTagging", location))?.map(|answer| answer.tag_set).unwrap_or_default();
     Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
 }
 
 pub(super) async fn public_access_blocked(client: &Client, location: &Location) -> Result<bool, CloudError> {
     let request = client.get_public_access_block().bucket(location.bucket.as_str()).expected_bucket_owner(location.owner.as_str());
-    let answer = absent_as_none(request.send().await.map_err(Cause::from), "NoSuchPublicAccessBlockConfiguration");
+    let answer = none_if("NoSuchPublicAccessBlockConfiguration", request.send().await);
     let answer = answer.map_err(named("GetPublicAccessBlock", location))?;
     Ok(answer.and_then(|answer| answer.public_access_block_configuration).is_some_and(|configuration| configuration == all_blocked()))
 }

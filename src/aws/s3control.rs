@@ -77,7 +77,7 @@ pub(super) async fn job(client: &Client, id: &str, account: &Account) -> Result<
         Ok(answer) => {
             let job = answer.job.ok_or_else(|| malformed(action, &resource, "no job"))?;
             let status = job.status.ok_or_else(|| malformed(action, &resource, "no status"))?;
-            Ok(Some(Job { description: job.description.unwrap_or_default(), status: status.to_string() }))
+            Ok(Some(Job { description: job.description.unwrap_or_default(), status }))
         }
         Err(cause) if is_not_there(&cause) => Ok(None),
         Err(cause) => Err(cause.into_error(action, resource)),

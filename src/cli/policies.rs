@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_kms::types::KeyState;
 use s3_kms_replication::cloud::{Identity, Key, Location, Versioning};
 use s3_kms_replication::error::Error;
 use s3_kms_replication::event::Command;
@@ -118,5 +119,5 @@ fn usable(property: &str, key: &KeyReference) -> Result<Key, Invalid> {
     if key.as_str().contains(":alias/") {
         return Err(Invalid::new(property, format!("is `{key}`, an alias, whose key is not known without a call: give the key's own ARN")));
     }
-    Ok(Key { arn: key.to_string(), state: "Enabled".to_owned(), symmetric: true, aws_managed: false })
+    Ok(Key { arn: key.to_string(), state: KeyState::Enabled, symmetric: true, aws_managed: false })
 }

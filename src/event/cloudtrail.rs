@@ -4,10 +4,11 @@
 //! client and by action. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html> and, for jobs,
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-examples-event-bridge-cloud-trail.html>
 
+use aws_sdk_s3control::types::JobStatus;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::cloud::ENDS;
+use crate::cloud::is_end;
 use crate::error::Error;
 use crate::spec::{Account, BucketName, Region};
 
@@ -142,7 +143,7 @@ pub(super) fn read(payload: &Value, execution_role: Option<&str>) -> Result<Noti
     if detail.event_name == "JobStatusChanged" {
         let job = detail.service_event_details;
         let (id, status) = job.map(|job| (job.job_id, job.status.unwrap_or_default())).unwrap_or_default();
-        return match id.filter(|_| ENDS.contains(&status.as_str())) {
+        return match id.filter(|_| is_end(&JobStatus::from(status.as_str()))) {
             Some(id) => Ok(Notice::Job(JobEvent { id, region, account })),
             None => nothing(format!("a job that is `{status}` has not ended")),
         };

@@ -12,6 +12,8 @@
 //! # Assumptions
 //! - A job whose start was not answered and is not asked for again is not known. When its role goes, it fails.
 
+use aws_sdk_s3control::types::JobStatus;
+
 use super::{Observed, Plan, Refusal, Roles, ServingRole, Step};
 use crate::cloud::{Job, Location, Role};
 use crate::grants::{self, PolicyDocument};
@@ -176,12 +178,12 @@ impl Jobs {
 
 /// Cancels the job, as far as that is still possible.
 pub(super) fn cancel(location: &Location, id: Option<&str>, job: Option<&Job>) -> Option<Step> {
-    let was = job.filter(|job| job.can_be_cancelled())?.status.clone();
+    let was = job.filter(|job| job.can_be_cancelled())?.status.to_string();
     Some(Step::CancelJob { location: location.clone(), id: id?.to_owned(), was })
 }
 
 fn failure(id: Option<&str>, job: Option<&Job>) -> Option<String> {
-    job.filter(|job| job.status == "Failed")
+    job.filter(|job| job.status == JobStatus::Failed)
         .map(|_| format!("job `{}` has failed; S3 says why, and its report what became of each object", id.unwrap_or_default()))
 }
 

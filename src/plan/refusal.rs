@@ -1,5 +1,7 @@
 //! What is wrong in a way that this program may not or cannot mend. Every refusal comes before anything has been changed.
 
+use aws_sdk_kms::types::KeyState;
+
 use crate::cloud::Versioning;
 use crate::spec::{Account, BucketName, Region, RoleName, RuleId};
 
@@ -39,7 +41,7 @@ pub enum Refusal {
     KeyMissing { property: String, key: String },
 
     #[error("{property}: key `{key}` is {state}; it must be Enabled")]
-    KeyNotEnabled { property: String, key: String, state: String },
+    KeyNotEnabled { property: String, key: String, state: KeyState },
 
     #[error("{property}: key `{key}` is not a symmetric key for encryption and decryption, the only kind that S3 uses")]
     KeyNotSymmetric { property: String, key: String },

@@ -9,7 +9,8 @@ use crate::cloud::{Alarm, Encryption, Guarded, Versioning};
 use crate::grants::{PolicyDocument, Statement};
 
 /// One value that a step changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct Change {
     /// Where the value is, such as `Rules[x].Priority`.
     pub path: String,

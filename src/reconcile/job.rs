@@ -67,7 +67,7 @@ fn not_ended(id: &str, job: &Job) -> CloudError {
     CloudError {
         action: "DescribeJob",
         resource: format!("job `{id}`"),
-        code: job.status.clone(),
+        code: job.status.to_string(),
         message: "its event says that it has ended".to_owned(),
         parameter: None,
         remedy: Remedy::Later,

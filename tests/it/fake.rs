@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule, ReplicationRuleFilter};
+use aws_sdk_s3control::types::JobStatus;
 use futures_util::future::try_join_all;
 use s3_kms_replication::cloud::{
     Acquired, Alarm, Cloud, CloudError, Encryption, Guarded, Identity, Job, Key, Lease, ListedBucket, Location, ObjectVersion, Remedy,
@@ -464,7 +465,7 @@ fn start(state: &mut State, new: &NewJob) -> Result<String, CloudError> {
         return Ok(id.clone());
     }
     let id = format!("job-{}", state.jobs.len() + 1);
-    state.jobs.insert(id.clone(), (token, Job { description: new.description(), status: "Active".to_owned() }));
+    state.jobs.insert(id.clone(), (token, Job { description: new.description(), status: JobStatus::Active }));
     Ok(id)
 }
 
@@ -554,7 +555,7 @@ fn perform(state: &mut State, step: &Step) -> Result<(), CloudError> {
                 for (token, job) in state.jobs.values_mut().filter(|(_, job)| role_of_job(job) == name.as_str()) {
                     token.clear();
                     if !job.has_ended() {
-                        job.status = "Failed".to_owned();
+                        job.status = JobStatus::Failed;
                     }
                 }
             } else {
@@ -572,7 +573,7 @@ fn perform(state: &mut State, step: &Step) -> Result<(), CloudError> {
         }
         Step::StartJob { .. } => unreachable!("it is more than one call"),
         Step::CancelJob { id, .. } => match state.jobs.get_mut(id) {
-            Some((_, job)) if job.can_be_cancelled() => job.status = "Cancelled".to_owned(),
+            Some((_, job)) if job.can_be_cancelled() => job.status = JobStatus::Cancelled,
             _ => return Err(error("JobStatusException", Remedy::Observe)),
         },
         Step::UntagRole { role: name, tag, .. } => {

@@ -158,7 +158,10 @@ async fn invariant_3_failing_after_any_call_and_running_again_ends_in_the_same_s
                 let _ = ask(&fake, &again).await;
                 let ended = with_jobs_that_run(fake.state.borrow().clone());
                 assert_eq!(ended, with_jobs_that_run(undisturbed.clone()), "{point}, then again");
-                assert!(flow != "Delete" || fake.state.borrow().jobs.values().all(|(_, job)| job.status == "Cancelled"), "{point}");
+                assert!(
+                    flow != "Delete" || fake.state.borrow().jobs.values().all(|(_, job)| job.status.as_str() == "Cancelled"),
+                    "{point}"
+                );
                 if request["RequestType"] == "Create" {
                     fake.answers.borrow_mut().clear();
                     ask(&fake, &request_to_delete).await.unwrap();

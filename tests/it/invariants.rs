@@ -404,8 +404,8 @@ async fn invariant_9_what_is_wrong_is_said_before_anything_is_changed() {
         refused(case, state).await;
     }
     for (case, change) in [
-        ("disabled", (|key| key.state = "Disabled".to_owned()) as fn(&mut Key)),
-        ("pending deletion", |key| key.state = "PendingDeletion".to_owned()),
+        ("disabled", (|key| key.state = KeyState::Disabled) as fn(&mut Key)),
+        ("pending deletion", |key| key.state = KeyState::PendingDeletion),
         ("asymmetric", |key| key.symmetric = false),
         ("managed by AWS", |key| key.aws_managed = true),
     ] {

@@ -1,5 +1,6 @@
 //! The job that replicates the objects that are there already: started after the rule, left alone while it runs, and its rights gone with it.
 
+use aws_sdk_s3control::types::JobStatus;
 use serde_json::json;
 
 use s3_kms_replication::cloud::Remedy;
@@ -32,11 +33,11 @@ pub fn has_rights(state: &State) -> bool {
 }
 
 fn status(fake: &Fake, id: &str) -> String {
-    fake.state.borrow().jobs[id].1.status.clone()
+    fake.state.borrow().jobs[id].1.status.to_string()
 }
 
 fn ends(fake: &Fake, id: &str, status: &str) {
-    fake.state.borrow_mut().jobs.get_mut(id).unwrap().1.status = status.to_owned();
+    fake.state.borrow_mut().jobs.get_mut(id).unwrap().1.status = JobStatus::from(status);
 }
 
 /// The event by which S3 says what has become of a job.
@@ -219,7 +220,7 @@ async fn rights_that_are_missing_are_named_by_their_parameter() {
 async fn events_of_other_jobs_and_of_jobs_that_run_change_nothing() {
     let fake = Fake::of(buckets());
     create(&fake, properties()).await;
-    let job = s3_kms_replication::cloud::Job { description: "reports/theirs".to_owned(), status: "Complete".to_owned() };
+    let job = s3_kms_replication::cloud::Job { description: "reports/theirs".to_owned(), status: JobStatus::Complete };
     fake.state.borrow_mut().jobs.insert("theirs".to_owned(), ("token".to_owned(), job));
     let mut abroad = ended("job-1", "Complete");
     abroad["detail"]["recipientAccountId"] = json!("444455556666");

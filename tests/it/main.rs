@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
+use aws_sdk_kms::types::KeyState;
 use aws_sdk_s3::types::{Destination, ReplicationConfiguration, ReplicationRule, ReplicationRuleFilter, ReplicationRuleStatus};
 use s3_kms_replication::cloud::{Encryption, Key};
 use s3_kms_replication::error::Error;
@@ -54,7 +55,7 @@ const POLICY: &str = r#"{"Rules": [{
 }]}"#;
 
 fn key(arn: &str) -> Key {
-    Key { arn: arn.to_owned(), state: "Enabled".to_owned(), symmetric: true, aws_managed: false }
+    Key { arn: arn.to_owned(), state: KeyState::Enabled, symmetric: true, aws_managed: false }
 }
 
 fn kms(key: &str) -> Encryption {

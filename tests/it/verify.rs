@@ -137,8 +137,8 @@ async fn what_keeps_a_rule_from_replicating_is_looked_for_and_named() {
     let damages: Vec<(&str, Damage)> = vec![
         ("nothing that can be seen", |_| {}),
         ("versioning is suspended", |state| state.buckets.get_mut("demo-destination").unwrap().versioning = Versioning::Suspended),
-        ("the replica key is disabled", |state| state.keys.get_mut(REPLICA_KEY).unwrap().state = "Disabled".to_owned()),
-        ("the source key is pending deletion", |state| state.keys.get_mut(SOURCE_KEY).unwrap().state = "PendingDeletion".to_owned()),
+        ("the replica key is disabled", |state| state.keys.get_mut(REPLICA_KEY).unwrap().state = KeyState::Disabled),
+        ("the source key is pending deletion", |state| state.keys.get_mut(SOURCE_KEY).unwrap().state = KeyState::PendingDeletion),
         ("the role is gone", |state| drop(state.roles.remove("s3-crr-demo-source"))),
         ("the role has lost its policy", |state| state.roles.get_mut("s3-crr-demo-source").unwrap().policies.clear()),
         ("grants and trust were changed", |state| {

@@ -2,6 +2,7 @@
 
 use aws_config::{BehaviorVersion, Region as SdkRegion, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_s3control::types::JobStatus;
 use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_smithy_types::body::SdkBody;
@@ -284,7 +285,7 @@ async fn a_job_is_started_noted_looked_at_cancelled_and_forgotten_with_exactly_t
     let (aws, replay) = aws(&[ok(CALLER), ok(&role), ok(created), ok("<A/>"), ok(described), ok(cancelled), ok("<A/>")]);
     assert_eq!(aws.apply(&job_to_start(json!({})).await).await, Ok(Some("job-1".to_owned())));
     let (region, account) = (Region::parse("eu-west-1").unwrap(), Account::parse(ACCOUNT).unwrap());
-    let job = Job { description: "demo-source/s3-kms-replication.x".to_owned(), status: "Preparing".to_owned() };
+    let job = Job { description: "demo-source/s3-kms-replication.x".to_owned(), status: JobStatus::Preparing };
     assert_eq!(aws.job("job-1", &region, &account).await, Ok(Some(job)));
     let (id, was) = ("job-1".to_owned(), "Preparing".to_owned());
     assert_eq!(aws.apply(&Step::CancelJob { location: at("demo-source", "eu-west-1"), id, was }).await, Ok(None));
