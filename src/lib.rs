@@ -6,6 +6,7 @@
 //! the AWS SDK, [`settings`] the environment, [`error`] what can go wrong.
 
 pub mod aws;
+mod backoff;
 pub mod cloud;
 pub mod error;
 pub mod event;

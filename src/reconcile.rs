@@ -22,6 +22,7 @@ use observe::{Glance, SetUp, located};
 use turn::{Does, Turn};
 pub use verify::Trial;
 
+use crate::backoff::Backoff;
 use crate::cloud::{Cloud, CloudError, Identity, Remedy};
 use crate::error::Error;
 use crate::plan::{self, Plan, Step, Target};
@@ -338,16 +339,16 @@ async fn in_turn<T>(read: impl Future<Output = Result<T, Error>>, has_turn: impl
     has_turn.and(read)
 }
 
-/// Pauses between tries, which grow and are jittered, until AWS has had time enough.
+/// Pauses between tries, until AWS has had time enough.
 struct Patience {
     since: Instant,
-    pause: Duration,
+    backoff: Backoff,
     limit: Duration,
 }
 
 impl Patience {
     fn new(pause: Duration) -> Self {
-        Self { since: Instant::now(), pause, limit: SETTLE }
+        Self { since: Instant::now(), backoff: Backoff::new(pause, Duration::from_secs(10)), limit: SETTLE }
     }
 
     /// Patience that only a deadline ends.
@@ -359,8 +360,7 @@ impl Patience {
     async fn pause(&mut self) -> bool {
         let more = self.since.elapsed() < self.limit;
         if more {
-            sleep(self.pause.mul_f64(0.5 + fastrand::f64())).await;
-            self.pause = (self.pause * 2).min(Duration::from_secs(10));
+            self.backoff.pause().await;
         }
         more
     }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use serde::Serialize;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
+use crate::backoff::Backoff;
 use crate::cloud::{Cloud, Remedy};
 use crate::error::Error;
 use crate::event::cloudformation::{ReplyTo, Request};
@@ -276,17 +277,15 @@ fn shortened(reason: &str) -> String {
 /// # Errors
 /// When the answer did not get there.
 pub async fn deliver<C: Cloud>(cloud: &C, reply: &ReplyTo, body: &str, deadline: Instant) -> Result<(), Error> {
-    let mut pause = Duration::from_millis(200);
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
     loop {
         let sent = timeout_at(deadline, cloud.answer(&reply.url, body.to_owned())).await;
         let Ok(sent) = sent else { return Err(Error::Unanswered("the time ran out".to_owned())) };
         let Err(failure) = sent else { return Ok(()) };
-        if failure.remedy == Remedy::None || Instant::now() + pause >= deadline {
+        if failure.remedy == Remedy::None || timeout_at(deadline, backoff.pause()).await.is_err() {
             return Err(Error::Unanswered(failure.to_string()));
         }
         tracing::warn!(%failure, "CloudFormation could not be answered; trying again");
-        sleep(pause).await;
-        pause *= 2;
     }
 }
 

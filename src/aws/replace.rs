@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::failure::{Cause, malformed};
 use super::{Aws, OPERATION_TIMEOUT, kms, s3};
+use crate::backoff::Backoff;
 use crate::cloud::{CloudError, Guarded, Location, Remedy};
 use crate::grants::ResourcePolicy;
 use crate::plan::Step;
@@ -101,7 +102,7 @@ async fn persist(
     write: impl AsyncFn() -> Result<(), CloudError>,
     look: impl AsyncFn() -> Result<Found, CloudError>,
 ) -> Result<(), CloudError> {
-    let started = Instant::now();
+    let (started, mut backoff) = (Instant::now(), Backoff::new(Duration::from_millis(250), Duration::from_secs(1)));
     let mut tries = 0;
     loop {
         let Err(failure) = write().await else { return Ok(()) };
@@ -109,7 +110,7 @@ async fn persist(
         if failure.remedy != Remedy::Later || tries == TRIES || started.elapsed() >= OPERATION_TIMEOUT {
             return Err(failure);
         }
-        sleep(Duration::from_millis(500 * u64::from(tries)).mul_f64(fastrand::f64())).await;
+        backoff.pause().await;
         match look().await {
             Ok(Found::Unchanged) => tracing::debug!(%failure, "trying again"),
             Ok(Found::Written) => return Ok(()),

@@ -21,9 +21,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
 use tokio::join;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Engine;
+use crate::backoff::Backoff;
 use crate::cloud::{Acquired, Cloud, CloudError, Lease, Remedy};
 use crate::error::Error;
 
@@ -111,14 +112,13 @@ impl<C: Cloud> Engine<'_, C> {
     /// Asks until there is an answer.
     async fn until<T>(&self, of: &str, free: impl AsyncFn() -> Result<Option<T>, CloudError>) -> Result<T, Error> {
         let waiting = async {
-            let mut pause = Duration::from_millis(50);
+            let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
             loop {
                 if let Some(answer) = free().await? {
                     return Ok(answer);
                 }
                 tracing::debug!(of, "waiting for another writer");
-                sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
-                pause = (pause * 2).min(Duration::from_secs(2));
+                backoff.pause().await;
             }
         };
         timeout_at(self.deadline, waiting).await.map_err(|_| Error::Busy(of.to_owned()))?
