@@ -31,8 +31,8 @@ pub(super) async fn identity(client: &Client) -> Result<Identity, CloudError> {
 
 /// The identity of whoever runs as a role; `None` when the text is no role's ARN.
 pub(super) fn identity_of_role(arn: &str) -> Option<Identity> {
-    let account = RoleArn::parse(arn).ok()?.account().clone();
-    Some(Identity { account, partition: Partition::parse(arn.split(':').nth(1)?).ok()? })
+    let role = RoleArn::parse(arn).ok()?;
+    Some(Identity { account: role.account().clone(), partition: role.partition() })
 }
 
 /// The sessions of assumed roles, each with the configuration that makes clients act in it.

@@ -8,7 +8,7 @@ use s3_kms_replication::error::Error;
 use s3_kms_replication::event::Command;
 use s3_kms_replication::grants::PolicyDocument;
 use s3_kms_replication::plan::{self, Destination, Observed, Roles, Source, Step};
-use s3_kms_replication::spec::{Access, Account, BucketName, Invalid, KeyReference, Partition, Region, SourceKeys, Spec};
+use s3_kms_replication::spec::{Access, Account, BucketName, Invalid, KeyReference, Region, SourceKeys, Spec};
 use serde::Serialize;
 
 use crate::options::{self, Common, Output, Policies};
@@ -87,10 +87,7 @@ fn as_it_has_to_be(spec: &Spec, object_lock: bool) -> Result<Observed, Failure> 
         keys.iter().map(|key| Ok((key.to_string(), Some(usable("SourceKmsKeyArns", key)?)))).collect::<Result<Vec<_>, Invalid>>()?;
     let replica_key = usable("ReplicaKmsKeyArn", &spec.replica_key)?;
     let first = keys.first().unwrap_or(&spec.replica_key);
-    let part = |index: usize| first.as_str().split(':').nth(index).unwrap_or_default();
-    let invalid = |problem: String| Invalid::new("SourceKmsKeyArns", problem);
-    let partition = Partition::parse(part(1)).map_err(invalid)?;
-    let account = Account::parse(part(4)).map_err(invalid)?;
+    let (partition, account) = (first.partition(), first.account().clone());
     let location = |bucket: &BucketName, region: &Region, owner: &Account| Location {
         bucket: bucket.clone(),
         region: region.clone(),

@@ -5,7 +5,7 @@
 use std::fmt;
 
 /// An AWS partition: it decides the first part of every ARN and the suffix of service host names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Partition {
     /// The standard Regions.
     Aws,
@@ -182,6 +182,7 @@ impl BucketName {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyReference {
     arn: String,
+    partition: Partition,
     region: Region,
     account: Account,
 }
@@ -200,7 +201,7 @@ impl KeyReference {
         };
         let parts: Vec<&str> = text.splitn(6, ':').collect();
         let ["arn", partition, "kms", region, account, resource] = parts.as_slice() else { return Err(malformed()) };
-        Partition::parse(partition)?;
+        let partition = Partition::parse(partition)?;
         let region = Region::parse(region)?;
         let account = Account::parse(account)?;
         let named =
@@ -210,12 +211,17 @@ impl KeyReference {
             Some(("alias", name)) => named(name, b"-_/"),
             _ => false,
         };
-        if well_formed { Ok(Self { arn: text.to_owned(), region, account }) } else { Err(malformed()) }
+        if well_formed { Ok(Self { arn: text.to_owned(), partition, region, account }) } else { Err(malformed()) }
     }
 
     /// The ARN as it was given.
     pub fn as_str(&self) -> &str {
         &self.arn
+    }
+
+    /// The partition that the ARN names.
+    pub fn partition(&self) -> Partition {
+        self.partition
     }
 
     /// The Region that the ARN names.
@@ -244,6 +250,7 @@ impl fmt::Display for KeyReference {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RoleArn {
     arn: String,
+    partition: Partition,
     account: Account,
 }
 
@@ -256,17 +263,22 @@ impl RoleArn {
         let malformed = || format!("is `{text}`; a role is named by its ARN, such as arn:aws:iam::111122223333:role/name");
         let parts: Vec<&str> = text.splitn(6, ':').collect();
         let ["arn", partition, "iam", "", account, resource] = parts.as_slice() else { return Err(malformed()) };
-        Partition::parse(partition)?;
+        let partition = Partition::parse(partition)?;
         let account = Account::parse(account)?;
         let path_and_name = resource.strip_prefix("role/").ok_or_else(malformed)?;
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
         let well_formed = path_and_name.len() <= 512 && path_and_name.split('/').all(|part| !part.is_empty() && part.bytes().all(allowed));
-        if well_formed { Ok(Self { arn: text.to_owned(), account }) } else { Err(malformed()) }
+        if well_formed { Ok(Self { arn: text.to_owned(), partition, account }) } else { Err(malformed()) }
     }
 
     /// The ARN as it was given.
     pub fn as_str(&self) -> &str {
         &self.arn
+    }
+
+    /// The partition that the ARN names.
+    pub fn partition(&self) -> Partition {
+        self.partition
     }
 
     /// The account that the ARN names.
