@@ -102,7 +102,8 @@ pub struct Engine<'a, C> {
     pub deadline: Instant,
     /// When the answer must be there.
     pub end: Instant,
-    /// When CloudFormation signed its request; `None` for whoever else asks.
+    /// When CloudFormation signed its request, as [`ResponseUrl::signed_at`](crate::event::cloudformation::ResponseUrl::signed_at) gives it; `None`
+    /// for whoever else asks.
     pub signed_at: Option<u64>,
 }
 

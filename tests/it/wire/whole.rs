@@ -1,0 +1,130 @@
+//! What AWS replaces as a whole, and others write, too: replication configurations, and policies of other accounts.
+
+use super::*;
+
+/// STS's answer to `AssumeRole`, whose session ends in a year to come.
+const SESSION: &str = "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId>\
+    <SecretAccessKey>secret</SecretAccessKey><SessionToken>session</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>\
+    </Credentials></AssumeRoleResult></AssumeRoleResponse>";
+
+#[tokio::test]
+async fn statements_are_written_into_policies_of_others_as_the_role_that_is_assumed_once() {
+    let mut command = sample("command-apply");
+    command.as_object_mut().unwrap().extend(cross_account::properties().as_object().unwrap().clone());
+    let steps = planned(cross_account::buckets(), &command).await;
+    let theirs =
+        r#"{"Version":"2012-10-17","Statement":[{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*"}]}"#;
+    let of_key = json!({"Policy": theirs, "PolicyName": "default"}).to_string();
+    let (aws, replay) = aws(&[ok(SESSION), ok(theirs), ok(""), ok(&of_key), ok("{}")]);
+    for step in steps.iter().filter(|step| matches!(step, Step::PutStatement { .. })) {
+        aws.apply(step).await.unwrap();
+    }
+    let tokens = replay.actual_requests().map(|request| request.headers().get("x-amz-security-token"));
+    assert_eq!(tokens.collect::<Vec<_>>(), [None, Some("session"), Some("session"), Some("session"), Some("session")]);
+    assert_snapshot!(sent(&replay));
+}
+
+#[tokio::test]
+async fn the_last_statement_takes_the_buckets_policy_with_it_and_what_is_gone_needs_nothing() {
+    let location = at("demo-destination", "us-west-2");
+    let remove = Step::RemoveStatement { guarded: Guarded::Bucket(location), sid: "Ours".to_owned(), was: String::new() };
+    let ours = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Ours","Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*"}]}"#;
+    let (deletes, replay) = aws(&[ok(ours), (204, None, "")]);
+    deletes.apply(&remove).await.unwrap();
+    let methods: Vec<String> = replay.actual_requests().map(|request| request.method().to_owned()).collect();
+    assert_eq!(methods, ["GET", "DELETE"]);
+    for (status, code) in [(404, "NoSuchBucketPolicy"), (404, "NoSuchBucket")] {
+        let (nothing, replay) = aws(&[(status, None, &format!("<Error><Code>{code}</Code></Error>"))]);
+        nothing.apply(&remove).await.unwrap();
+        assert_eq!(replay.actual_requests().count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_cannot_be_assumed_is_said_with_the_parameter() {
+    let denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not authorized</Message></Error></ErrorResponse>";
+    let (aws, _) = aws(&[(403, None, denied)]);
+    let mut command = sample("command-apply");
+    command.as_object_mut().unwrap().extend(cross_account::properties().as_object().unwrap().clone());
+    let Ask::Command(event::Command::Apply(spec)) = event::read(&command, &settings()).unwrap() else { panic!("no Apply") };
+    let failure = aws.bucket_region(&spec.destination, &spec.destination_region, &spec.destination_access).await.unwrap_err();
+    assert_snapshot!(failure, @"AssumeRole on role `arn:aws:iam::444455556666:role/replication-setup`: AccessDenied: not authorized; the role must trust whoever assumes it; the template's parameter `DestinationRoleArns` gives this right");
+}
+
+#[tokio::test]
+async fn foreign_rules_go_back_to_s3_as_they_came() {
+    let foreign = "<ReplicationConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Role>arn:aws:iam::111122223333:role/theirs</Role>\
+        <Rule><ID>a</ID><Priority>3</Priority><Filter><And><Prefix>p</Prefix><Tag><Key>k</Key><Value>v</Value></Tag></And></Filter>\
+        <Status>Disabled</Status><SourceSelectionCriteria><SseKmsEncryptedObjects><Status>Enabled</Status></SseKmsEncryptedObjects>\
+        <ReplicaModifications><Status>Enabled</Status></ReplicaModifications></SourceSelectionCriteria><ExistingObjectReplication>\
+        <Status>Enabled</Status></ExistingObjectReplication><Destination><Bucket>arn:aws:s3:::x</Bucket><Account>444455556666</Account>\
+        <StorageClass>GLACIER</StorageClass><AccessControlTranslation><Owner>Destination</Owner></AccessControlTranslation>\
+        <EncryptionConfiguration><ReplicaKmsKeyID>key</ReplicaKmsKeyID></EncryptionConfiguration><ReplicationTime><Status>Enabled</Status>\
+        <Time><Minutes>15</Minutes></Time></ReplicationTime><Metrics><Status>Enabled</Status><EventThreshold><Minutes>15</Minutes>\
+        </EventThreshold></Metrics></Destination><DeleteMarkerReplication><Status>Disabled</Status></DeleteMarkerReplication></Rule>\
+        </ReplicationConfiguration>";
+    let source = at("demo-source", "us-east-1");
+    let (aws, replay) = aws(&[ok(foreign), ok("")]);
+    let configuration = aws.replication(&source).await.unwrap().unwrap();
+    aws.apply(&Step::PutReplication { location: source, was: None, configuration, rule: RuleId::named("x").unwrap() }).await.unwrap();
+    let put = replay.actual_requests().last().unwrap();
+    let elements = |xml: &str| {
+        let mut elements: Vec<String> = xml.split_inclusive('>').map(str::to_owned).collect();
+        elements.sort();
+        elements
+    };
+    assert_eq!(elements(std::str::from_utf8(put.body().bytes().unwrap()).unwrap()), elements(foreign));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_configuration_is_sent_again_only_while_nobody_else_has_written_it() {
+    let xml = |rules: &[&str]| {
+        let rule = |id: &&str| {
+            format!(
+                "<Rule><ID>{id}</ID><Priority>1</Priority><Filter><Prefix>x</Prefix></Filter><Status>Enabled</Status>\
+                 <Destination><Bucket>arn:aws:s3:::x</Bucket></Destination></Rule>"
+            )
+        };
+        let rules: String = rules.iter().map(rule).collect();
+        format!("<ReplicationConfiguration><Role>arn:aws:iam::111122223333:role/x</Role>{rules}</ReplicationConfiguration>")
+    };
+    let ours = "s3-kms-replication.dr";
+    let (before, written, foreign) = (xml(&["theirs"]), xml(&["theirs", ours]), xml(&["theirs", "new"]));
+    let source = at("demo-source", "us-east-1");
+    let read = async |text: &str| aws(&[ok(text)]).0.replication(&source).await.unwrap();
+    let (was, configuration, rule) = (read(&before).await, read(&written).await.unwrap(), RuleId::named("dr").unwrap());
+    let put = Step::PutReplication { location: source.clone(), was: was.clone(), configuration: configuration.clone(), rule: rule.clone() };
+    let take_out = Step::PutReplication { location: source.clone(), was: Some(configuration), configuration: was.unwrap(), rule };
+    let slow_down = (503, None, "<Error><Code>SlowDown</Code></Error>");
+    for (step, answers, is_done, methods) in [
+        (&put, vec![slow_down, ok(&before), ok("")], true, "PUT GET PUT"),
+        (&put, vec![slow_down, ok(&before), slow_down, ok(&before), slow_down], false, "PUT GET PUT GET PUT"),
+        (&put, vec![slow_down, ok(&written)], true, "PUT GET"),
+        (&put, vec![slow_down, ok(&foreign)], false, "PUT GET"),
+        (&put, vec![slow_down, (403, None, "<Error><Code>AccessDenied</Code></Error>")], false, "PUT GET"),
+        (&take_out, vec![slow_down, ok(&before)], true, "PUT GET"),
+    ] {
+        let (aws, replay) = aws(&answers);
+        let result = aws.apply(step).await;
+        let sent: Vec<String> = replay.actual_requests().map(|request| request.method().to_owned()).collect();
+        assert_eq!((result.is_ok(), sent.join(" ").as_str()), (is_done, methods), "{result:?}");
+        // What may still be on its way is as the first try left it.
+        assert!(result.is_ok() || result.unwrap_err().remedy == Remedy::Later);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_of_others_is_read_again_before_it_is_sent_again() {
+    let location = at("demo-destination", "us-west-2");
+    let remove = Step::RemoveStatement { guarded: Guarded::Bucket(location), sid: "Ours".to_owned(), was: String::new() };
+    let policy = |sids: &[&str]| {
+        let statements: Vec<Value> = sids.iter().map(|sid| json!({"Sid": sid, "Effect": "Deny"})).collect();
+        json!({"Version": "2012-10-17", "Statement": statements}).to_string()
+    };
+    let (before, meanwhile, after) = (policy(&["Ours", "a"]), policy(&["Ours", "a", "b"]), policy(&["a", "b"]));
+    let (aws, replay) = aws(&[ok(&before), (500, None, ""), ok(&meanwhile), ok("")]);
+    aws.apply(&remove).await.unwrap();
+    let last = replay.actual_requests().last().unwrap();
+    let sent: Value = serde_json::from_slice(last.body().bytes().unwrap()).unwrap();
+    assert_eq!((replay.actual_requests().count(), sent.to_string()), (4, after));
+}
