@@ -52,20 +52,19 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let code = if matches!(error, Error::Invalid(_)) { USAGE } else { FAILED };
-        Self { code, error: error.kind(), message: said(error) }
+        Self { code, error: error.kind(), message: options::in_options(&said(error)) }
     }
 }
 
 /// What the AWS SDK says when it finds no credentials, which helps nobody.
 const NO_CREDENTIALS: [&str; 2] = ["the credential provider was not enabled", "no providers in chain provided credentials"];
 
-/// An error in words of the command line: it names options, and no parameter that would give a deployed function its missing right, since here
-/// the rights are the person's own.
+/// An error in words, without the parameter that would give a deployed function its missing right: here the rights are the person's own.
 fn said(mut error: Error) -> String {
     if let Some(failure) = error.failure_mut() {
         failure.parameter = None;
     }
-    options::in_options(&error.to_string())
+    error.to_string()
 }
 
 impl From<Invalid> for Failure {
