@@ -373,7 +373,7 @@ impl Cloud for Aws {
         let answer = answer.map_err(|_| failed("Unreachable".to_owned(), "the connection failed".to_owned(), Remedy::Later))?;
         let status = answer.status();
         // S3 also says "400" about a request that came too slowly.
-        let remedy = if matches!(status.as_u16(), 401 | 403 | 404) { Remedy::None } else { Remedy::Later };
+        let remedy = if status.is_server_error() || status.as_u16() == 400 { Remedy::Later } else { Remedy::None };
         if status.is_success() { Ok(()) } else { Err(failed(format!("HTTP {status}"), "the answer was not taken".to_owned(), remedy)) }
     }
 }

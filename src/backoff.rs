@@ -17,9 +17,15 @@ impl Backoff {
         Self { pause: first, longest }
     }
 
-    /// Pauses, for half to one and a half of the time.
-    pub(crate) async fn pause(&mut self) {
-        sleep(self.pause.mul_f64(0.5 + fastrand::f64())).await;
+    /// The next pause: half to one and a half of the time.
+    pub(crate) fn next(&mut self) -> Duration {
+        let jittered = self.pause.mul_f64(0.5 + fastrand::f64());
         self.pause = (self.pause * 2).min(self.longest);
+        jittered
+    }
+
+    /// Pauses.
+    pub(crate) async fn pause(&mut self) {
+        sleep(self.next()).await;
     }
 }

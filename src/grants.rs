@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use resource::{ResourcePolicy, Statements};
 
-use crate::spec::{BucketName, Partition, Region, Report};
+use crate::spec::{BucketName, Partition, Region, Report, confinable};
 
 const VERSION: &str = "2012-10-17";
 const DECRYPT_SOURCE: &str = "DecryptSourceObjects";
@@ -329,12 +329,6 @@ fn allow(sid: &str, actions: impl IntoIterator<Item = &'static str>, resources: 
 fn condition<const N: usize>(operator: &str, keys: [(&str, Values); N]) -> BTreeMap<String, BTreeMap<String, Values>> {
     let keys = keys.into_iter().map(|(key, values)| (key.to_owned(), values)).collect();
     BTreeMap::from([(operator.to_owned(), keys)])
-}
-
-/// As much of a prefix as rights can be confined to: up to its first character that is not printable ASCII. Policy documents have none beyond
-/// U+00FF, and how those between are matched to keys is not known.
-pub fn confinable(prefix: &str) -> &str {
-    prefix.split(|character| !(' '..='~').contains(&character)).next().unwrap_or_default()
 }
 
 /// The pattern that matches the object keys that begin with `prefix`, as far as it is [`confinable`]; in documents of [`VERSION`], where `*`, `?`

@@ -34,7 +34,7 @@ pub use text::Change;
 use crate::cloud::{Alarm, Encryption, Key, Location, Role, Versioning};
 use crate::grants::{self, Grants, Place, PolicyDocument};
 use crate::settings::RoleSettings;
-use crate::spec::{Access, BucketName, PolicyName, Region, ReplicaOwner, RoleName, RuleAddress, RuleId, SourceKeys, Spec};
+use crate::spec::{Access, BucketName, PolicyName, Region, ReplicaOwner, RoleName, RuleAddress, RuleId, SourceKeys, Spec, confinable};
 
 /// Key of the tag that marks a role, and a destination bucket that was created here, as ours; its value is the source bucket's name.
 pub const OWNER_TAG: &str = "s3-kms-replication";
@@ -70,8 +70,21 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Steps that change one policy come one after the other, since each reads and writes the whole.
     fn new(stages: impl IntoIterator<Item = Vec<Step>>) -> Self {
-        let stages = stages.into_iter().filter(|stage| !stage.is_empty()).collect();
+        let mut apart: Vec<Vec<Step>> = Vec::new();
+        for stage in stages {
+            let first = apart.len();
+            for step in stage {
+                let policy = step.changes_policy_of();
+                let is_free = |part: &&mut Vec<Step>| policy.is_none() || part.iter().all(|other| other.changes_policy_of() != policy);
+                match apart.iter_mut().skip(first).find(is_free) {
+                    Some(part) => part.push(step),
+                    None => apart.push(vec![step]),
+                }
+            }
+        }
+        let stages = apart;
         Self { stages, kept: Vec::new(), warnings: Vec::new() }
     }
 
@@ -182,7 +195,7 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     plan.kept.extend(job.kept);
     plan.warnings.extend(by_hand);
     plan.warnings.extend(job.warning);
-    let (prefix, confined) = (&spec.filter.prefix, grants::confinable(&spec.filter.prefix));
+    let (prefix, confined) = (&spec.filter.prefix, confinable(&spec.filter.prefix));
     if confined != prefix {
         plan.warnings.push(format!(
             "rights cannot be confined to `Prefix` `{prefix}`, which has more than printable ASCII: they are for all keys that begin with `{confined}`"
@@ -212,7 +225,7 @@ pub fn remove(rule: &RuleAddress, remains: &Remains) -> Plan {
     let is_other = |other: &&ReplicationRule| other.id() != Some(rule.id.as_str());
     let rules = current.map(|(_, configuration)| configuration.rules()).unwrap_or_default();
     let others: Vec<&ReplicationRule> = rules.iter().filter(is_other).collect();
-    let first = current.filter(|_| others.len() < rules.len()).map(|(location, was)| {
+    let switch_off = current.filter(|_| others.len() < rules.len()).map(|(location, was)| {
         let (location, was) = (location.clone(), was.clone());
         if others.is_empty() {
             return Step::DeleteReplication { location, was, rule: rule.id.clone() };
@@ -227,7 +240,7 @@ pub fn remove(rule: &RuleAddress, remains: &Remains) -> Plan {
     let theirs = serving_arn.and_then(|arn| remains.roles.with_arn(arn)).filter(|role| ours.is_none_or(|ours| ours.arn != role.arn));
     let in_ours = ours.iter().flat_map(|role| [(*role, PolicyName::of_rule(&rule.id)), (*role, PolicyName::of_job(&rule.id))]);
     let in_theirs = theirs.map(|role| (role, PolicyName::in_shared_role(rule)));
-    let second = in_ours.chain(in_theirs).filter_map(|(role, policy)| {
+    let revoke = in_ours.chain(in_theirs).filter_map(|(role, policy)| {
         let was = role.policies.get(policy.as_str())?.clone();
         Some(Step::DeleteRolePolicy { role: role.name.clone(), policy, was })
     });
@@ -238,8 +251,7 @@ pub fn remove(rule: &RuleAddress, remains: &Remains) -> Plan {
 
     let job_id = remains.roles.job_with_rights(rule);
     let cancel = remains.source.as_ref().and_then(|(location, _)| job::cancel(location, job_id, remains.job.as_ref()));
-    let mut plan =
-        Plan::new([cancel.into_iter().collect(), first.into_iter().chain(alarm).collect(), statements, second.collect::<Vec<_>>()]);
+    let mut plan = Plan::new([cancel.into_iter().collect(), switch_off.into_iter().chain(alarm).collect(), statements, revoke.collect()]);
     plan.keep_others(&rule.id);
     if let Some(role) = ours {
         let serves = if serving_arn == Some(&role.arn) { others } else { Vec::new() };
@@ -267,9 +279,7 @@ pub fn retire(source: &BucketName, roles: &Roles, alarms: Vec<Alarm>, statements
         Some(Step::DeleteRolePolicy { role: role.name.clone(), policy, was: was.clone() })
     });
     // The policies tell of which rules there can be alarms, and where there can be statements.
-    // Those of several rules can be in one policy: each has a stage of its own.
-    let stages = [alarms.collect()].into_iter().chain(statements.into_iter().map(|statement| vec![statement]));
-    let mut plan = Plan::new(stages.chain([policies.collect()]));
+    let mut plan = Plan::new([alarms.collect(), statements, policies.collect()]);
     plan.retire_role(role, |policy| PolicyName::recognise(policy).is_some(), &[]);
     plan
 }

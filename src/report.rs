@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use serde::Serialize;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::backoff::Backoff;
 use crate::cloud::{Cloud, Remedy};
@@ -282,10 +282,12 @@ pub async fn deliver<C: Cloud>(cloud: &C, reply: &ReplyTo, body: &str, deadline:
         let sent = timeout_at(deadline, cloud.answer(&reply.url, body.to_owned())).await;
         let Ok(sent) = sent else { return Err(Error::Unanswered("the time ran out".to_owned())) };
         let Err(failure) = sent else { return Ok(()) };
-        if failure.remedy == Remedy::None || timeout_at(deadline, backoff.pause()).await.is_err() {
+        let pause = backoff.next();
+        if failure.remedy == Remedy::None || Instant::now() + pause >= deadline {
             return Err(Error::Unanswered(failure.to_string()));
         }
         tracing::warn!(%failure, "CloudFormation could not be answered; trying again");
+        sleep(pause).await;
     }
 }
 

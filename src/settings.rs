@@ -83,13 +83,13 @@ fn policy_source(inline: Option<String>, parameter: Option<String>) -> Result<Op
     }
 }
 
-#[cfg(test)]
-mod schema;
 /// Whether a host is this machine.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod tests;

@@ -322,6 +322,12 @@ fn source_keys(given: Option<&[String]>) -> Result<SourceKeys, Invalid> {
     keys.map(SourceKeys::Given).map_err(|problem| Invalid::new("SourceKmsKeyArns", problem))
 }
 
+/// As much of a prefix as rights can be confined to: up to its first character that is not printable ASCII. Policy documents have none beyond
+/// U+00FF, and how those between are matched to keys is not known.
+pub fn confinable(prefix: &str) -> &str {
+    prefix.split(|character| !(' '..='~').contains(&character)).next().unwrap_or_default()
+}
+
 fn prefix(given: Option<String>) -> Result<String, Invalid> {
     let prefix = given.unwrap_or_default();
     match prefix.chars().count() {

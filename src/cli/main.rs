@@ -168,3 +168,24 @@ fn manual(command: Option<&str>) -> Result<i32, Failure> {
     clap_mangen::Man::new(asked).render(&mut page).map_err(|error| Failure::other(error.to_string()))?;
     screen::print_bytes(&page)
 }
+
+#[cfg(test)]
+mod tests {
+    use s3_kms_replication::cloud::{CloudError, Remedy};
+
+    use super::*;
+
+    #[test]
+    fn a_person_is_told_of_no_parameter_of_the_template() {
+        let (resource, code, message) = ("bucket `copy`".to_owned(), "AccessDenied".to_owned(), "no".to_owned());
+        let failure = CloudError { action: "CreateBucket", resource, code, message, parameter: None, remedy: Remedy::None };
+        let failure = Box::new(failure.naming(Some("AllowCreateDestinationBuckets")));
+        let error = Error::Apply { failure, done: Vec::new(), left: vec!["CreateBucket on bucket `copy`".to_owned()] };
+        assert!(error.to_string().contains("AllowCreateDestinationBuckets"));
+        let interrupted = Error::Interrupted { error: Box::new(error), done: vec!["CreateRole".to_owned()] };
+        assert_eq!(
+            said(interrupted),
+            "CreateBucket on bucket `copy`: AccessDenied: no; done before: nothing; not done: CreateBucket on bucket `copy`; done before: CreateRole"
+        );
+    }
+}

@@ -27,25 +27,20 @@ impl<'a> ServingRole<'a> {
         let existing = roles.ours(&spec.rule.source);
         let arn = existing.map_or_else(|| format!("arn:{partition}:iam::{account}:role{}{name}", settings.path), |role| role.arn.clone());
         let serving = observed.source.replication.as_ref().map(|configuration| configuration.role());
-        match (serving, spec.existing_role) {
-            (Some(serving), ExistingRole::Refuse) if serving != arn => {
-                Err(Refusal::ForeignRole { bucket: spec.rule.source.clone(), role: serving.to_owned() })
-            }
-            (Some(serving), ExistingRole::Extend) if serving != arn => {
-                let (bucket, role) = (spec.rule.source.clone(), serving.to_owned());
-                match roles.with_arn(serving) {
-                    Some(found) => match found.tags.get(OWNER_TAG) {
-                        Some(of) => Err(Refusal::RoleOfOtherBucket { bucket, role, of: of.clone() }),
-                        None => Ok(Self::Theirs(found)),
-                    },
-                    None => Err(Refusal::ServingRoleMissing { bucket, role }),
-                }
-            }
-            _ if roles.named_ours.is_some() && existing.is_none() => {
-                Err(Refusal::RoleOwnedByOther { role: name, bucket: spec.rule.source.clone() })
-            }
-            _ => Ok(Self::Ours { name, arn, existing }),
+        if let Some(serving) = serving.filter(|serving| *serving != arn) {
+            let (bucket, role, found) = (spec.rule.source.clone(), serving.to_owned(), roles.with_arn(serving));
+            let other = found.and_then(|found| found.tags.get(OWNER_TAG)).filter(|of| *of != bucket.as_str());
+            return match (other, spec.existing_role, found) {
+                (Some(of), ..) => Err(Refusal::RoleOfOtherBucket { bucket, role, of: of.clone() }),
+                (None, ExistingRole::Refuse, _) => Err(Refusal::ForeignRole { bucket, role }),
+                (None, ExistingRole::Extend, Some(found)) => Ok(Self::Theirs(found)),
+                (None, ExistingRole::Extend, None) => Err(Refusal::ServingRoleMissing { bucket, role }),
+            };
         }
+        if roles.named_ours.is_some() && existing.is_none() {
+            return Err(Refusal::RoleOwnedByOther { role: name, bucket: spec.rule.source.clone() });
+        }
+        Ok(Self::Ours { name, arn, existing })
     }
 
     pub(super) fn existing(&self) -> Option<&'a Role> {

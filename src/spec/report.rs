@@ -1,7 +1,6 @@
 //! What is asked about the objects that are there already: where the report on their replication goes.
 
-use super::{BucketName, Invalid, Properties};
-use crate::grants;
+use super::{BucketName, Invalid, Properties, confinable};
 
 /// S3's limit for the prefix of a report.
 const MAX_PREFIX: usize = 512;
@@ -32,7 +31,7 @@ impl Report {
         let bucket = BucketName::parse_name_or_arn(bucket).map_err(|problem| Invalid::new("ReportBucket", problem))?;
         let prefix = properties.report_prefix.as_deref().unwrap_or_default().trim_end_matches('/');
         match prefix.len() {
-            _ if grants::confinable(prefix) != prefix => {
+            _ if confinable(prefix) != prefix => {
                 Err(Invalid::new("ReportPrefix", format!("is `{prefix}`; allowed are printable ASCII characters")))
             }
             0..=MAX_PREFIX => Ok(Some(Self { bucket, prefix: prefix.to_owned() })),

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_s3::types::ReplicationRule;
+use s3_kms_replication::cloud::Remedy;
 use serde_json::json;
 
-use crate::fake::{Bucket, Fake, State};
+use crate::fake::{Bucket, Fake, Fault, State};
 use crate::*;
 
 const OTHER: &str = "444455556666";
@@ -247,4 +248,26 @@ async fn while_a_rule_changes_its_earlier_statements_stay_beside_the_new_ones() 
     let writes: Vec<String> = fake.writes().into_iter().filter(|write| !write.contains("RolePolicy")).collect();
     insta::assert_json_snapshot!(writes);
     assert_eq!((ours_in(&fake, "bucket `abroad`").len(), ours_in(&fake, &format!("key `{OTHER_KEY}`")).len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn delete_takes_back_what_a_change_that_failed_has_left_beside() {
+    let change = with(properties(), json!({"Prefix": "Vat"}));
+    let changed = async |fault: Option<usize>| {
+        let fake = Fake::of(buckets());
+        create(&fake, properties()).await;
+        fake.calls.borrow_mut().clear();
+        fake.fault.set(fault.map(|index| (index, Fault::Refused("AccessDenied", Remedy::None))));
+        ask(&fake, &custom_resource("Update", change.clone())).await.unwrap();
+        fake
+    };
+    let calls = changed(None).await.calls.take();
+    let released = calls.iter().position(|call| call.starts_with("Release")).unwrap();
+    for index in 0..released {
+        let fake = changed(Some(index)).await;
+        fake.fault.set(None);
+        delete_with(&fake, change.clone()).await;
+        let left = (ours_in(&fake, "bucket `abroad`").len(), ours_in(&fake, &format!("key `{OTHER_KEY}`")).len());
+        assert_eq!(left, (0, 0), "after a fault in call {index}");
+    }
 }

@@ -403,7 +403,17 @@ impl Cloud for Fake {
         if let Some(location) = step.writes_replication_of() {
             *self.earlier_replication.borrow_mut() = self.state.borrow().buckets[location.bucket.as_str()].replication.clone();
         }
-        self.call(format!("! {} on {}", step.action(), step.resource()), |state| perform(state, step)).await.map(|()| None)
+        // A policy of others is read, and written back as a whole when the call has got there.
+        let read =
+            step.changes_policy_of().map(|guarded| (guarded.to_string(), self.state.borrow().policies.get(&guarded.to_string()).cloned()));
+        let effect = |state: &mut State| {
+            if let Some((guarded, policy)) = read {
+                state.policies.retain(|name, _| *name != guarded);
+                state.policies.extend(policy.map(|policy| (guarded, policy)));
+            }
+            perform(state, step)
+        };
+        self.call(format!("! {} on {}", step.action(), step.resource()), effect).await.map(|()| None)
     }
 
     async fn acquire(&self, lease: &Lease, now: u64) -> Result<Acquired, CloudError> {

@@ -128,8 +128,13 @@ async fn invariant_2_a_foreign_role_is_refused_or_extended_and_never_replaced() 
     // It would go with the other bucket, and our policies in it.
     before.roles.get_mut("their-replication").unwrap().tags.insert("s3-kms-replication".to_owned(), "other".to_owned());
     let fake = Fake::of(before.clone());
-    let refused = create(&fake, json!({"ExistingRole": "Extend"})).await;
-    assert_snapshot!(refused["Reason"].as_str().unwrap(), @"bucket `demo-source` replicates with role `arn:aws:iam::111122223333:role/service-role/their-replication`, which is ours for bucket `other` and goes with it; give the bucket a role of its own");
+    for existing_role in ["Refuse", "Extend"] {
+        let refused = create(&fake, json!({"ExistingRole": existing_role})).await;
+        assert_eq!(
+            refused["Reason"],
+            "bucket `demo-source` replicates with role `arn:aws:iam::111122223333:role/service-role/their-replication`, which is ours for bucket `other` and goes with it; give the bucket a role of its own"
+        );
+    }
     assert_eq!(*fake.state.borrow(), before);
 }
 

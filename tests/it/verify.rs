@@ -398,3 +398,22 @@ async fn a_locked_bucket_is_not_to_be_verified_and_nothing_is_changed() {
     assert!(only_answer(&fake)["Reason"].as_str().unwrap().contains("`demo-destination` has S3 Object Lock"));
     assert_eq!(fake.writes(), Vec::<String>::new());
 }
+
+#[tokio::test(start_paused = true)]
+async fn cloudformation_is_answered_in_time_when_the_canary_cannot_be_removed() {
+    let answered = async |fault: Option<usize>| {
+        let fake = Fake::of(two_buckets());
+        fake.replicator.borrow_mut().pending = usize::MAX;
+        fake.fault.set(fault.map(|index| (index, Fault::Hangs)));
+        let started = Instant::now();
+        ask(&fake, &custom_resource("Create", json!({"Verify": "true", "ServiceTimeout": "6"}))).await.unwrap();
+        assert_eq!(only_answer(&fake)["Status"], "FAILED");
+        assert!(started.elapsed() < Duration::from_secs(6), "{:?} with a hang in call {fault:?}", started.elapsed());
+        fake.calls.take()
+    };
+    let calls = answered(None).await;
+    let looked = calls.iter().rposition(|call| call.starts_with("HeadObject")).unwrap();
+    for index in looked + 1..calls.len() {
+        answered(Some(index)).await;
+    }
+}

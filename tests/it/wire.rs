@@ -3,6 +3,7 @@
 mod jobs;
 mod whole;
 
+use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region as SdkRegion, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_s3control::types::JobStatus;
@@ -28,11 +29,11 @@ type Answer<'a> = (u16, Option<(&'static str, &'static str)>, &'a str);
 
 /// AWS, answering with these statuses, headers and bodies.
 fn aws(answers: &[Answer<'_>]) -> (Aws, StaticReplayClient) {
-    aws_at(None, answers)
+    aws_at(None, RetryConfig::disabled(), answers)
 }
 
-/// The same, or an emulator at `endpoint`.
-fn aws_at(endpoint: Option<&str>, answers: &[Answer<'_>]) -> (Aws, StaticReplayClient) {
+/// The same, or an emulator at `endpoint`, where the SDK tries again as it is told.
+fn aws_at(endpoint: Option<&str>, retries: RetryConfig, answers: &[Answer<'_>]) -> (Aws, StaticReplayClient) {
     let events = answers.iter().map(|(status, header, body)| {
         let mut answer = http::Response::builder().status(*status);
         if let Some((name, value)) = header {
@@ -47,7 +48,7 @@ fn aws_at(endpoint: Option<&str>, answers: &[Answer<'_>]) -> (Aws, StaticReplayC
         .region(SdkRegion::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test")))
         .http_client(replay.clone())
-        .retry_config(aws_config::retry::RetryConfig::disabled());
+        .retry_config(retries);
     let config = endpoint.into_iter().fold(config, |config, endpoint| config.endpoint_url(endpoint)).build();
     (Aws::new(config, SharedHttpConnector::new(replay.clone())), replay)
 }

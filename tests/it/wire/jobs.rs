@@ -75,7 +75,11 @@ async fn an_emulator_on_this_machine_needs_no_host_for_each_account() {
     for (endpoint, host) in
         [("http://127.0.0.1:4566", "http://127.0.0.1:4566"), ("https://vpce.example", "https://111122223333.vpce.example")]
     {
-        let (aws, replay) = aws_at(Some(endpoint), &[ok("<DescribeJobResult><Job><Status>New</Status></Job></DescribeJobResult>")]);
+        let (aws, replay) = aws_at(
+            Some(endpoint),
+            RetryConfig::disabled(),
+            &[ok("<DescribeJobResult><Job><Status>New</Status></Job></DescribeJobResult>")],
+        );
         aws.job("job-1", &region, &account).await.unwrap();
         assert_eq!(replay.actual_requests().next().unwrap().uri(), format!("{host}/v20180820/jobs/job-1"));
     }

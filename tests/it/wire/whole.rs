@@ -88,23 +88,39 @@ async fn a_configuration_is_sent_again_only_while_nobody_else_has_written_it() {
         let rules: String = rules.iter().map(rule).collect();
         format!("<ReplicationConfiguration><Role>arn:aws:iam::111122223333:role/x</Role>{rules}</ReplicationConfiguration>")
     };
+    let with_other_role = |text: &str| text.replace("role/x", "role/y");
     let ours = "s3-kms-replication.dr";
     let (before, written, foreign) = (xml(&["theirs"]), xml(&["theirs", ours]), xml(&["theirs", "new"]));
     let source = at("demo-source", "us-east-1");
     let read = async |text: &str| aws(&[ok(text)]).0.replication(&source).await.unwrap();
     let (was, configuration, rule) = (read(&before).await, read(&written).await.unwrap(), RuleId::named("dr").unwrap());
     let put = Step::PutReplication { location: source.clone(), was: was.clone(), configuration: configuration.clone(), rule: rule.clone() };
-    let take_out = Step::PutReplication { location: source.clone(), was: Some(configuration), configuration: was.unwrap(), rule };
+    let was = was.unwrap();
+    let take_out =
+        Step::PutReplication { location: source.clone(), was: Some(configuration.clone()), configuration: was, rule: rule.clone() };
+    let role_only = read(&with_other_role(&written)).await.unwrap();
+    let role_only =
+        Step::PutReplication { location: source.clone(), was: Some(configuration), configuration: role_only, rule: rule.clone() };
+    let remove = Step::DeleteReplication { location: source.clone(), was: read(&xml(&[ours])).await.unwrap(), rule };
+    let denied = (403, None, "<Error><Code>AccessDenied</Code></Error>");
+    let gone = (404, None, "<Error><Code>ReplicationConfigurationNotFoundError</Code></Error>");
     let slow_down = (503, None, "<Error><Code>SlowDown</Code></Error>");
     for (step, answers, is_done, methods) in [
         (&put, vec![slow_down, ok(&before), ok("")], true, "PUT GET PUT"),
         (&put, vec![slow_down, ok(&before), slow_down, ok(&before), slow_down], false, "PUT GET PUT GET PUT"),
         (&put, vec![slow_down, ok(&written)], true, "PUT GET"),
         (&put, vec![slow_down, ok(&foreign)], false, "PUT GET"),
-        (&put, vec![slow_down, (403, None, "<Error><Code>AccessDenied</Code></Error>")], false, "PUT GET"),
+        (&put, vec![slow_down, denied], false, "PUT GET"),
+        (&put, vec![slow_down, slow_down, ok(&written)], true, "PUT GET GET"),
+        (&put, vec![slow_down, ok(&before), denied], false, "PUT GET PUT"),
         (&take_out, vec![slow_down, ok(&before)], true, "PUT GET"),
+        (&role_only, vec![slow_down, ok(&with_other_role(&written))], true, "PUT GET"),
+        (&role_only, vec![slow_down, ok(&xml(&["theirs", ours, "new"]))], false, "PUT GET"),
+        (&remove, vec![slow_down, gone], true, "DELETE GET"),
+        (&remove, vec![slow_down, ok(&xml(&[ours])), ok("")], true, "DELETE GET DELETE"),
+        (&remove, vec![slow_down, ok(&foreign)], true, "DELETE GET"),
     ] {
-        let (aws, replay) = aws(&answers);
+        let (aws, replay) = aws_at(None, RetryConfig::standard(), &answers);
         let result = aws.apply(step).await;
         let sent: Vec<String> = replay.actual_requests().map(|request| request.method().to_owned()).collect();
         assert_eq!((result.is_ok(), sent.join(" ").as_str()), (is_done, methods), "{result:?}");
@@ -116,15 +132,22 @@ async fn a_configuration_is_sent_again_only_while_nobody_else_has_written_it() {
 #[tokio::test(start_paused = true)]
 async fn a_policy_of_others_is_read_again_before_it_is_sent_again() {
     let location = at("demo-destination", "us-west-2");
-    let remove = Step::RemoveStatement { guarded: Guarded::Bucket(location), sid: "Ours".to_owned(), was: String::new() };
+    let key = Guarded::Key { arn: REPLICA_KEY.to_owned(), region: location.region.clone(), access: Access::Own };
     let policy = |sids: &[&str]| {
         let statements: Vec<Value> = sids.iter().map(|sid| json!({"Sid": sid, "Effect": "Deny"})).collect();
         json!({"Version": "2012-10-17", "Statement": statements}).to_string()
     };
+    let of_key = |policy: &str| json!({"Policy": policy}).to_string();
     let (before, meanwhile, after) = (policy(&["Ours", "a"]), policy(&["Ours", "a", "b"]), policy(&["a", "b"]));
-    let (aws, replay) = aws(&[ok(&before), (500, None, ""), ok(&meanwhile), ok("")]);
-    aws.apply(&remove).await.unwrap();
-    let last = replay.actual_requests().last().unwrap();
-    let sent: Value = serde_json::from_slice(last.body().bytes().unwrap()).unwrap();
-    assert_eq!((replay.actual_requests().count(), sent.to_string()), (4, after));
+    for (guarded, before, meanwhile) in
+        [(Guarded::Bucket(location), before.clone(), meanwhile.clone()), (key, of_key(&before), of_key(&meanwhile))]
+    {
+        let remove = Step::RemoveStatement { guarded, sid: "Ours".to_owned(), was: String::new() };
+        let (aws, replay) = aws_at(None, RetryConfig::standard(), &[ok(&before), (500, None, ""), ok(&meanwhile), ok("{}")]);
+        aws.apply(&remove).await.unwrap();
+        let last = replay.actual_requests().last().unwrap();
+        let sent: Value = serde_json::from_slice(last.body().bytes().unwrap()).unwrap();
+        let sent = sent.get("Policy").and_then(Value::as_str).map_or_else(|| sent.to_string(), str::to_owned);
+        assert_eq!((replay.actual_requests().count(), sent), (4, after.clone()));
+    }
 }
