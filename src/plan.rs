@@ -72,20 +72,19 @@ pub struct Plan {
 impl Plan {
     /// Steps that change one policy come one after the other, since each reads and writes the whole.
     fn new(stages: impl IntoIterator<Item = Vec<Step>>) -> Self {
-        let mut apart: Vec<Vec<Step>> = Vec::new();
+        let mut planned: Vec<Vec<Step>> = Vec::new();
         for stage in stages {
-            let first = apart.len();
+            let first = planned.len();
             for step in stage {
                 let policy = step.changes_policy_of();
                 let is_free = |part: &&mut Vec<Step>| policy.is_none() || part.iter().all(|other| other.changes_policy_of() != policy);
-                match apart.iter_mut().skip(first).find(is_free) {
+                match planned.iter_mut().skip(first).find(is_free) {
                     Some(part) => part.push(step),
-                    None => apart.push(vec![step]),
+                    None => planned.push(vec![step]),
                 }
             }
         }
-        let stages = apart;
-        Self { stages, kept: Vec::new(), warnings: Vec::new() }
+        Self { stages: planned, kept: Vec::new(), warnings: Vec::new() }
     }
 
     /// Whether there is nothing to do.
@@ -136,8 +135,7 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     let partition = observed.identity.partition;
     let grants = grants(spec, observed, &destination.region, &granted_keys, &replica_key);
     let document = grants.document();
-    let CrossAccount { keep: keep_statements, put: put_statements, withdraw: withdraw_statements, by_hand } =
-        Needs::new(spec, observed, &grants, &destination, role.arn()).steps(observed)?;
+    let CrossAccount { keep, put, withdraw, by_hand } = Needs::new(spec, observed, &grants, &destination, role.arn()).steps(observed)?;
 
     let destination_arn = spec.destination.arn(partition);
     let rule = rules::Wanted {
@@ -164,7 +162,7 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
     // A rule that is there and changes needs its present grants until it has changed, and the new ones from then on. And as long as it has
     // statements in policies that it no longer needs, these grants tell where.
     let replaces_rule = configuration.is_some() && rules::find(source.replication.as_ref(), &spec.rule.id).is_some();
-    let is_needed = replaces_rule || !withdraw_statements.is_empty();
+    let is_needed = replaces_rule || !withdraw.is_empty();
     let earlier = current_document.as_ref().filter(|current| is_needed && !document.covers(current));
     let until_changed = earlier.map_or_else(|| document.clone(), |earlier| document.with_earlier(earlier));
     check_policy_size(&role, &policy_name, &until_changed, job.rights.as_ref())?;
@@ -174,17 +172,16 @@ pub fn apply(spec: &Spec, observed: &Observed, settings: &RoleSettings) -> Resul
         (current.as_ref() != Some(document)).then(|| Step::PutRolePolicy { role, policy, was, document: document.clone() })
     };
     grant.extend(put_policy(current_policy, &until_changed));
-    grant.extend(keep_statements);
+    grant.extend(keep);
     grant.extend(job.rights);
 
     // After the rule's policy, so that where there is an alarm or a statement, there is a trace of its rule.
-    let mut admit = put_statements;
+    let mut admit = put;
     admit.extend(alarm::step(spec, observed)?);
     let switch = configuration.map(|configuration| {
         let (location, was) = (source.location.clone(), source.replication.clone());
         Step::PutReplication { location, was, configuration, rule: spec.rule.id.clone() }
     });
-    let withdraw = withdraw_statements;
     let tighten = put_policy(Some(until_changed.to_string()), &document);
 
     let single = |step: Option<Step>| step.into_iter().collect();

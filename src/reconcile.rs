@@ -133,8 +133,7 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(outcome(spec.rule.clone(), Status::Configured, spec.dry_run, plan, target))
     }
 
-    /// Takes back `rule`, and nothing else; in the destination's account with `access`. A rule or a bucket that is gone
-    /// is success.
+    /// Takes back `rule`, and nothing else; in the destination's account with `access`. A rule or a bucket that is gone is success.
     ///
     /// # Errors
     /// As [`Error`] says.
