@@ -19,9 +19,13 @@ const PLAIN: Case = Case {
 };
 
 fn document(case: &Case) -> PolicyDocument {
+    of(case, |grants| grants.document())
+}
+
+fn of<T>(case: &Case, what: impl FnOnce(&Grants<'_>) -> T) -> T {
     let bucket = |name| BucketName::parse(name).unwrap();
     let region = |code| Region::parse(code).unwrap();
-    Grants {
+    what(&Grants {
         partition: case.partition,
         source: Place { bucket: &bucket("demo-source"), region: &region(case.regions.0) },
         destination: Place { bucket: &bucket("demo-destination"), region: &region(case.regions.1) },
@@ -30,8 +34,7 @@ fn document(case: &Case) -> PolicyDocument {
         replica_key: &format!("arn:{}:kms:{}:111122223333:key/replica", case.partition, case.regions.1),
         object_lock: case.object_lock,
         owner_override: false,
-    }
-    .document()
+    })
 }
 
 #[test]
@@ -82,6 +85,14 @@ fn a_prefix_narrows_the_pattern_and_its_wildcards_stand_for_themselves() {
         ("logs/é/x", "logs/*", "logs/*"),
     ] {
         assert_eq!((key_pattern(prefix).as_str(), plain_key_pattern(prefix).as_str()), (pattern, plain));
+    }
+}
+
+#[test]
+fn statements_in_policies_of_others_have_no_policy_variables() {
+    let statements = of(&Case { prefix: "tax/*/", ..PLAIN }, |grants| grants.statements("Ours", "arn:aws:iam::111122223333:role/x"));
+    for statement in [statements.bucket, statements.key].map(|statement| statement.to_string()) {
+        assert!(!statement.contains('$') && statement.contains("demo-destination/tax/*\""), "{statement}");
     }
 }
 
