@@ -199,6 +199,13 @@ mod tests {
     }
 
     #[test]
+    fn a_statement_is_shown_line_by_line_and_one_of_another_form_as_it_is() {
+        let line = |path: &str, value: &str| (path.to_owned(), value.to_owned());
+        assert_eq!(Statement::lines_of(&ours("s3:Get").to_string()), [line("Ours.Allow", "s3:Get"), line("Ours.Resource", "*")]);
+        assert_eq!(Statement::lines_of("1"), [line("Statement", "1")]);
+    }
+
+    #[test]
     fn what_is_no_policy_is_not_read() {
         for text in ["", "[]", "{}", r#"{"Statement":[1"#] {
             assert!(ResourcePolicy::parse(Some(text)).is_none(), "{text}");
