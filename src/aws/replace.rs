@@ -101,8 +101,8 @@ async fn persist<T>(
         let Err(cause) = write(&basis).await else { break };
         let failure = cause.into_error(step.action(), step.resource());
         if failure.remedy != Remedy::Later {
-            // An earlier try may still be on its way, whatever has become of this one.
-            let remedy = if tries > 1 { Remedy::Later } else { failure.remedy };
+            // An earlier try may still be on its way, whatever has become of this one: unless the step is done again.
+            let remedy = if tries > 1 && failure.remedy != Remedy::Wait { Remedy::Later } else { failure.remedy };
             return Err(CloudError { remedy, ..failure });
         }
         if tries == TRIES || started.elapsed() >= OPERATION_TIMEOUT {
