@@ -4,10 +4,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use s3_kms_replication::event::{self, Ask, cloudformation};
-use s3_kms_replication::grants::{PolicyDocument, ResourcePolicy};
-use s3_kms_replication::settings::Settings;
-use s3_kms_replication::spec::{BucketName, KeyReference, Partition, RoleArn, RoleName, RuleId, Spec};
+use s3_kms_replication::config::Settings;
+use s3_kms_replication::iam_policy::{PolicyDocument, ResourcePolicy};
+use s3_kms_replication::model::{BucketName, KeyReference, Partition, RoleArn, RoleName, RuleId};
+use s3_kms_replication::request::{self, Invocation, cloudformation};
+use s3_kms_replication::spec::Spec;
 use serde_json::{Value, json};
 
 const URL: &str = "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x";
@@ -29,13 +30,13 @@ fn check(spec: &Spec) {
 }
 
 fn read(payload: &Value, settings: &Settings) {
-    match event::read(payload, settings) {
-        Ok(Ask::CloudFormation(request)) => {
-            if let Ok(cloudformation::Asked::Apply { spec, .. }) = &request.asked {
+    match request::read(payload, settings) {
+        Ok(Invocation::CloudFormation(request)) => {
+            if let Ok(cloudformation::ResourceOperation::Apply { spec, .. }) = &request.asked {
                 check(spec);
             }
         }
-        Ok(Ask::Command(event::Command::Apply(spec))) => check(&spec),
+        Ok(Invocation::Command(event::Command::Apply(spec))) => check(&spec),
         Ok(_) => {}
         Err(error) => assert!(!error.to_string().is_empty()),
     }

@@ -3,18 +3,32 @@
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::{AlarmType, ComparisonOperator, Dimension, MetricAlarm, Statistic};
 
-use super::failure::{self, Cause};
-use crate::cloud::{Alarm, CloudError};
-use crate::spec::Region;
+use super::sdk_error::{self, Cause};
+use crate::model::{Alarm, ApiError, Region};
 
 /// The alarms with these names, at most a hundred, that exist.
-pub(super) async fn alarms(client: &Client, names: &[String], region: &Region) -> Result<Vec<Alarm>, CloudError> {
+pub(super) async fn alarms(
+    client: &Client,
+    names: &[String],
+    region: &Region,
+) -> Result<Vec<Alarm>, ApiError> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let request = client.describe_alarms().set_alarm_names(Some(names.to_vec())).alarm_types(AlarmType::MetricAlarm).max_records(100);
-    let answer = request.send().await.map_err(|error| failure::of("DescribeAlarms", format!("alarm `{}`", names.join("`, `")), error))?;
-    Ok(answer.metric_alarms.unwrap_or_default().into_iter().map(|found| alarm(found, region.clone())).collect())
+    let request = client
+        .describe_alarms()
+        .set_alarm_names(Some(names.to_vec()))
+        .alarm_types(AlarmType::MetricAlarm)
+        .max_records(100);
+    let answer = request.send().await.map_err(|error| {
+        sdk_error::of("DescribeAlarms", format!("alarm `{}`", names.join("`, `")), error)
+    })?;
+    Ok(answer
+        .metric_alarms
+        .unwrap_or_default()
+        .into_iter()
+        .map(|found| alarm(found, region.clone()))
+        .collect())
 }
 
 fn alarm(found: MetricAlarm, region: Region) -> Alarm {
@@ -24,11 +38,19 @@ fn alarm(found: MetricAlarm, region: Region) -> Alarm {
         region,
         namespace: found.namespace.unwrap_or_default(),
         metric: found.metric_name.unwrap_or_default(),
-        dimensions: found.dimensions.unwrap_or_default().into_iter().filter_map(dimension).collect(),
+        dimensions: found
+            .dimensions
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(dimension)
+            .collect(),
         statistic: found.statistic.map(|statistic| statistic.to_string()).unwrap_or_default(),
         period: found.period.unwrap_or_default(),
         periods: found.evaluation_periods.unwrap_or_default(),
-        comparison: found.comparison_operator.map(|operator| operator.to_string()).unwrap_or_default(),
+        comparison: found
+            .comparison_operator
+            .map(|operator| operator.to_string())
+            .unwrap_or_default(),
         threshold: found.threshold.unwrap_or_default(),
         missing_data: found.treat_missing_data.unwrap_or_default(),
         actions: found.alarm_actions.unwrap_or_default(),
@@ -37,7 +59,10 @@ fn alarm(found: MetricAlarm, region: Region) -> Alarm {
 }
 
 pub(super) async fn put(client: &Client, alarm: &Alarm) -> Result<(), Cause> {
-    let dimensions = alarm.dimensions.iter().map(|(name, value)| Dimension::builder().name(name).value(value).build());
+    let dimensions = alarm
+        .dimensions
+        .iter()
+        .map(|(name, value)| Dimension::builder().name(name).value(value).build());
     let request = client
         .put_metric_alarm()
         .alarm_name(&alarm.name)

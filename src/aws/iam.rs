@@ -8,29 +8,42 @@ use futures_util::future::try_join_all;
 use percent_encoding::percent_decode_str;
 use tokio::try_join;
 
-use super::failure::{Cause, none_if};
-use crate::cloud::{CloudError, Role, RoleOutline};
-use crate::grants::PolicyDocument;
-use crate::plan::OWNER_TAG;
-use crate::spec::{BucketName, PolicyName, RoleName};
+use super::sdk_error::{Cause, none_if};
+use crate::iam_policy::PolicyDocument;
+use crate::model::{ApiError, BucketName, OWNER_TAG, PolicyName, Role, RoleName, RoleOutline};
 
 /// IAM's word for what does not exist.
 const NOT_THERE: &str = "NoSuchEntity";
 
 /// What is known of a role before the texts of its inline policies, asked for together.
-pub(super) async fn role_outline(client: &Client, name: &RoleName) -> Result<Option<RoleOutline>, CloudError> {
-    let read = async { try_join!(get_role(client, name), policy_names(client, name), attached_policies(client, name)) };
+pub(super) async fn role_outline(
+    client: &Client,
+    name: &RoleName,
+) -> Result<Option<RoleOutline>, ApiError> {
+    let read = async {
+        try_join!(
+            get_role(client, name),
+            policy_names(client, name),
+            attached_policies(client, name)
+        )
+    };
     let (role, policies, attached) = match read.await {
         Ok(role) => role,
         Err((_, cause)) if cause.code() == NOT_THERE => return Ok(None),
-        Err((action, cause)) => return Err(cause.into_error(action, format!("role `{name}`"))),
+        Err((operation, cause)) => {
+            return Err(cause.into_error(operation, format!("role `{name}`")));
+        }
     };
-    let tags = role.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
+    let tags =
+        role.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
     let role = Role {
         name: name.clone(),
         arn: role.arn().to_owned(),
         trust: decoded(role.assume_role_policy_document().unwrap_or_default()),
-        boundary: role.permissions_boundary().and_then(|boundary| boundary.permissions_boundary_arn()).map(str::to_owned),
+        boundary: role
+            .permissions_boundary()
+            .and_then(|boundary| boundary.permissions_boundary_arn())
+            .map(str::to_owned),
         tags,
         policies: BTreeMap::new(),
         attached,
@@ -39,34 +52,63 @@ pub(super) async fn role_outline(client: &Client, name: &RoleName) -> Result<Opt
 }
 
 /// The role with the texts of its inline policies, asked for together.
-pub(super) async fn with_policies(client: &Client, RoleOutline { role, policies }: RoleOutline) -> Result<Role, CloudError> {
-    let policies = try_join_all(policies.into_iter().map(|policy| get_policy(client, &role.name, policy))).await?;
+pub(super) async fn with_policies(
+    client: &Client,
+    RoleOutline { role, policies }: RoleOutline,
+) -> Result<Role, ApiError> {
+    let policies =
+        try_join_all(policies.into_iter().map(|policy| get_policy(client, &role.name, policy)))
+            .await?;
     Ok(Role { policies: policies.into_iter().flatten().collect(), ..role })
 }
 
 type Read<T> = Result<T, (&'static str, Cause)>;
 
 async fn get_role(client: &Client, name: &RoleName) -> Read<SdkRole> {
-    let action = "GetRole";
-    let answer = client.get_role().role_name(name.as_str()).send().await.map_err(|error| (action, Cause::from(error)))?;
-    answer.role.ok_or_else(|| (action, Cause::empty_answer()))
+    let operation = "GetRole";
+    let answer = client
+        .get_role()
+        .role_name(name.as_str())
+        .send()
+        .await
+        .map_err(|error| (operation, Cause::from(error)))?;
+    answer.role.ok_or_else(|| (operation, Cause::empty_answer()))
 }
 
 async fn policy_names(client: &Client, name: &RoleName) -> Read<Vec<String>> {
-    let pages = client.list_role_policies().role_name(name.as_str()).into_paginator().items().send();
-    pages.collect::<Result<Vec<_>, _>>().await.map_err(|error| ("ListRolePolicies", Cause::from(error)))
+    let pages =
+        client.list_role_policies().role_name(name.as_str()).into_paginator().items().send();
+    pages
+        .collect::<Result<Vec<_>, _>>()
+        .await
+        .map_err(|error| ("ListRolePolicies", Cause::from(error)))
 }
 
 async fn attached_policies(client: &Client, name: &RoleName) -> Read<Vec<String>> {
-    let pages = client.list_attached_role_policies().role_name(name.as_str()).into_paginator().items().send();
-    let policies = pages.collect::<Result<Vec<_>, _>>().await.map_err(|error| ("ListAttachedRolePolicies", Cause::from(error)))?;
+    let pages = client
+        .list_attached_role_policies()
+        .role_name(name.as_str())
+        .into_paginator()
+        .items()
+        .send();
+    let policies = pages
+        .collect::<Result<Vec<_>, _>>()
+        .await
+        .map_err(|error| ("ListAttachedRolePolicies", Cause::from(error)))?;
     Ok(policies.into_iter().filter_map(|policy| policy.policy_arn).collect())
 }
 
 /// `None` for a policy that another writer has removed since the names were listed.
-async fn get_policy(client: &Client, role: &RoleName, policy: String) -> Result<Option<(String, String)>, CloudError> {
-    let answer = client.get_role_policy().role_name(role.as_str()).policy_name(&policy).send().await;
-    let failed = |cause: Cause| cause.into_error("GetRolePolicy", format!("inline policy `{policy}` of role `{role}`"));
+async fn get_policy(
+    client: &Client,
+    role: &RoleName,
+    policy: String,
+) -> Result<Option<(String, String)>, ApiError> {
+    let answer =
+        client.get_role_policy().role_name(role.as_str()).policy_name(&policy).send().await;
+    let failed = |cause: Cause| {
+        cause.into_error("GetRolePolicy", format!("inline policy `{policy}` of role `{role}`"))
+    };
     let answer = none_if(NOT_THERE, answer).map_err(failed)?;
     Ok(answer.map(|answer| (policy, decoded(answer.policy_document()))))
 }
@@ -81,7 +123,12 @@ pub(super) async fn role_id(client: &Client, name: &RoleName) -> Result<String, 
     get_role(client, name).await.map(|role| role.role_id).map_err(|(_, cause)| cause)
 }
 
-pub(super) async fn tag_role(client: &Client, name: &RoleName, key: &str, value: &str) -> Result<(), Cause> {
+pub(super) async fn tag_role(
+    client: &Client,
+    name: &RoleName,
+    key: &str,
+    value: &str,
+) -> Result<(), Cause> {
     let tag = Tag::builder().key(key).value(value).build().map_err(Cause::unsendable)?;
     client.tag_role().role_name(name.as_str()).tags(tag).send().await?;
     Ok(())
@@ -100,31 +147,70 @@ pub(super) async fn create_role(
     boundary: Option<String>,
     source: &BucketName,
 ) -> Result<(), Cause> {
-    let tag = Tag::builder().key(OWNER_TAG).value(source.as_str()).build().map_err(Cause::unsendable)?;
-    let request = client.create_role().role_name(name.as_str()).path(path).assume_role_policy_document(trust.to_string()).tags(tag);
-    let request = request.description(format!("S3 replication of bucket {source}, made by s3-kms-replication"));
+    let tag =
+        Tag::builder().key(OWNER_TAG).value(source.as_str()).build().map_err(Cause::unsendable)?;
+    let request = client
+        .create_role()
+        .role_name(name.as_str())
+        .path(path)
+        .assume_role_policy_document(trust.to_string())
+        .tags(tag);
+    let request = request
+        .description(format!("S3 replication of bucket {source}, made by s3-kms-replication"));
     request.set_permissions_boundary(boundary).send().await?;
     Ok(())
 }
 
-pub(super) async fn update_assume_role_policy(client: &Client, name: &RoleName, trust: &PolicyDocument) -> Result<(), Cause> {
-    client.update_assume_role_policy().role_name(name.as_str()).policy_document(trust.to_string()).send().await?;
+pub(super) async fn update_assume_role_policy(
+    client: &Client,
+    name: &RoleName,
+    trust: &PolicyDocument,
+) -> Result<(), Cause> {
+    client
+        .update_assume_role_policy()
+        .role_name(name.as_str())
+        .policy_document(trust.to_string())
+        .send()
+        .await?;
     Ok(())
 }
 
-pub(super) async fn put_role_permissions_boundary(client: &Client, name: &RoleName, boundary: &str) -> Result<(), Cause> {
-    client.put_role_permissions_boundary().role_name(name.as_str()).permissions_boundary(boundary).send().await?;
+pub(super) async fn put_role_permissions_boundary(
+    client: &Client,
+    name: &RoleName,
+    boundary: &str,
+) -> Result<(), Cause> {
+    client
+        .put_role_permissions_boundary()
+        .role_name(name.as_str())
+        .permissions_boundary(boundary)
+        .send()
+        .await?;
     Ok(())
 }
 
-pub(super) async fn put_role_policy(client: &Client, role: &RoleName, policy: &PolicyName, document: &PolicyDocument) -> Result<(), Cause> {
+pub(super) async fn put_role_policy(
+    client: &Client,
+    role: &RoleName,
+    policy: &PolicyName,
+    document: &PolicyDocument,
+) -> Result<(), Cause> {
     let request = client.put_role_policy().role_name(role.as_str()).policy_name(policy.as_str());
     request.policy_document(document.to_string()).send().await?;
     Ok(())
 }
 
-pub(super) async fn delete_role_policy(client: &Client, role: &RoleName, policy: &PolicyName) -> Result<(), Cause> {
-    client.delete_role_policy().role_name(role.as_str()).policy_name(policy.as_str()).send().await?;
+pub(super) async fn delete_role_policy(
+    client: &Client,
+    role: &RoleName,
+    policy: &PolicyName,
+) -> Result<(), Cause> {
+    client
+        .delete_role_policy()
+        .role_name(role.as_str())
+        .policy_name(policy.as_str())
+        .send()
+        .await?;
     Ok(())
 }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_ssm::Client;
 use tokio::sync::Mutex;
 
-use super::failure::{self, Cause};
-use crate::cloud::CloudError;
+use super::sdk_error::{self, Cause};
+use crate::model::ApiError;
 
 /// How long a value that was read is used: so long may a change of the policy take to be followed.
 const FRESH: Duration = Duration::from_secs(300);
@@ -17,10 +17,12 @@ pub(super) struct Cached(Mutex<Option<(SystemTime, String)>>);
 
 impl Cached {
     /// The parameter's value, read at most [`FRESH`] ago.
-    pub(super) async fn parameter(&self, client: &Client, name: &str) -> Result<String, CloudError> {
-        // Held while reading: several that ask at once read once.
+    pub(super) async fn parameter(&self, client: &Client, name: &str) -> Result<String, ApiError> {
+        // LeaseGuard while reading: several that ask at once read once.
         let mut cached = self.0.lock().await;
-        if let Some((_, value)) = cached.as_ref().filter(|(read, _)| read.elapsed().is_ok_and(|age| age < FRESH)) {
+        if let Some((_, value)) =
+            cached.as_ref().filter(|(read, _)| read.elapsed().is_ok_and(|age| age < FRESH))
+        {
             return Ok(value.clone());
         }
         let value = parameter(client, name).await?;
@@ -29,9 +31,14 @@ impl Cached {
     }
 }
 
-async fn parameter(client: &Client, name: &str) -> Result<String, CloudError> {
-    let (action, resource) = ("GetParameter", format!("parameter `{name}`"));
-    let answer = client.get_parameter().name(name).send().await.map_err(|error| failure::of(action, &resource, error))?;
+async fn parameter(client: &Client, name: &str) -> Result<String, ApiError> {
+    let (operation, resource) = ("GetParameter", format!("parameter `{name}`"));
+    let answer = client
+        .get_parameter()
+        .name(name)
+        .send()
+        .await
+        .map_err(|error| sdk_error::of(operation, &resource, error))?;
     let value = answer.parameter.and_then(|parameter| parameter.value);
-    value.ok_or_else(|| Cause::empty_answer().into_error(action, resource))
+    value.ok_or_else(|| Cause::empty_answer().into_error(operation, resource))
 }

@@ -15,6 +15,7 @@ use std::process::exit;
 
 use clap::{CommandFactory, Parser};
 use s3_kms_replication::error::Error;
+use s3_kms_replication::reconcile;
 use s3_kms_replication::spec::Invalid;
 use serde::Serialize;
 use tokio::runtime;
@@ -51,20 +52,27 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let code = if matches!(error, Error::Invalid(_)) { USAGE } else { FAILED };
-        Self { code, error: error.kind(), message: options::in_options(&said(error)) }
+        let code = if error.is_invalid() { USAGE } else { FAILED };
+        Self { code, error: error.kind(), message: options::in_options(&error_message(error)) }
     }
 }
 
 /// What the AWS SDK says when it finds no credentials, which helps nobody.
-const NO_CREDENTIALS: [&str; 2] = ["the credential provider was not enabled", "no providers in chain provided credentials"];
+const NO_CREDENTIALS: [&str; 2] =
+    ["the credential provider was not enabled", "no providers in chain provided credentials"];
 
 /// An error in words, without the parameter that would give a deployed function its missing right: here the rights are the person's own.
-fn said(mut error: Error) -> String {
+fn error_message(mut error: Error) -> String {
     if let Some(failure) = error.failure_mut() {
         failure.parameter = None;
     }
     error.to_string()
+}
+
+impl From<reconcile::Error> for Failure {
+    fn from(error: reconcile::Error) -> Self {
+        Error::from(error).into()
+    }
 }
 
 impl From<Invalid> for Failure {
@@ -78,7 +86,9 @@ impl Failure {
     fn hint(&self, common: &Common) -> String {
         match &common.profile {
             _ if !NO_CREDENTIALS.iter().any(|said| self.message.contains(said)) => String::new(),
-            _ if self.message.starts_with("--destination-profile") => "; this profile has no credentials".to_owned(),
+            _ if self.message.starts_with("--destination-profile") => {
+                "; this profile has no credentials".to_owned()
+            }
             Some(profile) => format!("; --profile {profile} has no credentials"),
             None => "; give --profile, or credentials as the AWS CLI takes them".to_owned(),
         }
@@ -88,10 +98,12 @@ impl Failure {
 /// Ends the program as clap does, but for an error about the command line that was to be answered in JSON.
 fn misused(error: &clap::Error) -> ! {
     let asked: Vec<OsString> = std::env::args_os().collect();
-    let in_json = asked.iter().any(|word| word == "--output=json") || asked.windows(2).any(|words| words == ["--output", "json"]);
+    let in_json = asked.iter().any(|word| word == "--output=json")
+        || asked.windows(2).any(|words| words == ["--output", "json"]);
     if in_json && error.use_stderr() {
         let message = error.to_string();
-        let message = message.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
+        let message =
+            message.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
         screen::say(&serde_json::to_string(&Failure::usage(message)).unwrap_or_default());
         exit(USAGE)
     }
@@ -99,7 +111,8 @@ fn misused(error: &clap::Error) -> ! {
 }
 
 fn main() {
-    let CommandLine { action, common } = CommandLine::try_parse().unwrap_or_else(|error| misused(&error));
+    let CommandLine { action, common } =
+        CommandLine::try_parse().unwrap_or_else(|error| misused(&error));
     screen::colour(common.color);
     let progress = Progress::default();
     let ended = match runtime::Builder::new_current_thread().enable_all().build() {
@@ -123,7 +136,11 @@ fn main() {
 }
 
 /// Does what was asked for until Ctrl-C. Between any two calls that is safe: the same command finds out what is left.
-async fn interruptible(action: &Action, common: &Common, progress: &Progress) -> Result<i32, Failure> {
+async fn interruptible(
+    action: &Action,
+    common: &Common,
+    progress: &Progress,
+) -> Result<i32, Failure> {
     tokio::select! {
         ended = act(action, common, progress) => ended,
         _ = tokio::signal::ctrl_c() => {
@@ -149,7 +166,12 @@ async fn act(action: &Action, common: &Common, progress: &Progress) -> Result<i3
         Action::Policies(asked) => policies::print(asked, common),
         Action::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut CommandLine::command(), "s3-kms-replication", &mut script);
+            clap_complete::generate(
+                *shell,
+                &mut CommandLine::command(),
+                "s3-kms-replication",
+                &mut script,
+            );
             screen::print_bytes(&script)
         }
         Action::Man { command } => manual(command.as_deref()),
@@ -163,28 +185,47 @@ fn manual(command: Option<&str>) -> Result<i32, Failure> {
         None => Some(all),
         Some(name) => all.find_subcommand(name).cloned(),
     };
-    let asked = asked.ok_or_else(|| Failure::usage(format!("there is no command `{}`", command.unwrap_or_default())))?;
+    let asked = asked.ok_or_else(|| {
+        Failure::usage(format!("there is no command `{}`", command.unwrap_or_default()))
+    })?;
     let mut page = Vec::new();
-    clap_mangen::Man::new(asked).render(&mut page).map_err(|error| Failure::other(error.to_string()))?;
+    clap_mangen::Man::new(asked)
+        .render(&mut page)
+        .map_err(|error| Failure::other(error.to_string()))?;
     screen::print_bytes(&page)
 }
 
 #[cfg(test)]
 mod tests {
-    use s3_kms_replication::cloud::{CloudError, Remedy};
+    use s3_kms_replication::model::{ApiError, Retry};
 
     use super::*;
 
     #[test]
     fn a_person_is_told_of_no_parameter_of_the_template() {
-        let (resource, code, message) = ("bucket `copy`".to_owned(), "AccessDenied".to_owned(), "no".to_owned());
-        let failure = CloudError { action: "CreateBucket", resource, code, message, parameter: None, remedy: Remedy::None };
+        let (resource, code, message) =
+            ("bucket `copy`".to_owned(), "AccessDenied".to_owned(), "no".to_owned());
+        let failure = ApiError {
+            operation: "CreateBucket",
+            resource,
+            code,
+            message,
+            parameter: None,
+            retry: Retry::Never,
+        };
         let failure = Box::new(failure.naming(Some("AllowCreateDestinationBuckets")));
-        let error = Error::Apply { failure, done: Vec::new(), left: vec!["CreateBucket on bucket `copy`".to_owned()] };
+        let error = reconcile::Error::Apply {
+            failure,
+            done: Vec::new(),
+            left: vec!["CreateBucket on bucket `copy`".to_owned()],
+        };
         assert!(error.to_string().contains("AllowCreateDestinationBuckets"));
-        let interrupted = Error::Interrupted { error: Box::new(error), done: vec!["CreateRole".to_owned()] };
+        let interrupted = reconcile::Error::Interrupted {
+            error: Box::new(error),
+            done: vec!["CreateRole".to_owned()],
+        };
         assert_eq!(
-            said(interrupted),
+            error_message(interrupted.into()),
             "CreateBucket on bucket `copy`: AccessDenied: no; done before: nothing; not done: CreateBucket on bucket `copy`; done before: CreateRole"
         );
     }

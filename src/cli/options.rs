@@ -6,16 +6,18 @@ use std::str::FromStr;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use s3_kms_replication::config::{Policy, PolicySource, Settings};
 use s3_kms_replication::error::Error;
-use s3_kms_replication::event::{self, Ask, Command};
-use s3_kms_replication::settings::{Policy, PolicySource, Settings};
-use s3_kms_replication::spec::{Invalid, Region};
+use s3_kms_replication::model::Region;
+use s3_kms_replication::request::{self, Command, Environment, Invocation};
+use s3_kms_replication::spec::Invalid;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::Failure;
 
-const ABOUT: &str = "Sets up S3 replication of KMS-encrypted buckets, keeps it right, and says so when it cannot";
+const ABOUT: &str =
+    "Sets up S3 replication of KMS-encrypted buckets, keeps it right, and says so when it cannot";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -319,13 +321,14 @@ pub enum Output {
 }
 
 /// Reads `options` as the command `action`, by the one reader of commands that there is.
-pub fn command(action: &str, options: &impl Serialize, settings: &Settings) -> Result<Command, Failure> {
-    let mut payload = serde_json::to_value(options).map_err(|error| Error::Internal(error.to_string()))?;
+pub fn command(action: &str, options: &impl Serialize) -> Result<Command, Failure> {
+    let mut payload =
+        serde_json::to_value(options).map_err(|error| Error::Internal(error.to_string()))?;
     if let Value::Object(object) = &mut payload {
         object.insert("Action".to_owned(), action.into());
     }
-    match event::read(&payload, settings)? {
-        Ask::Command(command) => Ok(command),
+    match request::read(&payload, Environment::default()).map_err(Error::from)? {
+        Invocation::Command(command) => Ok(command),
         other => Err(Error::Internal(format!("{other:?} is no command")).into()),
     }
 }
@@ -333,9 +336,13 @@ pub fn command(action: &str, options: &impl Serialize, settings: &Settings) -> R
 impl Walk {
     /// The policy in the file.
     pub fn policy(&self) -> Result<Option<PolicySource>, Failure> {
-        let Some(file) = &self.policy else { return Ok(None) };
-        let text = std::fs::read_to_string(file).map_err(|error| Failure::usage(format!("--policy {}: {error}", file.display())))?;
-        let policy = Policy::parse(&text).map_err(|invalid| Failure::usage(format!("--policy {}: {invalid}", file.display())))?;
+        let Some(file) = &self.policy else {
+            return Ok(None);
+        };
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Failure::usage(format!("--policy {}: {error}", file.display())))?;
+        let policy = Policy::parse(&text)
+            .map_err(|invalid| Failure::usage(format!("--policy {}: {invalid}", file.display())))?;
         Ok(Some(PolicySource::Inline(policy)))
     }
 }
@@ -357,13 +364,20 @@ impl Deployment {
 /// The message with options in place of the properties and settings that it names in backticks.
 pub fn in_options(message: &str) -> String {
     let command = CommandLine::command();
-    let options = |command: &clap::Command| command.get_arguments().filter_map(|arg| arg.get_long().map(str::to_owned)).collect::<Vec<_>>();
+    let options = |command: &clap::Command| {
+        command
+            .get_arguments()
+            .filter_map(|arg| arg.get_long().map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
     let known: BTreeSet<String> = command.get_subcommands().flat_map(options).collect();
     let parts: Vec<&str> = message.split('`').collect();
     let quotes_are_paired = parts.len() % 2 == 1;
     let part = |(index, part): (usize, &&str)| match kebab_case(part) {
         _ if index % 2 == 0 => (*part).to_owned(),
-        option if quotes_are_paired && known.contains(&option) && **part != option => format!("--{option}"),
+        option if quotes_are_paired && known.contains(&option) && **part != option => {
+            format!("--{option}")
+        }
         _ => format!("`{part}`"),
     };
     let said: String = parts.iter().enumerate().map(part).collect();

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_kms::types::KeyState;
-use s3_kms_replication::cloud::{Identity, Key, Location, Versioning};
 use s3_kms_replication::error::Error;
-use s3_kms_replication::event::Command;
-use s3_kms_replication::grants::PolicyDocument;
-use s3_kms_replication::plan::{self, Destination, Observed, Roles, Source, Step};
-use s3_kms_replication::spec::{Access, Account, BucketName, Invalid, KeyReference, Region, SourceKeys, Spec};
+use s3_kms_replication::iam_policy::PolicyDocument;
+use s3_kms_replication::model::{
+    Access, Account, BucketName, Identity, Key, KeyReference, Location, Region, Versioning,
+};
+use s3_kms_replication::plan::{self, Action, ApplySnapshot, Destination, Roles, Source};
+use s3_kms_replication::reconcile;
+use s3_kms_replication::request::Command;
+use s3_kms_replication::spec::{Invalid, SourceKeys, Spec};
 use serde::Serialize;
 
 use crate::options::{self, Common, Output, Policies};
@@ -30,23 +33,24 @@ struct Documents {
 
 pub fn print(asked: &Policies, common: &Common) -> Result<i32, Failure> {
     let settings = asked.deployment.settings(common.region.as_ref())?;
-    let Command::Apply(mut spec) = options::command("Plan", &asked.rule, &settings)? else {
+    let Command::Apply(mut spec) = options::command("Plan", &asked.rule)? else {
         return Err(Error::Internal("`Plan` was read as another command".to_owned()).into());
     };
     // Somebody else's hands do what has to be done in the destination's account.
     spec.destination_access = Access::Own;
-    let observed = as_it_has_to_be(&spec, asked.object_lock)?;
-    let (plan, _) = plan::apply(&spec, &observed, &settings.roles).map_err(Error::from)?;
+    let snapshot = as_it_has_to_be(&spec, asked.object_lock)?;
+    let (plan, _) =
+        plan::apply(&spec, &snapshot, &settings.roles).map_err(reconcile::Error::from)?;
     let mut documents = Documents { warnings: plan.warnings.clone(), ..Documents::default() };
-    for step in plan.steps() {
-        match step.clone() {
-            Step::CreateRole { name, path, trust, boundary, .. } => {
+    for action in plan.actions() {
+        match action.clone() {
+            Action::CreateRole { name, path, trust, boundary, .. } => {
                 documents.role_name = name.to_string();
                 documents.path = path;
                 documents.permissions_boundary = boundary;
                 documents.assume_role_policy_document = Some(trust);
             }
-            Step::PutRolePolicy { policy, document, .. } => {
+            Action::PutRolePolicy { policy, document, .. } => {
                 documents.policies.insert(policy.to_string(), document);
             }
             _ => {}
@@ -61,21 +65,38 @@ pub fn print(asked: &Policies, common: &Common) -> Result<i32, Failure> {
 
 impl Documents {
     fn text(&self) -> String {
-        let shown = |document: &PolicyDocument| serde_json::to_string_pretty(document).unwrap_or_default();
-        let boundary = self.permissions_boundary.iter().map(|arn| format!(", with the permissions boundary {arn}"));
-        let mut text = screen::bold(&format!("role {}{}{}", self.path, self.role_name, boundary.collect::<String>())) + "\n";
-        let trust = self.assume_role_policy_document.iter().map(|trust| ("trust policy".to_owned(), trust));
-        let policies = self.policies.iter().map(|(name, document)| (format!("inline policy {name}"), document));
+        let shown =
+            |document: &PolicyDocument| serde_json::to_string_pretty(document).unwrap_or_default();
+        let boundary = self
+            .permissions_boundary
+            .iter()
+            .map(|arn| format!(", with the permissions boundary {arn}"));
+        let mut text = screen::bold(&format!(
+            "role {}{}{}",
+            self.path,
+            self.role_name,
+            boundary.collect::<String>()
+        )) + "\n";
+        let trust =
+            self.assume_role_policy_document.iter().map(|trust| ("trust policy".to_owned(), trust));
+        let policies = self
+            .policies
+            .iter()
+            .map(|(name, document)| (format!("inline policy {name}"), document));
         for (title, document) in trust.chain(policies) {
             text += &format!("\n{}\n{}\n", screen::bold(&title), shown(document));
         }
-        text.extend(self.warnings.iter().map(|warning| format!("\n{} {warning}\n", screen::yellow("warning:"))));
+        text.extend(
+            self.warnings
+                .iter()
+                .map(|warning| format!("\n{} {warning}\n", screen::yellow("warning:"))),
+        );
         text
     }
 }
 
 /// The two buckets and the keys, as far as the options tell of them.
-fn as_it_has_to_be(spec: &Spec, object_lock: bool) -> Result<Observed, Failure> {
+fn as_it_has_to_be(spec: &Spec, object_lock: bool) -> Result<ApplySnapshot, Failure> {
     let SourceKeys::Given(keys) = &spec.source_keys else {
         return Err(Invalid::new(
             "SourceKmsKeyArns",
@@ -83,8 +104,10 @@ fn as_it_has_to_be(spec: &Spec, object_lock: bool) -> Result<Observed, Failure> 
         )
         .into());
     };
-    let source_keys =
-        keys.iter().map(|key| Ok((key.to_string(), Some(usable("SourceKmsKeyArns", key)?)))).collect::<Result<Vec<_>, Invalid>>()?;
+    let source_keys = keys
+        .iter()
+        .map(|key| Ok((key.to_string(), Some(usable("SourceKmsKeyArns", key)?))))
+        .collect::<Result<Vec<_>, Invalid>>()?;
     let replica_key = usable("ReplicaKmsKeyArn", &spec.replica_key)?;
     let first = keys.first().unwrap_or(&spec.replica_key);
     let (partition, account) = (first.partition(), first.account().clone());
@@ -95,16 +118,30 @@ fn as_it_has_to_be(spec: &Spec, object_lock: bool) -> Result<Observed, Failure> 
         access: Access::Own,
     };
     let source = location(&spec.rule.source, first.region(), &account);
-    let destination = location(&spec.destination, &spec.destination_region, spec.destination_account.as_ref().unwrap_or(&account));
-    Ok(Observed {
-        source: Source { location: source, versioning: Versioning::Enabled, object_lock, replication: None },
-        destination: Some(Destination { location: destination, versioning: Versioning::Enabled, object_lock, created: None }),
+    let destination = location(
+        &spec.destination,
+        &spec.destination_region,
+        spec.destination_account.as_ref().unwrap_or(&account),
+    );
+    Ok(ApplySnapshot {
+        source: Source {
+            location: source,
+            versioning: Versioning::Enabled,
+            object_lock,
+            replication: None,
+        },
+        destination: Some(Destination {
+            location: destination,
+            versioning: Versioning::Enabled,
+            object_lock,
+            created: None,
+        }),
         identity: Identity { account, partition },
         replica_key: Some(replica_key),
         source_keys,
         roles: Roles { named_ours: None, serving: None },
         alarm: None,
-        unseen: Vec::new(),
+        denied_reads: Vec::new(),
         policies: Vec::new(),
         job: None,
         report_missing: false,
@@ -114,7 +151,12 @@ fn as_it_has_to_be(spec: &Spec, object_lock: bool) -> Result<Observed, Failure> 
 /// The key that an ARN names; what key an alias stands for is not known here.
 fn usable(property: &str, key: &KeyReference) -> Result<Key, Invalid> {
     if key.as_str().contains(":alias/") {
-        return Err(Invalid::new(property, format!("is `{key}`, an alias, whose key is not known without a call: give the key's own ARN")));
+        return Err(Invalid::new(
+            property,
+            format!(
+                "is `{key}`, an alias, whose key is not known without a call: give the key's own ARN"
+            ),
+        ));
     }
     Ok(Key { arn: key.to_string(), state: KeyState::Enabled, symmetric: true, aws_managed: false })
 }

@@ -26,9 +26,9 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Lets the engine's log be heard: its warnings, and where `steps` are wanted, each change that was made.
-    pub fn listen(&self, steps: bool) {
-        let narrator = Narrator { bar: self.bar.clone(), steps };
+    /// Lets the engine's log be heard: its warnings, and where `actions` are wanted, each change that was made.
+    pub fn listen(&self, actions: bool) {
+        let narrator = Narrator { bar: self.bar.clone(), actions };
         let ours = Targets::new().with_target("s3_kms_replication", Level::DEBUG);
         tracing_subscriber::registry().with(narrator.with_filter(ours)).init();
     }
@@ -68,7 +68,7 @@ impl Progress {
 /// Turns the engine's log into words for a person.
 struct Narrator {
     bar: ProgressBar,
-    steps: bool,
+    actions: bool,
 }
 
 impl<S: Subscriber> Layer<S> for Narrator {
@@ -78,7 +78,7 @@ impl<S: Subscriber> Layer<S> for Narrator {
         let Said { message, action, resource, others } = said;
         // An event with an action is one that has been carried out.
         let line = if !action.is_empty() {
-            if !self.steps {
+            if !self.actions {
                 return;
             }
             format!("{} {action} on {resource}", screen::green("done:"))

@@ -1,14 +1,16 @@
 //! One rule: its plan, and making, removing or trying it.
 
 use s3_kms_replication::error::Error;
-use s3_kms_replication::event::Command;
-use s3_kms_replication::reconcile::{Outcome, Status, Trial};
-use s3_kms_replication::report::RuleAnswer;
-use s3_kms_replication::settings::Settings;
+use s3_kms_replication::reconcile;
+use s3_kms_replication::reconcile::{Outcome, Status, Verification};
+use s3_kms_replication::request::Command;
+use s3_kms_replication::respond::RuleAnswer;
 use s3_kms_replication::spec::{Invalid, Spec};
 use serde::Serialize;
 
-use crate::options::{self, Apply, Common, Consent, Delete, Deployment, Output, Plan, Rule, Verify};
+use crate::options::{
+    self, Apply, Common, Consent, Delete, Deployment, Output, Plan, Rule, Verify,
+};
 use crate::progress::Progress;
 use crate::session::{CHANGES, Session, TRIAL};
 use crate::{DONE, FAILED, Failure, PENDING, screen};
@@ -18,36 +20,41 @@ const TRYING: &str = "Waiting for S3 to replicate an object";
 
 pub async fn plan(asked: &Plan, common: &Common, progress: &Progress) -> Result<i32, Failure> {
     let settings = asked.deployment.settings(common.region.as_ref())?;
-    let mut spec = spec("Plan", &asked.rule, &settings)?;
+    let mut spec = spec("Plan", &asked.rule)?;
     progress.listen(true);
     let mut session = Session::new(common, settings).await?;
     reach(&mut session, &asked.rule, &mut spec).await?;
-    let outcome = progress.during(LOOKING, session.engine(CHANGES).apply(&spec, &session.settings.region)).await?;
+    let outcome = progress
+        .during(LOOKING, session.engine(CHANGES).apply(&spec, &session.settings.region))
+        .await?;
     show(&outcome, asked.documents, common)?;
     Ok(if asked.detailed_exitcode && !outcome.plan.is_empty() { PENDING } else { DONE })
 }
 
 pub async fn apply(asked: &Apply, common: &Common, progress: &Progress) -> Result<i32, Failure> {
     let settings = asked.deployment.settings(common.region.as_ref())?;
-    let mut spec = spec("Apply", &asked.rule, &settings)?;
+    let mut spec = spec("Apply", &asked.rule)?;
     asked.consent.check(common, "`plan`")?;
     progress.listen(true);
     let mut session = Session::new(common, settings).await?;
     reach(&mut session, &asked.rule, &mut spec).await?;
     let region = &session.settings.region;
     let planned = Spec { dry_run: true, ..spec.clone() };
-    let planned = async || progress.during(LOOKING, session.engine(CHANGES).apply(&planned, region)).await;
+    let planned =
+        async || progress.during(LOOKING, session.engine(CHANGES).apply(&planned, region)).await;
     if !asked.consent.given(common, planned).await? {
         return Ok(FAILED);
     }
     let outcome = progress.during("Applying", session.engine(CHANGES).apply(&spec, region)).await?;
-    let outcome = progress.during(TRYING, session.engine(TRIAL).verify_applied(&spec, outcome, region, true)).await?;
+    let outcome = progress
+        .during(TRYING, session.engine(TRIAL).verify_applied(&spec, outcome, region, true))
+        .await?;
     end(&outcome, common)
 }
 
 pub async fn delete(asked: &Delete, common: &Common, progress: &Progress) -> Result<i32, Failure> {
     let settings = asked.deployment.settings(common.region.as_ref())?;
-    let Command::Delete { rule, access, .. } = options::command("Delete", &asked.name, &settings)? else {
+    let Command::Delete { rule, access, .. } = options::command("Delete", &asked.name)? else {
         return Err(misread("Delete"));
     };
     if !asked.dry_run {
@@ -59,7 +66,9 @@ pub async fn delete(asked: &Delete, common: &Common, progress: &Progress) -> Res
     let remove = async |dry_run| {
         let engine = session.engine(CHANGES);
         let what = if dry_run { LOOKING } else { "Removing" };
-        progress.during(what, engine.remove(&rule, &access, &session.settings.region, dry_run)).await
+        progress
+            .during(what, engine.delete(&rule, &access, &session.settings.region, dry_run))
+            .await
     };
     let planned = async || remove(true).await;
     if asked.dry_run {
@@ -75,19 +84,27 @@ pub async fn delete(asked: &Delete, common: &Common, progress: &Progress) -> Res
 
 pub async fn verify(asked: &Verify, common: &Common, progress: &Progress) -> Result<i32, Failure> {
     let settings = Deployment::default().settings(common.region.as_ref())?;
-    let Command::Verify { rule, key, access } = options::command("Verify", asked, &settings)? else {
+    let Command::Verify { rule, key, access } = options::command("Verify", asked)? else {
         return Err(misread("Verify"));
     };
     progress.listen(true);
     let mut session = Session::new(common, settings).await?;
     let access = session.reach(asked.name.destination_profile.as_deref(), access).await?;
-    let trial = Trial { rule: &rule, access: &access, key: key.as_ref(), anew: false, resumable: true };
-    progress.during(TRYING, session.engine(TRIAL).verify(&trial, &session.settings.region)).await?;
-    end(&Outcome::of_trial(&trial, Status::Verified), common)
+    let verification = Verification {
+        rule: &rule,
+        access: &access,
+        key: key.as_ref(),
+        changed: false,
+        resumable: true,
+    };
+    progress
+        .during(TRYING, session.engine(TRIAL).verify(&verification, &session.settings.region))
+        .await?;
+    end(&Outcome::of_verification(&verification, Status::Verified), common)
 }
 
-fn spec(action: &'static str, rule: &impl Serialize, settings: &Settings) -> Result<Spec, Failure> {
-    match options::command(action, rule, settings)? {
+fn spec(action: &'static str, rule: &impl Serialize) -> Result<Spec, Failure> {
+    match options::command(action, rule)? {
         Command::Apply(spec) => Ok(*spec),
         _ => Err(misread(action)),
     }
@@ -95,13 +112,20 @@ fn spec(action: &'static str, rule: &impl Serialize, settings: &Settings) -> Res
 
 /// Gives the rule the profile for its destination, which says its account, too.
 async fn reach(session: &mut Session, rule: &Rule, spec: &mut Spec) -> Result<(), Failure> {
-    let access = session.reach(rule.name.destination_profile.as_deref(), spec.destination_access.clone()).await?;
+    let access = session
+        .reach(rule.name.destination_profile.as_deref(), spec.destination_access.clone())
+        .await?;
     if let (Some(asked), Some(reached)) = (&spec.destination_account, access.account())
         && asked != reached
     {
-        return Err(Invalid::new("DestinationAccount", format!("is {asked}, but --destination-profile is of account {reached}")).into());
+        return Err(Invalid::new(
+            "DestinationAccount",
+            format!("is {asked}, but --destination-profile is of account {reached}"),
+        )
+        .into());
     }
-    spec.destination_account = spec.destination_account.take().or_else(|| access.account().cloned());
+    spec.destination_account =
+        spec.destination_account.take().or_else(|| access.account().cloned());
     spec.destination_access = access;
     Ok(())
 }
@@ -112,7 +136,9 @@ fn misread(action: &str) -> Failure {
 
 fn show(outcome: &Outcome, documents: bool, common: &Common) -> Result<(), Failure> {
     match common.output {
-        Output::Text => screen::print(&(screen::heading(outcome) + &screen::plan(&outcome.plan, documents))),
+        Output::Text => {
+            screen::print(&(screen::heading(outcome) + &screen::plan(&outcome.plan, documents)))
+        }
         Output::Json => screen::print_json(&RuleAnswer::from(outcome)),
     }
 }
@@ -138,7 +164,11 @@ impl Consent {
     }
 
     /// Shows the plan, and asks whether it is to be made true; there is nothing to ask about a plan that is empty.
-    async fn given(&self, common: &Common, planned: impl AsyncFnOnce() -> Result<Outcome, Error>) -> Result<bool, Failure> {
+    async fn given(
+        &self,
+        common: &Common,
+        planned: impl AsyncFnOnce() -> Result<Outcome, reconcile::Error>,
+    ) -> Result<bool, Failure> {
         if common.output == Output::Json {
             return Ok(true);
         }

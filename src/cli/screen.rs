@@ -45,7 +45,9 @@ pub fn yellow(text: &str) -> String {
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::other(format!("the output cannot be written: {error}"))),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::other(format!("the output cannot be written: {error}")))
+        }
         _ => Ok(()),
     }
 }
@@ -55,7 +57,8 @@ pub fn print_bytes(bytes: &[u8]) -> Result<i32, Failure> {
 }
 
 pub fn print_json(answer: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(answer).map_err(|error| Failure::other(error.to_string()))?;
+    let text =
+        serde_json::to_string_pretty(answer).map_err(|error| Failure::other(error.to_string()))?;
     print(&(text + "\n"))
 }
 
@@ -83,7 +86,13 @@ pub async fn ask(question: &str) -> bool {
 
 /// The first line about a rule, as in the function's answers.
 pub fn heading(outcome: &Outcome) -> String {
-    format!("{}\n", bold(&format!("rule `{}` of bucket `{}`: {:?}", outcome.rule.id, outcome.rule.source, outcome.status)))
+    format!(
+        "{}\n",
+        bold(&format!(
+            "rule `{}` of bucket `{}`: {:?}",
+            outcome.rule.id, outcome.rule.source, outcome.status
+        ))
+    )
 }
 
 /// A plan as the function's answers have it, but in colour, and with documents only where they are asked for.
@@ -93,20 +102,25 @@ pub fn plan(plan: &Plan, documents: bool) -> String {
     if plan.is_empty() {
         line("nothing to do".to_owned());
     }
-    for (index, stage) in plan.stages.iter().enumerate() {
-        line(format!("stage {}", index + 1));
-        for step in stage {
-            line(format!("  {} on {}", bold(step.action()), step.resource()));
-            for change in step.changes() {
-                let (was, will) = (Change::shown(change.was.as_deref()), Change::shown(change.will.as_deref()));
-                line(format!("    {}: {} => {}", change.path, red(was), green(will)));
+    for stage in &plan.stages {
+        line(format!("stage {}", stage.name));
+        for action in &stage.actions {
+            line(format!("  {} on {}", bold(action.operation()), action.resource()));
+            for change in action.changes() {
+                let (before, after) = (
+                    Change::shown(change.before.as_deref()),
+                    Change::shown(change.after.as_deref()),
+                );
+                line(format!("    {}: {} => {}", change.path, red(before), green(after)));
             }
-            match step.document() {
+            match action.document() {
                 None => {}
                 Some(document) if documents => {
                     line("    document:".to_owned());
                     let document = serde_json::to_string_pretty(document).unwrap_or_default();
-                    document.lines().for_each(|of_document| line(format!("      {}", green(of_document))));
+                    document
+                        .lines()
+                        .for_each(|of_document| line(format!("      {}", green(of_document))));
                 }
                 Some(_) => line("    document: (--documents shows it)".to_owned()),
             }

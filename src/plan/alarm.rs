@@ -4,20 +4,27 @@
 
 use std::collections::BTreeMap;
 
-use super::{Observed, Refusal, Step};
-use crate::cloud::Alarm;
-use crate::spec::{Spec, TopicArn};
+use super::{Action, ApplySnapshot, Refusal};
+use crate::model::{Alarm, TopicArn};
+use crate::spec::Spec;
 
 /// What makes the alarm as asked, or takes it away when it is not asked for.
-pub(super) fn step(spec: &Spec, observed: &Observed) -> Result<Option<Step>, Refusal> {
-    let region = &observed.source.location.region;
-    let was = observed.alarm.clone();
-    let Some(topic) = &spec.alarm_topic else { return Ok(was.map(|alarm| Step::DeleteAlarm { alarm: Box::new(alarm) })) };
+pub(super) fn action(spec: &Spec, snapshot: &ApplySnapshot) -> Result<Option<Action>, Refusal> {
+    let region = &snapshot.source.location.region;
+    let before = snapshot.alarm.clone();
+    let Some(topic) = &spec.alarm_topic else {
+        return Ok(before.map(|alarm| Action::DeleteAlarm { alarm: Box::new(alarm) }));
+    };
     if topic.region() != region {
-        return Err(Refusal::TopicInOtherRegion { topic: topic.to_string(), bucket: spec.rule.source.clone(), region: region.clone() });
+        return Err(Refusal::TopicInOtherRegion {
+            topic: topic.to_string(),
+            bucket: spec.rule.source.clone(),
+            region: region.clone(),
+        });
     }
     let alarm = wanted(spec, topic);
-    Ok((was.as_ref() != Some(&alarm)).then(|| Step::PutAlarm { was: was.map(Box::new), alarm: Box::new(alarm) }))
+    Ok((before.as_ref() != Some(&alarm))
+        .then(|| Action::PutAlarm { before: before.map(Box::new), alarm: Box::new(alarm) }))
 }
 
 /// One failed operation in five minutes is one too many.
@@ -32,7 +39,10 @@ fn wanted(spec: &Spec, topic: &TopicArn) -> Alarm {
         region: topic.region().clone(),
         namespace: "AWS/S3".to_owned(),
         metric: "OperationsFailedReplication".to_owned(),
-        dimensions: dimensions.map(|(name, value)| (name.to_owned(), value)).into_iter().collect::<BTreeMap<_, _>>(),
+        dimensions: dimensions
+            .map(|(name, value)| (name.to_owned(), value))
+            .into_iter()
+            .collect::<BTreeMap<_, _>>(),
         statistic: "Sum".to_owned(),
         period: 300,
         periods: 1,

@@ -1,6 +1,6 @@
 //! The job that replicates the objects that are there already, and the rights that the replication role has for its life.
 //!
-//! S3 Batch Operations assumes the role as [`grants::trust_with_job`] lets it, with the rights of an inline policy that only the job has. A tag of
+//! S3 Batch Operations assumes the role as [`iam_policy::trust_with_job`] lets it, with the rights of an inline policy that only the job has. A tag of
 //! the role notes what was asked and the job's id: S3 does not say how long it heeds a token, and forgets a job 90 days after its end.
 //!
 //! # Guarantees
@@ -14,10 +14,11 @@
 
 use aws_sdk_s3control::types::JobStatus;
 
-use super::{Observed, Plan, Refusal, Roles, ServingRole, Step};
-use crate::cloud::{Job, Location, Role};
-use crate::grants::{self, PolicyDocument};
-use crate::spec::{PolicyName, Report, RoleName, RuleAddress, RuleId, Spec, hash};
+use super::role::ServingRole;
+use super::{Action, ApplySnapshot, Plan, Refusal, Roles, StageName};
+use crate::iam_policy::{self, PolicyDocument};
+use crate::model::{Job, Location, PolicyName, Role, RoleName, RuleAddress, RuleId, hash};
+use crate::spec::{Report, Spec};
 
 /// The template's parameter that gives the rights for jobs.
 pub const JOB_PARAMETER: &str = "AllowReplicateExistingObjects";
@@ -58,7 +59,10 @@ impl NewJob {
     /// The token by which S3 knows the same request again: another one for a role that was made anew, with the id `role_id`, and for what is
     /// asked again after something else was.
     pub fn token(&self, role_id: &str) -> String {
-        hash(&[&self.request, role_id, self.previous.as_deref().unwrap_or_default()].join("\n"), TOKEN_LENGTH)
+        hash(
+            &[&self.request, role_id, self.previous.as_deref().unwrap_or_default()].join("\n"),
+            TOKEN_LENGTH,
+        )
     }
 
     /// The tag that notes the job as the one with this id: its key and its value.
@@ -71,13 +75,22 @@ impl NewJob {
 fn request(spec: &Spec) -> Option<String> {
     let Report { bucket, prefix } = spec.existing_objects.as_ref()?;
     let tags = spec.filter.tags.iter().flat_map(|(key, value)| [key.as_str(), value]);
-    let parts =
-        [spec.rule.source.as_str(), spec.rule.id.as_str(), spec.destination.as_str(), spec.replica_key.as_str(), bucket.as_str(), prefix]
-            .into_iter()
-            .chain([spec.filter.prefix.as_str()])
-            .chain(tags);
+    let parts = [
+        spec.rule.source.as_str(),
+        spec.rule.id.as_str(),
+        spec.destination.as_str(),
+        spec.replica_key.as_str(),
+        bucket.as_str(),
+        prefix,
+    ]
+    .into_iter()
+    .chain([spec.filter.prefix.as_str()])
+    .chain(tags);
     // Lengths keep the parts apart.
-    Some(hash(&parts.map(|part| format!("{} {part}", part.len())).collect::<String>(), REQUEST_LENGTH))
+    Some(hash(
+        &parts.map(|part| format!("{} {part}", part.len())).collect::<String>(),
+        REQUEST_LENGTH,
+    ))
 }
 
 impl Roles {
@@ -88,13 +101,15 @@ impl Roles {
 
     /// The id of the rule's job, as long as it has rights.
     pub fn job_with_rights(&self, rule: &RuleAddress) -> Option<&str> {
-        let has_rights = self.ours(&rule.source)?.policies.contains_key(PolicyName::of_job(&rule.id).as_str());
+        let has_rights =
+            self.ours(&rule.source)?.policies.contains_key(PolicyName::of_job(&rule.id).as_str());
         self.note(rule).filter(|_| has_rights).map(|(_, id)| id)
     }
 
     /// Whether `spec` asks for a job that it has not asked for before.
     pub fn lacks_job(&self, spec: &Spec) -> bool {
-        request(spec).is_some_and(|request| self.note(&spec.rule).is_none_or(|(noted, _)| noted != request))
+        request(spec)
+            .is_some_and(|request| self.note(&spec.rule).is_none_or(|(noted, _)| noted != request))
     }
 }
 
@@ -106,15 +121,15 @@ fn serves_other_job(role: &Role, rule_id: &RuleId) -> bool {
 
 /// What becomes of a rule's job when the rule is applied.
 #[derive(Debug, Default)]
-pub(super) struct Jobs {
+pub(super) struct JobPlan {
     /// Before all else.
-    pub cancel: Option<Step>,
+    pub cancel: Option<Action>,
     /// Whether the role has to trust S3 Batch Operations.
-    pub trusted: bool,
+    pub needs_trust: bool,
     /// Once the role's trust is right.
-    pub rights: Option<Step>,
+    pub rights: Option<Action>,
     /// After all else.
-    pub start: Option<Step>,
+    pub start: Option<Action>,
     /// The id of the job that is noted already.
     pub id: Option<String>,
     /// What is left as it is.
@@ -123,28 +138,40 @@ pub(super) struct Jobs {
     pub warning: Option<String>,
 }
 
-impl Jobs {
-    pub(super) fn new(spec: &Spec, observed: &Observed, role: &ServingRole<'_>) -> Result<Self, Refusal> {
+impl JobPlan {
+    pub(super) fn new(
+        spec: &Spec,
+        snapshot: &ApplySnapshot,
+        role: &ServingRole<'_>,
+    ) -> Result<Self, Refusal> {
         let existing = match role {
-            ServingRole::Theirs(role) if spec.existing_objects.is_some() => {
-                return Err(Refusal::JobOfForeignRole { bucket: spec.rule.source.clone(), role: role.name.clone() });
+            ServingRole::Foreign(role) if spec.existing_objects.is_some() => {
+                return Err(Refusal::JobOfForeignRole {
+                    bucket: spec.rule.source.clone(),
+                    role: role.name.clone(),
+                });
             }
-            ServingRole::Theirs(_) => return Ok(Self::default()),
+            ServingRole::Foreign(_) => return Ok(Self::default()),
             ServingRole::Ours { existing, .. } => *existing,
         };
-        let roles = &observed.roles;
+        let roles = &snapshot.roles;
         let id = roles.note(&spec.rule).map(|(_, id)| id.to_owned());
-        let trusted = existing.is_some_and(|role| serves_other_job(role, &spec.rule.id));
-        let location = &observed.source.location;
-        if let (Some(report), Some(request), true) = (&spec.existing_objects, request(spec), roles.lacks_job(spec)) {
-            if observed.report_missing {
+        let needs_trust = existing.is_some_and(|role| serves_other_job(role, &spec.rule.id));
+        let location = &snapshot.source.location;
+        if let (Some(report), Some(request), true) =
+            (&spec.existing_objects, request(spec), roles.lacks_job(spec))
+        {
+            if snapshot.report_missing {
                 return Err(Refusal::ReportBucketMissing { bucket: report.bucket.clone() });
             }
-            let partition = observed.identity.partition;
-            let (policy, document) =
-                (PolicyName::of_job(&spec.rule.id), grants::of_job(partition, &spec.rule.source, &spec.filter.prefix, report));
-            let was = existing.and_then(|role| role.policies.get(policy.as_str())).cloned();
-            let is_right = was.as_deref().and_then(PolicyDocument::parse).as_ref() == Some(&document);
+            let partition = snapshot.identity.partition;
+            let (policy, document) = (
+                PolicyName::of_job(&spec.rule.id),
+                iam_policy::of_job(partition, &spec.rule.source, &spec.filter.prefix, report),
+            );
+            let before = existing.and_then(|role| role.policies.get(policy.as_str())).cloned();
+            let is_right =
+                before.as_deref().and_then(PolicyDocument::parse).as_ref() == Some(&document);
             let job = NewJob {
                 location: location.clone(),
                 rule: spec.rule.clone(),
@@ -156,67 +183,92 @@ impl Jobs {
                 previous: id.clone(),
             };
             return Ok(Self {
-                cancel: cancel(location, id.as_deref(), observed.job.as_ref()),
-                trusted: true,
-                rights: (!is_right).then(|| Step::PutRolePolicy { role: role.name().clone(), policy, was, document }),
-                start: Some(Step::StartJob { job: Box::new(job) }),
+                cancel: cancel(location, id.as_deref(), snapshot.job.as_ref()),
+                needs_trust: true,
+                rights: (!is_right).then(|| Action::PutRolePolicy {
+                    role: role.name().clone(),
+                    policy,
+                    before,
+                    document,
+                }),
+                start: Some(Action::StartJob { job: Box::new(job) }),
                 ..Self::default()
             });
         }
-        match (&observed.job, &id) {
+        match (&snapshot.job, &id) {
             (Some(job), Some(id)) if !job.has_ended() => {
-                let kept = format!("the rights of job `{id}`, which is {}: they go when it has ended", job.status);
-                Ok(Self { trusted: true, kept: Some(kept), id: Some(id.clone()), ..Self::default() })
+                let kept = format!(
+                    "the rights of job `{id}`, which is {}: they go when it has ended",
+                    job.status
+                );
+                Ok(Self {
+                    needs_trust: true,
+                    kept: Some(kept),
+                    id: Some(id.clone()),
+                    ..Self::default()
+                })
             }
             (job, _) => {
-                let rights = existing.and_then(|role| without_rights(role, &spec.rule.id));
-                Ok(Self { trusted, rights, warning: failure(id.as_deref(), job.as_ref()), id, ..Self::default() })
+                let rights = existing.and_then(|role| remove_rights(role, &spec.rule.id));
+                Ok(Self {
+                    needs_trust,
+                    rights,
+                    warning: failure(id.as_deref(), job.as_ref()),
+                    id,
+                    ..Self::default()
+                })
             }
         }
     }
 }
 
 /// Cancels the job, as far as that is still possible.
-pub(super) fn cancel(location: &Location, id: Option<&str>, job: Option<&Job>) -> Option<Step> {
-    let was = job.filter(|job| job.can_be_cancelled())?.status.to_string();
-    Some(Step::CancelJob { location: location.clone(), id: id?.to_owned(), was })
+pub(super) fn cancel(location: &Location, id: Option<&str>, job: Option<&Job>) -> Option<Action> {
+    let before = job.filter(|job| job.can_be_cancelled())?.status.to_string();
+    Some(Action::CancelJob { location: location.clone(), id: id?.to_owned(), before })
 }
 
 fn failure(id: Option<&str>, job: Option<&Job>) -> Option<String> {
-    job.filter(|job| job.status == JobStatus::Failed)
-        .map(|_| format!("job `{}` has failed; S3 says why, and its report what became of each object", id.unwrap_or_default()))
+    job.filter(|job| job.status == JobStatus::Failed).map(|_| {
+        format!(
+            "job `{}` has failed; S3 says why, and its report what became of each object",
+            id.unwrap_or_default()
+        )
+    })
 }
 
 /// Takes the rights of the rule's job away from a role of ours.
-pub(super) fn without_rights(role: &Role, rule_id: &RuleId) -> Option<Step> {
+pub(super) fn remove_rights(role: &Role, rule_id: &RuleId) -> Option<Action> {
     let policy = PolicyName::of_job(rule_id);
-    let was = role.policies.get(policy.as_str())?.clone();
-    Some(Step::DeleteRolePolicy { role: role.name.clone(), policy, was })
+    let before = role.policies.get(policy.as_str())?.clone();
+    Some(Action::DeleteRolePolicy { role: role.name.clone(), policy, before })
 }
 
 /// Takes the trust that a job needs away from a role of ours, when no job of another rule needs it.
-pub(super) fn without_trust(role: &Role, rule_id: &RuleId) -> Option<Step> {
-    let is_trusted = PolicyDocument::parse(&role.trust) == Some(grants::trust_with_job());
-    (is_trusted && !serves_other_job(role, rule_id)).then(|| Step::UpdateAssumeRolePolicy {
+pub(super) fn remove_trust(role: &Role, rule_id: &RuleId) -> Option<Action> {
+    let is_trusted = PolicyDocument::parse(&role.trust) == Some(iam_policy::trust_with_job());
+    (is_trusted && !serves_other_job(role, rule_id)).then(|| Action::UpdateAssumeRolePolicy {
         name: role.name.clone(),
-        was: role.trust.clone(),
-        trust: grants::trust(),
+        before: role.trust.clone(),
+        trust: iam_policy::trust(),
     })
 }
 
 /// Takes the note of the rule's job away from a role of ours.
-pub(super) fn without_note(role: &Role, rule_id: &RuleId) -> Option<Step> {
+pub(super) fn remove_note(role: &Role, rule_id: &RuleId) -> Option<Action> {
     let tag = PolicyName::of_job(rule_id);
-    let was = role.tags.get(tag.as_str())?.clone();
-    Some(Step::UntagRole { role: role.name.clone(), tag, was })
+    let before = role.tags.get(tag.as_str())?.clone();
+    Some(Action::UntagRole { role: role.name.clone(), tag, before })
 }
 
 /// Plans what becomes of the role after the rule's job, which is as observed: nothing before that has ended.
-pub fn after_job(rule: &RuleAddress, roles: &Roles, job: Option<&Job>) -> Plan {
+pub fn end_job(rule: &RuleAddress, roles: &Roles, job: Option<&Job>) -> Plan {
     let id = roles.job_with_rights(rule).filter(|_| job.is_none_or(Job::has_ended));
-    let (Some(role), Some(id)) = (roles.ours(&rule.source), id) else { return Plan::default() };
-    let steps = [without_trust(role, &rule.id), without_rights(role, &rule.id)];
-    let mut plan = Plan::new(steps.map(|step| step.into_iter().collect()));
+    let (Some(role), Some(id)) = (roles.ours(&rule.source), id) else {
+        return Plan::default();
+    };
+    let actions = [remove_trust(role, &rule.id), remove_rights(role, &rule.id)];
+    let mut plan = Plan::new(actions.map(|action| (StageName::Tighten, Vec::from_iter(action))));
     plan.warnings.extend(failure(Some(id), job));
     plan
 }

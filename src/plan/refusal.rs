@@ -2,8 +2,7 @@
 
 use aws_sdk_kms::types::KeyState;
 
-use crate::cloud::Versioning;
-use crate::spec::{Account, BucketName, Region, RoleName, RuleId};
+use crate::model::{Account, BucketName, Region, RoleName, RuleId, Versioning};
 
 /// A fact that stands against a request, with the way out where there is one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,13 +11,19 @@ pub enum Refusal {
     #[error("source bucket `{bucket}` does not exist, or not in this account")]
     SourceMissing { bucket: BucketName },
 
-    #[error("`DestinationBucket` `{bucket}` does not exist; create it, or set `CreateDestinationBucket` to true")]
+    #[error(
+        "`DestinationBucket` `{bucket}` does not exist; create it, or set `CreateDestinationBucket` to true"
+    )]
     DestinationMissing { bucket: BucketName },
 
-    #[error("`DestinationBucket` `{bucket}` is in {region}, but `ReplicaKmsKeyArn` is `{key}`; S3 needs a key of the destination's Region")]
+    #[error(
+        "`DestinationBucket` `{bucket}` is in {region}, but `ReplicaKmsKeyArn` is `{key}`; S3 needs a key of the destination's Region"
+    )]
     DestinationInOtherRegion { bucket: BucketName, region: Region, key: String },
 
-    #[error("`CreateDestinationBucket` of `{bucket}` in account {account} needs `DestinationRoleArn`, a role of that account")]
+    #[error(
+        "`CreateDestinationBucket` of `{bucket}` in account {account} needs `DestinationRoleArn`, a role of that account"
+    )]
     DestinationOutOfReach { bucket: BucketName, account: Account },
 
     #[error(
@@ -29,13 +34,15 @@ pub enum Refusal {
     #[error(
         "the destination cannot be looked at from this account: {failures}; set `DestinationRoleArn`; or name the account in the template's `DestinationAccounts`, and have these statements added there: {statements}"
     )]
-    DestinationUnseen { failures: String, statements: String },
+    DestinationNotReadable { failures: String, statements: String },
 
-    #[error("the policy of {guarded} would have {size} bytes with the statement of this rule; AWS allows {limit}: use fewer rules")]
-    PolicyTooLong { guarded: String, size: usize, limit: usize },
+    #[error(
+        "the policy of {target} would have {size} bytes with the statement of this rule; AWS allows {limit}: use fewer rules"
+    )]
+    PolicyTooLong { target: String, size: usize, limit: usize },
 
-    #[error("the policy of {guarded} cannot be read as one; mend it first")]
-    UnreadablePolicy { guarded: String },
+    #[error("the policy of {target} cannot be read as one; mend it first")]
+    UnreadablePolicy { target: String },
 
     #[error("{property}: key `{key}` does not exist")]
     KeyMissing { property: String, key: String },
@@ -43,10 +50,14 @@ pub enum Refusal {
     #[error("{property}: key `{key}` is {state}; it must be Enabled")]
     KeyNotEnabled { property: String, key: String, state: KeyState },
 
-    #[error("{property}: key `{key}` is not a symmetric key for encryption and decryption, the only kind that S3 uses")]
+    #[error(
+        "{property}: key `{key}` is not a symmetric key for encryption and decryption, the only kind that S3 uses"
+    )]
     KeyNotSymmetric { property: String, key: String },
 
-    #[error("{property}: key `{key}` is managed by AWS, and its policy cannot be given grants; use a customer managed key")]
+    #[error(
+        "{property}: key `{key}` is managed by AWS, and its policy cannot be given grants; use a customer managed key"
+    )]
     KeyManagedByAws { property: String, key: String },
 
     #[error("`SourceKmsKeyArns`: key `{key}` is not in {region}, the Region of bucket `{bucket}`")]
@@ -67,7 +78,9 @@ pub enum Refusal {
     )]
     ForeignRole { bucket: BucketName, role: String },
 
-    #[error("bucket `{bucket}` replicates with role `{role}`, which does not exist; its rules cannot work: mend or remove them first")]
+    #[error(
+        "bucket `{bucket}` replicates with role `{role}`, which does not exist; its rules cannot work: mend or remove them first"
+    )]
     ServingRoleMissing { bucket: BucketName, role: String },
 
     #[error(
@@ -75,7 +88,9 @@ pub enum Refusal {
     )]
     RoleOfOtherBucket { bucket: BucketName, role: String, of: String },
 
-    #[error("role `{role}` exists and is not tagged as ours for bucket `{bucket}`; rename or remove it")]
+    #[error(
+        "role `{role}` exists and is not tagged as ours for bucket `{bucket}`; rename or remove it"
+    )]
     RoleOwnedByOther { role: RoleName, bucket: BucketName },
 
     #[error(
@@ -83,10 +98,14 @@ pub enum Refusal {
     )]
     V1Rules { bucket: BucketName, rules: String },
 
-    #[error("`Priority` {priority} is taken by rule `{rule}` of bucket `{bucket}`; leave it out to take the next free one")]
+    #[error(
+        "`Priority` {priority} is taken by rule `{rule}` of bucket `{bucket}`; leave it out to take the next free one"
+    )]
     PriorityTaken { priority: i32, rule: String, bucket: BucketName },
 
-    #[error("`AlarmTopicArn`: topic `{topic}` is not in {region}, the Region of bucket `{bucket}`, where S3 publishes the metric")]
+    #[error(
+        "`AlarmTopicArn`: topic `{topic}` is not in {region}, the Region of bucket `{bucket}`, where S3 publishes the metric"
+    )]
     TopicInOtherRegion { topic: String, bucket: BucketName, region: Region },
 
     #[error("bucket `{bucket}` already has {count} replication rules, S3's limit")]
@@ -103,7 +122,9 @@ pub enum Refusal {
     #[error("rule `{rule}` of bucket `{bucket}` is disabled: there is nothing to verify")]
     RuleDisabled { bucket: BucketName, rule: RuleId },
 
-    #[error("`Verify`: bucket `{bucket}` has S3 Object Lock, which may keep the canary and its replica from being removed")]
+    #[error(
+        "`Verify`: bucket `{bucket}` has S3 Object Lock, which may keep the canary and its replica from being removed"
+    )]
     LockedCanary { bucket: BucketName },
 
     #[error("`Verify`: the prefix of rule `{rule}` {problem}")]

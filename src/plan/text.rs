@@ -1,23 +1,25 @@
-//! Plans in words: each step as the API's action, what it is done on, and its changes as `path: old => new`.
+//! Plans in words: each action as the API's action, what it is done on, and its changes as `path: old => new`.
 
 use std::fmt;
 
 use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule, Tag};
 
-use super::{OWNER_TAG, Plan, Step};
-use crate::cloud::{Alarm, Encryption, Guarded, Versioning};
-use crate::grants::{PolicyDocument, Statement};
+use super::{Action, Plan};
+use crate::iam_policy::{PolicyDocument, Statement};
+use crate::model::{Alarm, Encryption, OWNER_TAG, PolicyTarget, Versioning};
 
-/// One value that a step changes.
+/// One value that a action changes.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Change {
     /// Where the value is, such as `Rules[x].Priority`.
     pub path: String,
-    /// The value before; `None` when there was none.
-    pub was: Option<String>,
+    /// The value before; `None` when there before none.
+    #[serde(rename = "Was")]
+    pub before: Option<String>,
     /// The value after; `None` when there will be none.
-    pub will: Option<String>,
+    #[serde(rename = "Will")]
+    pub after: Option<String>,
 }
 
 impl Change {
@@ -33,27 +35,34 @@ impl Change {
 
 impl fmt::Display for Change {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (was, will) = (Self::shown(self.was.as_deref()), Self::shown(self.will.as_deref()));
-        write!(formatter, "{}: {was} => {will}", self.path)
+        let (before, after) =
+            (Self::shown(self.before.as_deref()), Self::shown(self.after.as_deref()));
+        write!(formatter, "{}: {before} => {after}", self.path)
     }
 }
 
 type Lines = Vec<(String, String)>;
 
-fn changes(was: Lines, will: Lines) -> Vec<Change> {
-    let find = |lines: &Lines, path: &str| lines.iter().find(|(other, _)| other == path).map(|(_, value)| value.clone());
-    let gone = was.iter().filter(|(path, _)| find(&will, path).is_none()).map(|(path, _)| path);
-    let paths: Vec<&String> = will.iter().map(|(path, _)| path).chain(gone).collect();
+fn changes(before: Lines, after: Lines) -> Vec<Change> {
+    let find = |lines: &Lines, path: &str| {
+        lines.iter().find(|(other, _)| other == path).map(|(_, value)| value.clone())
+    };
+    let gone = before.iter().filter(|(path, _)| find(&after, path).is_none()).map(|(path, _)| path);
+    let paths: Vec<&String> = after.iter().map(|(path, _)| path).chain(gone).collect();
     paths
         .into_iter()
-        .map(|path| Change { path: path.clone(), was: find(&was, path), will: find(&will, path) })
-        .filter(|change| change.was != change.will)
+        .map(|path| Change {
+            path: path.clone(),
+            before: find(&before, path),
+            after: find(&after, path),
+        })
+        .filter(|change| change.before != change.after)
         .collect()
 }
 
-impl Step {
+impl Action {
     /// The API's action.
-    pub fn action(&self) -> &'static str {
+    pub fn operation(&self) -> &'static str {
         match self {
             Self::CreateBucket { .. } => "CreateBucket",
             Self::EnableVersioning { .. } => "PutBucketVersioning",
@@ -65,10 +74,12 @@ impl Step {
             Self::PutRolePolicy { .. } => "PutRolePolicy",
             Self::DeleteRolePolicy { .. } => "DeleteRolePolicy",
             Self::DeleteRole { .. } => "DeleteRole",
-            Self::PutStatement { guarded, .. } | Self::RemoveStatement { guarded, .. } => match guarded {
-                Guarded::Bucket(_) => "PutBucketPolicy",
-                Guarded::Key { .. } => "PutKeyPolicy",
-            },
+            Self::PutStatement { target, .. } | Self::RemoveStatement { target, .. } => {
+                match target {
+                    PolicyTarget::Bucket(_) => "PutBucketPolicy",
+                    PolicyTarget::Key { .. } => "PutKeyPolicy",
+                }
+            }
             Self::PutAlarm { .. } => "PutMetricAlarm",
             Self::DeleteAlarm { .. } => "DeleteAlarms",
             Self::StartJob { .. } => "CreateJob",
@@ -94,13 +105,18 @@ impl Step {
             | Self::DeleteRole { name } => {
                 format!("role `{name}`")
             }
-            Self::PutStatement { guarded, statement, .. } => statement_of(statement.sid(), guarded),
-            Self::RemoveStatement { guarded, sid, .. } => statement_of(sid, guarded),
-            Self::StartJob { job } => format!("the existing objects of bucket `{}`", job.location.bucket),
+            Self::PutStatement { target, statement, .. } => statement_of(statement.sid(), target),
+            Self::RemoveStatement { target, sid, .. } => statement_of(sid, target),
+            Self::StartJob { job } => {
+                format!("the existing objects of bucket `{}`", job.location.bucket)
+            }
             Self::CancelJob { id, .. } => format!("job `{id}`"),
             Self::UntagRole { role, tag, .. } => format!("tag `{tag}` of role `{role}`"),
-            Self::PutAlarm { alarm, .. } | Self::DeleteAlarm { alarm } => format!("alarm `{}`", alarm.name),
-            Self::PutRolePolicy { role, policy, .. } | Self::DeleteRolePolicy { role, policy, .. } => {
+            Self::PutAlarm { alarm, .. } | Self::DeleteAlarm { alarm } => {
+                format!("alarm `{}`", alarm.name)
+            }
+            Self::PutRolePolicy { role, policy, .. }
+            | Self::DeleteRolePolicy { role, policy, .. } => {
                 format!("inline policy `{policy}` of role `{role}`")
             }
         }
@@ -109,51 +125,70 @@ impl Step {
     /// The policy document that it writes.
     pub fn document(&self) -> Option<&PolicyDocument> {
         match self {
-            Self::CreateRole { trust, .. } | Self::UpdateAssumeRolePolicy { trust, .. } => Some(trust),
+            Self::CreateRole { trust, .. } | Self::UpdateAssumeRolePolicy { trust, .. } => {
+                Some(trust)
+            }
             Self::PutRolePolicy { document, .. } => Some(document),
             _ => None,
         }
     }
 
-    /// What it changes, value by value; a document that is new is shown by [`Step::document`] alone.
+    /// What it changes, value by value; a document that is new is shown by [`Action::document`] alone.
     pub fn changes(&self) -> Vec<Change> {
         let line = |path: &str, value: String| (path.to_owned(), value);
         match self {
             Self::CreateBucket { location, source } => changes(
                 Lines::new(),
-                vec![line("Region", location.region.to_string()), line(&format!("Tags.{OWNER_TAG}"), source.to_string())],
+                vec![
+                    line("Region", location.region.to_string()),
+                    line(&format!("Tags.{OWNER_TAG}"), source.to_string()),
+                ],
             ),
-            Self::EnableVersioning { was, .. } => {
-                let was = match was {
+            Self::EnableVersioning { before, .. } => {
+                let before = match before {
                     Versioning::Off => Lines::new(),
                     Versioning::Enabled => vec![line("Versioning", "Enabled".to_owned())],
                     Versioning::Suspended => vec![line("Versioning", "Suspended".to_owned())],
                 };
-                changes(was, vec![line("Versioning", "Enabled".to_owned())])
+                changes(before, vec![line("Versioning", "Enabled".to_owned())])
             }
-            Self::EncryptBucket { was, key, .. } => {
+            Self::EncryptBucket { before, key, .. } => {
                 let wanted = Encryption::Kms { key: Some(key.clone()), bucket_key: true };
-                changes(vec![line("DefaultEncryption", was.to_string())], vec![line("DefaultEncryption", wanted.to_string())])
+                changes(
+                    vec![line("DefaultEncryption", before.to_string())],
+                    vec![line("DefaultEncryption", wanted.to_string())],
+                )
             }
-            Self::BlockPublicAccess { .. } => {
-                changes(vec![line("PublicAccess", "not blocked".to_owned())], vec![line("PublicAccess", "blocked".to_owned())])
-            }
+            Self::BlockPublicAccess { .. } => changes(
+                vec![line("PublicAccess", "not blocked".to_owned())],
+                vec![line("PublicAccess", "blocked".to_owned())],
+            ),
             Self::CreateRole { path, boundary, source, .. } => {
-                let mut lines = vec![line("Path", path.clone()), line(&format!("Tags.{OWNER_TAG}"), source.to_string())];
+                let mut lines = vec![
+                    line("Path", path.clone()),
+                    line(&format!("Tags.{OWNER_TAG}"), source.to_string()),
+                ];
                 lines.extend(boundary.iter().map(|arn| line("PermissionsBoundary", arn.clone())));
                 changes(Lines::new(), lines)
             }
-            Self::UpdateAssumeRolePolicy { was, trust, .. } => changes(document_lines(was), trust.lines()),
-            Self::PutRolePermissionsBoundary { was, boundary, .. } => {
-                let was = was.iter().map(|arn| line("PermissionsBoundary", arn.clone())).collect();
-                changes(was, vec![line("PermissionsBoundary", boundary.clone())])
+            Self::UpdateAssumeRolePolicy { before, trust, .. } => {
+                changes(document_lines(before), trust.lines())
             }
-            Self::PutStatement { was, statement, .. } => {
-                let was = was.as_deref().map(Statement::lines_of).unwrap_or_default();
-                changes(was, Statement::lines_of(&statement.to_string()))
+            Self::PutRolePermissionsBoundary { before, boundary, .. } => {
+                let before =
+                    before.iter().map(|arn| line("PermissionsBoundary", arn.clone())).collect();
+                changes(before, vec![line("PermissionsBoundary", boundary.clone())])
             }
-            Self::RemoveStatement { was, .. } => changes(Statement::lines_of(was), Lines::new()),
-            Self::PutAlarm { was, alarm, .. } => changes(was.as_deref().map(alarm_lines).unwrap_or_default(), alarm_lines(alarm)),
+            Self::PutStatement { before, statement, .. } => {
+                let before = before.as_deref().map(Statement::lines_of).unwrap_or_default();
+                changes(before, Statement::lines_of(&statement.to_string()))
+            }
+            Self::RemoveStatement { before, .. } => {
+                changes(Statement::lines_of(before), Lines::new())
+            }
+            Self::PutAlarm { before, alarm, .. } => {
+                changes(before.as_deref().map(alarm_lines).unwrap_or_default(), alarm_lines(alarm))
+            }
             Self::DeleteAlarm { alarm } => changes(alarm_lines(alarm), Lines::new()),
             Self::StartJob { job } => changes(
                 Lines::new(),
@@ -166,16 +201,28 @@ impl Step {
                     line("RoleArn", job.role_arn.clone()),
                 ],
             ),
-            Self::CancelJob { was, .. } => changes(vec![line("Status", was.clone())], vec![line("Status", "Cancelled".to_owned())]),
-            Self::UntagRole { was, .. } => changes(vec![line("Value", was.clone())], Lines::new()),
-            Self::PutRolePolicy { was: None, .. } => Vec::new(),
-            Self::PutRolePolicy { was: Some(was), document, .. } => changes(document_lines(was), document.lines()),
-            Self::DeleteRolePolicy { was, .. } => changes(document_lines(was), Lines::new()),
-            Self::DeleteRole { name } => changes(vec![line("Role", name.to_string())], Lines::new()),
-            Self::PutReplication { was, configuration, .. } => {
-                changes(was.as_ref().map(configuration_lines).unwrap_or_default(), configuration_lines(configuration))
+            Self::CancelJob { before, .. } => changes(
+                vec![line("Status", before.clone())],
+                vec![line("Status", "Cancelled".to_owned())],
+            ),
+            Self::UntagRole { before, .. } => {
+                changes(vec![line("Value", before.clone())], Lines::new())
             }
-            Self::DeleteReplication { was, .. } => changes(configuration_lines(was), Lines::new()),
+            Self::PutRolePolicy { before: None, .. } => Vec::new(),
+            Self::PutRolePolicy { before: Some(before), document, .. } => {
+                changes(document_lines(before), document.lines())
+            }
+            Self::DeleteRolePolicy { before, .. } => changes(document_lines(before), Lines::new()),
+            Self::DeleteRole { name } => {
+                changes(vec![line("Role", name.to_string())], Lines::new())
+            }
+            Self::PutReplication { before, configuration, .. } => changes(
+                before.as_ref().map(configuration_lines).unwrap_or_default(),
+                configuration_lines(configuration),
+            ),
+            Self::DeleteReplication { before, .. } => {
+                changes(configuration_lines(before), Lines::new())
+            }
         }
     }
 }
@@ -197,15 +244,16 @@ impl fmt::Display for Plan {
         if self.is_empty() {
             writeln!(formatter, "nothing to do")?;
         }
-        for (index, stage) in self.stages.iter().enumerate() {
-            writeln!(formatter, "stage {}", index + 1)?;
-            for step in stage {
-                writeln!(formatter, "  {} on {}", step.action(), step.resource())?;
-                for change in step.changes() {
+        for stage in &self.stages {
+            writeln!(formatter, "stage {}", stage.name)?;
+            for action in &stage.actions {
+                writeln!(formatter, "  {} on {}", action.operation(), action.resource())?;
+                for change in action.changes() {
                     writeln!(formatter, "    {change}")?;
                 }
-                if let Some(document) = step.document() {
-                    let document = serde_json::to_string_pretty(document).map_err(|_| fmt::Error)?;
+                if let Some(document) = action.document() {
+                    let document =
+                        serde_json::to_string_pretty(document).map_err(|_| fmt::Error)?;
                     writeln!(formatter, "    document:")?;
                     document.lines().try_for_each(|line| writeln!(formatter, "      {line}"))?;
                 }
@@ -218,67 +266,112 @@ impl fmt::Display for Plan {
 
 /// A document of any form: its lines when it is of ours, else its text as one.
 fn document_lines(text: &str) -> Lines {
-    PolicyDocument::parse(text).map_or_else(|| vec![("Document".to_owned(), text.to_owned())], |document| document.lines())
+    PolicyDocument::parse(text)
+        .map_or_else(|| vec![("Document".to_owned(), text.to_owned())], |document| document.lines())
 }
 
-fn statement_of(sid: &str, guarded: &Guarded) -> String {
-    format!("statement `{sid}` of the policy of {guarded}")
+fn statement_of(sid: &str, target: &PolicyTarget) -> String {
+    format!("statement `{sid}` of the policy of {target}")
 }
 
 fn configuration_lines(configuration: &ReplicationConfiguration) -> Lines {
     let mut lines = vec![("Role".to_owned(), configuration.role().to_owned())];
     for rule in configuration.rules() {
         let id = rule.id().unwrap_or_default();
-        lines.extend(rule_lines(rule).into_iter().map(|(path, value)| (format!("Rules[{id}].{path}"), value)));
+        lines.extend(
+            rule_lines(rule)
+                .into_iter()
+                .map(|(path, value)| (format!("Rules[{id}].{path}"), value)),
+        );
     }
     lines
 }
 
 fn alarm_lines(alarm: &Alarm) -> Lines {
-    let Alarm { namespace, metric, statistic, period, periods, comparison, threshold, missing_data, .. } = alarm;
+    let Alarm {
+        namespace,
+        metric,
+        statistic,
+        period,
+        periods,
+        comparison,
+        threshold,
+        missing_data,
+        ..
+    } = alarm;
     let mut lines = Lines::from([
         ("Metric".to_owned(), format!("{namespace} {metric}")),
         (
             "Condition".to_owned(),
-            format!("{statistic} of {period} s {comparison} {threshold}, {periods} times, missing data {missing_data}"),
+            format!(
+                "{statistic} of {period} s {comparison} {threshold}, {periods} times, missing data {missing_data}"
+            ),
         ),
         ("AlarmActions".to_owned(), alarm.actions.join(", ")),
         ("ActionsEnabled".to_owned(), alarm.actions_enabled.to_string()),
     ]);
-    lines.extend(alarm.dimensions.iter().map(|(name, value)| (format!("Dimensions.{name}"), value.clone())));
+    lines.extend(
+        alarm.dimensions.iter().map(|(name, value)| (format!("Dimensions.{name}"), value.clone())),
+    );
     lines
 }
 
 /// Every field of a rule as path and value. Two rules are the same to S3 when their lines are: S3 may return an empty filter where an
-/// empty prefix was sent.
+/// empty prefix before sent.
 pub(super) fn rule_lines(rule: &ReplicationRule) -> Lines {
     let mut lines = Lines::new();
-    let mut line = |path: &str, value: Option<String>| lines.extend(value.map(|value| (path.to_owned(), value)));
+    let mut line = |path: &str, value: Option<String>| {
+        lines.extend(value.map(|value| (path.to_owned(), value)))
+    };
     line("Status", Some(rule.status().to_string()));
     line("Priority", rule.priority().map(|priority| priority.to_string()));
     match rule.filter() {
         None => line("Prefix", Some(deprecated_prefix(rule))),
         Some(filter) => {
             let and = filter.and();
-            let prefix = filter.prefix().or_else(|| and.and_then(|and| and.prefix())).unwrap_or_default();
+            let prefix =
+                filter.prefix().or_else(|| and.and_then(|and| and.prefix())).unwrap_or_default();
             line("Filter.Prefix", Some(prefix.to_owned()));
-            let mut tags: Vec<&Tag> = filter.tag().into_iter().chain(and.map(|and| and.tags()).unwrap_or_default()).collect();
+            let mut tags: Vec<&Tag> = filter
+                .tag()
+                .into_iter()
+                .chain(and.map(|and| and.tags()).unwrap_or_default())
+                .collect();
             tags.sort_by_key(|tag| tag.key());
-            tags.into_iter().for_each(|tag| line(&format!("Filter.Tags.{}", tag.key()), Some(tag.value().to_owned())));
+            tags.into_iter().for_each(|tag| {
+                line(&format!("Filter.Tags.{}", tag.key()), Some(tag.value().to_owned()))
+            });
         }
     }
     let criteria = rule.source_selection_criteria();
     let encrypted = criteria.and_then(|criteria| criteria.sse_kms_encrypted_objects());
-    line("SourceSelectionCriteria.SseKmsEncryptedObjects", encrypted.map(|objects| objects.status().to_string()));
+    line(
+        "SourceSelectionCriteria.SseKmsEncryptedObjects",
+        encrypted.map(|objects| objects.status().to_string()),
+    );
     let modifications = criteria.and_then(|criteria| criteria.replica_modifications());
-    line("SourceSelectionCriteria.ReplicaModifications", modifications.map(|modifications| modifications.status().to_string()));
-    line("ExistingObjectReplication", rule.existing_object_replication().map(|existing| existing.status().to_string()));
+    line(
+        "SourceSelectionCriteria.ReplicaModifications",
+        modifications.map(|modifications| modifications.status().to_string()),
+    );
+    line(
+        "ExistingObjectReplication",
+        rule.existing_object_replication().map(|existing| existing.status().to_string()),
+    );
     if let Some(destination) = rule.destination() {
         line("Destination.Bucket", Some(destination.bucket().to_owned()));
         line("Destination.Account", destination.account().map(str::to_owned));
-        line("Destination.StorageClass", destination.storage_class().map(|class| class.to_string()));
-        line("Destination.AccessControlTranslation.Owner", destination.access_control_translation().map(|owner| owner.owner().to_string()));
-        let key = destination.encryption_configuration().and_then(|encryption| encryption.replica_kms_key_id());
+        line(
+            "Destination.StorageClass",
+            destination.storage_class().map(|class| class.to_string()),
+        );
+        line(
+            "Destination.AccessControlTranslation.Owner",
+            destination.access_control_translation().map(|owner| owner.owner().to_string()),
+        );
+        let key = destination
+            .encryption_configuration()
+            .and_then(|encryption| encryption.replica_kms_key_id());
         line("Destination.EncryptionConfiguration.ReplicaKmsKeyID", key.map(str::to_owned));
         let time = destination.replication_time();
         line("Destination.ReplicationTime.Status", time.map(|time| time.status().to_string()));
@@ -286,10 +379,13 @@ pub(super) fn rule_lines(rule: &ReplicationRule) -> Lines {
         line("Destination.ReplicationTime.Minutes", minutes.map(|minutes| minutes.to_string()));
         let metrics = destination.metrics();
         line("Destination.Metrics.Status", metrics.map(|metrics| metrics.status().to_string()));
-        let minutes = metrics.and_then(|metrics| metrics.event_threshold()).and_then(|threshold| threshold.minutes());
+        let minutes = metrics
+            .and_then(|metrics| metrics.event_threshold())
+            .and_then(|threshold| threshold.minutes());
         line("Destination.Metrics.EventThreshold", minutes.map(|minutes| minutes.to_string()));
     }
-    let delete_markers = rule.delete_marker_replication().and_then(|replication| replication.status());
+    let delete_markers =
+        rule.delete_marker_replication().and_then(|replication| replication.status());
     line("DeleteMarkerReplication", delete_markers.map(|status| status.to_string()));
     lines
 }

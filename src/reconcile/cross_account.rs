@@ -1,45 +1,53 @@
-//! The destination's account, where it is another: what of it can be seen, and the policies there in which a rule has statements.
+//! Reads in the destination's account, where it is another: what can be read of the destination, and the policies there in which a
+//! rule has statements.
 
 use futures_util::future::try_join_all;
 
-use super::Engine;
-use crate::cloud::{Cloud, CloudError, Guarded, Identity, Key, Location};
-use crate::grants::{GrantedDestination, PolicyDocument};
-use crate::plan::{Destination, Guard, Roles};
-use crate::spec::{Access, Account, KeyReference, Region, RuleAddress, Spec};
+use super::snapshot::SnapshotReader;
+use crate::iam_policy::{GrantedDestination, PolicyDocument};
+use crate::model::{
+    Access, Account, ApiError, Identity, Key, KeyReference, Location, PolicyTarget, Region,
+    RuleAddress,
+};
+use crate::plan::{Destination, Roles, TargetPolicy};
+use crate::ports::Read;
+use crate::spec::Spec;
 
-/// What was read, or that reading it was denied.
-pub(super) type Sight<T> = Result<Option<T>, CloudError>;
+/// What was read, or that access was denied.
+pub(super) type ReadResult<T> = Result<Option<T>, ApiError>;
 
-/// Awaits a read whose refusal for want of a right may be no failure: [`of_destination`] says whether it is.
-pub(super) async fn unless_denied<T>(read: impl Future<Output = Sight<T>>) -> Result<Sight<T>, CloudError> {
+/// Awaits a read of which a denial may be no failure: [`destination_read`] decides that later.
+pub(super) async fn allow_access_denied<T>(
+    read: impl Future<Output = ReadResult<T>>,
+) -> Result<ReadResult<T>, ApiError> {
     match read.await {
         Err(failure) if !failure.is_denied() => Err(failure),
-        sight => Ok(sight),
+        result => Ok(result),
     }
 }
 
-/// What was read of something that `owner` owns. A denial is noted in `unseen` when it is another account's and no role of
-/// that account is known, else it is a failure.
-pub(super) fn of_destination<T>(
-    sight: Sight<T>,
+/// The result of reading something that `owner` owns. A denial goes to `denied_reads` when `owner` is another account of which no
+/// role is known; otherwise it is a failure.
+pub(super) fn destination_read<T>(
+    result: ReadResult<T>,
     owner: &Account,
     spec: &Spec,
     identity: &Identity,
-    unseen: &mut Vec<CloudError>,
-) -> Sight<T> {
-    let is_out_of_reach = *owner != identity.account && spec.destination_access.to(owner) == Access::Own;
-    match sight {
+    denied_reads: &mut Vec<ApiError>,
+) -> ReadResult<T> {
+    let is_out_of_reach =
+        *owner != identity.account && spec.destination_access.for_account(owner) == Access::Own;
+    match result {
         Err(failure) if is_out_of_reach => {
-            unseen.push(failure);
+            denied_reads.push(failure);
             Ok(None)
         }
-        sight => sight,
+        result => result,
     }
 }
 
-impl<C: Cloud> Engine<'_, C> {
-    /// The policies in the destination's account in which the rule is to have statements, and those in which it has had them.
+impl<R: Read> SnapshotReader<'_, R> {
+    /// Reads the policies in the destination's account that are to have statements of the rule, and those that have had them.
     pub(super) async fn cross_account_policies(
         &self,
         spec: &Spec,
@@ -47,61 +55,87 @@ impl<C: Cloud> Engine<'_, C> {
         destination: Option<&Destination>,
         replica_key: Option<&Key>,
         roles: &Roles,
-    ) -> Result<Vec<Guard>, CloudError> {
+    ) -> Result<Vec<TargetPolicy>, ApiError> {
         let access = &spec.destination_access;
-        let Some(account) = access.account().filter(|account| **account != identity.account) else { return Ok(Vec::new()) };
-        let bucket = destination.map(|destination| Guarded::Bucket(destination.location.clone()));
-        let key = replica_key.and_then(|key| guarded_key(&key.arn, account, access));
-        let mut guarded: Vec<Guarded> = bucket.into_iter().chain(key).collect();
+        let Some(account) = access.account().filter(|account| **account != identity.account) else {
+            return Ok(Vec::new());
+        };
+        let bucket =
+            destination.map(|destination| PolicyTarget::Bucket(destination.location.clone()));
+        let key = replica_key.and_then(|key| key_of_account(&key.arn, account, access));
+        let mut targets: Vec<PolicyTarget> = bucket.into_iter().chain(key).collect();
         for earlier in roles.grants(&spec.rule).iter().flat_map(PolicyDocument::destinations) {
-            let earlier = self.guarded_by(&earlier, access, &spec.destination_region).await?;
-            let more: Vec<Guarded> = earlier.into_iter().filter(|earlier| !guarded.contains(earlier)).collect();
-            guarded.extend(more);
+            let earlier = self.policy_targets(&earlier, access, &spec.destination_region).await?;
+            let more: Vec<PolicyTarget> =
+                earlier.into_iter().filter(|earlier| !targets.contains(earlier)).collect();
+            targets.extend(more);
         }
-        self.guards(guarded).await
+        self.target_policies(targets).await
     }
 
-    /// The policies in the destination's account in which a rule that is to be removed has statements.
-    pub(super) async fn policies_left(
+    /// Reads the policies in the destination's account that have statements of a rule to delete.
+    pub(super) async fn policies_with_statements(
         &self,
         rule: &RuleAddress,
         access: &Access,
         roles: &Roles,
         expected: &Region,
-    ) -> Result<Vec<Guard>, CloudError> {
-        let destinations: Vec<GrantedDestination> = roles.grants(rule).iter().flat_map(PolicyDocument::destinations).collect();
-        let guarded = try_join_all(destinations.iter().map(|destination| self.guarded_by(destination, access, expected))).await?;
-        self.guards(guarded.concat()).await
+    ) -> Result<Vec<TargetPolicy>, ApiError> {
+        let destinations: Vec<GrantedDestination> =
+            roles.grants(rule).iter().flat_map(PolicyDocument::destinations).collect();
+        let targets = destinations
+            .iter()
+            .map(|destination| self.policy_targets(destination, access, expected));
+        self.target_policies(try_join_all(targets).await?.concat()).await
     }
 
-    /// The bucket and the key of a destination; nothing when its key says that they are of another account than the one that is accessed. What the
-    /// rule has in policies there stays.
-    async fn guarded_by(&self, granted: &GrantedDestination, access: &Access, expected: &Region) -> Result<Vec<Guarded>, CloudError> {
-        let Some(account) = access.account() else { return Ok(Vec::new()) };
-        if account_of(granted).is_some_and(|other| other != *account) {
+    /// The bucket and the key of a destination; nothing when its key is of another account than the accessed one. The rule's
+    /// statements there stay.
+    async fn policy_targets(
+        &self,
+        granted: &GrantedDestination,
+        access: &Access,
+        expected: &Region,
+    ) -> Result<Vec<PolicyTarget>, ApiError> {
+        let Some(account) = access.account() else {
+            return Ok(Vec::new());
+        };
+        if key_account(granted).is_some_and(|other| other != *account) {
             return Ok(Vec::new());
         }
         let region = self.cloud.bucket_region(&granted.bucket, expected, access).await?;
         let (owner, bucket) = (account.clone(), granted.bucket.clone());
-        let bucket = region.map(|region| Guarded::Bucket(Location { bucket, region, owner, access: access.clone() }));
-        let key = granted.key.as_ref().and_then(|arn| guarded_key(arn, account, access));
-        Ok(bucket.into_iter().chain(key).collect())
+        let location =
+            region.map(|region| Location { bucket, region, owner, access: access.clone() });
+        let key = granted.key.as_ref().and_then(|arn| key_of_account(arn, account, access));
+        Ok(location.map(PolicyTarget::Bucket).into_iter().chain(key).collect())
     }
 
-    async fn guards(&self, guarded: Vec<Guarded>) -> Result<Vec<Guard>, CloudError> {
-        let policies = try_join_all(guarded.iter().map(|guarded| self.cloud.policy(guarded))).await?;
-        Ok(guarded.into_iter().zip(policies).map(|(guarded, policy)| Guard { guarded, policy }).collect())
+    async fn target_policies(
+        &self,
+        targets: Vec<PolicyTarget>,
+    ) -> Result<Vec<TargetPolicy>, ApiError> {
+        let policies = try_join_all(targets.iter().map(|target| self.cloud.policy(target))).await?;
+        Ok(targets
+            .into_iter()
+            .zip(policies)
+            .map(|(target, policy)| TargetPolicy { target, policy })
+            .collect())
     }
 }
 
-/// The account of a destination, as far as its key tells.
-fn account_of(destination: &GrantedDestination) -> Option<Account> {
+/// The account of a destination, as far as its key shows it.
+fn key_account(destination: &GrantedDestination) -> Option<Account> {
     let key = destination.key.as_deref().and_then(|arn| KeyReference::parse(arn).ok());
     key.map(|key| key.account().clone())
 }
 
-/// A key, when it is `account`'s.
-fn guarded_key(arn: &str, account: &Account, access: &Access) -> Option<Guarded> {
+/// A key, when `account` owns it.
+fn key_of_account(arn: &str, account: &Account, access: &Access) -> Option<PolicyTarget> {
     let key = KeyReference::parse(arn).ok().filter(|key| key.account() == account)?;
-    Some(Guarded::Key { arn: arn.to_owned(), region: key.region().clone(), access: access.clone() })
+    Some(PolicyTarget::Key {
+        arn: arn.to_owned(),
+        region: key.region().clone(),
+        access: access.clone(),
+    })
 }

@@ -1,18 +1,21 @@
-//! The lease on a bucket's replication configuration, or on the policies of another account: while it is held, no other invocation of this
-//! function writes them.
+//! The lease on a bucket's replication configuration, or on the policies of another account: only its holder writes them.
 //!
-//! AWS has no conditional write of either, so two writers that each add a part to what they read would lose one of them.
+//! AWS has no conditional write of either, so two writers that each add a part to what they read would lose one of the parts.
+//!
+//! # Expected flow
+//! Acquire the lease, read the state again when the snapshot may be stale, write, read back, release the lease.
 //!
 //! # Guarantees
-//! - A lease is taken when there is something to write, or will be unless it is refused; and when there is nothing, by requests that must
-//!   know that nobody else is writing: those about custom resources, and those to remove a rule.
-//! - The state is observed anew under it, unless nobody has held it since it was observed: when the one before it ended is remembered in
-//!   the table.
-//! - A lease ends by itself [`MARGIN`] after its holder's time to work, so a holder that died keeps nobody out for longer.
+//! - The lease is acquired when there is something to write, or will be unless the plan is refused. Requests about custom
+//!   resources, and those that delete a rule, also acquire it when there is nothing to write: nobody else may be writing then.
+//! - A lease expires [`MARGIN`] after its holder's deadline, so a crashed holder blocks nobody for longer.
 //!
 //! # Assumptions
 //! - The clocks of two invocations differ by less than [`MARGIN`].
-//! - What one reader of the configuration has seen after a write, the next one sees, too.
+//! - What one reader of the configuration has seen after a write, the next reader sees, too.
+//!
+//! # Caveats
+//! - Without `LOCK_TABLE` there are no leases, and two writers at once can lose a rule.
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
@@ -23,115 +26,143 @@ use futures_util::FutureExt;
 use tokio::join;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::Engine;
-use crate::backoff::Backoff;
-use crate::cloud::{Acquired, Cloud, CloudError, Lease, Remedy};
-use crate::error::Error;
+use super::retry::{Failed, RetryBudget, retry};
+use super::{Engine, Error};
+use crate::model::{Lease, Retry};
+use crate::ports::Cloud;
 
-/// Time between the end of a holder's work and the end of its lease: for clocks that differ, and for a call that was given up but is
-/// still on its way.
+/// Time between a holder's deadline and the expiry of its lease: for clocks that differ, and for a call that was given up but
+/// may still take effect.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// Time for giving a lease back, taken from that for the answer, of which it is a quarter at most.
+/// Time for releasing a lease. It is taken from the time for the answer, of which it is at most a quarter.
 const RELEASE_TIME: Duration = Duration::from_secs(2);
 
-/// What is known of a lease when its holder begins.
+/// What the holder of a lease knows about it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Held {
-    /// When the one before it ended, in seconds since the epoch; `None` when that is long ago.
-    before: Option<u64>,
+pub(super) struct LeaseGuard {
+    /// When the lease before this one ended, in seconds since the epoch; `None` when that is long ago.
+    previous_expiry: Option<u64>,
 }
 
-impl Held {
-    /// Whether another holder may have written after `observed`, in seconds since the epoch.
-    pub(super) fn may_be_written_since(self, observed: u64) -> bool {
-        self.before.is_some_and(|ended| ended.saturating_add(MARGIN.as_secs()) >= observed)
+impl LeaseGuard {
+    /// Whether another holder may have written after `snapshot_time`, in seconds since the epoch.
+    pub(super) fn may_be_stale(self, snapshot_time: u64) -> bool {
+        self.previous_expiry
+            .is_some_and(|ended| ended.saturating_add(MARGIN.as_secs()) >= snapshot_time)
     }
 }
 
+/// How waiting for a lease ended.
+enum Acquisition {
+    Acquired(LeaseGuard),
+    /// What was to be written failed before the lease was acquired.
+    NotNeeded,
+}
+
 impl<C: Cloud> Engine<'_, C> {
-    /// Runs `work` with what comes of `beside` while holding the lease of `of`, which is asked for while `beside` runs; without `LOCK_TABLE`,
-    /// simply runs one after the other.
+    /// Runs `work` with the result of `concurrent` while holding the lease of `resource`. The lease is acquired while
+    /// `concurrent` runs. Without `LOCK_TABLE`, `work` runs after `concurrent`.
     pub(super) async fn with_lease<B, T>(
         &self,
-        of: &str,
-        beside: impl Future<Output = Result<B, Error>>,
-        work: impl AsyncFnOnce(Held, B) -> Result<T, Error>,
+        resource: &str,
+        concurrent: impl Future<Output = Result<B, Error>>,
+        work: impl AsyncFnOnce(LeaseGuard, B) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let Some(table) = &self.settings.lock_table else { return work(Held { before: None }, beside.await?).await };
+        let Some(table) = &self.settings.lock_table else {
+            return work(LeaseGuard { previous_expiry: None }, concurrent.await?).await;
+        };
         let left = self.deadline.saturating_duration_since(Instant::now());
-        let lease = Lease { table: table.clone(), of: of.to_owned(), holder: unlike_any_other(), expires_at: epoch_seconds(left + MARGIN) };
-        // Until `beside` has failed: then it is neither asked for again nor waited for.
-        let wanted = Cell::new(true);
-        let taken = self.until(of, async || match wanted.get() {
-            false => Ok(Some(None)),
-            true => match self.cloud.acquire(&lease, epoch_seconds(Duration::ZERO)).await? {
-                Acquired::Yes(before) => Ok(Some(Some(Held { before }))),
-                Acquired::No => Ok(None),
-            },
-        });
-        let beside = async {
-            let ended = AssertUnwindSafe(beside).catch_unwind().await;
-            wanted.set(matches!(ended, Ok(Ok(_))));
+        let lease = Lease {
+            table: table.clone(),
+            resource: resource.to_owned(),
+            holder: random_holder_id(),
+            expires_at: epoch_seconds(left + MARGIN),
+        };
+        let is_needed = Cell::new(true);
+        let concurrent = async {
+            let ended = AssertUnwindSafe(concurrent).catch_unwind().await;
+            is_needed.set(matches!(ended, Ok(Ok(_))));
             ended
         };
-        let (beside, taken) = join!(beside, taken);
-        // Also when it could not be taken: it may be ours all the same, when it was the answer that was lost.
-        let may_be_ours = match &taken {
-            Ok(held) => held.is_some(),
-            Err(error) => error.remedy() != Some(Remedy::None),
+        let (prepared, acquisition) = join!(concurrent, self.acquire(&lease, &is_needed));
+        // Also when acquiring failed: the answer may be what was lost.
+        let may_be_ours = match &acquisition {
+            Ok(Acquisition::Acquired(_)) => true,
+            Ok(Acquisition::NotNeeded) => false,
+            Err(error) => error.retry() != Some(Retry::Never),
         };
-        let at_work = Cell::new(false);
+        let work_began = Cell::new(false);
         let result = AssertUnwindSafe(Box::pin(async {
-            let beside = beside.unwrap_or_else(|panic| resume_unwind(panic))?;
-            let held = taken?.ok_or_else(|| Error::Busy(of.to_owned()))?;
-            at_work.set(true);
-            work(held, beside).await
-        }));
-        let result = result.catch_unwind().await;
+            let prepared = prepared.unwrap_or_else(|panic| resume_unwind(panic))?;
+            let guard = match acquisition? {
+                Acquisition::Acquired(guard) => guard,
+                Acquisition::NotNeeded => return Err(Error::Busy(resource.to_owned())),
+            };
+            work_began.set(true);
+            work(guard, prepared).await
+        }))
+        .catch_unwind()
+        .await;
         if may_be_ours {
-            let is_uncertain = result.as_ref().map_or(true, |result| result.as_ref().is_err_and(Error::is_uncertain));
-            self.give_back(&lease, at_work.get() && is_uncertain).await;
+            let is_uncertain = result
+                .as_ref()
+                .map_or(true, |result| result.as_ref().is_err_and(Error::is_uncertain));
+            self.release(&lease, work_began.get() && is_uncertain).await;
         }
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Gives the lease back: now, or when a call of its holder may still be on its way, after [`MARGIN`]. When it ended stays known.
-    async fn give_back(&self, lease: &Lease, on_its_way: bool) {
-        let now = epoch_seconds(Duration::ZERO);
-        let end = if on_its_way { epoch_seconds(MARGIN) } else { now };
-        let shorter = Lease { expires_at: lease.expires_at.min(end), ..lease.clone() };
-        let left = self.end.saturating_duration_since(Instant::now());
-        match timeout(RELEASE_TIME.min(left / 4), self.cloud.acquire(&shorter, now)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(failure)) => tracing::warn!(%failure, "the lease could not be given back; it ends by itself"),
-            Err(_) => tracing::warn!("the lease could not be given back in time; it ends by itself"),
-        }
+    /// Waits until the lease is acquired, or is not needed any more.
+    async fn acquire(&self, lease: &Lease, is_needed: &Cell<bool>) -> Result<Acquisition, Error> {
+        let budget = RetryBudget::until_deadline(Duration::from_millis(50), Duration::from_secs(2));
+        let acquired = retry(budget, async || {
+            if !is_needed.get() {
+                return Ok(Acquisition::NotNeeded);
+            }
+            let acquired = self.cloud.acquire(lease, epoch_seconds(Duration::ZERO)).await;
+            match acquired.map_err(|failure| Failed::Final(Error::from(failure)))? {
+                Some(acquired) => Ok(Acquisition::Acquired(LeaseGuard {
+                    previous_expiry: acquired.previous_expiry,
+                })),
+                None => {
+                    tracing::debug!(
+                        resource = lease.resource,
+                        "waiting for another holder of the lease"
+                    );
+                    Err(Failed::Retryable(Error::Busy(lease.resource.clone())))
+                }
+            }
+        });
+        timeout_at(self.deadline, acquired)
+            .await
+            .map_err(|_| Error::Busy(lease.resource.clone()))?
     }
 
-    /// Asks until there is an answer.
-    async fn until<T>(&self, of: &str, free: impl AsyncFn() -> Result<Option<T>, CloudError>) -> Result<T, Error> {
-        let waiting = async {
-            let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
-            loop {
-                if let Some(answer) = free().await? {
-                    return Ok(answer);
-                }
-                tracing::debug!(of, "waiting for another writer");
-                backoff.pause().await;
+    /// Releases the lease: at once, or [`MARGIN`] from now when a write of the holder may still take effect.
+    async fn release(&self, lease: &Lease, is_uncertain: bool) {
+        let from_now = if is_uncertain { MARGIN } else { Duration::ZERO };
+        let expires_at = lease.expires_at.min(epoch_seconds(from_now));
+        let left = self.end.saturating_duration_since(Instant::now());
+        match timeout(RELEASE_TIME.min(left / 4), self.cloud.release(lease, expires_at)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => {
+                tracing::warn!(%failure, "the lease could not be released; it expires by itself")
             }
-        };
-        timeout_at(self.deadline, waiting).await.map_err(|_| Error::Busy(of.to_owned()))?
+            Err(_) => {
+                tracing::warn!("the lease could not be released in time; it expires by itself")
+            }
+        }
     }
 }
 
-/// Seconds since the epoch, this much from now, and not a part of a second earlier.
+/// Seconds since the epoch, `from_now` later than now, rounded up.
 pub(super) fn epoch_seconds(from_now: Duration) -> u64 {
     let then = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + from_now;
     then.as_secs() + u64::from(!from_now.is_zero())
 }
 
-/// From the operating system's randomness, which the keys of every [`RandomState`] are.
-fn unlike_any_other() -> String {
+/// A random id, from the operating system's randomness that seeds every [`RandomState`].
+fn random_holder_id() -> String {
     format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1))
 }

@@ -1,63 +1,27 @@
-//! With whose credentials AWS is called.
+//! Reads with whose credentials the destination's account is accessed.
 
-use super::{Account, BucketName, Invalid, Properties, RoleArn};
+use super::{Invalid, Properties};
+use crate::model::{Access, AssumedRole, BucketName, RoleArn};
 
-/// With whose credentials a call is made.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub enum Access {
-    /// The caller's own.
-    #[default]
-    Own,
-    /// Those of a role that is assumed.
-    Role(AssumedRole),
-    /// Those of this account that the caller has beside its own.
-    Given(Account),
-}
-
-/// A role that is assumed, and what that takes.
+/// Reads the access to the destination's account that `properties` give to the rules of `source`.
 ///
-/// Follows <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct AssumedRole {
-    /// The role.
-    pub arn: RoleArn,
-    /// What the role's trust policy may ask for: 2 to 1,224 characters.
-    pub external_id: Option<String>,
-    /// Name of the session, as the role's account sees it in CloudTrail: the source bucket's.
-    pub session: String,
-}
-
-impl Access {
-    /// What `properties` say about the destination's account, for what is done there on behalf of `source`.
-    ///
-    /// # Errors
-    /// The property that cannot be accepted.
-    pub fn of_destination(properties: &Properties, source: &BucketName) -> Result<Self, Invalid> {
-        let external_id = properties.destination_role_external_id.as_deref().map(external_id).transpose();
-        let external_id = external_id.map_err(|problem| Invalid::new("DestinationRoleExternalId", problem))?;
-        match &properties.destination_role_arn {
-            Some(arn) => {
-                let arn = RoleArn::parse(arn).map_err(|problem| Invalid::new("DestinationRoleArn", problem))?;
-                Ok(Self::Role(AssumedRole { arn, external_id, session: source.to_string() }))
-            }
-            None if external_id.is_some() => Err(Invalid::new("DestinationRoleExternalId", "needs `DestinationRoleArn`")),
-            None => Ok(Self::Own),
+/// # Errors
+/// The property that cannot be accepted.
+pub fn destination_access(properties: &Properties, source: &BucketName) -> Result<Access, Invalid> {
+    let external_id =
+        properties.destination_role_external_id.as_deref().map(external_id).transpose();
+    let external_id =
+        external_id.map_err(|problem| Invalid::new("DestinationRoleExternalId", problem))?;
+    match &properties.destination_role_arn {
+        Some(arn) => {
+            let arn = RoleArn::parse(arn)
+                .map_err(|problem| Invalid::new("DestinationRoleArn", problem))?;
+            Ok(Access::Role(AssumedRole { arn, external_id, session: source.to_string() }))
         }
-    }
-
-    /// The account that is accessed, when it is known to be another than the caller's.
-    pub fn account(&self) -> Option<&Account> {
-        match self {
-            Self::Own => None,
-            Self::Role(role) => Some(role.arn.account()),
-            Self::Given(account) => Some(account),
+        None if external_id.is_some() => {
+            Err(Invalid::new("DestinationRoleExternalId", "needs `DestinationRoleArn`"))
         }
-    }
-
-    /// This access for what `account` owns, and the caller's own for all else.
-    #[must_use]
-    pub fn to(&self, account: &Account) -> Self {
-        if self.account() == Some(account) { self.clone() } else { Self::Own }
+        None => Ok(Access::Own),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is asked about the objects that are there already: where the report on their replication goes.
 
-use super::{BucketName, Invalid, Properties, confinable};
+use super::{BucketName, Invalid, Properties, grantable_prefix};
 
 /// S3's limit for the prefix of a report.
 const MAX_PREFIX: usize = 512;
@@ -21,21 +21,33 @@ impl Report {
     /// The property that cannot be accepted.
     pub fn of(properties: &Properties) -> Result<Option<Self>, Invalid> {
         let flag = "ReplicateExistingObjects";
-        let given = [("ReportBucket", &properties.report_bucket), ("ReportPrefix", &properties.report_prefix)];
+        let given = [
+            ("ReportBucket", &properties.report_bucket),
+            ("ReportPrefix", &properties.report_prefix),
+        ];
         if properties.replicate_existing_objects != Some(true) {
             let superfluous = given.into_iter().find(|(_, value)| value.is_some());
-            return superfluous.map_or(Ok(None), |(property, _)| Err(Invalid::new(property, format!("needs `{flag}`"))));
+            return superfluous.map_or(Ok(None), |(property, _)| {
+                Err(Invalid::new(property, format!("needs `{flag}`")))
+            });
         }
-        let bucket =
-            properties.report_bucket.as_deref().ok_or_else(|| Invalid::new("ReportBucket", format!("is required with `{flag}`")))?;
-        let bucket = BucketName::parse_name_or_arn(bucket).map_err(|problem| Invalid::new("ReportBucket", problem))?;
+        let bucket = properties
+            .report_bucket
+            .as_deref()
+            .ok_or_else(|| Invalid::new("ReportBucket", format!("is required with `{flag}`")))?;
+        let bucket = BucketName::parse_name_or_arn(bucket)
+            .map_err(|problem| Invalid::new("ReportBucket", problem))?;
         let prefix = properties.report_prefix.as_deref().unwrap_or_default().trim_end_matches('/');
         match prefix.len() {
-            _ if confinable(prefix) != prefix => {
-                Err(Invalid::new("ReportPrefix", format!("is `{prefix}`; allowed are printable ASCII characters")))
-            }
+            _ if grantable_prefix(prefix) != prefix => Err(Invalid::new(
+                "ReportPrefix",
+                format!("is `{prefix}`; allowed are printable ASCII characters"),
+            )),
             0..=MAX_PREFIX => Ok(Some(Self { bucket, prefix: prefix.to_owned() })),
-            length => Err(Invalid::new("ReportPrefix", format!("has {length} characters; S3 allows at most {MAX_PREFIX}"))),
+            length => Err(Invalid::new(
+                "ReportPrefix",
+                format!("has {length} characters; S3 allows at most {MAX_PREFIX}"),
+            )),
         }
     }
 }

@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 
 use assert_cmd::Command;
 use insta::assert_snapshot;
-use s3_kms_replication::event;
-use s3_kms_replication::settings::Settings;
+use s3_kms_replication::request::{self, Environment};
 use serde_json::{Value, json};
 
 const SOURCE_KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/source";
@@ -16,8 +15,15 @@ const REPLICA_KEY: &str = "arn:aws:kms:us-west-2:111122223333:key/replica";
 /// The program, in an environment where nothing answers and nobody is at a terminal.
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::cargo_bin("s3-kms-replication").unwrap();
-    command.env_clear().env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").env("AWS_EC2_METADATA_DISABLED", "true").args(arguments);
-    command.env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE").env("AWS_SECRET_ACCESS_KEY", "secret").env("AWS_MAX_ATTEMPTS", "1");
+    command
+        .env_clear()
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .args(arguments);
+    command
+        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .env("AWS_MAX_ATTEMPTS", "1");
     command
 }
 
@@ -35,7 +41,9 @@ fn run(arguments: &str) -> String {
 
 /// A rule's options, and more.
 fn rule(action: &str, more: &str) -> String {
-    run(&format!("{action} --source-bucket orders --destination-bucket orders-replica --replica-kms-key-arn {REPLICA_KEY} {more}"))
+    run(&format!(
+        "{action} --source-bucket orders --destination-bucket orders-replica --replica-kms-key-arn {REPLICA_KEY} {more}"
+    ))
 }
 
 #[test]
@@ -56,16 +64,28 @@ fn what_is_wrong_is_said_with_the_name_of_the_option() {
         format!("{orders} --destination-bucket orders"),
         format!("{orders} --destination-bucket copy"),
         format!("{orders} --destination-bucket copy --replica-kms-key-arn alias/dr"),
-        format!("{orders} --destination-bucket copy --replica-kms-key-arn {REPLICA_KEY} --destination-region eu-west-1"),
-        format!("{orders} --destination-bucket copy --replica-kms-key-arn {REPLICA_KEY} --tags a=b a=c"),
-        format!("{orders} --destination-bucket copy --replica-kms-key-arn {REPLICA_KEY} --tags a=b --delete-marker-replication"),
-        format!("{orders} --destination-bucket copy --replica-kms-key-arn {REPLICA_KEY} --priority -1"),
-        format!("{orders} --destination-bucket copy --replica-kms-key-arn {REPLICA_KEY} --existing-role Take"),
+        format!(
+            "{orders} --destination-bucket copy --replica-kms-key-arn {REPLICA_KEY} --destination-region eu-west-1"
+        ),
+        format!(
+            "{orders} --destination-bucket copy --replica-kms-key-arn {REPLICA_KEY} --tags a=b a=c"
+        ),
+        format!(
+            "{orders} --destination-bucket copy --replica-kms-key-arn {REPLICA_KEY} --tags a=b --delete-marker-replication"
+        ),
+        format!(
+            "{orders} --destination-bucket copy --replica-kms-key-arn {REPLICA_KEY} --priority -1"
+        ),
+        format!(
+            "{orders} --destination-bucket copy --replica-kms-key-arn {REPLICA_KEY} --existing-role Take"
+        ),
         format!(
             "{orders} --destination-bucket copy --replica-kms-key-arn {REPLICA_KEY} --metrics=false --alarm-topic-arn arn:aws:sns:us-east-1:111122223333:t"
         ),
         format!("{orders} --tags a"),
-        format!("{orders} --destination-profile other --destination-role-arn arn:aws:iam::444455556666:role/replication"),
+        format!(
+            "{orders} --destination-profile other --destination-role-arn arn:aws:iam::444455556666:role/replication"
+        ),
         format!("{orders} --region nowhere"),
         format!("{orders} --role-path here"),
         format!("{orders} --all"),
@@ -97,7 +117,15 @@ fn an_argument_that_is_no_text_is_refused_without_a_panic() {
 fn what_cannot_be_asked_is_refused_before_any_call() {
     let file = policy_file("empty.json", r#"{"Rules": []}"#);
     let walk = run(&format!("apply --all --policy {file}"));
-    assert_snapshot!([rule("apply", ""), rule("apply", "--output json"), run("delete --source-bucket orders --name dr"), walk].join("\n"));
+    assert_snapshot!(
+        [
+            rule("apply", ""),
+            rule("apply", "--output json"),
+            run("delete --source-bucket orders --name dr"),
+            walk
+        ]
+        .join("\n")
+    );
 }
 
 #[test]
@@ -113,27 +141,43 @@ fn a_policy_that_does_not_parse_is_refused_with_its_place() {
 #[test]
 fn aws_that_cannot_be_reached_is_a_failure_in_words_and_in_json() {
     let file = policy_file("none.json", r#"{"Rules": []}"#);
-    let said = ["", "--output json", "--profile nobody"].map(|options| run(&format!("plan --all --policy {file} {options}")));
+    let said = ["", "--output json", "--profile nobody"]
+        .map(|options| run(&format!("plan --all --policy {file} {options}")));
     assert_snapshot!([said.join("\n"), rule("plan", "--destination-profile nobody")].join("\n"));
 }
 
 #[test]
 fn policies_are_printed_without_a_call() {
-    assert_snapshot!("policies", rule("policies", &format!("--source-kms-key-arns {SOURCE_KEY} --prefix Tax")));
+    assert_snapshot!(
+        "policies",
+        rule("policies", &format!("--source-kms-key-arns {SOURCE_KEY} --prefix Tax"))
+    );
     let options = "--object-lock --role-path /audit/ --role-permissions-boundary-arn arn:aws:iam::111122223333:policy/bound --output json";
-    assert_snapshot!("policies_json", rule("policies", &format!("--source-kms-key-arns {SOURCE_KEY} --name dr {options}")));
+    assert_snapshot!(
+        "policies_json",
+        rule("policies", &format!("--source-kms-key-arns {SOURCE_KEY} --name dr {options}"))
+    );
 }
 
 #[test]
 fn policies_of_another_account_are_said_too() {
-    assert_snapshot!(rule("policies", &format!("--source-kms-key-arns {SOURCE_KEY} --destination-account 444455556666 --output json")));
+    assert_snapshot!(rule(
+        "policies",
+        &format!(
+            "--source-kms-key-arns {SOURCE_KEY} --destination-account 444455556666 --output json"
+        )
+    ));
 }
 
 #[test]
 fn policies_say_what_cannot_be_known_without_a_call() {
     let alias = "arn:aws:kms:us-east-1:111122223333:alias/orders";
     let elsewhere = "arn:aws:kms:eu-west-1:111122223333:key/other";
-    let keys = [String::new(), format!("--source-kms-key-arns {alias}"), format!("--source-kms-key-arns {SOURCE_KEY},{elsewhere}")];
+    let keys = [
+        String::new(),
+        format!("--source-kms-key-arns {alias}"),
+        format!("--source-kms-key-arns {SOURCE_KEY},{elsewhere}"),
+    ];
     assert_snapshot!(keys.map(|keys| rule("policies", &keys)).join("\n"));
 }
 
@@ -148,12 +192,21 @@ fn colours_are_for_terminals_and_for_who_asks() {
 #[test]
 fn a_closed_pipe_is_no_panic() {
     for arguments in ["completions bash", "man", "man plan", "--help"] {
-        let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("s3-kms-replication"));
         let mut child =
-            child.args(arguments.split(' ')).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+            std::process::Command::new(assert_cmd::cargo::cargo_bin("s3-kms-replication"));
+        let mut child = child
+            .args(arguments.split(' '))
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
         drop(child.stdout.take());
         let ended = child.wait_with_output().unwrap();
-        assert_eq!((ended.status.code(), String::from_utf8(ended.stderr).unwrap()), (Some(0), String::new()), "{arguments}");
+        assert_eq!(
+            (ended.status.code(), String::from_utf8(ended.stderr).unwrap()),
+            (Some(0), String::new()),
+            "{arguments}"
+        );
     }
 }
 
@@ -172,25 +225,48 @@ fn bash_completes_the_options_of_a_command_and_their_values() {
     let completed = |words: &str| {
         let words: Vec<&str> = words.split(' ').collect();
         let [.., previous, last] = words.as_slice() else { unreachable!() };
-        let (all, at) = (words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" "), words.len() - 1);
-        let ask = format!("COMP_WORDS=({all}); COMP_CWORD={at}; _s3-kms-replication s3-kms-replication '{last}' '{previous}'");
-        let script = format!("{}\n{ask}; echo \"${{COMPREPLY[*]}}\"", script.trim_end_matches("exit code 0"));
+        let (all, at) = (
+            words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" "),
+            words.len() - 1,
+        );
+        let ask = format!(
+            "COMP_WORDS=({all}); COMP_CWORD={at}; _s3-kms-replication s3-kms-replication '{last}' '{previous}'"
+        );
+        let script = format!(
+            "{}\n{ask}; echo \"${{COMPREPLY[*]}}\"",
+            script.trim_end_matches("exit code 0")
+        );
         printed(Command::new("bash").args(["-c", &script]))
     };
-    assert_eq!(completed("s3-kms-replication plan --so"), "--source-bucket --source-kms-key-arns\nexit code 0");
+    assert_eq!(
+        completed("s3-kms-replication plan --so"),
+        "--source-bucket --source-kms-key-arns\nexit code 0"
+    );
     assert_eq!(completed("s3-kms-replication apply --output "), "text json\nexit code 0");
 }
 
 #[test]
 fn every_property_is_an_option() {
-    let settings = Settings::read(|_| None).unwrap();
-    let refused = event::read(&json!({"Action": "Plan", "Unknown": 1}), &settings).unwrap_err().to_string();
-    let known = refused.split_once("allowed are ").unwrap().1.split(", ").filter(|name| !["Action", "DryRun"].contains(name));
-    let kebab =
-        |name: &str| name.chars().flat_map(|c| c.is_uppercase().then_some('-').into_iter().chain(c.to_lowercase())).collect::<String>();
+    let refused = request::read(&json!({"Action": "Plan", "Unknown": 1}), Environment::default())
+        .unwrap_err()
+        .to_string();
+    let known = refused
+        .split_once("allowed are ")
+        .unwrap()
+        .1
+        .split(", ")
+        .filter(|name| !["Action", "DryRun"].contains(name));
+    let kebab = |name: &str| {
+        name.chars()
+            .flat_map(|c| c.is_uppercase().then_some('-').into_iter().chain(c.to_lowercase()))
+            .collect::<String>()
+    };
     let expected: BTreeSet<String> = known.map(|name| format!("-{}", kebab(name))).collect();
     let help = run("plan --help");
-    let offered: BTreeSet<String> = help.split_whitespace().map(|word| word.split(['[', '=']).next().unwrap().to_owned()).collect();
+    let offered: BTreeSet<String> = help
+        .split_whitespace()
+        .map(|word| word.split(['[', '=']).next().unwrap().to_owned())
+        .collect();
     assert_eq!(expected.difference(&offered).collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
@@ -204,7 +280,8 @@ fn policy_file(name: &str, text: &str) -> String {
 #[test]
 fn the_printed_documents_are_json_as_iam_takes_it() {
     let printed = rule("policies", &format!("--source-kms-key-arns {SOURCE_KEY} --output json"));
-    let documents: Value = serde_json::from_str(printed.strip_suffix("exit code 0").unwrap()).unwrap();
+    let documents: Value =
+        serde_json::from_str(printed.strip_suffix("exit code 0").unwrap()).unwrap();
     assert_eq!(documents["RoleName"], "s3-crr-orders");
     assert_eq!(documents["AssumeRolePolicyDocument"]["Version"], "2012-10-17");
     assert_eq!(documents["Policies"]["s3-kms-replication.orders-replica"]["Version"], "2012-10-17");

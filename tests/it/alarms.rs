@@ -1,6 +1,6 @@
 //! The alarm on what a rule fails to replicate: made, kept right and taken away with the rule.
 
-use s3_kms_replication::cloud::Remedy;
+use s3_kms_replication::model::Retry;
 use serde_json::json;
 
 use crate::fake::Fake;
@@ -8,7 +8,7 @@ use crate::*;
 
 const NAME: &str = "demo-source/s3-kms-replication.demo-Replication-a6e2a683";
 
-fn alarm_of(fake: &Fake) -> Option<s3_kms_replication::cloud::Alarm> {
+fn alarm_of(fake: &Fake) -> Option<s3_kms_replication::model::Alarm> {
     fake.state.borrow().alarms.values().next().cloned()
 }
 
@@ -24,13 +24,25 @@ async fn an_alarm_comes_and_goes_with_its_property_and_with_its_rule() {
     let fake = Fake::of(two_buckets());
     assert_eq!(create(&fake, json!({"AlarmTopicArn": TOPIC})).await["Status"], "SUCCESS");
     let alarm = alarm_of(&fake).unwrap();
-    let dimensions = alarm.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ");
+    let dimensions = alarm
+        .dimensions
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect::<Vec<_>>()
+        .join(" ");
     assert_eq!(
         dimensions,
-        format!("DestinationBucket=demo-destination RuleId={} SourceBucket=demo-source", NAME.split_once('/').unwrap().1)
+        format!(
+            "DestinationBucket=demo-destination RuleId={} SourceBucket=demo-source",
+            NAME.split_once('/').unwrap().1
+        )
     );
-    assert_eq!((alarm.name.as_str(), alarm.metric.as_str(), alarm.actions), (NAME, "OperationsFailedReplication", vec![TOPIC.to_owned()]));
-    let position = |action: &str| fake.writes().iter().position(|call| call.starts_with(action)).unwrap();
+    assert_eq!(
+        (alarm.name.as_str(), alarm.metric.as_str(), alarm.actions),
+        (NAME, "OperationsFailedReplication", vec![TOPIC.to_owned()])
+    );
+    let position =
+        |action: &str| fake.writes().iter().position(|call| call.starts_with(action)).unwrap();
     assert!(position("PutMetricAlarm") < position("PutBucketReplication"), "the rule comes last");
 
     ask(&fake, &custom_resource("Update", json!({}))).await.unwrap();
@@ -58,9 +70,15 @@ async fn an_alarm_that_was_changed_by_hand_is_repaired_and_one_that_is_right_is_
 #[tokio::test]
 async fn an_alarm_that_could_never_ring_is_refused_before_anything_is_changed() {
     for (properties, reason) in [
-        (json!({"AlarmTopicArn": TOPIC.replace("us-east-1", "us-west-2")}), "is not in us-east-1, the Region of bucket `demo-source`"),
+        (
+            json!({"AlarmTopicArn": TOPIC.replace("us-east-1", "us-west-2")}),
+            "is not in us-east-1, the Region of bucket `demo-source`",
+        ),
         (json!({"AlarmTopicArn": TOPIC, "Metrics": "false"}), "`AlarmTopicArn` needs `Metrics`"),
-        (json!({"AlarmTopicArn": format!("{TOPIC}.fifo")}), "a standard SNS topic is named by its ARN"),
+        (
+            json!({"AlarmTopicArn": format!("{TOPIC}.fifo")}),
+            "a standard SNS topic is named by its ARN",
+        ),
     ] {
         let fake = Fake::of(two_buckets());
         let answer = create(&fake, properties).await;
@@ -83,7 +101,7 @@ async fn no_alarm_outlives_its_rule_whatever_fails_when_the_bucket_is_deleted() 
     let fake = Fake::of(two_buckets());
     create(&fake, json!({"AlarmTopicArn": TOPIC})).await;
     fake.state.borrow_mut().buckets.remove("demo-source");
-    fake.refusals.set(Some(("DeleteAlarms", 1, "AccessDenied", Remedy::None)));
+    fake.refusals.set(Some(("DeleteAlarms", 1, "AccessDenied", Retry::Never)));
     let deleted = deleted_bucket();
     let _ = ask(&fake, &deleted).await;
     assert!(alarm_of(&fake).is_some());

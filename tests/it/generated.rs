@@ -6,7 +6,7 @@ use aws_sdk_s3::types::{ReplicationRuleAndOperator, StorageClass, Tag};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::TestRunner;
-use s3_kms_replication::cloud::Versioning;
+use s3_kms_replication::model::Versioning;
 use serde_json::{Map, json};
 
 use crate::fake::{Fake, State};
@@ -29,10 +29,24 @@ fn filter() -> impl Strategy<Value = ReplicationRuleFilter> {
 
 fn rule(id: String, priority: i32) -> impl Strategy<Value = ReplicationRule> {
     let status = select(vec![ReplicationRuleStatus::Enabled, ReplicationRuleStatus::Disabled]);
-    let storage = proptest::option::of(select(vec![StorageClass::Glacier, StorageClass::from("A_CLASS_OF_TOMORROW")]));
+    let storage = proptest::option::of(select(vec![
+        StorageClass::Glacier,
+        StorageClass::from("A_CLASS_OF_TOMORROW"),
+    ]));
     (filter(), status, storage).prop_map(move |(filter, status, storage)| {
-        let destination = Destination::builder().bucket("arn:aws:s3:::demo-destination").set_storage_class(storage).build().unwrap();
-        ReplicationRule::builder().id(&id).priority(priority).filter(filter).status(status).destination(destination).build().unwrap()
+        let destination = Destination::builder()
+            .bucket("arn:aws:s3:::demo-destination")
+            .set_storage_class(storage)
+            .build()
+            .unwrap();
+        ReplicationRule::builder()
+            .id(&id)
+            .priority(priority)
+            .filter(filter)
+            .status(status)
+            .destination(destination)
+            .build()
+            .unwrap()
     })
 }
 
@@ -40,9 +54,14 @@ fn rule(id: String, priority: i32) -> impl Strategy<Value = ReplicationRule> {
 fn rules() -> impl Strategy<Value = Vec<ReplicationRule>> {
     let ids = vec!["a", "b", "c", "s3-kms-replication.another", "s3-kms-replication.", "z"];
     let priorities = vec![0, 1, 2, 7, 500, i32::MAX - 1, i32::MAX];
-    (subsequence(ids, 0..=6).prop_shuffle(), Just(priorities).prop_shuffle()).prop_flat_map(|(ids, priorities)| {
-        ids.into_iter().zip(priorities).map(|(id, priority)| rule(id.to_owned(), priority)).collect::<Vec<_>>()
-    })
+    (subsequence(ids, 0..=6).prop_shuffle(), Just(priorities).prop_shuffle()).prop_flat_map(
+        |(ids, priorities)| {
+            ids.into_iter()
+                .zip(priorities)
+                .map(|(id, priority)| rule(id.to_owned(), priority))
+                .collect::<Vec<_>>()
+        },
+    )
 }
 
 /// Two buckets of which the source has these rules.
@@ -60,8 +79,11 @@ fn with_rules(rules: Vec<ReplicationRule>) -> State {
 /// Any properties for the custom resource; some of them refused.
 fn properties() -> impl Strategy<Value = Value> {
     let boolean = || prop_oneof![Just(json!(true)), Just(json!("false"))];
-    let optional = |name: &'static str, value: BoxedStrategy<Value>| proptest::option::of(value).prop_map(move |value| (name, value));
-    let priority = prop_oneof![(0..10_i64).prop_map(|priority| json!(priority)), Just(json!(i32::MAX))];
+    let optional = |name: &'static str, value: BoxedStrategy<Value>| {
+        proptest::option::of(value).prop_map(move |value| (name, value))
+    };
+    let priority =
+        prop_oneof![(0..10_i64).prop_map(|priority| json!(priority)), Just(json!(i32::MAX))];
     let storage = select(vec!["STANDARD_IA", "GLACIER", "STANDARD"]);
     (
         optional("Prefix", "[a-zé*?$]{0,4}".prop_map(|prefix| json!(prefix)).boxed()),
@@ -74,26 +96,38 @@ fn properties() -> impl Strategy<Value = Value> {
         optional("StorageClass", storage.prop_map(|class| json!(class)).boxed()),
     )
         .prop_map(|(a, b, c, d, e, f, g, h)| {
-            let given: Map<String, Value> =
-                [a, b, c, d, e, f, g, h].into_iter().map(|(name, value)| (name.to_owned(), value.unwrap_or(Value::Null))).collect();
+            let given: Map<String, Value> = [a, b, c, d, e, f, g, h]
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.unwrap_or(Value::Null)))
+                .collect();
             Value::Object(given)
         })
 }
 
 fn rules_of(fake: &Fake) -> Vec<ReplicationRule> {
     let state = fake.state.borrow();
-    state.buckets["demo-source"].replication.as_ref().map(|configuration| configuration.rules.clone()).unwrap_or_default()
+    state.buckets["demo-source"]
+        .replication
+        .as_ref()
+        .map(|configuration| configuration.rules.clone())
+        .unwrap_or_default()
 }
 
 fn run<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(work)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(work)
 }
 
 const CASES: u32 = 512;
 
 #[test]
 fn any_request_on_any_configuration_keeps_the_others_converges_and_can_be_taken_back() {
-    let config = ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
+    let config =
+        ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
     let accepted = Cell::new(0);
     let tested = TestRunner::new(config).run(&(rules(), properties()), |(rules, properties)| {
         let was_accepted = run(create_again_and_delete(&rules, properties))?;
@@ -107,12 +141,20 @@ fn any_request_on_any_configuration_keeps_the_others_converges_and_can_be_taken_
 }
 
 /// Whether the request was accepted.
-async fn create_again_and_delete(rules: &[ReplicationRule], properties: Value) -> Result<bool, TestCaseError> {
+async fn create_again_and_delete(
+    rules: &[ReplicationRule],
+    properties: Value,
+) -> Result<bool, TestCaseError> {
     let before = with_rules(rules.to_vec());
     let fake = Fake::of(before.clone());
     let answer = create(&fake, properties.clone()).await;
     if answer["Status"] == "FAILED" {
-        prop_assert_eq!(&*fake.state.borrow(), &before, "a refusal changes nothing: {}", answer["Reason"]);
+        prop_assert_eq!(
+            &*fake.state.borrow(),
+            &before,
+            "a refusal changes nothing: {}",
+            answer["Reason"]
+        );
         return Ok(false);
     }
     let after = rules_of(&fake);
@@ -128,7 +170,11 @@ async fn create_again_and_delete(rules: &[ReplicationRule], properties: Value) -
     prop_assert_eq!(fake.writes(), Vec::<String>::new(), "the plan after it is empty");
 
     delete(&fake).await;
-    prop_assert_eq!(fake.state.borrow().roles.len(), usize::from(!rules.is_empty()), "our role goes unless a rule needs it");
+    prop_assert_eq!(
+        fake.state.borrow().roles.len(),
+        usize::from(!rules.is_empty()),
+        "our role goes unless a rule needs it"
+    );
     prop_assert_eq!(rules_of(&fake), rules, "what is left is what was there");
     Ok(true)
 }

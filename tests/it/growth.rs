@@ -1,7 +1,7 @@
 //! What an invocation costs when there is more to look at: `tests/bench/instructions.py` counts the instructions of these tests.
 
-use s3_kms_replication::cloud::Versioning;
-use s3_kms_replication::settings::{Policy, PolicySource};
+use s3_kms_replication::config::{Policy, PolicySource};
+use s3_kms_replication::model::Versioning;
 
 use crate::fake::Fake;
 use crate::*;
@@ -14,9 +14,12 @@ fn size(most: u16) -> u16 {
 #[tokio::test(start_paused = true)]
 async fn a_plan_beside_many_rules() {
     let mut state = two_buckets();
-    let theirs = (1..=size(999)).map(|number| foreign_rule(&format!("theirs-{number}"), number.into())).collect();
+    let theirs = (1..=size(999))
+        .map(|number| foreign_rule(&format!("theirs-{number}"), number.into()))
+        .collect();
     let source = state.buckets.get_mut("demo-source").unwrap();
-    source.replication = replicating("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source", theirs);
+    source.replication =
+        replicating("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source", theirs);
     source.versioning = Versioning::Enabled;
     let planned = ask(&Fake::of(state), &sample("command-plan")).await.unwrap();
     assert_eq!(planned["Status"], "Planned");
@@ -31,7 +34,10 @@ async fn an_event_under_a_policy_of_many_rules() {
                "CreateDestinationBucket": true, "ReplicaKmsKeyArn": key})
     });
     let policy = json!({"Rules": rules.collect::<Vec<_>>()}).to_string();
-    let settings = Settings { policy: Some(PolicySource::Inline(Policy::parse(&policy).unwrap())), ..settings() };
+    let settings = Settings {
+        policy: Some(PolicySource::Inline(Policy::parse(&policy).unwrap())),
+        ..settings()
+    };
     let fake = Fake::of(two_buckets());
     let deadline = Instant::now() + Duration::from_secs(300);
     let handled = Box::pin(handle(&sample("create-bucket"), deadline, &fake, &settings)).await;

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use serde_json::json;
 
-use s3_kms_replication::cloud::{Encryption, Remedy, Versioning};
+use s3_kms_replication::model::{Encryption, Retry, Versioning};
 
 use crate::fake::{Fake, Fault, State};
 use crate::*;
@@ -21,9 +21,9 @@ pub fn with_foreign_rules(role: &str) -> State {
     state
 }
 
-pub fn foreign_role() -> s3_kms_replication::cloud::Role {
-    s3_kms_replication::cloud::Role {
-        name: s3_kms_replication::spec::RoleName::of_arn(FOREIGN_ROLE).unwrap(),
+pub fn foreign_role() -> s3_kms_replication::model::Role {
+    s3_kms_replication::model::Role {
+        name: s3_kms_replication::model::RoleName::of_arn(FOREIGN_ROLE).unwrap(),
         arn: FOREIGN_ROLE.to_owned(),
         trust: "{\"Version\": \"2008-10-17\"}".to_owned(),
         boundary: None,
@@ -80,13 +80,15 @@ async fn invariant_1_a_rule_that_moves_keeps_its_grants_until_it_has_moved() {
     PutBucketReplication on bucket `demo-source`
     PutRolePolicy on inline policy `s3-kms-replication.demo-Replication-a6e2a683` of role `s3-crr-demo-source`
     ");
-    let policy = fake.state.borrow().roles["s3-crr-demo-source"].policies.values().next().unwrap().clone();
+    let policy =
+        fake.state.borrow().roles["s3-crr-demo-source"].policies.values().next().unwrap().clone();
     assert!(policy.contains("Bills*") && !policy.contains("Tax*"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn invariant_2_foreign_rules_survive_create_update_and_delete() {
-    let before = with_foreign_rules("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source");
+    let before =
+        with_foreign_rules("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source");
     let fake = Fake::of(before.clone());
     let foreign = before.buckets["demo-source"].replication.clone().unwrap().rules;
 
@@ -96,13 +98,22 @@ async fn invariant_2_foreign_rules_survive_create_update_and_delete() {
     assert_eq!(rules[2].priority(), Some(8), "the highest existing priority and one");
 
     fake.answers.borrow_mut().clear();
-    ask(&fake, &custom_resource("Update", json!({"Priority": null, "Prefix": "Bills"}))).await.unwrap();
+    ask(&fake, &custom_resource("Update", json!({"Priority": null, "Prefix": "Bills"})))
+        .await
+        .unwrap();
     let rules = fake.state.borrow().buckets["demo-source"].replication.clone().unwrap().rules;
     assert_eq!(rules[..2], foreign);
-    assert_eq!((rules[2].priority(), rules[2].filter().unwrap().prefix()), (Some(8), Some("Bills")));
+    assert_eq!(
+        (rules[2].priority(), rules[2].filter().unwrap().prefix()),
+        (Some(8), Some("Bills"))
+    );
 
     delete(&fake).await;
-    assert_eq!(fake.state.borrow().buckets, before.buckets, "the configuration is byte for byte the one before");
+    assert_eq!(
+        fake.state.borrow().buckets,
+        before.buckets,
+        "the configuration is byte for byte the one before"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,15 +129,26 @@ async fn invariant_2_a_foreign_role_is_refused_or_extended_and_never_replaced() 
     let extended = create(&fake, json!({"ExistingRole": "Extend"})).await;
     assert_eq!(extended["Data"]["RoleArn"], FOREIGN_ROLE);
     let role = fake.state.borrow().roles["their-replication"].clone();
-    assert_eq!(role.policies.keys().collect::<Vec<_>>(), ["s3-kms-replication.demo-Replication-a6e2a683.5e88cd39", "theirs"]);
+    assert_eq!(
+        role.policies.keys().collect::<Vec<_>>(),
+        ["s3-kms-replication.demo-Replication-a6e2a683.5e88cd39", "theirs"]
+    );
     assert_eq!(fake.state.borrow().roles.len(), 1, "no role of ours is made");
-    assert_eq!(fake.state.borrow().buckets["demo-source"].replication.clone().unwrap().role(), FOREIGN_ROLE);
+    assert_eq!(
+        fake.state.borrow().buckets["demo-source"].replication.clone().unwrap().role(),
+        FOREIGN_ROLE
+    );
 
     delete(&fake).await;
     assert_eq!(*fake.state.borrow(), before);
 
     // It would go with the other bucket, and our policies in it.
-    before.roles.get_mut("their-replication").unwrap().tags.insert("s3-kms-replication".to_owned(), "other".to_owned());
+    before
+        .roles
+        .get_mut("their-replication")
+        .unwrap()
+        .tags
+        .insert("s3-kms-replication".to_owned(), "other".to_owned());
     let fake = Fake::of(before.clone());
     for existing_role in ["Refuse", "Extend"] {
         let refused = create(&fake, json!({"ExistingRole": existing_role})).await;
@@ -141,7 +163,12 @@ async fn invariant_2_a_foreign_role_is_refused_or_extended_and_never_replaced() 
 #[tokio::test(start_paused = true)]
 async fn invariant_3_twice_is_once_and_a_converged_bucket_costs_reads_only() {
     let extend = custom_resource("Create", json!({"ExistingRole": "Extend"}));
-    for payload in [custom_resource("Create", json!({})), extend, sample("create-bucket"), sample("command-apply")] {
+    for payload in [
+        custom_resource("Create", json!({})),
+        extend,
+        sample("create-bucket"),
+        sample("command-apply"),
+    ] {
         let fake = Fake::of(two_buckets());
         ask(&fake, &payload).await.unwrap();
         let after_once = fake.state.borrow().clone();
@@ -149,7 +176,11 @@ async fn invariant_3_twice_is_once_and_a_converged_bucket_costs_reads_only() {
         ask(&fake, &payload).await.unwrap();
         assert_eq!(fake.writes(), Vec::<String>::new());
         assert_eq!(*fake.state.borrow(), after_once);
-        assert!(fake.answers.borrow().iter().all(|answer| answer.contains("SUCCESS")), "{:?}", fake.answers);
+        assert!(
+            fake.answers.borrow().iter().all(|answer| answer.contains("SUCCESS")),
+            "{:?}",
+            fake.answers
+        );
     }
 }
 
@@ -176,11 +207,15 @@ async fn invariant_4_the_role_stays_while_a_rule_of_ours_or_of_others_needs_it()
 
     let mut configuration = fake.state.borrow().buckets["demo-source"].replication.clone().unwrap();
     configuration.rules.push(foreign_rule("theirs", 9));
-    fake.state.borrow_mut().buckets.get_mut("demo-source").unwrap().replication = Some(configuration);
+    fake.state.borrow_mut().buckets.get_mut("demo-source").unwrap().replication =
+        Some(configuration);
     let answer = ask(&fake, &sample("command-delete")).await.unwrap();
     assert_eq!(
         answer["Kept"],
-        json!(["the other rules, unchanged and in order: `theirs`", "role `s3-crr-demo-source`: it has or serves rule `theirs`"])
+        json!([
+            "the other rules, unchanged and in order: `theirs`",
+            "role `s3-crr-demo-source`: it has or serves rule `theirs`"
+        ])
     );
     assert!(fake.state.borrow().roles.contains_key("s3-crr-demo-source"));
 }
@@ -189,7 +224,8 @@ async fn invariant_4_the_role_stays_while_a_rule_of_ours_or_of_others_needs_it()
 async fn invariant_4_a_bucket_that_is_gone_is_success_and_access_denied_is_not_gone() {
     let fake = Fake::of(two_buckets());
     create(&fake, json!({})).await;
-    fake.fault.set(Some((fake.calls.borrow().len() + 1, Fault::Refused("AccessDenied", Remedy::None))));
+    fake.fault
+        .set(Some((fake.calls.borrow().len() + 1, Fault::Refused("AccessDenied", Retry::Never))));
     assert_eq!(delete(&fake).await["Status"], "FAILED");
     fake.state.borrow_mut().buckets.remove("demo-source");
     assert_eq!(delete(&fake).await["Status"], "SUCCESS");
@@ -199,8 +235,16 @@ async fn invariant_4_a_bucket_that_is_gone_is_success_and_access_denied_is_not_g
 
 #[tokio::test(start_paused = true)]
 async fn invariant_4_delete_of_an_id_that_is_not_ours_succeeds_and_touches_nothing() {
-    let before = with_foreign_rules("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source");
-    for id in ["demo-Replication-1ABCDEF", "nothing-was-created", "demo-source/theirs-a", "demo-source", "/", ""] {
+    let before =
+        with_foreign_rules("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source");
+    for id in [
+        "demo-Replication-1ABCDEF",
+        "nothing-was-created",
+        "demo-source/theirs-a",
+        "demo-source",
+        "/",
+        "",
+    ] {
         let fake = Fake::of(before.clone());
         let mut request = custom_resource("Delete", json!({"Prefix": ["nonsense"]}));
         request["PhysicalResourceId"] = json!(id);
@@ -220,15 +264,21 @@ async fn invariant_4_a_made_up_id_finds_what_an_unanswered_create_did() {
     fake.answers.borrow_mut().clear();
     ask(&fake, &request).await.unwrap();
     assert_eq!(only_answer(&fake)["Status"], "SUCCESS");
-    assert_eq!((&fake.state.borrow().roles, &fake.state.borrow().buckets["demo-source"].replication), (&BTreeMap::new(), &None));
+    assert_eq!(
+        (&fake.state.borrow().roles, &fake.state.borrow().buckets["demo-source"].replication),
+        (&BTreeMap::new(), &None)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn invariant_4_what_was_refused_can_be_deleted_even_if_the_bucket_is_somebody_elses() {
     let fake = Fake::of(two_buckets());
-    fake.refusals.set(Some(("HeadBucket", usize::MAX, "HTTP 403", Remedy::None)));
+    fake.refusals.set(Some(("HeadBucket", usize::MAX, "HTTP 403", Retry::Never)));
     let created = create(&fake, json!({})).await;
-    assert_eq!((&created["Status"], &created["PhysicalResourceId"]), (&json!("FAILED"), &json!("nothing-was-created")));
+    assert_eq!(
+        (&created["Status"], &created["PhysicalResourceId"]),
+        (&json!("FAILED"), &json!("nothing-was-created"))
+    );
     let mut request = custom_resource("Delete", json!({}));
     request["PhysicalResourceId"] = created["PhysicalResourceId"].clone();
     fake.answers.borrow_mut().clear();
@@ -241,34 +291,49 @@ async fn invariant_4_an_update_moves_nothing_until_cloudformation_deletes_the_ol
     let fake = Fake::of(two_buckets());
     create(&fake, json!({})).await;
     for (dry_run, id) in [("true", "demo-source"), ("false", "prod-orders")] {
-        let mut update = custom_resource("Update", json!({"SourceBucket": "prod-orders", "DryRun": dry_run}));
+        let mut update =
+            custom_resource("Update", json!({"SourceBucket": "prod-orders", "DryRun": dry_run}));
         update["OldResourceProperties"]["SourceBucket"] = json!("demo-source");
         fake.answers.borrow_mut().clear();
         ask(&fake, &update).await.unwrap();
-        assert_eq!(only_answer(&fake)["PhysicalResourceId"], json!(format!("{id}/s3-kms-replication.demo-Replication-a6e2a683")));
+        assert_eq!(
+            only_answer(&fake)["PhysicalResourceId"],
+            json!(format!("{id}/s3-kms-replication.demo-Replication-a6e2a683"))
+        );
         assert!(fake.state.borrow().buckets["demo-source"].replication.is_some());
     }
     delete(&fake).await;
     let state = fake.state.borrow();
-    assert!(state.buckets["demo-source"].replication.is_none() && state.buckets["prod-orders"].replication.is_some());
+    assert!(
+        state.buckets["demo-source"].replication.is_none()
+            && state.buckets["prod-orders"].replication.is_some()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn invariant_2_two_buckets_extend_one_foreign_role_without_touching_each_others_grants() {
     let mut before = with_foreign_rules(FOREIGN_ROLE);
-    before.buckets.get_mut("prod-orders").unwrap().replication = before.buckets["demo-source"].replication.clone();
+    before.buckets.get_mut("prod-orders").unwrap().replication =
+        before.buckets["demo-source"].replication.clone();
     before.roles.insert("their-replication".to_owned(), foreign_role());
     let fake = Fake::of(before.clone());
     for source in ["demo-source", "prod-orders"] {
         let mut apply = sample("command-apply");
-        apply.as_object_mut().unwrap().extend([("SourceBucket".to_owned(), json!(source)), ("ExistingRole".to_owned(), json!("Extend"))]);
+        apply.as_object_mut().unwrap().extend([
+            ("SourceBucket".to_owned(), json!(source)),
+            ("ExistingRole".to_owned(), json!("Extend")),
+        ]);
         ask(&fake, &apply).await.unwrap();
     }
     let policies = fake.state.borrow().roles["their-replication"].policies.clone();
     assert_eq!(policies.len(), 3);
     ask(&fake, &sample("command-delete")).await.unwrap();
-    let left: Vec<_> =
-        fake.state.borrow().roles["their-replication"].policies.values().filter(|policy| policy.contains("prod-orders")).cloned().collect();
+    let left: Vec<_> = fake.state.borrow().roles["their-replication"]
+        .policies
+        .values()
+        .filter(|policy| policy.contains("prod-orders"))
+        .cloned()
+        .collect();
     assert_eq!((fake.state.borrow().roles["their-replication"].policies.len(), left.len()), (2, 1));
 }
 
@@ -278,15 +343,26 @@ async fn invariant_5_cloudformation_gets_one_answer_on_a_fault_a_panic_or_a_hang
     create(&undisturbed, json!({})).await;
     // All but the last two, when all is done: the rule is looked at, and the lease given back.
     let calls = undisturbed.calls.borrow().len() - 2;
-    for fault in [Fault::Refused("AccessDenied", Remedy::None), Fault::AnswerLost, Fault::Panic, Fault::Hangs] {
+    for fault in [
+        Fault::Refused("AccessDenied", Retry::Never),
+        Fault::AnswerLost,
+        Fault::Panic,
+        Fault::Hangs,
+    ] {
         for index in 0..calls {
             let fake = Fake::of(two_buckets());
             fake.fault.set(Some((index, fault)));
             let end = Instant::now() + Duration::from_secs(300);
             let answer = create(&fake, json!({})).await;
             assert_eq!(answer["Status"], "FAILED", "{fault:?} in call {index}");
-            assert!(answer["Reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{fault:?} in call {index}");
-            assert!(Instant::now() + Duration::from_secs(10) <= end, "{fault:?} in call {index} is answered ten seconds before the end");
+            assert!(
+                answer["Reason"].as_str().is_some_and(|reason| !reason.is_empty()),
+                "{fault:?} in call {index}"
+            );
+            assert!(
+                Instant::now() + Duration::from_secs(10) <= end,
+                "{fault:?} in call {index} is answered ten seconds before the end"
+            );
         }
     }
 }
@@ -295,7 +371,8 @@ async fn invariant_5_cloudformation_gets_one_answer_on_a_fault_a_panic_or_a_hang
 async fn invariant_5_an_answer_out_of_time_says_what_was_done_and_what_was_not() {
     let fake = Fake::of(two_buckets());
     create(&fake, json!({})).await;
-    let put_role_policy = fake.calls.borrow().iter().position(|call| call.starts_with("! PutRolePolicy")).unwrap();
+    let put_role_policy =
+        fake.calls.borrow().iter().position(|call| call.starts_with("! PutRolePolicy")).unwrap();
     let fake = Fake::of(two_buckets());
     fake.fault.set(Some((put_role_policy, Fault::Hangs)));
     assert_snapshot!(create(&fake, json!({})).await["Reason"].as_str().unwrap(), @"ran out of time; done: PutBucketVersioning on bucket `demo-destination`, PutBucketVersioning on bucket `demo-source`, CreateRole on role `s3-crr-demo-source`; not done: PutRolePolicy on inline policy `s3-kms-replication.demo-Replication-a6e2a683` of role `s3-crr-demo-source`, PutBucketReplication on bucket `demo-source`");
@@ -350,7 +427,10 @@ async fn invariant_5_bad_properties_are_answered_and_change_nothing() {
             ask(&fake, &request).await.unwrap();
             only_answer(&fake)
         };
-        assert_eq!(deleted["Status"], "SUCCESS", "the Delete that follows a failed Create succeeds");
+        assert_eq!(
+            deleted["Status"], "SUCCESS",
+            "the Delete that follows a failed Create succeeds"
+        );
     }
     assert_snapshot!(reasons.join("\n"));
 }
@@ -358,7 +438,8 @@ async fn invariant_5_bad_properties_are_answered_and_change_nothing() {
 #[tokio::test(start_paused = true)]
 async fn invariant_9_what_is_wrong_is_said_before_anything_is_changed() {
     type Change = fn(&mut State);
-    let key: fn(&mut State, &str, fn(&mut Key)) = |state, arn, change| change(state.keys.get_mut(arn).unwrap());
+    let key: fn(&mut State, &str, fn(&mut Key)) =
+        |state, arn, change| change(state.keys.get_mut(arn).unwrap());
     let cases: Vec<(&str, Change)> = vec![
         ("the source is missing", |state| drop(state.buckets.remove("demo-source"))),
         ("the destination is missing", |state| drop(state.buckets.remove("demo-destination"))),
@@ -367,31 +448,55 @@ async fn invariant_9_what_is_wrong_is_said_before_anything_is_changed() {
         }),
         ("the replica key is missing", |state| drop(state.keys.remove(REPLICA_KEY))),
         ("the default key is missing", |state| drop(state.keys.remove(SOURCE_KEY))),
-        ("the source is locked", |state| state.buckets.get_mut("demo-source").unwrap().object_lock = true),
+        ("the source is locked", |state| {
+            state.buckets.get_mut("demo-source").unwrap().object_lock = true
+        }),
         ("the role's name is taken", |state| {
-            let name = s3_kms_replication::spec::RoleName::of_arn("arn:aws:iam::111122223333:role/s3-crr-demo-source").unwrap();
-            state.roles.insert(name.to_string(), s3_kms_replication::cloud::Role { name, ..foreign_role() });
+            let name = s3_kms_replication::model::RoleName::of_arn(
+                "arn:aws:iam::111122223333:role/s3-crr-demo-source",
+            )
+            .unwrap();
+            state.roles.insert(
+                name.to_string(),
+                s3_kms_replication::model::Role { name, ..foreign_role() },
+            );
         }),
         ("the bucket has V1 rules", |state| {
             let mut rule = foreign_rule("old", 1);
             rule.filter = None;
-            state.buckets.get_mut("demo-source").unwrap().replication =
-                replicating("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source", vec![rule]);
+            state.buckets.get_mut("demo-source").unwrap().replication = replicating(
+                "arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source",
+                vec![rule],
+            );
         }),
         ("the priority is taken", |state| {
-            state.buckets.get_mut("demo-source").unwrap().replication =
-                replicating("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source", vec![foreign_rule("theirs", 1)]);
+            state.buckets.get_mut("demo-source").unwrap().replication = replicating(
+                "arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source",
+                vec![foreign_rule("theirs", 1)],
+            );
         }),
         ("the bucket has as many rules as S3 allows", |state| {
-            let rules = (0..1_000).map(|index| foreign_rule(&format!("theirs-{index}"), index + 10)).collect();
-            state.buckets.get_mut("demo-source").unwrap().replication =
-                replicating("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source", rules);
+            let rules = (0..1_000)
+                .map(|index| foreign_rule(&format!("theirs-{index}"), index + 10))
+                .collect();
+            state.buckets.get_mut("demo-source").unwrap().replication = replicating(
+                "arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source",
+                rules,
+            );
         }),
         ("the role's inline policies get too long", |state| {
-            let name = s3_kms_replication::spec::RoleName::of_arn("arn:aws:iam::111122223333:role/s3-crr-demo-source").unwrap();
-            let tags = BTreeMap::from([("s3-kms-replication".to_owned(), "demo-source".to_owned())]);
-            let policies = BTreeMap::from([("s3-kms-replication.other".to_owned(), "x".repeat(9_000))]);
-            state.roles.insert(name.to_string(), s3_kms_replication::cloud::Role { name, tags, policies, ..foreign_role() });
+            let name = s3_kms_replication::model::RoleName::of_arn(
+                "arn:aws:iam::111122223333:role/s3-crr-demo-source",
+            )
+            .unwrap();
+            let tags =
+                BTreeMap::from([("s3-kms-replication".to_owned(), "demo-source".to_owned())]);
+            let policies =
+                BTreeMap::from([("s3-kms-replication.other".to_owned(), "x".repeat(9_000))]);
+            state.roles.insert(
+                name.to_string(),
+                s3_kms_replication::model::Role { name, tags, policies, ..foreign_role() },
+            );
         }),
     ];
     let mut reasons = Vec::new();
@@ -433,7 +538,10 @@ async fn invariant_9_source_keys_that_are_given_are_the_only_ones_and_of_the_sou
     assert_eq!(*fake.state.borrow(), two_buckets());
     let given = "arn:aws:kms:us-east-1:111122223333:key/given";
     fake.state.borrow_mut().keys.insert(given.to_owned(), key(given));
-    assert_eq!(create(&fake, json!({"SourceKmsKeyArns": [given]})).await["Data"]["SourceKmsKeyArns"], given);
+    assert_eq!(
+        create(&fake, json!({"SourceKmsKeyArns": [given]})).await["Data"]["SourceKmsKeyArns"],
+        given
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -441,7 +549,12 @@ async fn a_prefix_that_rights_cannot_be_confined_to_is_said() {
     let fake = Fake::of(two_buckets());
     let answer = create(&fake, json!({"Prefix": "tax/été/"})).await;
     assert_snapshot!(answer["Reason"].as_str().unwrap(), @"rights cannot be confined to `Prefix` `tax/été/`, which has more than printable ASCII: they are for all keys that begin with `tax/`");
-    assert!(fake.state.borrow().roles["s3-crr-demo-source"].policies.values().all(|policy| policy.contains("demo-source/tax/*")));
+    assert!(
+        fake.state.borrow().roles["s3-crr-demo-source"]
+            .policies
+            .values()
+            .all(|policy| policy.contains("demo-source/tax/*"))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -456,5 +569,10 @@ async fn a_source_without_kms_is_replicated_without_kms_and_the_answer_says_so()
     let rule = &state.buckets["demo-source"].replication.as_ref().unwrap().rules[0];
     assert_eq!(rule.source_selection_criteria(), None);
     assert_eq!(rule.destination().unwrap().encryption_configuration(), None);
-    assert!(!state.roles["s3-crr-demo-source"].policies.values().any(|policy| policy.contains("kms:Decrypt")));
+    assert!(
+        !state.roles["s3-crr-demo-source"]
+            .policies
+            .values()
+            .any(|policy| policy.contains("kms:Decrypt"))
+    );
 }

@@ -1,7 +1,12 @@
 //! Tests of the whole pipeline: from a payload to what AWS holds afterwards, on a cloud that holds state; and of the requests that the
 //! AWS SDK sends.
 
-#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
 
 mod alarms;
 mod cross_account;
@@ -26,18 +31,23 @@ use std::io::Write;
 use std::time::Duration;
 
 use aws_sdk_kms::types::KeyState;
-use aws_sdk_s3::types::{Destination, ReplicationConfiguration, ReplicationRule, ReplicationRuleFilter, ReplicationRuleStatus};
-use s3_kms_replication::cloud::{Encryption, Key};
+use aws_sdk_s3::types::{
+    Destination, ReplicationConfiguration, ReplicationRule, ReplicationRuleFilter,
+    ReplicationRuleStatus,
+};
+use s3_kms_replication::config::Settings;
 use s3_kms_replication::error::Error;
-use s3_kms_replication::settings::{RoleSettings, Settings};
-use s3_kms_replication::{Handled, handle};
+use s3_kms_replication::handler::{Handled, handle};
+use s3_kms_replication::model::{Encryption, Key};
+use s3_kms_replication::spec::RoleSettings;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::fake::{Bucket, Fake, State};
 
 const SOURCE_KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/source";
-const REPLICA_KEY: &str = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+const REPLICA_KEY: &str =
+    "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const TOPIC: &str = "arn:aws:sns:us-east-1:111122223333:alarms";
 const EXECUTION_ROLE: &str = "arn:aws:iam::111122223333:role/s3-kms-replication-function";
 const POLICY: &str = r#"{"Rules": [{
@@ -71,8 +81,11 @@ fn two_buckets() -> State {
         ("demo-destination".to_owned(), Bucket::new("us-west-2")),
         ("prod-orders".to_owned(), source),
     ]);
-    for (name, arn) in [(SOURCE_KEY, SOURCE_KEY), (REPLICA_KEY, REPLICA_KEY), ("arn:aws:kms:us-west-2:111122223333:alias/dr", REPLICA_KEY)]
-    {
+    for (name, arn) in [
+        (SOURCE_KEY, SOURCE_KEY),
+        (REPLICA_KEY, REPLICA_KEY),
+        ("arn:aws:kms:us-west-2:111122223333:alias/dr", REPLICA_KEY),
+    ] {
         state.keys.insert(name.to_owned(), key(arn));
     }
     state
@@ -85,7 +98,13 @@ fn foreign_rule(id: &str, priority: i32) -> ReplicationRule {
         .priority(priority)
         .filter(ReplicationRuleFilter::builder().prefix(id).build())
         .status(ReplicationRuleStatus::Disabled)
-        .destination(Destination::builder().bucket("arn:aws:s3:::demo-destination").account("444455556666").build().unwrap())
+        .destination(
+            Destination::builder()
+                .bucket("arn:aws:s3:::demo-destination")
+                .account("444455556666")
+                .build()
+                .unwrap(),
+        )
         .build()
         .unwrap()
 }
@@ -95,14 +114,26 @@ fn replicating(role: &str, rules: Vec<ReplicationRule>) -> Option<ReplicationCon
 }
 
 fn settings() -> Settings {
-    let variables =
-        [("REPLICATION_POLICY", POLICY), ("EXECUTION_ROLE_ARN", EXECUTION_ROLE), ("LOCK_TABLE", "leases"), ("AWS_REGION", "us-east-1")];
-    Settings::read(|name| variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())).unwrap()
+    let variables = [
+        ("REPLICATION_POLICY", POLICY),
+        ("EXECUTION_ROLE_ARN", EXECUTION_ROLE),
+        ("LOCK_TABLE", "leases"),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    Settings::read(|name| {
+        variables
+            .iter()
+            .find(|(variable, _)| *variable == name)
+            .map(|(_, value)| (*value).to_owned())
+    })
+    .unwrap()
 }
 
 /// Handles a payload as Lambda would have it handled, with five minutes to go.
 async fn ask(fake: &Fake, payload: &Value) -> Result<Value, Error> {
-    Box::pin(handle(payload, Instant::now() + Duration::from_secs(300), fake, &settings())).await.answer
+    Box::pin(handle(payload, Instant::now() + Duration::from_secs(300), fake, &settings()))
+        .await
+        .answer
 }
 
 /// The sample event of that name.

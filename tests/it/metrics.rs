@@ -9,13 +9,22 @@ use crate::*;
 
 /// What the invocation counted, as it is logged, without what CloudWatch needs beside it.
 async fn counted(fake: &Fake, payload: &Value) -> String {
-    let handled = Box::pin(handle(payload, Instant::now() + Duration::from_secs(300), fake, &settings())).await;
-    let line = handled.tally.line("function", Duration::from_millis(12), UNIX_EPOCH + Duration::from_secs(5));
+    let handled =
+        Box::pin(handle(payload, Instant::now() + Duration::from_secs(300), fake, &settings()))
+            .await;
+    let line = handled.counters.line(
+        "function",
+        Duration::from_millis(12),
+        UNIX_EPOCH + Duration::from_secs(5),
+    );
     let mut line: Value = serde_json::from_str(&line).unwrap();
     let metadata = line.as_object_mut().unwrap().remove("_aws").unwrap();
     let metrics = metadata["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
     let names: Vec<&str> = metrics.iter().map(|metric| metric["Name"].as_str().unwrap()).collect();
-    assert!(names.iter().all(|name| line[name].is_u64()), "every metric that is announced has a value");
+    assert!(
+        names.iter().all(|name| line[name].is_u64()),
+        "every metric that is announced has a value"
+    );
     assert_eq!(metadata["Timestamp"], 5_000);
     for name in ["FunctionName", "Duration"] {
         line.as_object_mut().unwrap().remove(name).unwrap();
@@ -55,6 +64,9 @@ async fn every_rule_is_counted_by_what_became_of_it_and_by_who_asked() {
     fake.replicator.replace(Replicator { fails: true, ..Replicator::default() });
     told.push(format!("Verify that fails: {}", counted(&fake, &sample("command-verify")).await));
     fake.fault.set(Some((fake.calls.borrow().len(), Fault::Panic)));
-    told.push(format!("Create that panics: {}", counted(&fake, &custom_resource("Create", json!({}))).await));
+    told.push(format!(
+        "Create that panics: {}",
+        counted(&fake, &custom_resource("Create", json!({}))).await
+    ));
     insta::assert_snapshot!(told.join("\n"));
 }

@@ -5,17 +5,21 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_config::{BehaviorVersion, Region as SdkRegion, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use s3_kms_replication::aws::{Aws, patient};
-use s3_kms_replication::cloud::{Alarm, Cloud, CloudError, Guarded, Lease, Location, Remedy, Versioning};
-use s3_kms_replication::event::{self, Ask};
-use s3_kms_replication::grants;
-use s3_kms_replication::plan::Step;
-use s3_kms_replication::spec::{Access, Account, BucketName, PolicyName, Region, RoleName, RuleId};
-use s3_kms_replication::verify::Canary;
+use s3_kms_replication::aws::{Aws, with_retries};
+use s3_kms_replication::iam_policy;
+use s3_kms_replication::model::{
+    Access, Account, Alarm, ApiError, BucketName, Canary, Lease, Location, PolicyName,
+    PolicyTarget, Region, Retry, RoleName, RuleId, Versioning,
+};
+use s3_kms_replication::plan::Action;
+use s3_kms_replication::ports::{Callback, Execute, Leases, Objects, Read};
+use s3_kms_replication::request::{self, Environment, Invocation};
 
 use crate::fake::ACCOUNT;
 use crate::*;
@@ -34,17 +38,17 @@ enum Outage {
 }
 
 /// Each outage, what helps against it, and how often the SDK tries at most: its clients share a budget for tries.
-const OUTAGES: [(Outage, Remedy, u32); 10] = [
-    (Outage::Answer(500, "InternalError"), Remedy::Later, 3),
-    (Outage::Answer(502, "BadGateway"), Remedy::Later, 3),
-    (Outage::Answer(503, "SlowDown"), Remedy::Later, 3),
-    (Outage::Answer(400, "ThrottlingException"), Remedy::Later, 3),
-    (Outage::Answer(409, "OperationAborted"), Remedy::Wait, 1),
-    (Outage::Answer(409, "ConcurrentModification"), Remedy::Wait, 1),
-    (Outage::Answer(403, "AccessDenied"), Remedy::None, 1),
-    (Outage::Reset, Remedy::Later, 3),
-    (Outage::TimedOut, Remedy::Later, 3),
-    (Outage::Silence, Remedy::Later, 1),
+const OUTAGES: [(Outage, Retry, u32); 10] = [
+    (Outage::Answer(500, "InternalError"), Retry::NextInvocation, 3),
+    (Outage::Answer(502, "BadGateway"), Retry::NextInvocation, 3),
+    (Outage::Answer(503, "SlowDown"), Retry::NextInvocation, 3),
+    (Outage::Answer(400, "ThrottlingException"), Retry::NextInvocation, 3),
+    (Outage::Answer(409, "OperationAborted"), Retry::Soon, 1),
+    (Outage::Answer(409, "ConcurrentModification"), Retry::Soon, 1),
+    (Outage::Answer(403, "AccessDenied"), Retry::Never, 1),
+    (Outage::Reset, Retry::NextInvocation, 3),
+    (Outage::TimedOut, Retry::NextInvocation, 3),
+    (Outage::Silence, Retry::NextInvocation, 1),
 ];
 
 #[derive(Debug, Clone)]
@@ -59,12 +63,19 @@ impl HttpConnector for Wire {
         match self.outage {
             Outage::Answer(status, code) => {
                 let body = error_body(&request, code);
-                let answer =
-                    http::Response::builder().status(status).header("smithy-protocol", "rpc-v2-cbor").body(SdkBody::from(body)).unwrap();
+                let answer = http::Response::builder()
+                    .status(status)
+                    .header("smithy-protocol", "rpc-v2-cbor")
+                    .body(SdkBody::from(body))
+                    .unwrap();
                 HttpConnectorFuture::ready(Ok(HttpResponse::try_from(answer).unwrap()))
             }
-            Outage::Reset => HttpConnectorFuture::ready(Err(ConnectorError::io("connection reset by peer".into()))),
-            Outage::TimedOut => HttpConnectorFuture::ready(Err(ConnectorError::timeout("no answer".into()))),
+            Outage::Reset => HttpConnectorFuture::ready(Err(ConnectorError::io(
+                "connection reset by peer".into(),
+            ))),
+            Outage::TimedOut => {
+                HttpConnectorFuture::ready(Err(ConnectorError::timeout("no answer".into())))
+            }
             Outage::Silence => HttpConnectorFuture::new(std::future::pending()),
         }
     }
@@ -74,14 +85,18 @@ impl HttpConnector for Wire {
 fn error_body(request: &HttpRequest, code: &str) -> Vec<u8> {
     if request.headers().get("smithy-protocol").is_some() {
         // CBOR: a map of one text to another.
-        let text = |text: &str| [&[0x78, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+        let text =
+            |text: &str| [&[0x78, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
         return [vec![0xa1], text("__type"), text(code)].concat();
     }
-    let is_wrapped = ["iam.", "sts.", ".s3-control."].iter().any(|service| request.uri().contains(service));
+    let is_wrapped =
+        ["iam.", "sts.", ".s3-control."].iter().any(|service| request.uri().contains(service));
     match request.headers().get("x-amz-target") {
         Some(_) => format!("{{\"__type\":\"{code}\",\"message\":\"m\"}}"),
         None if request.method() == "HEAD" => String::new(),
-        None if is_wrapped => format!("<ErrorResponse><Error><Code>{code}</Code><Message>m</Message></Error></ErrorResponse>"),
+        None if is_wrapped => format!(
+            "<ErrorResponse><Error><Code>{code}</Code><Message>m</Message></Error></ErrorResponse>"
+        ),
         None => format!("<Error><Code>{code}</Code><Message>m</Message></Error>"),
     }
     .into_bytes()
@@ -95,13 +110,19 @@ fn aws_behind(outage: Outage) -> (Aws, Arc<AtomicU32>) {
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(SdkRegion::new("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test")))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "AKIDEXAMPLE",
+            "secret",
+            None,
+            None,
+            "test",
+        )))
         .http_client(http_client_fn({
             let connector = connector.clone();
             move |_, _| connector.clone()
         }))
         .build();
-    (Aws::new(patient(config), connector), sent)
+    (Aws::new(with_retries(config), connector), sent)
 }
 
 fn bucket() -> BucketName {
@@ -109,15 +130,24 @@ fn bucket() -> BucketName {
 }
 
 fn location() -> Location {
-    Location { bucket: bucket(), region: Region::parse("us-east-1").unwrap(), owner: Account::parse(ACCOUNT).unwrap(), access: Access::Own }
+    Location {
+        bucket: bucket(),
+        region: Region::parse("us-east-1").unwrap(),
+        owner: Account::parse(ACCOUNT).unwrap(),
+        access: Access::Own,
+    }
 }
 
-fn guarded_key() -> Guarded {
-    Guarded::Key { arn: REPLICA_KEY.to_owned(), region: Region::parse("us-west-2").unwrap(), access: Access::Own }
+fn guarded_key() -> PolicyTarget {
+    PolicyTarget::Key {
+        arn: REPLICA_KEY.to_owned(),
+        region: Region::parse("us-west-2").unwrap(),
+        access: Access::Own,
+    }
 }
 
-/// One of each of the steps.
-fn steps() -> Vec<Step> {
+/// One of each of the actions.
+fn actions() -> Vec<Action> {
     let (location, name, source) = (location(), RoleName::of_source(&bucket()), bucket());
     let rule = RuleId::named("demo").unwrap();
     let (role, policy) = (name.clone(), PolicyName::of_rule(&rule));
@@ -136,38 +166,92 @@ fn steps() -> Vec<Step> {
         actions: Vec::new(),
         actions_enabled: true,
     };
-    let configuration = replicating("arn:aws:iam::111122223333:role/x", vec![foreign_rule("a", 1)]).unwrap();
+    let configuration =
+        replicating("arn:aws:iam::111122223333:role/x", vec![foreign_rule("a", 1)]).unwrap();
     vec![
-        Step::CreateBucket { location: location.clone(), source: source.clone() },
-        Step::EnableVersioning { location: location.clone(), was: Versioning::Off },
-        Step::EncryptBucket { location: location.clone(), was: Encryption::S3, key: REPLICA_KEY.to_owned() },
-        Step::BlockPublicAccess { location: location.clone() },
-        Step::CreateRole { name: name.clone(), path: "/".to_owned(), trust: grants::trust(), boundary: None, source },
-        Step::UpdateAssumeRolePolicy { name: name.clone(), was: String::new(), trust: grants::trust() },
-        Step::PutRolePermissionsBoundary { name: name.clone(), was: None, boundary: "arn:aws:iam::111122223333:policy/x".to_owned() },
-        Step::PutRolePolicy { role: role.clone(), policy: policy.clone(), was: None, document: grants::trust() },
-        Step::DeleteRolePolicy { role, policy, was: String::new() },
-        Step::DeleteRole { name },
-        Step::RemoveStatement { guarded: Guarded::Bucket(location.clone()), sid: "Ours".to_owned(), was: String::new() },
-        Step::RemoveStatement { guarded: guarded_key(), sid: "Ours".to_owned(), was: String::new() },
-        Step::CancelJob { location: location.clone(), id: "job".to_owned(), was: "Active".to_owned() },
-        Step::UntagRole { role: RoleName::of_source(&bucket()), tag: PolicyName::of_job(&rule), was: String::new() },
-        Step::PutAlarm { was: None, alarm: Box::new(alarm.clone()) },
-        Step::DeleteAlarm { alarm: Box::new(alarm) },
-        Step::PutReplication { location: location.clone(), was: None, configuration: configuration.clone(), rule: rule.clone() },
-        Step::DeleteReplication { location, was: configuration, rule },
+        Action::CreateBucket { location: location.clone(), source: source.clone() },
+        Action::EnableVersioning { location: location.clone(), before: Versioning::Off },
+        Action::EncryptBucket {
+            location: location.clone(),
+            before: Encryption::S3,
+            key: REPLICA_KEY.to_owned(),
+        },
+        Action::BlockPublicAccess { location: location.clone() },
+        Action::CreateRole {
+            name: name.clone(),
+            path: "/".to_owned(),
+            trust: iam_policy::trust(),
+            boundary: None,
+            source,
+        },
+        Action::UpdateAssumeRolePolicy {
+            name: name.clone(),
+            before: String::new(),
+            trust: iam_policy::trust(),
+        },
+        Action::PutRolePermissionsBoundary {
+            name: name.clone(),
+            before: None,
+            boundary: "arn:aws:iam::111122223333:policy/x".to_owned(),
+        },
+        Action::PutRolePolicy {
+            role: role.clone(),
+            policy: policy.clone(),
+            before: None,
+            document: iam_policy::trust(),
+        },
+        Action::DeleteRolePolicy { role, policy, before: String::new() },
+        Action::DeleteRole { name },
+        Action::RemoveStatement {
+            target: PolicyTarget::Bucket(location.clone()),
+            sid: "Ours".to_owned(),
+            before: String::new(),
+        },
+        Action::RemoveStatement {
+            target: guarded_key(),
+            sid: "Ours".to_owned(),
+            before: String::new(),
+        },
+        Action::CancelJob {
+            location: location.clone(),
+            id: "job".to_owned(),
+            before: "Active".to_owned(),
+        },
+        Action::UntagRole {
+            role: RoleName::of_source(&bucket()),
+            tag: PolicyName::of_job(&rule),
+            before: String::new(),
+        },
+        Action::PutAlarm { before: None, alarm: Box::new(alarm.clone()) },
+        Action::DeleteAlarm { alarm: Box::new(alarm) },
+        Action::PutReplication {
+            location: location.clone(),
+            before: None,
+            configuration: configuration.clone(),
+            rule: rule.clone(),
+        },
+        Action::DeleteReplication { location, before: configuration, rule },
     ]
 }
 
 /// Makes every call that there is; each with its failure, and with how many requests were sent for it.
-async fn every_call(outage: Outage) -> Vec<(String, CloudError, u32)> {
-    let (here, region, role) = (location(), Region::parse("us-east-1").unwrap(), RoleName::of_source(&bucket()));
-    let lease = Lease { table: "leases".to_owned(), of: bucket().to_string(), holder: "me".to_owned(), expires_at: 1 };
+async fn every_call(outage: Outage) -> Vec<(String, ApiError, u32)> {
+    let (here, region, role) =
+        (location(), Region::parse("us-east-1").unwrap(), RoleName::of_source(&bucket()));
+    let lease = Lease {
+        table: "leases".to_owned(),
+        resource: bucket().to_string(),
+        holder: "me".to_owned(),
+        expires_at: 1,
+    };
     let mut failures = Vec::new();
     macro_rules! call {
         ($name:expr, $aws:ident => $call:expr) => {
             let ($aws, sent) = aws_behind(outage);
-            let failure = $call.await.err().unwrap_or_else(|| panic!("{} succeeds in spite of {outage:?}", $name));
+            let failure = $call
+                .await
+                .err()
+                .unwrap_or_else(|| panic!("{} succeeds in spite of {outage:?}", $name));
             failures.push(($name.to_string(), failure, sent.load(Ordering::Relaxed)));
         };
     }
@@ -190,10 +274,10 @@ async fn every_call(outage: Outage) -> Vec<(String, CloudError, u32)> {
     call!("versions", aws => aws.versions(&here, "canary"));
     call!("delete_version", aws => aws.delete_version(&here, "canary", "1"));
     call!("acquire", aws => aws.acquire(&lease, 0));
-    call!("take_turn", aws => aws.take_turn("leases", "demo-source/rule", 1, 2));
-    call!("turn", aws => aws.turn("leases", "demo-source/rule"));
-    for step in steps() {
-        call!(step.action(), aws => aws.apply(&step));
+    call!("record_generation", aws => aws.record_generation("leases", "demo-source/rule", 1, 2));
+    call!("turn", aws => aws.latest_generation("leases", "demo-source/rule"));
+    for action in actions() {
+        call!(action.operation(), aws => aws.execute(&action));
     }
     call!("role", aws => aws.role(&role));
     failures
@@ -202,15 +286,17 @@ async fn every_call(outage: Outage) -> Vec<(String, CloudError, u32)> {
 #[tokio::test(start_paused = true)]
 async fn every_call_makes_of_an_outage_on_the_wire_what_the_faults_at_the_seam_stand_for() {
     let mut points = 0;
-    for (outage, remedy, tries) in OUTAGES {
+    for (outage, retry, tries) in OUTAGES {
         for (call, failure, sent) in every_call(outage).await {
             points += 1;
-            if ["bucket_region", "object_version"].contains(&call.as_str()) && matches!(outage, Outage::Answer(400..500, _)) {
+            if ["bucket_region", "object_version"].contains(&call.as_str())
+                && matches!(outage, Outage::Answer(400..500, _))
+            {
                 // The answer to HEAD has no body, so no code: its status alone says that bucket or object cannot be looked at.
-                assert_eq!((failure.remedy, sent), (Remedy::None, 1), "{outage:?}: {failure}");
+                assert_eq!((failure.retry, sent), (Retry::Never, 1), "{outage:?}: {failure}");
                 continue;
             }
-            assert_eq!(failure.remedy, remedy, "{call}, {outage:?}: {failure}");
+            assert_eq!(failure.retry, retry, "{call}, {outage:?}: {failure}");
             // A role is read by three calls at once, the first of which to fail ends the others; a replication configuration is sent once, and what
             // is there is read before another try.
             let most = match call.as_str() {
@@ -225,20 +311,25 @@ async fn every_call_makes_of_an_outage_on_the_wire_what_the_faults_at_the_seam_s
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_to_cloudformation_that_does_not_get_through_is_worth_another_try_unless_it_was_refused() {
-    let Ask::CloudFormation(request) = event::read(&sample("cloudformation-create"), &settings()).unwrap() else { panic!("no request") };
-    for (outage, remedy) in [
-        (Outage::Answer(500, "InternalError"), Remedy::Later),
-        (Outage::Answer(503, "SlowDown"), Remedy::Later),
-        (Outage::Answer(400, "RequestTimeout"), Remedy::Later),
-        (Outage::Answer(403, "AccessDenied"), Remedy::None),
-        (Outage::Answer(404, "NoSuchBucket"), Remedy::None),
-        (Outage::Reset, Remedy::Later),
-        (Outage::TimedOut, Remedy::Later),
-        (Outage::Silence, Remedy::Later),
+async fn an_answer_to_cloudformation_that_does_not_get_through_is_worth_another_try_unless_it_was_refused()
+ {
+    let Invocation::CloudFormation(request) =
+        request::read(&sample("cloudformation-create"), Environment::default()).unwrap()
+    else {
+        panic!("no request")
+    };
+    for (outage, retry) in [
+        (Outage::Answer(500, "InternalError"), Retry::NextInvocation),
+        (Outage::Answer(503, "SlowDown"), Retry::NextInvocation),
+        (Outage::Answer(400, "RequestTimeout"), Retry::NextInvocation),
+        (Outage::Answer(403, "AccessDenied"), Retry::Never),
+        (Outage::Answer(404, "NoSuchBucket"), Retry::Never),
+        (Outage::Reset, Retry::NextInvocation),
+        (Outage::TimedOut, Retry::NextInvocation),
+        (Outage::Silence, Retry::NextInvocation),
     ] {
         let (aws, sent) = aws_behind(outage);
         let failure = aws.answer(&request.reply.url, "{}".to_owned()).await.unwrap_err();
-        assert_eq!((failure.remedy, sent.load(Ordering::Relaxed)), (remedy, 1), "{outage:?}");
+        assert_eq!((failure.retry, sent.load(Ordering::Relaxed)), (retry, 1), "{outage:?}");
     }
 }

@@ -3,7 +3,7 @@
 use insta::{assert_json_snapshot, assert_snapshot};
 use serde_json::json;
 
-use s3_kms_replication::cloud::{Encryption, Remedy, Versioning};
+use s3_kms_replication::model::{Encryption, Retry, Versioning};
 
 use crate::fake::{Bucket, Fake, Fault, State};
 use crate::invariants::{FOREIGN_ROLE, foreign_role, with_foreign_rules};
@@ -18,11 +18,17 @@ fn event(name: &str, change: impl FnOnce(&mut Value)) -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn events_that_ask_for_nothing_are_skipped_with_a_reason_and_without_a_call() {
-    let named = |bucket: &'static str| event("create-bucket", move |detail| detail["requestParameters"]["bucketName"] = json!(bucket));
+    let named = |bucket: &'static str| {
+        event("create-bucket", move |detail| {
+            detail["requestParameters"]["bucketName"] = json!(bucket)
+        })
+    };
     let mut reasons = Vec::new();
     for payload in [
         sample("create-bucket-failed"),
-        event("create-bucket", |detail| detail["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"] = json!(EXECUTION_ROLE)),
+        event("create-bucket", |detail| {
+            detail["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"] = json!(EXECUTION_ROLE)
+        }),
         event("create-bucket", |detail| detail["eventSource"] = json!("s3express.amazonaws.com")),
         event("create-bucket", |detail| detail["eventName"] = json!("PutBucketAcl")),
         event("create-bucket", |detail| detail["recipientAccountId"] = json!("444455556666")),
@@ -36,8 +42,16 @@ async fn events_that_ask_for_nothing_are_skipped_with_a_reason_and_without_a_cal
     ] {
         let fake = Fake::of(two_buckets());
         let answer = ask(&fake, &payload).await.unwrap();
-        assert!(fake.calls.borrow().iter().all(|call| call == "GetCallerIdentity"), "{:?}", fake.calls);
-        reasons.push(format!("{}: {}", answer["SourceBucket"].as_str().unwrap(), answer["Skipped"].as_str().unwrap()));
+        assert!(
+            fake.calls.borrow().iter().all(|call| call == "GetCallerIdentity"),
+            "{:?}",
+            fake.calls
+        );
+        reasons.push(format!(
+            "{}: {}",
+            answer["SourceBucket"].as_str().unwrap(),
+            answer["Skipped"].as_str().unwrap()
+        ));
     }
     assert_snapshot!(reasons.join("\n"));
 }
@@ -46,7 +60,8 @@ async fn events_that_ask_for_nothing_are_skipped_with_a_reason_and_without_a_cal
 async fn every_rule_that_matches_applies_and_a_tag_that_is_taken_away_takes_its_rule_with_it() {
     let mut state = two_buckets();
     state.buckets.insert("audit-111122223333".to_owned(), Bucket::new("us-west-2"));
-    state.buckets.get_mut("prod-orders").unwrap().tags = BTreeMap::from([("audit".to_owned(), "true".to_owned())]);
+    state.buckets.get_mut("prod-orders").unwrap().tags =
+        BTreeMap::from([("audit".to_owned(), "true".to_owned())]);
     let fake = Fake::of(state);
     let rules = |fake: &Fake| {
         let configuration = fake.state.borrow().buckets["prod-orders"].replication.clone();
@@ -54,21 +69,31 @@ async fn every_rule_that_matches_applies_and_a_tag_that_is_taken_away_takes_its_
         rules.into_iter().map(|rule| (rule.id.unwrap(), rule.priority.unwrap())).collect::<Vec<_>>()
     };
     ask(&fake, &sample("put-bucket-tagging")).await.unwrap();
-    assert_eq!(rules(&fake), [("s3-kms-replication.dr".to_owned(), 1), ("s3-kms-replication.audit".to_owned(), 2)]);
+    assert_eq!(
+        rules(&fake),
+        [("s3-kms-replication.dr".to_owned(), 1), ("s3-kms-replication.audit".to_owned(), 2)]
+    );
 
     fake.state.borrow_mut().buckets.get_mut("prod-orders").unwrap().tags.clear();
     let answer = ask(&fake, &sample("tag-resource")).await.unwrap();
     assert_eq!(rules(&fake), [("s3-kms-replication.dr".to_owned(), 1)]);
-    assert_eq!([&answer["Rules"][0]["Status"], &answer["Rules"][1]["Status"]], ["Unchanged", "Removed"]);
+    assert_eq!(
+        [&answer["Rules"][0]["Status"], &answer["Rules"][1]["Status"]],
+        ["Unchanged", "Removed"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_rule_that_is_refused_keeps_no_other_from_being_applied() {
     let mut state = two_buckets();
-    state.buckets.get_mut("prod-orders").unwrap().tags = BTreeMap::from([("audit".to_owned(), "true".to_owned())]);
+    state.buckets.get_mut("prod-orders").unwrap().tags =
+        BTreeMap::from([("audit".to_owned(), "true".to_owned())]);
     let fake = Fake::of(state);
     let answer = ask(&fake, &sample("create-bucket")).await.unwrap();
-    assert_eq!([&answer["Rules"][0]["Status"], &answer["Rules"][1]["Status"]], ["Configured", "Failed"]);
+    assert_eq!(
+        [&answer["Rules"][0]["Status"], &answer["Rules"][1]["Status"]],
+        ["Configured", "Failed"]
+    );
     assert_snapshot!(answer["Rules"][1]["Error"].as_str().unwrap(), @"`DestinationBucket` `audit-111122223333` does not exist; create it, or set `CreateDestinationBucket` to true");
 }
 
@@ -100,7 +125,8 @@ async fn a_destination_that_was_created_here_is_never_a_source() {
     assert_eq!(answer["Skipped"], "the bucket was created as a destination by this function");
 }
 
-const OTHER_KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/0987dcba-09fe-87dc-65ba-ab0987654321";
+const OTHER_KEY: &str =
+    "arn:aws:kms:us-east-1:111122223333:key/0987dcba-09fe-87dc-65ba-ab0987654321";
 
 #[tokio::test(start_paused = true)]
 async fn two_rules_with_replica_modifications_replicate_both_ways_and_never_in_a_chain() {
@@ -108,21 +134,35 @@ async fn two_rules_with_replica_modifications_replicate_both_ways_and_never_in_a
         json!({"Name": name, "Match": {"BucketNames": [pattern]}, "DestinationBucket": destination, "CreateDestinationBucket": true,
                "ReplicaKmsKeyArn": key, "ReplicaModifications": modifications})
     };
-    for (destination, modifications, rules) in
-        [("prod-orders", true, (1, 1)), ("prod-orders", false, (0, 0)), ("{bucket}-again", true, (1, 0))]
-    {
+    for (destination, modifications, rules) in [
+        ("prod-orders", true, (1, 1)),
+        ("prod-orders", false, (0, 0)),
+        ("{bucket}-again", true, (1, 0)),
+    ] {
         let there = rule("there", "prod-orders", "orders-there", REPLICA_KEY, true);
         let back = rule("back", "orders-*", destination, OTHER_KEY, modifications);
         let policy = json!({"Rules": [there, back]}).to_string();
-        let settings = Settings::read(|name| (name == "REPLICATION_POLICY").then(|| policy.clone())).unwrap();
+        let settings =
+            Settings::read(|name| (name == "REPLICATION_POLICY").then(|| policy.clone())).unwrap();
         let mut state = two_buckets();
         state.keys.insert(OTHER_KEY.to_owned(), key(OTHER_KEY));
         let fake = Fake::of(state);
         // One event does both: there is none for the bucket that the function creates.
-        Box::pin(handle(&sample("create-bucket"), Instant::now() + Duration::from_secs(300), &fake, &settings)).await.answer.unwrap();
+        Box::pin(handle(
+            &sample("create-bucket"),
+            Instant::now() + Duration::from_secs(300),
+            &fake,
+            &settings,
+        ))
+        .await
+        .answer
+        .unwrap();
         let state = fake.state.borrow();
-        let replication = |bucket: &str| state.buckets.get(bucket).and_then(|bucket| bucket.replication.as_ref());
-        let count = |bucket: &str| replication(bucket).map_or(0, |configuration| configuration.rules().len());
+        let replication =
+            |bucket: &str| state.buckets.get(bucket).and_then(|bucket| bucket.replication.as_ref());
+        let count = |bucket: &str| {
+            replication(bucket).map_or(0, |configuration| configuration.rules().len())
+        };
         assert_eq!((count("prod-orders"), count("orders-there")), rules, "{policy}");
     }
 }
@@ -139,14 +179,26 @@ async fn a_rule_that_a_two_way_bucket_cannot_have_is_refused_by_name() {
         rule("backup", "prod-*", "demo-source", OTHER_KEY, false),
     ]});
     let policy = policy.to_string();
-    let settings = Settings::read(|name| (name == "REPLICATION_POLICY").then(|| policy.clone())).unwrap();
+    let settings =
+        Settings::read(|name| (name == "REPLICATION_POLICY").then(|| policy.clone())).unwrap();
     let mut state = two_buckets();
     state.keys.insert(OTHER_KEY.to_owned(), key(OTHER_KEY));
     let fake = Fake::of(state);
-    let answer =
-        Box::pin(handle(&sample("create-bucket"), Instant::now() + Duration::from_secs(300), &fake, &settings)).await.answer.unwrap();
-    let ended: Vec<String> =
-        answer["Rules"].as_array().unwrap().iter().map(|rule| format!("{} {}", rule["RuleId"], rule["Status"])).collect();
+    let answer = Box::pin(handle(
+        &sample("create-bucket"),
+        Instant::now() + Duration::from_secs(300),
+        &fake,
+        &settings,
+    ))
+    .await
+    .answer
+    .unwrap();
+    let ended: Vec<String> = answer["Rules"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rule| format!("{} {}", rule["RuleId"], rule["Status"]))
+        .collect();
     assert_eq!(
         ended.join(", "),
         r#""s3-kms-replication.backup" "Failed", "s3-kms-replication.there" "Configured", "s3-kms-replication.back" "Configured""#
@@ -156,7 +208,10 @@ async fn a_rule_that_a_two_way_bucket_cannot_have_is_refused_by_name() {
 #[tokio::test(start_paused = true)]
 async fn a_permissions_boundary_is_given_to_new_roles_and_to_those_without() {
     let boundary = "arn:aws:iam::111122223333:policy/boundary";
-    let bound = Settings { roles: RoleSettings { boundary: Some(boundary.to_owned()), ..settings().roles }, ..settings() };
+    let bound = Settings {
+        roles: RoleSettings { boundary: Some(boundary.to_owned()), ..settings().roles },
+        ..settings()
+    };
     let end = Instant::now() + Duration::from_secs(300);
     for before in [false, true] {
         let fake = Fake::of(two_buckets());
@@ -164,7 +219,10 @@ async fn a_permissions_boundary_is_given_to_new_roles_and_to_those_without() {
             ask(&fake, &sample("command-apply")).await.unwrap();
         }
         Box::pin(handle(&sample("command-apply"), end, &fake, &bound)).await.answer.unwrap();
-        assert_eq!(fake.state.borrow().roles["s3-crr-demo-source"].boundary.as_deref(), Some(boundary));
+        assert_eq!(
+            fake.state.borrow().roles["s3-crr-demo-source"].boundary.as_deref(),
+            Some(boundary)
+        );
     }
 }
 
@@ -175,22 +233,37 @@ async fn what_was_changed_by_hand_is_repaired_on_the_next_event() {
     let converged = fake.state.borrow().clone();
     type Damage = fn(&mut State);
     let damages: [(&str, Damage); 7] = [
-        ("the rule is gone", |state| state.buckets.get_mut("prod-orders").unwrap().replication = None),
+        ("the rule is gone", |state| {
+            state.buckets.get_mut("prod-orders").unwrap().replication = None
+        }),
         ("the rule is disabled", |state| {
-            let rules = &mut state.buckets.get_mut("prod-orders").unwrap().replication.as_mut().unwrap().rules;
+            let rules = &mut state
+                .buckets
+                .get_mut("prod-orders")
+                .unwrap()
+                .replication
+                .as_mut()
+                .unwrap()
+                .rules;
             rules[0].status = ReplicationRuleStatus::Disabled;
         }),
         ("the grants are changed", |state| {
             let policies = &mut state.roles.get_mut("s3-crr-prod-orders").unwrap().policies;
-            policies.values_mut().for_each(|policy| *policy = policy.replace("kms:Decrypt", "kms:*"));
+            policies
+                .values_mut()
+                .for_each(|policy| *policy = policy.replace("kms:Decrypt", "kms:*"));
         }),
         ("the trust is changed", |state| {
             let trust = &mut state.roles.get_mut("s3-crr-prod-orders").unwrap().trust;
             *trust = trust.replace("s3.amazonaws.com", "ec2.amazonaws.com");
         }),
         ("the role is gone", |state| drop(state.roles.remove("s3-crr-prod-orders"))),
-        ("versioning is suspended", |state| state.buckets.get_mut("prod-orders-replica").unwrap().versioning = Versioning::Suspended),
-        ("the created bucket is open", |state| state.buckets.get_mut("prod-orders-replica").unwrap().public_access_blocked = false),
+        ("versioning is suspended", |state| {
+            state.buckets.get_mut("prod-orders-replica").unwrap().versioning = Versioning::Suspended
+        }),
+        ("the created bucket is open", |state| {
+            state.buckets.get_mut("prod-orders-replica").unwrap().public_access_blocked = false
+        }),
     ];
     for (damage, change) in damages {
         change(&mut fake.state.borrow_mut());
@@ -204,7 +277,10 @@ async fn a_deleted_bucket_takes_its_role_with_it_but_only_when_it_is_not_there()
     let fake = Fake::of(two_buckets());
     ask(&fake, &sample("create-bucket")).await.unwrap();
     ask(&fake, &sample("delete-bucket")).await.unwrap();
-    assert!(fake.state.borrow().roles.contains_key("s3-crr-prod-orders"), "the bucket was created again");
+    assert!(
+        fake.state.borrow().roles.contains_key("s3-crr-prod-orders"),
+        "the bucket was created again"
+    );
     fake.state.borrow_mut().buckets.remove("prod-orders");
     let answer = ask(&fake, &sample("create-bucket")).await.unwrap();
     assert_eq!(answer["Skipped"], "the bucket does not exist (any more)");
@@ -218,7 +294,10 @@ async fn a_bucket_that_is_there_again_keeps_its_role() {
     ask(&fake, &sample("create-bucket")).await.unwrap();
     let bucket = fake.state.borrow_mut().buckets.remove("prod-orders").unwrap();
     // Another writer holds the lease, and gives it back once the bucket is there again.
-    fake.state.borrow_mut().leases.insert("prod-orders".to_owned(), ("another".to_owned(), u64::MAX));
+    fake.state
+        .borrow_mut()
+        .leases
+        .insert("prod-orders".to_owned(), ("another".to_owned(), u64::MAX));
     let delete = sample("delete-bucket");
     let again = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -239,14 +318,21 @@ async fn a_destination_that_was_created_for_one_source_keeps_its_key_when_anothe
     let made = json!({"DestinationBucket": "central", "DestinationRegion": "us-west-2", "CreateDestinationBucket": true});
     create(&fake, made.clone()).await;
     let created = fake.state.borrow().buckets["central"].clone();
-    assert_eq!(created.encryption, Encryption::Kms { key: Some(REPLICA_KEY.to_owned()), bucket_key: true });
+    assert_eq!(
+        created.encryption,
+        Encryption::Kms { key: Some(REPLICA_KEY.to_owned()), bucket_key: true }
+    );
     let mut other = custom_resource("Create", made);
     other["LogicalResourceId"] = json!("Other");
     let properties = other["ResourceProperties"].as_object_mut().unwrap();
     properties.insert("SourceBucket".to_owned(), json!("prod-orders"));
     properties.insert("ReplicaKmsKeyArn".to_owned(), json!(other_key));
     ask(&fake, &other).await.unwrap();
-    assert!(fake.answers.borrow().iter().all(|answer| answer.contains("SUCCESS")), "{:?}", fake.answers);
+    assert!(
+        fake.answers.borrow().iter().all(|answer| answer.contains("SUCCESS")),
+        "{:?}",
+        fake.answers
+    );
     assert_eq!(fake.state.borrow().buckets["central"], created);
 }
 
@@ -258,28 +344,36 @@ async fn an_event_is_an_error_only_where_a_retry_can_help() {
     let calls = undisturbed.calls.take();
     let put = calls.iter().position(|call| call.starts_with("! PutBucketReplication")).unwrap();
     let calls = (0..calls.len()).filter(|index| ![put + 1, put + 2].contains(index));
-    for (index, (remedy, is_error)) in calls.flat_map(|index| [(index, (Remedy::Later, true)), (index, (Remedy::None, false))]) {
+    for (index, (retry, is_error)) in calls
+        .flat_map(|index| [(index, (Retry::NextInvocation, true)), (index, (Retry::Never, false))])
+    {
         let fake = Fake::of(two_buckets());
-        fake.fault.set(Some((index, Fault::Refused("Whatever", remedy))));
+        fake.fault.set(Some((index, Fault::Refused("Whatever", retry))));
         let answer = ask(&fake, &sample("create-bucket")).await;
-        assert_eq!(answer.is_err(), is_error, "{remedy:?} in call {index}");
+        assert_eq!(answer.is_err(), is_error, "{retry:?} in call {index}");
         if let Ok(answer) = answer {
             assert!(answer.to_string().contains("Whatever"), "{answer}");
         }
     }
     // Also when it is not the first try that fails.
     let fake = Fake::of(two_buckets());
-    fake.refusals.set(Some(("PutBucketReplication", 1, "NoSuchBucket", Remedy::Observe)));
+    fake.refusals.set(Some(("PutBucketReplication", 1, "NoSuchBucket", Retry::Replan)));
     fake.fault.set(Some((put + 4, Fault::Hangs)));
     let error = ask(&fake, &sample("create-bucket")).await.unwrap_err().to_string();
-    assert!(error.starts_with("ran out of time") && error.contains("; done before: CreateBucket on"), "{error}");
+    assert!(
+        error.starts_with("ran out of time") && error.contains("; done before: CreateBucket on"),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn messages_that_failed_are_named_and_the_others_are_done() {
     let fake = Fake::of(two_buckets());
     let answer = ask(&fake, &sample("sqs-batch")).await.unwrap();
-    assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "059f36b4-87a3-44ab-83d2-661975830a11"}]}));
+    assert_eq!(
+        answer,
+        json!({"batchItemFailures": [{"itemIdentifier": "059f36b4-87a3-44ab-83d2-661975830a11"}]})
+    );
     assert!(fake.state.borrow().buckets["prod-orders"].replication.is_some());
 }
 
@@ -297,7 +391,12 @@ async fn a_plan_changes_nothing_and_shows_what_apply_does() {
     let again = ask(&fake, &sample("command-plan")).await.unwrap();
     assert_eq!(
         (&again["Stages"], &again["Text"]),
-        (&json!([]), &json!("rule `s3-kms-replication.demo-destination` of bucket `demo-source`: Planned\nnothing to do\n"))
+        (
+            &json!([]),
+            &json!(
+                "rule `s3-kms-replication.demo-destination` of bucket `demo-source`: Planned\nnothing to do\n"
+            )
+        )
     );
 }
 
@@ -307,7 +406,9 @@ async fn dry_run_changes_nothing_whoever_asks() {
     dry_command["DryRun"] = json!(true);
     let mut dry_reconcile = sample("command-reconcile");
     dry_reconcile["DryRun"] = json!(true);
-    for payload in [custom_resource("Create", json!({"DryRun": "true"})), dry_command, dry_reconcile] {
+    for payload in
+        [custom_resource("Create", json!({"DryRun": "true"})), dry_command, dry_reconcile]
+    {
         let fake = Fake::of(two_buckets());
         ask(&fake, &payload).await.unwrap();
         assert_eq!(*fake.state.borrow(), two_buckets());
@@ -336,19 +437,32 @@ async fn a_right_that_not_everybody_needs_is_named_by_the_parameter_that_gives_i
             two_buckets(),
             "AllowCreateDestinationBuckets",
         ),
-        ("PutRolePolicy", json!({"ExistingRole": "Extend", "Priority": null}), replicating(), "ExtendableRoleArns"),
-        ("PutBucketReplication", json!({"ExistingRole": "Extend", "Priority": null}), replicating(), "ExtendableRoleArns"),
+        (
+            "PutRolePolicy",
+            json!({"ExistingRole": "Extend", "Priority": null}),
+            replicating(),
+            "ExtendableRoleArns",
+        ),
+        (
+            "PutBucketReplication",
+            json!({"ExistingRole": "Extend", "Priority": null}),
+            replicating(),
+            "ExtendableRoleArns",
+        ),
     ] {
         let fake = Fake::of(state);
-        fake.refusals.set(Some((action, 1, "AccessDenied", Remedy::None)));
+        fake.refusals.set(Some((action, 1, "AccessDenied", Retry::Never)));
         let answer = create(&fake, properties).await;
         assert!(
-            answer["Reason"].as_str().unwrap().contains(&format!("the template's parameter `{parameter}` gives this right")),
+            answer["Reason"]
+                .as_str()
+                .unwrap()
+                .contains(&format!("the template's parameter `{parameter}` gives this right")),
             "{answer}"
         );
     }
     let fake = Fake::of(two_buckets());
-    fake.refusals.set(Some(("PutRolePolicy", 1, "AccessDenied", Remedy::None)));
+    fake.refusals.set(Some(("PutRolePolicy", 1, "AccessDenied", Retry::Never)));
     assert!(!create(&fake, json!({})).await["Reason"].as_str().unwrap().contains("parameter"));
 }
 

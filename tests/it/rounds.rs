@@ -1,6 +1,6 @@
 //! Which requests of a flow wait for which. Its time is that of its rounds: a flow that gets longer is seen here.
 //!
-//! What [`Cloud::role`](s3_kms_replication::cloud::Cloud::role) sends together counts as one `GetRole`, and connecting is not counted.
+//! What [`Cloud::role`](s3_kms_replication::model::Cloud::role) sends together counts as one `GetRole`, and connecting is not counted.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -62,7 +62,8 @@ async fn a_create_takes_no_more_rounds() {
 
 #[tokio::test(start_paused = true)]
 async fn an_update_takes_no_more_rounds() {
-    let (sent, state) = rounds(created().await, &requested("Update", json!({"Prefix": "Vat"}), 1)).await;
+    let (sent, state) =
+        rounds(created().await, &requested("Update", json!({"Prefix": "Vat"}), 1)).await;
     assert_snapshot!("update", sent);
     let (sent, _) = rounds(state, &requested("Update", json!({"Prefix": "Vat"}), 2)).await;
     assert_snapshot!("update_again", sent);

@@ -9,13 +9,14 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use s3_kms_replication::cloud::Remedy;
+use s3_kms_replication::model::Retry;
 
 use crate::fake::{Fake, Fault};
 use crate::*;
 
 /// What is in the sample requests that must be in no output.
-const SECRETS: [&str; 3] = ["X-Amz-Signature", "EXAMPLE", "cloudformation-custom-resource-response"];
+const SECRETS: [&str; 3] =
+    ["X-Amz-Signature", "EXAMPLE", "cloudformation-custom-resource-response"];
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -43,21 +44,43 @@ fn invariant_7_neither_log_nor_answer_nor_error_holds_the_response_url_whatever_
     let log = Log::default();
     // Of the whole process, whatever other tests do meanwhile; everybody else's code is held to `info` by `main`.
     let ours = Targets::new().with_target("s3_kms_replication", LevelFilter::TRACE);
-    tracing_subscriber::registry().with(tracing_subscriber::fmt::layer().with_writer(log.clone())).with(ours).init();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    tracing_subscriber::registry()
+        .with(tracing_subscriber::fmt::layer().with_writer(log.clone()))
+        .with(ours)
+        .init();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
     let mut told = String::new();
     runtime.block_on(async {
-        for (second, request) in [("Create", json!({})), ("Create", json!({"Prefx": "x"})), ("Delete", json!({}))].into_iter().enumerate() {
-            let request = signed(custom_resource(request.0, request.1), &format!("20261122T08165{second}Z"));
+        for (second, request) in
+            [("Create", json!({})), ("Create", json!({"Prefx": "x"})), ("Delete", json!({}))]
+                .into_iter()
+                .enumerate()
+        {
+            let request =
+                signed(custom_resource(request.0, request.1), &format!("20261122T08165{second}Z"));
             let undisturbed = Fake::of(two_buckets());
             ask(&undisturbed, &request).await.unwrap();
             let calls = undisturbed.calls.borrow().len();
-            for fault in [Fault::Refused("AccessDenied", Remedy::None), Fault::AnswerLost, Fault::Panic, Fault::Hangs] {
+            for fault in [
+                Fault::Refused("AccessDenied", Retry::Never),
+                Fault::AnswerLost,
+                Fault::Panic,
+                Fault::Hangs,
+            ] {
                 for index in 0..=calls {
                     let fake = Fake::of(two_buckets());
                     fake.fault.set(Some((index, fault)));
-                    fake.answer_failures.replace(if index % 2 == 0 { vec![Remedy::Later] } else { vec![Remedy::None] });
-                    told += &format!("{:?} {:?}\n", ask(&fake, &request).await, fake.answers.borrow());
+                    fake.answer_failures.replace(if index % 2 == 0 {
+                        vec![Retry::NextInvocation]
+                    } else {
+                        vec![Retry::Never]
+                    });
+                    told +=
+                        &format!("{:?} {:?}\n", ask(&fake, &request).await, fake.answers.borrow());
                 }
             }
         }
@@ -66,7 +89,10 @@ fn invariant_7_neither_log_nor_answer_nor_error_holds_the_response_url_whatever_
         told += &format!("{:?}", ask(&Fake::of(two_buckets()), &elsewhere).await);
     });
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(logged.contains("could not be answered") && logged.contains("ran out of time"), "the log was captured");
+    assert!(
+        logged.contains("could not be answered") && logged.contains("ran out of time"),
+        "the log was captured"
+    );
     for secret in SECRETS {
         assert!(!logged.contains(secret) && !told.contains(secret), "{secret}");
     }

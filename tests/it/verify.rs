@@ -7,10 +7,11 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use futures_util::FutureExt;
 use insta::assert_snapshot;
-use s3_kms_replication::cloud::{ObjectVersion, Remedy, Replication, Versioning};
+use s3_kms_replication::model::{ObjectVersion, Replication, Retry, Versioning};
 use serde_json::json;
 
-use crate::fake::{Bucket, Fake, Fault, Object, Replicator, State};
+use crate::fake::Object;
+use crate::fake::{Bucket, Fake, Fault, Replicator, State};
 use crate::*;
 
 const KEY: &str = "Tax.s3-kms-replication-verify/s3-kms-replication.demo-destination";
@@ -48,16 +49,24 @@ async fn a_rule_that_replicates_is_verified_with_an_object_of_which_nothing_stay
     let fake = Fake::of(before.clone());
     fake.replicator.borrow_mut().pending = 3;
     let answer = verify(&fake).await.unwrap();
-    assert_eq!((&answer["Status"], &answer["RuleId"]), (&json!("Verified"), &json!("s3-kms-replication.demo-destination")));
+    assert_eq!(
+        (&answer["Status"], &answer["RuleId"]),
+        (&json!("Verified"), &json!("s3-kms-replication.demo-destination"))
+    );
     assert_eq!(*fake.state.borrow(), before);
     assert_eq!(
         fake.writes(),
-        [format!("PutObject demo-source/{KEY}"), format!("DeleteObject demo-source/{KEY}"), format!("DeleteObject demo-destination/{KEY}")]
+        [
+            format!("PutObject demo-source/{KEY}"),
+            format!("DeleteObject demo-source/{KEY}"),
+            format!("DeleteObject demo-destination/{KEY}")
+        ]
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_canary_has_the_rules_tags_and_the_key_that_is_given_and_goes_to_every_rule_that_selects_it() {
+async fn a_canary_has_the_rules_tags_and_the_key_that_is_given_and_goes_to_every_rule_that_selects_it()
+ {
     let fake = Fake::of(two_buckets());
     fake.state.borrow_mut().buckets.insert("second".to_owned(), Bucket::new("us-west-2"));
     let given = "arn:aws:kms:us-east-1:111122223333:key/given";
@@ -124,7 +133,12 @@ async fn delete_markers_and_versions_that_others_made_of_a_canary_go_too() {
     let before = configured().await;
     let fake = Fake::of(before.clone());
     for name in ["demo-source", "demo-destination"] {
-        let marker = Object { key: KEY.to_owned(), version: "marker".to_owned(), tags: BTreeMap::new(), seen: None };
+        let marker = Object {
+            key: KEY.to_owned(),
+            version: "marker".to_owned(),
+            tags: BTreeMap::new(),
+            seen: None,
+        };
         fake.state.borrow_mut().buckets.get_mut(name).unwrap().objects.push(marker);
     }
     assert_eq!(verify(&fake).await.unwrap()["Status"], "Verified");
@@ -136,14 +150,24 @@ async fn what_keeps_a_rule_from_replicating_is_looked_for_and_named() {
     type Damage = fn(&mut State);
     let damages: Vec<(&str, Damage)> = vec![
         ("nothing that can be seen", |_| {}),
-        ("versioning is suspended", |state| state.buckets.get_mut("demo-destination").unwrap().versioning = Versioning::Suspended),
-        ("the replica key is disabled", |state| state.keys.get_mut(REPLICA_KEY).unwrap().state = KeyState::Disabled),
-        ("the source key is pending deletion", |state| state.keys.get_mut(SOURCE_KEY).unwrap().state = KeyState::PendingDeletion),
+        ("versioning is suspended", |state| {
+            state.buckets.get_mut("demo-destination").unwrap().versioning = Versioning::Suspended
+        }),
+        ("the replica key is disabled", |state| {
+            state.keys.get_mut(REPLICA_KEY).unwrap().state = KeyState::Disabled
+        }),
+        ("the source key is pending deletion", |state| {
+            state.keys.get_mut(SOURCE_KEY).unwrap().state = KeyState::PendingDeletion
+        }),
         ("the role is gone", |state| drop(state.roles.remove("s3-crr-demo-source"))),
-        ("the role has lost its policy", |state| state.roles.get_mut("s3-crr-demo-source").unwrap().policies.clear()),
+        ("the role has lost its policy", |state| {
+            state.roles.get_mut("s3-crr-demo-source").unwrap().policies.clear()
+        }),
         ("grants and trust were changed", |state| {
             let role = state.roles.get_mut("s3-crr-demo-source").unwrap();
-            role.policies.values_mut().for_each(|policy| *policy = policy.replace("kms:Encrypt", "kms:Sign"));
+            role.policies
+                .values_mut()
+                .for_each(|policy| *policy = policy.replace("kms:Encrypt", "kms:Sign"));
             role.trust = role.trust.replace("s3.amazonaws.com", "ec2.amazonaws.com");
         }),
         ("another default key", |state| {
@@ -156,21 +180,35 @@ async fn what_keeps_a_rule_from_replicating_is_looked_for_and_named() {
     for (damage, change) in damages {
         let mut state = configured().await;
         change(&mut state);
-        told.push(format!("{damage}:\n  {}", refused(state, Replicator { fails: true, ..Replicator::default() }).await));
+        told.push(format!(
+            "{damage}:\n  {}",
+            refused(state, Replicator { fails: true, ..Replicator::default() }).await
+        ));
     }
     assert_snapshot!(told.join("\n"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_replica_that_is_not_as_asked_is_refused() {
-    let mut told = vec![refused(configured().await, Replicator { keeps_key: true, ..Replicator::default() }).await];
-    told.push(refused(configured().await, Replicator { unnoticed: usize::MAX, ..Replicator::default() }).await);
+    let mut told = vec![
+        refused(configured().await, Replicator { keeps_key: true, ..Replicator::default() }).await,
+    ];
+    told.push(
+        refused(configured().await, Replicator { unnoticed: usize::MAX, ..Replicator::default() })
+            .await,
+    );
     let fake = Fake::of(configured().await);
     fake.replicator.borrow_mut().pending = usize::MAX;
     verify(&fake).await.unwrap();
     let impostor = objects(&fake).remove(0);
     let seen = Some(ObjectVersion { replication: None, kms_key: None });
-    fake.state.borrow_mut().buckets.get_mut("demo-destination").unwrap().objects.push(Object { seen, ..impostor });
+    fake.state
+        .borrow_mut()
+        .buckets
+        .get_mut("demo-destination")
+        .unwrap()
+        .objects
+        .push(Object { seen, ..impostor });
     // S3 has given up, so that its own replica does not come.
     fake.replicator.replace(Replicator { fails: true, ..Replicator::default() });
     told.push(verify(&fake).await.unwrap_err().to_string());
@@ -187,12 +225,15 @@ async fn what_cannot_be_verified_is_refused_before_anything_is_written() {
         |state| state.buckets.get_mut("demo-source").unwrap().replication = None,
         |state| state.buckets.get_mut("demo-destination").unwrap().object_lock = true,
         |state| {
-            let configuration = state.buckets.get_mut("demo-source").unwrap().replication.as_mut().unwrap();
+            let configuration =
+                state.buckets.get_mut("demo-source").unwrap().replication.as_mut().unwrap();
             configuration.rules[0].status = ReplicationRuleStatus::Disabled;
         },
         |state| {
-            let configuration = state.buckets.get_mut("demo-source").unwrap().replication.as_mut().unwrap();
-            configuration.rules[0].filter = Some(ReplicationRuleFilter::builder().prefix("p".repeat(1_000)).build());
+            let configuration =
+                state.buckets.get_mut("demo-source").unwrap().replication.as_mut().unwrap();
+            configuration.rules[0].filter =
+                Some(ReplicationRuleFilter::builder().prefix("p".repeat(1_000)).build());
         },
     ];
     let mut told = Vec::new();
@@ -209,20 +250,26 @@ async fn what_cannot_be_verified_is_refused_before_anything_is_written() {
 #[tokio::test(start_paused = true)]
 async fn nothing_of_a_canary_stays_whatever_fails() {
     let faults = [
-        Fault::Refused("AccessDenied", Remedy::None),
-        Fault::Refused("SlowDown", Remedy::Later),
+        Fault::Refused("AccessDenied", Retry::Never),
+        Fault::Refused("SlowDown", Retry::NextInvocation),
         Fault::AnswerLost,
         Fault::Hangs,
         Fault::Panic,
     ];
     let mut points = 0;
-    for (before, request) in [(configured().await, sample("command-verify")), (two_buckets(), create_verified(0, json!({})))] {
+    for (before, request) in [
+        (configured().await, sample("command-verify")),
+        (two_buckets(), create_verified(0, json!({}))),
+    ] {
         let undisturbed = Fake::of(before.clone());
         undisturbed.replicator.borrow_mut().pending = 2;
         ask(&undisturbed, &request).await.unwrap();
         assert_eq!(objects(&undisturbed), Vec::new());
         let calls = undisturbed.calls.take();
-        for (fault, (index, call)) in faults.into_iter().flat_map(|fault| calls.iter().enumerate().map(move |call| (fault, call))) {
+        for (fault, (index, call)) in faults
+            .into_iter()
+            .flat_map(|fault| calls.iter().enumerate().map(move |call| (fault, call)))
+        {
             let point = format!("{fault:?} in call {index}, {call}");
             let fake = Fake::of(before.clone());
             fake.replicator.borrow_mut().pending = 2;
@@ -253,11 +300,19 @@ async fn nothing_of_a_canary_stays_whatever_fails() {
 
 #[tokio::test(start_paused = true)]
 async fn a_right_that_is_missing_is_named_by_the_parameter_that_gives_it() {
-    for (action, code) in [("PutObject", "AccessDenied"), ("HeadObject", "HTTP 403"), ("ListObjectVersions", "AccessDenied")] {
+    for (action, code) in [
+        ("PutObject", "AccessDenied"),
+        ("HeadObject", "HTTP 403"),
+        ("ListObjectVersions", "AccessDenied"),
+    ] {
         let fake = Fake::of(configured().await);
-        fake.refusals.set(Some((action, 1, code, Remedy::None)));
+        fake.refusals.set(Some((action, 1, code, Retry::Never)));
         let error = verify(&fake).await.unwrap_err().to_string();
-        assert!(error.contains(code) && error.contains("the template's parameter `AllowVerify` gives this right"), "{error}");
+        assert!(
+            error.contains(code)
+                && error.contains("the template's parameter `AllowVerify` gives this right"),
+            "{error}"
+        );
     }
 }
 
@@ -265,9 +320,16 @@ async fn a_right_that_is_missing_is_named_by_the_parameter_that_gives_it() {
 fn create_verified(seconds_ago: u64, changes: Value) -> Value {
     let signed_at = SystemTime::now() - Duration::from_secs(seconds_ago);
     let seconds = signed_at.duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let date = DateTime::from_secs(i64::try_from(seconds).unwrap()).fmt(Format::DateTime).unwrap().replace(['-', ':'], "");
-    let mut request = signed(custom_resource("Create", json!({"Verify": "true", "ServiceTimeout": null})), &date);
-    request["ResourceProperties"].as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    let date = DateTime::from_secs(i64::try_from(seconds).unwrap())
+        .fmt(Format::DateTime)
+        .unwrap()
+        .replace(['-', ':'], "");
+    let mut request =
+        signed(custom_resource("Create", json!({"Verify": "true", "ServiceTimeout": null})), &date);
+    request["ResourceProperties"]
+        .as_object_mut()
+        .unwrap()
+        .extend(changes.as_object().unwrap().clone());
     request
 }
 
@@ -280,7 +342,8 @@ async fn a_custom_resource_is_verified_before_it_succeeds() {
     ask(&fake, &create_verified(0, json!({}))).await.unwrap();
     assert_eq!(only_answer(&fake)["Status"], "SUCCESS");
     assert_eq!(fake.state, plain.state);
-    let written = |action: &str| fake.writes().iter().position(|call| call.starts_with(action)).unwrap();
+    let written =
+        |action: &str| fake.writes().iter().position(|call| call.starts_with(action)).unwrap();
     assert!(written("PutBucketReplication") < written("PutObject"));
 }
 
@@ -289,11 +352,14 @@ async fn cloudformation_is_answered_by_the_delivery_that_sees_the_canary_replica
     let fake = Fake::of(two_buckets());
     fake.replicator.borrow_mut().pending = usize::MAX;
     let error = ask(&fake, &create_verified(0, json!({}))).await.unwrap_err();
-    assert_eq!((error.kind(), error.is_transient(), fake.answers.borrow().len()), ("VerifyPending", true, 0));
+    assert_eq!(
+        (error.kind(), error.is_transient(), fake.answers.borrow().len()),
+        ("VerifyPending", true, 0)
+    );
     assert_snapshot!(error, @"`Verify` of rule `demo-source/s3-kms-replication.demo-Replication-a6e2a683`: its canary `Tax.s3-kms-replication-verify/s3-kms-replication.demo-Replication-a6e2a683` is still PENDING, and stays for the same request to go on with");
     fake.replicator.borrow_mut().pending = 0;
     // The same request six minutes later: the clock that tells its age stands still, so its date goes back.
-    fake.turns.borrow_mut().clear();
+    fake.generations.borrow_mut().clear();
     ask(&fake, &create_verified(360, json!({}))).await.unwrap();
     assert_eq!(only_answer(&fake)["Status"], "SUCCESS");
     assert_eq!(objects(&fake), Vec::new());
@@ -310,8 +376,14 @@ async fn cloudformation_is_told_that_the_canary_is_pending_when_the_request_may_
         fake.replicator.borrow_mut().pending = usize::MAX;
         ask(&fake, &request).await.unwrap();
         let answer = only_answer(&fake);
-        assert_eq!((&answer["Status"], &answer["PhysicalResourceId"]), (&json!("FAILED"), &json!(format!("demo-source/{CUSTOM_RULE}"))));
-        assert!(answer["Reason"].as_str().unwrap().contains("is still PENDING after 28"), "{answer}");
+        assert_eq!(
+            (&answer["Status"], &answer["PhysicalResourceId"]),
+            (&json!("FAILED"), &json!(format!("demo-source/{CUSTOM_RULE}")))
+        );
+        assert!(
+            answer["Reason"].as_str().unwrap().contains("is still PENDING after 28"),
+            "{answer}"
+        );
         assert_eq!(objects(&fake), Vec::new());
     }
 }
@@ -340,10 +412,14 @@ async fn what_keeps_a_rule_from_being_tried_changes_no_id_of_a_resource_that_was
     let released = calls.iter().position(|call| call.starts_with("Release")).unwrap();
     for index in released + 1..calls.len() {
         let fake = Fake::of(two_buckets());
-        fake.fault.set(Some((index, Fault::Refused("AccessDenied", Remedy::None))));
+        fake.fault.set(Some((index, Fault::Refused("AccessDenied", Retry::Never))));
         ask(&fake, &create_verified(0, json!({}))).await.unwrap();
         let answer = only_answer(&fake);
-        assert_eq!(answer["PhysicalResourceId"], format!("demo-source/{CUSTOM_RULE}"), "call {index}: {answer}");
+        assert_eq!(
+            answer["PhysicalResourceId"],
+            format!("demo-source/{CUSTOM_RULE}"),
+            "call {index}: {answer}"
+        );
         assert_eq!(objects(&fake), Vec::new(), "call {index}");
     }
 }
@@ -352,16 +428,28 @@ async fn what_keeps_a_rule_from_being_tried_changes_no_id_of_a_resource_that_was
 async fn tell(fake: &Fake) -> Result<Value, Error> {
     let policy = r#"{"Rules": [{"Name": "dr", "Match": {"BucketNames": ["prod-*"]}, "DestinationBucket": "demo-destination", "Verify": true,
         "ReplicaKmsKeyArn": "arn:aws:kms:us-west-2:111122223333:alias/dr"}]}"#;
-    let policy = Settings::read(|name| (name == "REPLICATION_POLICY").then(|| policy.to_owned())).unwrap().policy;
+    let policy = Settings::read(|name| (name == "REPLICATION_POLICY").then(|| policy.to_owned()))
+        .unwrap()
+        .policy;
     let settings = Settings { policy, ..settings() };
-    Box::pin(handle(&sample("create-bucket"), Instant::now() + Duration::from_secs(300), fake, &settings)).await.answer
+    Box::pin(handle(
+        &sample("create-bucket"),
+        Instant::now() + Duration::from_secs(300),
+        fake,
+        &settings,
+    ))
+    .await
+    .answer
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rule_of_the_policy_is_verified_when_it_was_changed_and_until_its_trial_has_ended() {
     let fake = Fake::of(two_buckets());
-    let status = |answer: Result<Value, Error>| answer.unwrap()["Rules"][0]["Status"].as_str().unwrap().to_owned();
-    let canaries = |fake: &Fake| fake.writes().iter().filter(|call| call.starts_with("PutObject")).count();
+    let status = |answer: Result<Value, Error>| {
+        answer.unwrap()["Rules"][0]["Status"].as_str().unwrap().to_owned()
+    };
+    let canaries =
+        |fake: &Fake| fake.writes().iter().filter(|call| call.starts_with("PutObject")).count();
     fake.replicator.borrow_mut().pending = usize::MAX;
     let started = Instant::now();
     assert_eq!(tell(&fake).await.unwrap_err().kind(), "VerifyPending");
@@ -379,8 +467,11 @@ async fn a_rule_that_was_changed_is_not_judged_by_a_canary_from_before() {
     let fake = Fake::of(configured().await);
     fake.replicator.borrow_mut().pending = usize::MAX;
     verify(&fake).await.unwrap();
-    fake.state.borrow_mut().buckets.get_mut("demo-source").unwrap().objects[0].seen.as_mut().unwrap().replication =
-        Some(Replication::Failed);
+    fake.state.borrow_mut().buckets.get_mut("demo-source").unwrap().objects[0]
+        .seen
+        .as_mut()
+        .unwrap()
+        .replication = Some(Replication::Failed);
     fake.replicator.take();
     let mut changed = sample("command-apply");
     changed["Verify"] = json!(true);
@@ -395,7 +486,12 @@ async fn a_locked_bucket_is_not_to_be_verified_and_nothing_is_changed() {
     state.buckets.get_mut("demo-destination").unwrap().object_lock = true;
     let fake = Fake::of(state);
     ask(&fake, &create_verified(0, json!({}))).await.unwrap();
-    assert!(only_answer(&fake)["Reason"].as_str().unwrap().contains("`demo-destination` has S3 Object Lock"));
+    assert!(
+        only_answer(&fake)["Reason"]
+            .as_str()
+            .unwrap()
+            .contains("`demo-destination` has S3 Object Lock")
+    );
     assert_eq!(fake.writes(), Vec::<String>::new());
 }
 
@@ -406,9 +502,15 @@ async fn cloudformation_is_answered_in_time_when_the_canary_cannot_be_removed() 
         fake.replicator.borrow_mut().pending = usize::MAX;
         fake.fault.set(fault.map(|index| (index, Fault::Hangs)));
         let started = Instant::now();
-        ask(&fake, &custom_resource("Create", json!({"Verify": "true", "ServiceTimeout": "6"}))).await.unwrap();
+        ask(&fake, &custom_resource("Create", json!({"Verify": "true", "ServiceTimeout": "6"})))
+            .await
+            .unwrap();
         assert_eq!(only_answer(&fake)["Status"], "FAILED");
-        assert!(started.elapsed() < Duration::from_secs(6), "{:?} with a hang in call {fault:?}", started.elapsed());
+        assert!(
+            started.elapsed() < Duration::from_secs(6),
+            "{:?} with a hang in call {fault:?}",
+            started.elapsed()
+        );
         fake.calls.take()
     };
     let calls = answered(None).await;

@@ -12,14 +12,14 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_smithy_types::body::SdkBody;
 use insta::assert_snapshot;
 use s3_kms_replication::aws::Aws;
-use s3_kms_replication::cloud::{
-    Acquired, Cloud, CloudError, Encryption, Guarded, Job, Lease, ListedBucket, Location, ObjectVersion, Remedy, Replication, Versioning,
-    Versions,
+use s3_kms_replication::model::{
+    Access, Account, Acquired, ApiError, BucketName, Canary, Encryption, Job, Lease, ListedBucket,
+    Location, ObjectVersion, PolicyName, PolicyTarget, Region, Replication, Retry, RoleName,
+    RuleId, Versioning, Versions,
 };
-use s3_kms_replication::event::{self, Ask};
-use s3_kms_replication::plan::{Plan, Step};
-use s3_kms_replication::spec::{Access, Account, BucketName, PolicyName, Region, RoleName, RuleId};
-use s3_kms_replication::verify::Canary;
+use s3_kms_replication::plan::{Action, Plan};
+use s3_kms_replication::ports::{Callback, Execute, Leases, Objects, Read};
+use s3_kms_replication::request::{self, Environment, Invocation};
 
 use crate::fake::{ACCOUNT, Fake};
 use crate::*;
@@ -33,23 +33,35 @@ fn aws(answers: &[Answer<'_>]) -> (Aws, StaticReplayClient) {
 }
 
 /// The same, or an emulator at `endpoint`, where the SDK tries again as it is told.
-fn aws_at(endpoint: Option<&str>, retries: RetryConfig, answers: &[Answer<'_>]) -> (Aws, StaticReplayClient) {
+fn aws_at(
+    endpoint: Option<&str>,
+    retries: RetryConfig,
+    answers: &[Answer<'_>],
+) -> (Aws, StaticReplayClient) {
     let events = answers.iter().map(|(status, header, body)| {
         let mut answer = http::Response::builder().status(*status);
         if let Some((name, value)) = header {
             answer = answer.header(*name, *value);
         }
-        let request = http::Request::builder().uri("https://any.example").body(SdkBody::empty()).unwrap();
+        let request =
+            http::Request::builder().uri("https://any.example").body(SdkBody::empty()).unwrap();
         ReplayEvent::new(request, answer.body(SdkBody::from(*body)).unwrap())
     });
     let replay = StaticReplayClient::new(events.collect());
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(SdkRegion::new("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test")))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "AKIDEXAMPLE",
+            "secret",
+            None,
+            None,
+            "test",
+        )))
         .http_client(replay.clone())
         .retry_config(retries);
-    let config = endpoint.into_iter().fold(config, |config, endpoint| config.endpoint_url(endpoint)).build();
+    let config =
+        endpoint.into_iter().fold(config, |config, endpoint| config.endpoint_url(endpoint)).build();
     (Aws::new(config, SharedHttpConnector::new(replay.clone())), replay)
 }
 
@@ -62,7 +74,12 @@ fn bucket(name: &str) -> BucketName {
 }
 
 fn at(name: &str, region: &str) -> Location {
-    Location { bucket: bucket(name), region: Region::parse(region).unwrap(), owner: Account::parse(ACCOUNT).unwrap(), access: Access::Own }
+    Location {
+        bucket: bucket(name),
+        region: Region::parse(region).unwrap(),
+        owner: Account::parse(ACCOUNT).unwrap(),
+        access: Access::Own,
+    }
 }
 
 /// The requests as a person reads them: method, address, the headers that matter, and the body.
@@ -89,28 +106,39 @@ fn sent(replay: &StaticReplayClient) -> String {
             json.sort_all_objects();
             return text + &serde_json::to_string_pretty(&json).unwrap() + "\n";
         }
-        let decoded = percent_encoding::percent_decode_str(&body).decode_utf8_lossy().replace("><", ">\n<");
+        let decoded =
+            percent_encoding::percent_decode_str(&body).decode_utf8_lossy().replace("><", ">\n<");
         text + decoded.trim_end() + "\n"
     });
     shown.collect::<Vec<_>>().join("\n")
 }
 
-async fn planned(state: State, payload: &Value) -> Vec<Step> {
+async fn planned(state: State, payload: &Value) -> Vec<Action> {
     let fake = Fake::of(state);
-    let Ask::Command(event::Command::Apply(spec)) = event::read(payload, &settings()).unwrap() else { panic!("no Apply") };
+    let Invocation::Command(request::Command::Apply(spec)) =
+        request::read(payload, Environment::default()).unwrap()
+    else {
+        panic!("no Apply")
+    };
     let settings = settings();
     let deadline = Instant::now() + Duration::from_secs(60);
-    let engine = s3_kms_replication::reconcile::Engine { cloud: &fake, settings: &settings, deadline, end: deadline, signed_at: None };
+    let engine = s3_kms_replication::reconcile::Engine {
+        cloud: &fake,
+        settings: &settings,
+        deadline,
+        end: deadline,
+        signed_at: None,
+    };
     let plan: Plan = engine.apply(&spec, &settings.region).await.unwrap().plan;
-    plan.stages.into_iter().flatten().collect()
+    plan.stages.into_iter().flat_map(|stage| stage.actions).collect()
 }
 
-async fn requests_of(steps: Vec<Step>) -> String {
-    let answers: Vec<_> = steps.iter().map(|_| ok("<Answer/>")).collect();
+async fn requests_of(actions: Vec<Action>) -> String {
+    let answers: Vec<_> = actions.iter().map(|_| ok("<Answer/>")).collect();
     let (aws, replay) = aws(&answers);
-    for step in &steps {
+    for action in &actions {
         // IAM's answers are not parsed into anything: that the request went out is what matters here.
-        let _ = aws.apply(step).await;
+        let _ = aws.execute(action).await;
     }
     sent(&replay)
 }
@@ -137,25 +165,45 @@ async fn absence_is_none_and_denial_is_an_error() {
     let not_there = |code: &str| format!("<Error><Code>{code}</Code><Message>m</Message></Error>");
     let answer = |code: &str| aws(&[(404, None, &not_there(code))]).0;
     assert_eq!(answer("ReplicationConfigurationNotFoundError").replication(&here).await, Ok(None));
-    assert_eq!(answer("ServerSideEncryptionConfigurationNotFoundError").encryption(&here).await, Ok(Encryption::S3));
+    assert_eq!(
+        answer("ServerSideEncryptionConfigurationNotFoundError").encryption(&here).await,
+        Ok(Encryption::S3)
+    );
     assert_eq!(answer("ObjectLockConfigurationNotFoundError").object_lock(&here).await, Ok(false));
     assert_eq!(answer("NoSuchTagSet").bucket_tags(&here).await, Ok(BTreeMap::new()));
-    assert_eq!(answer("NoSuchPublicAccessBlockConfiguration").public_access_blocked(&here).await, Ok(false));
+    assert_eq!(
+        answer("NoSuchPublicAccessBlockConfiguration").public_access_blocked(&here).await,
+        Ok(false)
+    );
 
     let denied = aws(&[(403, None, &not_there("AccessDenied"))]).0;
     let error = denied.replication(&here).await.unwrap_err();
     assert_snapshot!(error, @"GetBucketReplication on bucket `demo-source`: AccessDenied: m");
-    assert_eq!(error.remedy, Remedy::None);
+    assert_eq!(error.retry, Retry::Never);
     assert_eq!(answer("NoSuchBucket").versioning(&here).await.unwrap_err().code, "NoSuchBucket");
 
-    let iam_error =
-        |status, code: &str| aws(&[(status, None, &format!("<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>"))]).0;
+    let iam_error = |status, code: &str| {
+        aws(&[(
+            status,
+            None,
+            &format!("<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>"),
+        )])
+        .0
+    };
     let role = RoleName::of_source(&bucket("demo"));
     assert_eq!(iam_error(404, "NoSuchEntity").role(&role).await, Ok(None));
     assert_eq!(iam_error(403, "AccessDenied").role(&role).await.unwrap_err().code, "AccessDenied");
     let region = Region::parse("us-east-1").unwrap();
     let kms_denied = "{\"__type\":\"AccessDeniedException\",\"message\":\"m\"}";
-    assert_eq!(aws(&[(400, None, kms_denied)]).0.key("alias/x", &region, &Access::Own).await.unwrap_err().code, "AccessDeniedException");
+    assert_eq!(
+        aws(&[(400, None, kms_denied)])
+            .0
+            .key("alias/x", &region, &Access::Own)
+            .await
+            .unwrap_err()
+            .code,
+        "AccessDeniedException"
+    );
 
     let no_key = "{\"__type\":\"NotFoundException\",\"message\":\"m\"}";
     assert_eq!(aws(&[(400, None, no_key)]).0.key("alias/x", &region, &Access::Own).await, Ok(None));
@@ -167,23 +215,36 @@ async fn a_bucket_is_found_in_whatever_region_it_is() {
     let there = Region::parse("eu-west-1").unwrap();
     let demo = bucket("demo-source");
     let header = |region| Some(("x-amz-bucket-region", region));
-    let head = async |status, header| aws(&[(status, header, "")]).0.bucket_region(&demo, &here, &Access::Own).await;
+    let head = async |status, header| {
+        aws(&[(status, header, "")]).0.bucket_region(&demo, &here, &Access::Own).await
+    };
     assert_eq!(head(200, header("us-east-1")).await, Ok(Some(here.clone())));
     assert_eq!(head(301, header("eu-west-1")).await, Ok(Some(there.clone())));
     assert_eq!(head(400, header("eu-west-1")).await, Ok(Some(there)));
     assert_eq!(head(404, None).await, Ok(None));
-    let denied: CloudError = head(403, header("us-east-1")).await.unwrap_err();
+    let denied: ApiError = head(403, header("us-east-1")).await.unwrap_err();
     assert_snapshot!(denied, @"HeadBucket on bucket `demo-source`: HTTP 403: access denied: rights are missing, or it belongs to another account");
 }
 
 #[tokio::test]
 async fn encryption_and_versioning_are_read_as_s3_writes_them() {
     let here = at("demo-source", "us-east-1");
-    let encrypted = |rule: &str| format!("<ServerSideEncryptionConfiguration><Rule>{rule}</Rule></ServerSideEncryptionConfiguration>");
-    let default = |inner: &str| encrypted(&format!("<ApplyServerSideEncryptionByDefault>{inner}</ApplyServerSideEncryptionByDefault>"));
+    let encrypted = |rule: &str| {
+        format!(
+            "<ServerSideEncryptionConfiguration><Rule>{rule}</Rule></ServerSideEncryptionConfiguration>"
+        )
+    };
+    let default = |inner: &str| {
+        encrypted(&format!(
+            "<ApplyServerSideEncryptionByDefault>{inner}</ApplyServerSideEncryptionByDefault>"
+        ))
+    };
     for (body, expected) in [
         (default("<SSEAlgorithm>AES256</SSEAlgorithm>"), Encryption::S3),
-        (default("<SSEAlgorithm>aws:kms</SSEAlgorithm>"), Encryption::Kms { key: None, bucket_key: false }),
+        (
+            default("<SSEAlgorithm>aws:kms</SSEAlgorithm>"),
+            Encryption::Kms { key: None, bucket_key: false },
+        ),
         (
             default("<SSEAlgorithm>aws:kms:dsse</SSEAlgorithm><KMSMasterKeyID>k</KMSMasterKeyID>"),
             Encryption::Kms { key: Some("k".to_owned()), bucket_key: false },
@@ -193,8 +254,14 @@ async fn encryption_and_versioning_are_read_as_s3_writes_them() {
     }
     for (body, expected) in [
         ("<VersioningConfiguration/>", Versioning::Off),
-        ("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>", Versioning::Enabled),
-        ("<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>", Versioning::Suspended),
+        (
+            "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
+            Versioning::Enabled,
+        ),
+        (
+            "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>",
+            Versioning::Suspended,
+        ),
     ] {
         assert_eq!(aws(&[ok(body)]).0.versioning(&here).await, Ok(expected));
     }
@@ -221,10 +288,17 @@ async fn a_role_is_read_with_its_policies_decoded() {
 
 #[tokio::test]
 async fn errors_are_told_apart_by_code_and_message() {
-    let step = Step::EnableVersioning { location: at("demo-source", "us-east-1"), was: Versioning::Off };
+    let action = Action::EnableVersioning {
+        location: at("demo-source", "us-east-1"),
+        before: Versioning::Off,
+    };
     let mut remedies = Vec::new();
     for (status, code, message) in [
-        (400, "InvalidRequest", "Versioning must be 'Enabled' on the bucket to apply a replication configuration"),
+        (
+            400,
+            "InvalidRequest",
+            "Versioning must be 'Enabled' on the bucket to apply a replication configuration",
+        ),
         (400, "InvalidRequest", "Destination bucket must have versioning enabled."),
         (400, "InvalidRequest", "Destination bucket must exist."),
         (400, "InvalidRequest", "Something else"),
@@ -245,15 +319,20 @@ async fn errors_are_told_apart_by_code_and_message() {
         (400, "MalformedXML", "m"),
     ] {
         let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
-        let error = aws(&[(status, None, &body)]).0.apply(&step).await.unwrap_err();
-        remedies.push(format!("{status} {code}: {message} -> {:?}", error.remedy));
+        let error = aws(&[(status, None, &body)]).0.execute(&action).await.unwrap_err();
+        remedies.push(format!("{status} {code}: {message} -> {:?}", error.retry));
     }
     assert_snapshot!(remedies.join("\n"));
 }
 
 #[tokio::test]
-async fn cloudformation_is_answered_with_an_empty_content_type_and_never_sees_its_url_in_an_error() {
-    let Ask::CloudFormation(request) = event::read(&sample("cloudformation-create"), &settings()).unwrap() else { panic!("no request") };
+async fn cloudformation_is_answered_with_an_empty_content_type_and_never_sees_its_url_in_an_error()
+{
+    let Invocation::CloudFormation(request) =
+        request::read(&sample("cloudformation-create"), Environment::default()).unwrap()
+    else {
+        panic!("no request")
+    };
     let (aws, replay) = aws(&[ok(""), (403, None, "")]);
     aws.answer(&request.reply.url, "{}".to_owned()).await.unwrap();
     assert_snapshot!(sent(&replay));
@@ -262,16 +341,34 @@ async fn cloudformation_is_answered_with_an_empty_content_type_and_never_sees_it
 }
 
 #[tokio::test]
-async fn a_lease_is_taken_and_given_back_under_conditions() {
-    let lease = Lease { table: "leases".to_owned(), of: "demo-source".to_owned(), holder: "me".to_owned(), expires_at: 1_700_000_300 };
+async fn lease_is_acquired_and_released_under_conditions() {
+    let lease = Lease {
+        table: "leases".to_owned(),
+        resource: "demo-source".to_owned(),
+        holder: "me".to_owned(),
+        expires_at: 1_700_000_300,
+    };
     let held = "{\"__type\":\"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException\",\"message\":\"m\"}";
     let denied = "{\"__type\":\"AccessDeniedException\",\"message\":\"m\"}";
     let earlier = "{\"Attributes\":{\"BucketName\":{\"S\":\"demo-source\"},\"ExpiresAt\":{\"N\":\"1699999999\"}}}";
-    let (aws, replay) = aws(&[ok("{}"), ok(earlier), (400, None, held), (400, None, denied)]);
-    assert_eq!(aws.acquire(&lease, 1_700_000_000).await, Ok(Acquired::Yes(None)));
-    assert_eq!(aws.acquire(&lease, 1_700_000_000).await, Ok(Acquired::Yes(Some(1_699_999_999))));
+    let (aws, replay) = aws(&[
+        ok("{}"),
+        ok(earlier),
+        ok("{}"),
+        (400, None, held),
+        (400, None, held),
+        (400, None, denied),
+    ]);
+    assert_eq!(
+        aws.acquire(&lease, 1_700_000_000).await,
+        Ok(Some(Acquired { previous_expiry: None }))
+    );
+    let previous_expiry = Some(1_699_999_999);
+    assert_eq!(aws.acquire(&lease, 1_700_000_000).await, Ok(Some(Acquired { previous_expiry })));
+    assert_eq!(aws.release(&lease, 1_700_000_000).await, Ok(()));
     assert_snapshot!(sent(&replay));
-    assert_eq!(aws.acquire(&lease, 1_700_000_000).await, Ok(Acquired::No));
+    assert_eq!(aws.release(&lease, 1_700_000_000).await, Ok(()), "another holder has it");
+    assert_eq!(aws.acquire(&lease, 1_700_000_000).await, Ok(None));
     assert_eq!(aws.acquire(&lease, 1_700_000_000).await.unwrap_err().code, "AccessDeniedException");
 }
 
@@ -280,11 +377,22 @@ async fn a_turn_is_taken_unless_a_later_one_was() {
     let later = "{\"__type\":\"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException\",\"message\":\"m\"}";
     let item = "{\"Item\":{\"BucketName\":{\"S\":\"demo-source/rule\"},\"Turn\":{\"N\":\"40522244160001\"}}}";
     let (aws, replay) = aws(&[ok("{}"), ok(item), ok("{}"), (400, None, later)]);
-    assert_eq!(aws.take_turn("leases", "demo-source/rule", 40_522_244_160_000, 1_700_000_300).await, Ok(true));
-    assert_eq!(aws.turn("leases", "demo-source/rule").await, Ok(Some(40_522_244_160_001)));
-    assert_eq!(aws.turn("leases", "demo-source/rule").await, Ok(None));
+    assert_eq!(
+        aws.record_generation("leases", "demo-source/rule", 40_522_244_160_000, 1_700_000_300)
+            .await,
+        Ok(true)
+    );
+    assert_eq!(
+        aws.latest_generation("leases", "demo-source/rule").await,
+        Ok(Some(40_522_244_160_001))
+    );
+    assert_eq!(aws.latest_generation("leases", "demo-source/rule").await, Ok(None));
     assert_snapshot!(sent(&replay));
-    assert_eq!(aws.take_turn("leases", "demo-source/rule", 40_522_244_160_000, 1_700_000_300).await, Ok(false));
+    assert_eq!(
+        aws.record_generation("leases", "demo-source/rule", 40_522_244_160_000, 1_700_000_300)
+            .await,
+        Ok(false)
+    );
 }
 
 #[tokio::test]
@@ -295,11 +403,16 @@ async fn buckets_are_listed_page_by_page_with_their_regions() {
             </ListAllMyBucketsResult>"
         )
     };
-    let (first, last) = (page("a-bucket", "<ContinuationToken>next</ContinuationToken>"), page("Legacy_Name", ""));
+    let (first, last) =
+        (page("a-bucket", "<ContinuationToken>next</ContinuationToken>"), page("Legacy_Name", ""));
     let (aws, replay) = aws(&[ok(&first), ok(&last)]);
-    let listed = ["a-bucket", "Legacy_Name"].map(|name| ListedBucket { name: name.to_owned(), region: Region::parse("eu-west-1").ok() });
+    let listed = ["a-bucket", "Legacy_Name"].map(|name| ListedBucket {
+        name: name.to_owned(),
+        region: Region::parse("eu-west-1").ok(),
+    });
     assert_eq!(aws.buckets().await, Ok(listed.to_vec()));
-    let asked: Vec<String> = replay.actual_requests().map(|request| request.uri().to_owned()).collect();
+    let asked: Vec<String> =
+        replay.actual_requests().map(|request| request.uri().to_owned()).collect();
     let address = "https://s3.us-east-1.amazonaws.com/?x-id=ListBuckets&max-buckets=1000";
     assert_eq!(asked, [address.to_owned(), format!("{address}&continuation-token=next")]);
 }
@@ -312,12 +425,24 @@ async fn a_canary_is_written_looked_at_listed_and_removed_with_exactly_these_req
     let written = (200, Some(("x-amz-version-id", "1")), "");
     let (aws, replay) = aws(&[written, written, ok(""), ok(listed), (204, None, "")]);
     let here = at("demo-source", "us-east-1");
-    let tags = BTreeMap::from([("a b".to_owned(), "1&2".to_owned()), ("c".to_owned(), String::new())]);
+    let tags =
+        BTreeMap::from([("a b".to_owned(), "1&2".to_owned()), ("c".to_owned(), String::new())]);
     let tagged = Canary { key: "a/b".to_owned(), tags, kms_key: Some(SOURCE_KEY.to_owned()) };
     assert_eq!(aws.put_canary(&here, &tagged).await.unwrap(), "1");
-    assert_eq!(aws.put_canary(&here, &Canary { tags: BTreeMap::new(), kms_key: None, ..tagged }).await.unwrap(), "1");
-    assert_eq!(aws.object_version(&here, "a/b", "1").await, Ok(Some(ObjectVersion { replication: None, kms_key: None })));
-    let versions = Versions { objects: vec!["2".to_owned(), "1".to_owned()], delete_markers: vec!["3".to_owned()] };
+    assert_eq!(
+        aws.put_canary(&here, &Canary { tags: BTreeMap::new(), kms_key: None, ..tagged })
+            .await
+            .unwrap(),
+        "1"
+    );
+    assert_eq!(
+        aws.object_version(&here, "a/b", "1").await,
+        Ok(Some(ObjectVersion { replication: None, kms_key: None }))
+    );
+    let versions = Versions {
+        objects: vec!["2".to_owned(), "1".to_owned()],
+        delete_markers: vec!["3".to_owned()],
+    };
     assert_eq!(aws.versions(&here, "a/b").await, Ok(versions));
     assert_eq!(aws.delete_version(&here, "a/b", "1").await, Ok(()));
     assert_snapshot!(sent(&replay));
@@ -326,7 +451,8 @@ async fn a_canary_is_written_looked_at_listed_and_removed_with_exactly_these_req
 #[tokio::test]
 async fn a_version_is_seen_with_its_status_and_its_key_or_not_at_all() {
     let here = at("demo-source", "us-east-1");
-    let head = async |status, header| aws(&[(status, header, "")]).0.object_version(&here, "a", "1").await;
+    let head =
+        async |status, header| aws(&[(status, header, "")]).0.object_version(&here, "a", "1").await;
     for (word, replication) in [
         ("PENDING", Replication::Pending),
         ("COMPLETED", Replication::Completed),
@@ -337,7 +463,11 @@ async fn a_version_is_seen_with_its_status_and_its_key_or_not_at_all() {
         let seen = head(200, Some(("x-amz-replication-status", word))).await.unwrap().unwrap();
         assert_eq!(seen, ObjectVersion { replication: Some(replication), kms_key: None });
     }
-    let key = head(200, Some(("x-amz-server-side-encryption-aws-kms-key-id", SOURCE_KEY))).await.unwrap().unwrap().kms_key;
+    let key = head(200, Some(("x-amz-server-side-encryption-aws-kms-key-id", SOURCE_KEY)))
+        .await
+        .unwrap()
+        .unwrap()
+        .kms_key;
     assert_eq!(key.as_deref(), Some(SOURCE_KEY));
     assert_eq!(head(404, None).await, Ok(None));
     assert_snapshot!(head(403, None).await.unwrap_err(), @"HeadObject on object `a` of bucket `demo-source`: HTTP 403: access denied: rights are missing, or it belongs to another account");

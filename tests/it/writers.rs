@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
-use s3_kms_replication::cloud::Remedy;
+use s3_kms_replication::model::Retry;
 
 use crate::fake::{Fake, Fault, State};
 use crate::*;
@@ -24,13 +24,25 @@ async fn twenty_at_once(settings: &Settings) -> (State, Vec<String>) {
             request
         })
         .collect();
-    let answers = join_all(requests.iter().map(async |request| Box::pin(handle(request, end, &fake, settings)).await.answer)).await;
-    (fake.state.take(), answers.into_iter().filter_map(|answer| answer.err().map(|error| error.to_string())).collect())
+    let answers = join_all(
+        requests
+            .iter()
+            .map(async |request| Box::pin(handle(request, end, &fake, settings)).await.answer),
+    )
+    .await;
+    (
+        fake.state.take(),
+        answers
+            .into_iter()
+            .filter_map(|answer| answer.err().map(|error| error.to_string()))
+            .collect(),
+    )
 }
 
 fn rules_and_policies(state: &State) -> (Vec<String>, Vec<String>) {
     let configuration = state.buckets["demo-source"].replication.as_ref().unwrap();
-    let mut rules: Vec<String> = configuration.rules().iter().map(|rule| rule.id().unwrap().to_owned()).collect();
+    let mut rules: Vec<String> =
+        configuration.rules().iter().map(|rule| rule.id().unwrap().to_owned()).collect();
     rules.sort();
     (rules, state.roles["s3-crr-demo-source"].policies.keys().cloned().collect())
 }
@@ -43,7 +55,11 @@ async fn invariant_6_no_rule_is_lost_between_twenty_writers() {
     assert_eq!(rules.len() + errors.len(), 1 + WRITERS);
     let length: usize = state.roles["s3-crr-demo-source"].policies.values().map(String::len).sum();
     let one = length / rules.len();
-    assert!(length <= 10_240 && length + one > 10_240, "{} rules are all that 10,240 characters admit", rules.len());
+    assert!(
+        length <= 10_240 && length + one > 10_240,
+        "{} rules are all that 10,240 characters admit",
+        rules.len()
+    );
     for error in errors {
         assert!(error.contains("IAM allows 10240"), "{error}");
     }
@@ -67,21 +83,27 @@ async fn a_lease_is_taken_over_when_its_holders_time_is_over_and_waited_for_unti
     assert_eq!(create(&held(0), json!({})).await["Status"], "SUCCESS");
     let fake = held(u64::MAX);
     let answer = create(&fake, json!({})).await;
-    assert_eq!(answer["Reason"], "waited for another writer of `demo-source` until the time ran out");
+    assert_eq!(
+        answer["Reason"],
+        "waited for another writer of `demo-source` until the time ran out"
+    );
     assert_eq!(fake.writes(), Vec::<String>::new());
     assert_eq!(fake.state.borrow().leases["demo-source"].0, "another");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_is_taken_only_to_write_and_the_state_is_read_again_under_it_if_another_may_have_written() {
+async fn a_lease_is_taken_only_to_write_and_the_state_is_read_again_under_it_if_another_may_have_written()
+ {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     for (ended, reads) in [(None, 0), (Some(now - 60), 0), (Some(now - 1), 1), (Some(now), 1)] {
         let fake = Fake::of(two_buckets());
-        fake.ended.borrow_mut().extend(ended.map(|ended| ("demo-source".to_owned(), ended)));
+        fake.released.borrow_mut().extend(ended.map(|ended| ("demo-source".to_owned(), ended)));
         create(&fake, json!({})).await;
         let calls = fake.calls.take();
         let position = |name: &str| calls.iter().position(|call| call.starts_with(name)).unwrap();
-        let under_it = calls[position("Acquire")..position("! ")].iter().filter(|call| call.starts_with("GetBucketReplication"));
+        let under_it = calls[position("Acquire")..position("! ")]
+            .iter()
+            .filter(|call| call.starts_with("GetBucketReplication"));
         assert_eq!(under_it.count(), reads, "the lease before ended {ended:?}");
         assert_eq!(position("Release"), calls.len() - 1);
 
@@ -95,8 +117,12 @@ async fn what_is_refused_waits_for_no_lease_and_keeps_none() {
     for held in [true, false] {
         let fake = Fake::of(two_buckets());
         let theirs = "arn:aws:iam::111122223333:role/theirs";
-        fake.state.borrow_mut().buckets.get_mut("demo-source").unwrap().replication = replicating(theirs, vec![foreign_rule("theirs", 1)]);
-        let leases: BTreeMap<_, _> = held.then(|| ("demo-source".to_owned(), ("another".to_owned(), u64::MAX))).into_iter().collect();
+        fake.state.borrow_mut().buckets.get_mut("demo-source").unwrap().replication =
+            replicating(theirs, vec![foreign_rule("theirs", 1)]);
+        let leases: BTreeMap<_, _> = held
+            .then(|| ("demo-source".to_owned(), ("another".to_owned(), u64::MAX)))
+            .into_iter()
+            .collect();
         fake.state.borrow_mut().leases = leases.clone();
         let started = Instant::now();
         let answer = create(&fake, json!({})).await;
@@ -126,7 +152,11 @@ async fn a_delete_that_overtakes_its_own_create_at_any_call_leaves_nothing() {
         let (deleted, created) = tokio::join!(deleting, ask(&fake, &create));
         assert!(created.is_ok() && deleted.is_ok(), "after {at} calls of {calls}");
         assert_eq!(fake.state.borrow().roles, BTreeMap::new(), "after {at} calls of {calls}");
-        assert_eq!(fake.state.borrow().buckets["demo-source"].replication, None, "after {at} calls of {calls}");
+        assert_eq!(
+            fake.state.borrow().buckets["demo-source"].replication,
+            None,
+            "after {at} calls of {calls}"
+        );
     }
 }
 
@@ -146,7 +176,11 @@ async fn a_request_that_comes_late_or_again_undoes_no_later_one() {
         ask(&fake, &signed(custom_resource(request_type, json!({})), date)).await.unwrap();
         let state = fake.state.borrow();
         let configuration = state.buckets["demo-source"].replication.as_ref();
-        assert_eq!(configuration.map_or(0, |configuration| configuration.rules().len()), rules, "{request_type} of {date}");
+        assert_eq!(
+            configuration.map_or(0, |configuration| configuration.rules().len()),
+            rules,
+            "{request_type} of {date}"
+        );
     }
     assert!(fake.answers.borrow()[3].contains("has had a later request than this one"));
 }
@@ -172,18 +206,21 @@ async fn a_lease_outlives_a_call_that_may_still_be_on_its_way_by_seconds_and_not
     let undisturbed = Fake::of(two_buckets());
     create(&undisturbed, json!({})).await;
     let calls = undisturbed.calls.take();
-    let timed_out = Fault::Refused("TimedOut", Remedy::Later);
+    let timed_out = Fault::Refused("TimedOut", Retry::NextInvocation);
     // Also when another of its stage has failed before.
-    let denied = Some(("PutBucketVersioning", 1, "AccessDenied", Remedy::None));
-    for (call, fault, refusals) in
-        [("PutBucketReplication", timed_out, None), ("CreateRole", timed_out, denied), ("PutRolePolicy", Fault::Panic, None)]
-    {
+    let denied = Some(("PutBucketVersioning", 1, "AccessDenied", Retry::Never));
+    for (call, fault, refusals) in [
+        ("PutBucketReplication", timed_out, None),
+        ("CreateRole", timed_out, denied),
+        ("PutRolePolicy", Fault::Panic, None),
+    ] {
         let index = calls.iter().position(|done| done.starts_with(&format!("! {call}"))).unwrap();
         let fake = Fake::of(two_buckets());
         fake.fault.set(Some((index, fault)));
         fake.refusals.set(refusals);
         create(&fake, json!({})).await;
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let now =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
         let (_, ends) = fake.state.borrow().leases["demo-source"];
         assert!((now + 4..=now + 7).contains(&ends), "{call}: {}", ends - now);
     }
@@ -192,7 +229,7 @@ async fn a_lease_outlives_a_call_that_may_still_be_on_its_way_by_seconds_and_not
 #[tokio::test(start_paused = true)]
 async fn a_lease_outlives_the_time_that_its_holder_has_to_work() {
     let fake = Fake::of(two_buckets());
-    fake.refusals.set(Some(("PutBucketReplication", 3, "InvalidRequest", Remedy::Wait)));
+    fake.refusals.set(Some(("PutBucketReplication", 3, "InvalidRequest", Retry::Soon)));
     let looking = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         fake.state.borrow().leases["demo-source"].1
@@ -206,7 +243,8 @@ async fn a_lease_outlives_the_time_that_its_holder_has_to_work() {
 async fn giving_a_lease_back_leaves_most_of_the_time_for_the_answer() {
     let undisturbed = Fake::of(two_buckets());
     create(&undisturbed, json!({})).await;
-    let release = undisturbed.calls.take().iter().position(|call| call.starts_with("Release")).unwrap();
+    let release =
+        undisturbed.calls.take().iter().position(|call| call.starts_with("Release")).unwrap();
     for (timeout, waited) in [("4", 1), ("300", 2)] {
         let fake = Fake::of(two_buckets());
         fake.fault.set(Some((release, Fault::Hangs)));
@@ -221,14 +259,17 @@ async fn a_request_with_nothing_to_write_waits_for_an_earlier_one_that_may_be_wr
     let fake = Fake::of(two_buckets());
     ask(&fake, &signed(custom_resource("Create", json!({})), "20261122T080000Z")).await.unwrap();
     let asked = fake.state.borrow().clone();
-    fake.state.borrow_mut().leases.insert("demo-source".to_owned(), ("an earlier Update".to_owned(), u64::MAX));
+    fake.state
+        .borrow_mut()
+        .leases
+        .insert("demo-source".to_owned(), ("an earlier Update".to_owned(), u64::MAX));
     let earlier = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let mut state = fake.state.borrow_mut();
-        state.buckets.get_mut("demo-source").unwrap().replication.as_mut().unwrap().rules[0].filter =
-            Some(ReplicationRuleFilter::builder().prefix("Vat").build());
+        state.buckets.get_mut("demo-source").unwrap().replication.as_mut().unwrap().rules[0]
+            .filter = Some(ReplicationRuleFilter::builder().prefix("Vat").build());
         let (_, ended) = state.leases.remove("demo-source").unwrap();
-        fake.ended.borrow_mut().insert("demo-source".to_owned(), ended);
+        fake.released.borrow_mut().insert("demo-source".to_owned(), ended);
     };
     let later = signed(custom_resource("Update", json!({"Prefix": "Tax"})), "20261122T080001Z");
     let (answered, ()) = tokio::join!(ask(&fake, &later), earlier);
@@ -240,7 +281,12 @@ async fn a_request_with_nothing_to_write_waits_for_an_earlier_one_that_may_be_wr
 async fn an_answer_is_in_time_however_often_the_state_changes_underneath() {
     for _ in 0..50 {
         let fake = Fake::of(two_buckets());
-        fake.refusals.set(Some(("PutBucketReplication", usize::MAX, "NoSuchEntity", Remedy::Observe)));
+        fake.refusals.set(Some((
+            "PutBucketReplication",
+            usize::MAX,
+            "NoSuchEntity",
+            Retry::Replan,
+        )));
         let started = Instant::now();
         create(&fake, json!({"ServiceTimeout": "40"})).await;
         assert!(started.elapsed() <= Duration::from_secs(32), "{:?}", started.elapsed());
@@ -252,13 +298,22 @@ async fn created_while_others_write(fake: &Fake, later: Duration) {
     let theirs = async {
         tokio::time::sleep(later).await;
         let mut state = fake.state.borrow_mut();
-        state.buckets.get_mut("demo-source").unwrap().replication =
-            replicating("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source", vec![foreign_rule("theirs", 7)]);
+        state.buckets.get_mut("demo-source").unwrap().replication = replicating(
+            "arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source",
+            vec![foreign_rule("theirs", 7)],
+        );
     };
     let (answer, ()) = tokio::join!(create(fake, json!({})), theirs);
     assert_eq!(answer["Status"], "SUCCESS", "{answer}");
     let state = fake.state.borrow();
-    let ids: Vec<_> = state.buckets["demo-source"].replication.as_ref().unwrap().rules().iter().filter_map(|rule| rule.id()).collect();
+    let ids: Vec<_> = state.buckets["demo-source"]
+        .replication
+        .as_ref()
+        .unwrap()
+        .rules()
+        .iter()
+        .filter_map(|rule| rule.id())
+        .collect();
     assert_eq!((ids.len(), ids[0]), (2, "theirs"));
 }
 
@@ -266,7 +321,7 @@ async fn created_while_others_write(fake: &Fake, later: Duration) {
 async fn a_rule_that_others_write_while_ours_waits_for_aws_is_not_lost() {
     let fake = Fake::of(two_buckets());
     // Long enough for what was observed to be no longer fresh.
-    fake.refusals.set(Some(("PutBucketReplication", 6, "InvalidRequest", Remedy::Wait)));
+    fake.refusals.set(Some(("PutBucketReplication", 6, "InvalidRequest", Retry::Soon)));
     created_while_others_write(&fake, Duration::from_secs(3)).await;
 }
 

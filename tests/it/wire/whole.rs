@@ -10,32 +10,44 @@ const SESSION: &str = "<AssumeRoleResponse><AssumeRoleResult><Credentials><Acces
 #[tokio::test]
 async fn statements_are_written_into_policies_of_others_as_the_role_that_is_assumed_once() {
     let mut command = sample("command-apply");
-    command.as_object_mut().unwrap().extend(cross_account::properties().as_object().unwrap().clone());
-    let steps = planned(cross_account::buckets(), &command).await;
-    let theirs =
-        r#"{"Version":"2012-10-17","Statement":[{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*"}]}"#;
+    command
+        .as_object_mut()
+        .unwrap()
+        .extend(cross_account::properties().as_object().unwrap().clone());
+    let actions = planned(cross_account::buckets(), &command).await;
+    let theirs = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*"}]}"#;
     let of_key = json!({"Policy": theirs, "PolicyName": "default"}).to_string();
     let (aws, replay) = aws(&[ok(SESSION), ok(theirs), ok(""), ok(&of_key), ok("{}")]);
-    for step in steps.iter().filter(|step| matches!(step, Step::PutStatement { .. })) {
-        aws.apply(step).await.unwrap();
+    for action in actions.iter().filter(|action| matches!(action, Action::PutStatement { .. })) {
+        aws.execute(action).await.unwrap();
     }
-    let tokens = replay.actual_requests().map(|request| request.headers().get("x-amz-security-token"));
-    assert_eq!(tokens.collect::<Vec<_>>(), [None, Some("session"), Some("session"), Some("session"), Some("session")]);
+    let tokens =
+        replay.actual_requests().map(|request| request.headers().get("x-amz-security-token"));
+    assert_eq!(
+        tokens.collect::<Vec<_>>(),
+        [None, Some("session"), Some("session"), Some("session"), Some("session")]
+    );
     assert_snapshot!(sent(&replay));
 }
 
 #[tokio::test]
 async fn the_last_statement_takes_the_buckets_policy_with_it_and_what_is_gone_needs_nothing() {
     let location = at("demo-destination", "us-west-2");
-    let remove = Step::RemoveStatement { guarded: Guarded::Bucket(location), sid: "Ours".to_owned(), was: String::new() };
+    let remove = Action::RemoveStatement {
+        target: PolicyTarget::Bucket(location),
+        sid: "Ours".to_owned(),
+        before: String::new(),
+    };
     let ours = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Ours","Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*"}]}"#;
     let (deletes, replay) = aws(&[ok(ours), (204, None, "")]);
-    deletes.apply(&remove).await.unwrap();
-    let methods: Vec<String> = replay.actual_requests().map(|request| request.method().to_owned()).collect();
+    deletes.execute(&remove).await.unwrap();
+    let methods: Vec<String> =
+        replay.actual_requests().map(|request| request.method().to_owned()).collect();
     assert_eq!(methods, ["GET", "DELETE"]);
     for (status, code) in [(404, "NoSuchBucketPolicy"), (404, "NoSuchBucket")] {
-        let (nothing, replay) = aws(&[(status, None, &format!("<Error><Code>{code}</Code></Error>"))]);
-        nothing.apply(&remove).await.unwrap();
+        let (nothing, replay) =
+            aws(&[(status, None, &format!("<Error><Code>{code}</Code></Error>"))]);
+        nothing.execute(&remove).await.unwrap();
         assert_eq!(replay.actual_requests().count(), 1);
     }
 }
@@ -45,9 +57,19 @@ async fn a_role_that_cannot_be_assumed_is_said_with_the_parameter() {
     let denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not authorized</Message></Error></ErrorResponse>";
     let (aws, _) = aws(&[(403, None, denied)]);
     let mut command = sample("command-apply");
-    command.as_object_mut().unwrap().extend(cross_account::properties().as_object().unwrap().clone());
-    let Ask::Command(event::Command::Apply(spec)) = event::read(&command, &settings()).unwrap() else { panic!("no Apply") };
-    let failure = aws.bucket_region(&spec.destination, &spec.destination_region, &spec.destination_access).await.unwrap_err();
+    command
+        .as_object_mut()
+        .unwrap()
+        .extend(cross_account::properties().as_object().unwrap().clone());
+    let Invocation::Command(request::Command::Apply(spec)) =
+        request::read(&command, Environment::default()).unwrap()
+    else {
+        panic!("no Apply")
+    };
+    let failure = aws
+        .bucket_region(&spec.destination, &spec.destination_region, &spec.destination_access)
+        .await
+        .unwrap_err();
     assert_snapshot!(failure, @"AssumeRole on role `arn:aws:iam::444455556666:role/replication-setup`: AccessDenied: not authorized; the role must trust whoever assumes it; the template's parameter `DestinationRoleArns` gives this right");
 }
 
@@ -66,14 +88,24 @@ async fn foreign_rules_go_back_to_s3_as_they_came() {
     let source = at("demo-source", "us-east-1");
     let (aws, replay) = aws(&[ok(foreign), ok("")]);
     let configuration = aws.replication(&source).await.unwrap().unwrap();
-    aws.apply(&Step::PutReplication { location: source, was: None, configuration, rule: RuleId::named("x").unwrap() }).await.unwrap();
+    aws.execute(&Action::PutReplication {
+        location: source,
+        before: None,
+        configuration,
+        rule: RuleId::named("x").unwrap(),
+    })
+    .await
+    .unwrap();
     let put = replay.actual_requests().last().unwrap();
     let elements = |xml: &str| {
         let mut elements: Vec<String> = xml.split_inclusive('>').map(str::to_owned).collect();
         elements.sort();
         elements
     };
-    assert_eq!(elements(std::str::from_utf8(put.body().bytes().unwrap()).unwrap()), elements(foreign));
+    assert_eq!(
+        elements(std::str::from_utf8(put.body().bytes().unwrap()).unwrap()),
+        elements(foreign)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,29 +118,55 @@ async fn a_configuration_is_sent_again_only_while_nobody_else_has_written_it() {
             )
         };
         let rules: String = rules.iter().map(rule).collect();
-        format!("<ReplicationConfiguration><Role>arn:aws:iam::111122223333:role/x</Role>{rules}</ReplicationConfiguration>")
+        format!(
+            "<ReplicationConfiguration><Role>arn:aws:iam::111122223333:role/x</Role>{rules}</ReplicationConfiguration>"
+        )
     };
     let with_other_role = |text: &str| text.replace("role/x", "role/y");
     let ours = "s3-kms-replication.dr";
-    let (before, written, foreign) = (xml(&["theirs"]), xml(&["theirs", ours]), xml(&["theirs", "new"]));
+    let (before, written, foreign) =
+        (xml(&["theirs"]), xml(&["theirs", ours]), xml(&["theirs", "new"]));
     let source = at("demo-source", "us-east-1");
     let read = async |text: &str| aws(&[ok(text)]).0.replication(&source).await.unwrap();
-    let (was, configuration, rule) = (read(&before).await, read(&written).await.unwrap(), RuleId::named("dr").unwrap());
-    let put = Step::PutReplication { location: source.clone(), was: was.clone(), configuration: configuration.clone(), rule: rule.clone() };
+    let (was, configuration, rule) =
+        (read(&before).await, read(&written).await.unwrap(), RuleId::named("dr").unwrap());
+    let put = Action::PutReplication {
+        location: source.clone(),
+        before: was.clone(),
+        configuration: configuration.clone(),
+        rule: rule.clone(),
+    };
     let was = was.unwrap();
-    let take_out =
-        Step::PutReplication { location: source.clone(), was: Some(configuration.clone()), configuration: was, rule: rule.clone() };
+    let take_out = Action::PutReplication {
+        location: source.clone(),
+        before: Some(configuration.clone()),
+        configuration: was,
+        rule: rule.clone(),
+    };
     let role_only = read(&with_other_role(&written)).await.unwrap();
-    let role_only =
-        Step::PutReplication { location: source.clone(), was: Some(configuration), configuration: role_only, rule: rule.clone() };
-    let remove = Step::DeleteReplication { location: source.clone(), was: read(&xml(&[ours])).await.unwrap(), rule };
+    let role_only = Action::PutReplication {
+        location: source.clone(),
+        before: Some(configuration),
+        configuration: role_only,
+        rule: rule.clone(),
+    };
+    let remove = Action::DeleteReplication {
+        location: source.clone(),
+        before: read(&xml(&[ours])).await.unwrap(),
+        rule,
+    };
     let denied = (403, None, "<Error><Code>AccessDenied</Code></Error>");
     let aborted = (409, None, "<Error><Code>OperationAborted</Code></Error>");
     let gone = (404, None, "<Error><Code>ReplicationConfigurationNotFoundError</Code></Error>");
     let slow_down = (503, None, "<Error><Code>SlowDown</Code></Error>");
-    for (step, answers, is_done, methods) in [
+    for (action, answers, is_done, methods) in [
         (&put, vec![slow_down, ok(&before), ok("")], true, "PUT GET PUT"),
-        (&put, vec![slow_down, ok(&before), slow_down, ok(&before), slow_down], false, "PUT GET PUT GET PUT"),
+        (
+            &put,
+            vec![slow_down, ok(&before), slow_down, ok(&before), slow_down],
+            false,
+            "PUT GET PUT GET PUT",
+        ),
         (&put, vec![slow_down, ok(&written)], true, "PUT GET"),
         (&put, vec![slow_down, ok(&foreign)], false, "PUT GET"),
         (&put, vec![slow_down, denied], false, "PUT GET"),
@@ -123,34 +181,50 @@ async fn a_configuration_is_sent_again_only_while_nobody_else_has_written_it() {
         (&remove, vec![slow_down, ok(&foreign)], true, "DELETE GET"),
     ] {
         let (aws, replay) = aws_at(None, RetryConfig::standard(), &answers);
-        let result = aws.apply(step).await;
-        let sent: Vec<String> = replay.actual_requests().map(|request| request.method().to_owned()).collect();
+        let result = aws.execute(action).await;
+        let sent: Vec<String> =
+            replay.actual_requests().map(|request| request.method().to_owned()).collect();
         assert_eq!((result.is_ok(), sent.join(" ").as_str()), (is_done, methods), "{result:?}");
         // What may still be on its way is as the first try left it, but for a writer that is to be waited for.
-        let remedy = if answers.contains(&aborted) { Remedy::Wait } else { Remedy::Later };
-        assert!(result.is_ok() || result.unwrap_err().remedy == remedy);
+        let retry = if answers.contains(&aborted) { Retry::Soon } else { Retry::NextInvocation };
+        assert!(result.is_ok() || result.unwrap_err().retry == retry);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_policy_of_others_is_read_again_before_it_is_sent_again() {
     let location = at("demo-destination", "us-west-2");
-    let key = Guarded::Key { arn: REPLICA_KEY.to_owned(), region: location.region.clone(), access: Access::Own };
+    let key = PolicyTarget::Key {
+        arn: REPLICA_KEY.to_owned(),
+        region: location.region.clone(),
+        access: Access::Own,
+    };
     let policy = |sids: &[&str]| {
-        let statements: Vec<Value> = sids.iter().map(|sid| json!({"Sid": sid, "Effect": "Deny"})).collect();
+        let statements: Vec<Value> =
+            sids.iter().map(|sid| json!({"Sid": sid, "Effect": "Deny"})).collect();
         json!({"Version": "2012-10-17", "Statement": statements}).to_string()
     };
     let of_key = |policy: &str| json!({"Policy": policy}).to_string();
-    let (before, meanwhile, after) = (policy(&["Ours", "a"]), policy(&["Ours", "a", "b"]), policy(&["a", "b"]));
-    for (guarded, before, meanwhile) in
-        [(Guarded::Bucket(location), before.clone(), meanwhile.clone()), (key, of_key(&before), of_key(&meanwhile))]
-    {
-        let remove = Step::RemoveStatement { guarded, sid: "Ours".to_owned(), was: String::new() };
-        let (aws, replay) = aws_at(None, RetryConfig::standard(), &[ok(&before), (500, None, ""), ok(&meanwhile), ok("{}")]);
-        aws.apply(&remove).await.unwrap();
+    let (before, meanwhile, after) =
+        (policy(&["Ours", "a"]), policy(&["Ours", "a", "b"]), policy(&["a", "b"]));
+    for (target, before, meanwhile) in [
+        (PolicyTarget::Bucket(location), before.clone(), meanwhile.clone()),
+        (key, of_key(&before), of_key(&meanwhile)),
+    ] {
+        let remove =
+            Action::RemoveStatement { target, sid: "Ours".to_owned(), before: String::new() };
+        let (aws, replay) = aws_at(
+            None,
+            RetryConfig::standard(),
+            &[ok(&before), (500, None, ""), ok(&meanwhile), ok("{}")],
+        );
+        aws.execute(&remove).await.unwrap();
         let last = replay.actual_requests().last().unwrap();
         let sent: Value = serde_json::from_slice(last.body().bytes().unwrap()).unwrap();
-        let sent = sent.get("Policy").and_then(Value::as_str).map_or_else(|| sent.to_string(), str::to_owned);
+        let sent = sent
+            .get("Policy")
+            .and_then(Value::as_str)
+            .map_or_else(|| sent.to_string(), str::to_owned);
         assert_eq!((replay.actual_requests().count(), sent), (4, after.clone()));
     }
 }

@@ -1,0 +1,523 @@
+//! The seam on the AWS SDK. Only this module and its children call AWS.
+
+mod cloudwatch;
+mod dynamodb;
+mod iam;
+mod kms;
+mod replace;
+mod s3;
+mod s3control;
+mod sdk_error;
+mod ssm;
+mod sts;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_sdk_s3::types::ReplicationConfiguration;
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
+use futures_util::FutureExt;
+use tokio::sync::{Mutex, OnceCell};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::config::Settings;
+use crate::model::{
+    Access, Account, Acquired, Alarm, ApiError, BucketName, Canary, Encryption, Identity, Job, Key,
+    Lease, ListedBucket, Location, ObjectVersion, PolicyTarget, Region, ResponseUrl, Retry, Role,
+    RoleName, RoleOutline, Versioning, Versions,
+};
+use crate::plan::{Action, NewJob};
+use crate::ports::{Callback, Execute, Executed, Leases, Objects, Read};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+/// For one try to answer CloudFormation, of which there can be three in the time that is kept for it.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// AWS, with the credentials of the environment.
+#[derive(Debug)]
+pub struct Aws {
+    config: SdkConfig,
+    connector: SharedHttpConnector,
+    /// Whether buckets are in the path: an emulator on this machine has no host name for each.
+    path_style: bool,
+    dynamodb: aws_sdk_dynamodb::Client,
+    iam: aws_sdk_iam::Client,
+    s3: OfRegions<aws_sdk_s3::Client>,
+    kms: OfRegions<aws_sdk_kms::Client>,
+    /// For a policy that is in a parameter.
+    ssm: OnceLock<aws_sdk_ssm::Client>,
+    policy: ssm::Cached,
+    identity: OnceCell<Identity>,
+    sessions: sts::Sessions,
+    /// The account of other credentials that the caller has, and the configuration whose clients call with them.
+    given: Option<(Account, SdkConfig)>,
+}
+
+/// A service's clients with the caller's own credentials, kept since to make one takes longer than to sign a request.
+type OfRegions<C> = Mutex<HashMap<Region, C>>;
+
+impl Aws {
+    /// Takes Region, credentials and endpoint from the environment, as every AWS SDK does.
+    pub async fn from_env(settings: &Settings) -> Self {
+        // The role that the function runs as names its account: no call is needed to know it.
+        let identity = OnceCell::new_with(
+            settings.execution_role_arn.as_deref().and_then(sts::identity_of_role),
+        );
+        Self {
+            identity,
+            ..Self::load(aws_config::defaults(BehaviorVersion::v2026_01_12()), settings).await
+        }
+    }
+
+    /// Takes from the environment what `loader` does not have.
+    pub async fn load(loader: ConfigLoader, settings: &Settings) -> Self {
+        let connector = connector();
+        let config = loader.http_client(http_client(connector.clone())).load().await;
+        Self {
+            path_style: settings.loopback_endpoint,
+            ..Self::new(with_retries(config), connector)
+        }
+    }
+
+    /// Uses `config` for AWS's APIs, and `connector` for answers to CloudFormation.
+    pub fn new(config: SdkConfig, connector: SharedHttpConnector) -> Self {
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            iam: aws_sdk_iam::Client::new(&config),
+            s3: Mutex::default(),
+            kms: Mutex::default(),
+            ssm: OnceLock::new(),
+            policy: ssm::Cached::default(),
+            connector,
+            config,
+            path_style: false,
+            identity: OnceCell::new(),
+            sessions: sts::Sessions::default(),
+            given: None,
+        }
+    }
+
+    /// Takes `config`, too, for the account that its credentials are of.
+    ///
+    /// # Errors
+    /// When it cannot be found out whose they are.
+    pub async fn give(&mut self, config: SdkConfig) -> Result<Access, ApiError> {
+        let config = with_retries(config);
+        let account = sts::identity(&aws_sdk_sts::Client::new(&config)).await?.account;
+        self.given = Some((account.clone(), config));
+        Ok(Access::Credentials(account))
+    }
+
+    /// The configuration whose clients call with this access.
+    async fn with(&self, access: &Access) -> Result<SdkConfig, ApiError> {
+        match access {
+            Access::Own => Ok(self.config.clone()),
+            Access::Role(role) => self.sessions.of(&self.config, role).boxed_local().await,
+            Access::Credentials(account) => match &self.given {
+                Some((of, config)) if of == account => Ok(config.clone()),
+                _ => Err(sdk_error::malformed(
+                    "GetCallerIdentity",
+                    format!("account `{account}`"),
+                    "no credentials of it were given",
+                )),
+            },
+        }
+    }
+
+    async fn s3(&self, region: &Region, access: &Access) -> Result<aws_sdk_s3::Client, ApiError> {
+        let client = |config: &SdkConfig| {
+            let config = aws_sdk_s3::Config::from(config).to_builder().region(sdk_region(region));
+            aws_sdk_s3::Client::from_conf(config.force_path_style(self.path_style).build())
+        };
+        Ok(match access {
+            Access::Own => self
+                .s3
+                .lock()
+                .await
+                .entry(region.clone())
+                .or_insert_with(|| client(&self.config))
+                .clone(),
+            access => client(&self.with(access).await?),
+        })
+    }
+
+    async fn s3_at(&self, location: &Location) -> Result<aws_sdk_s3::Client, ApiError> {
+        self.s3(&location.region, &location.access).await
+    }
+
+    async fn kms(&self, region: &Region, access: &Access) -> Result<aws_sdk_kms::Client, ApiError> {
+        let client = |config: &SdkConfig| {
+            let config = aws_sdk_kms::Config::from(config).to_builder().region(sdk_region(region));
+            aws_sdk_kms::Client::from_conf(config.build())
+        };
+        Ok(match access {
+            Access::Own => self
+                .kms
+                .lock()
+                .await
+                .entry(region.clone())
+                .or_insert_with(|| client(&self.config))
+                .clone(),
+            access => client(&self.with(access).await?),
+        })
+    }
+
+    fn s3control(&self, region: &Region) -> aws_sdk_s3control::Client {
+        s3control::client(&self.config, region)
+    }
+
+    fn cloudwatch(&self, region: &Region) -> aws_sdk_cloudwatch::Client {
+        let config = aws_sdk_cloudwatch::Config::from(&self.config)
+            .to_builder()
+            .region(sdk_region(region))
+            .build();
+        aws_sdk_cloudwatch::Client::from_conf(config)
+    }
+}
+
+/// The way to AWS: one pool of connections. It is made on another thread, which the first call waits for.
+pub fn connector() -> SharedHttpConnector {
+    let connector: Arc<LazyLock<_>> = Arc::new(LazyLock::new(new_connector));
+    let made = connector.clone();
+    // On the thread that looks up names of hosts later.
+    spawn_blocking(move || {
+        LazyLock::force(&made);
+    });
+    SharedHttpConnector::new(Pending(connector))
+}
+
+fn new_connector() -> Connector {
+    let connections = HttpConnectorSettings::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .build();
+    Connector::builder()
+        .connector_settings(connections)
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build()
+}
+
+/// A connector that is being made: to read and parse the system's certificates takes longer than the rest of a start.
+#[derive(Debug)]
+struct Pending(Arc<LazyLock<Connector>>);
+
+impl HttpConnector for Pending {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        self.0.call(request)
+    }
+}
+
+/// A client that has this connector for every call.
+pub fn http_client(connector: SharedHttpConnector) -> SharedHttpClient {
+    http_client_fn(move |_, _| connector.clone())
+}
+
+impl Aws {
+    /// Starts a job and notes it in its role: that fails alone when it does, and then the same request finds the job by its token.
+    async fn start(&self, action: &Action, job: &NewJob) -> Result<String, ApiError> {
+        let Identity { partition, .. } = self.identity().await?;
+        let of_role = |operation| {
+            move |cause: sdk_error::Cause| {
+                cause.into_error(operation, format!("role `{}`", job.role))
+            }
+        };
+        let token =
+            job.token(&iam::role_id(&self.iam, &job.role).await.map_err(of_role("GetRole"))?);
+        let created =
+            s3control::create(&self.s3control(&job.location.region), job, partition, token).await;
+        let id =
+            created.map_err(|cause| cause.into_error(action.operation(), action.resource()))?;
+        let (key, value) = job.note(&id);
+        iam::tag_role(&self.iam, &job.role, key.as_str(), &value)
+            .await
+            .map_err(of_role("TagRole"))?;
+        Ok(id)
+    }
+}
+
+/// `config` with the tries and the time that each call has.
+pub fn with_retries(config: SdkConfig) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder().operation_timeout(OPERATION_TIMEOUT).build();
+    config.into_builder().retry_config(RetryConfig::standard()).timeout_config(timeouts).build()
+}
+
+fn sdk_region(region: &Region) -> aws_config::Region {
+    aws_config::Region::new(region.to_string())
+}
+
+/// Calls are boxed, those of `apply` as one: with 5 KB each, the futures around them would fill the stack.
+impl Read for Aws {
+    async fn identity(&self) -> Result<Identity, ApiError> {
+        let identity = self.identity.get_or_try_init(|| async {
+            sts::identity(&aws_sdk_sts::Client::new(&self.config)).boxed_local().await
+        });
+        identity.await.cloned()
+    }
+
+    async fn buckets(&self) -> Result<Vec<ListedBucket>, ApiError> {
+        let config = aws_sdk_s3::Config::from(&self.config)
+            .to_builder()
+            .force_path_style(self.path_style)
+            .build();
+        s3::list(&aws_sdk_s3::Client::from_conf(config)).boxed_local().await
+    }
+
+    async fn bucket_region(
+        &self,
+        bucket: &BucketName,
+        expected: &Region,
+        access: &Access,
+    ) -> Result<Option<Region>, ApiError> {
+        s3::region(&self.s3(expected, access).await?, bucket, expected).boxed_local().await
+    }
+
+    async fn versioning(&self, location: &Location) -> Result<Versioning, ApiError> {
+        s3::versioning(&self.s3_at(location).await?, location).boxed_local().await
+    }
+
+    async fn encryption(&self, location: &Location) -> Result<Encryption, ApiError> {
+        s3::encryption(&self.s3_at(location).await?, location).boxed_local().await
+    }
+
+    async fn replication(
+        &self,
+        location: &Location,
+    ) -> Result<Option<ReplicationConfiguration>, ApiError> {
+        s3::replication(&self.s3_at(location).await?, location).boxed_local().await
+    }
+
+    async fn object_lock(&self, location: &Location) -> Result<bool, ApiError> {
+        s3::object_lock(&self.s3_at(location).await?, location).boxed_local().await
+    }
+
+    async fn bucket_tags(&self, location: &Location) -> Result<BTreeMap<String, String>, ApiError> {
+        s3::tags(&self.s3_at(location).await?, location).boxed_local().await
+    }
+
+    async fn public_access_blocked(&self, location: &Location) -> Result<bool, ApiError> {
+        s3::public_access_blocked(&self.s3_at(location).await?, location).boxed_local().await
+    }
+
+    async fn key(
+        &self,
+        id: &str,
+        region: &Region,
+        access: &Access,
+    ) -> Result<Option<Key>, ApiError> {
+        kms::key(&self.kms(region, access).await?, id).boxed_local().await
+    }
+
+    async fn policy(&self, target: &PolicyTarget) -> Result<Option<String>, ApiError> {
+        match target {
+            PolicyTarget::Bucket(location) => {
+                s3::policy(&self.s3_at(location).await?, location).boxed_local().await
+            }
+            PolicyTarget::Key { arn, region, access } => {
+                kms::policy(&self.kms(region, access).await?, arn).boxed_local().await
+            }
+        }
+    }
+
+    async fn role_outline(&self, name: &RoleName) -> Result<Option<RoleOutline>, ApiError> {
+        iam::role_outline(&self.iam, name).boxed_local().await
+    }
+
+    async fn with_policies(&self, outline: RoleOutline) -> Result<Role, ApiError> {
+        iam::with_policies(&self.iam, outline).boxed_local().await
+    }
+
+    async fn alarms(&self, names: &[String], region: &Region) -> Result<Vec<Alarm>, ApiError> {
+        cloudwatch::alarms(&self.cloudwatch(region), names, region).boxed_local().await
+    }
+
+    async fn parameter(&self, name: &str) -> Result<String, ApiError> {
+        let ssm = self.ssm.get_or_init(|| aws_sdk_ssm::Client::new(&self.config));
+        self.policy.parameter(ssm, name).boxed_local().await
+    }
+
+    async fn job(
+        &self,
+        id: &str,
+        region: &Region,
+        account: &Account,
+    ) -> Result<Option<Job>, ApiError> {
+        s3control::job(&self.s3control(region), id, account).boxed_local().await
+    }
+}
+
+impl Execute for Aws {
+    async fn execute(&self, action: &Action) -> Result<Executed, ApiError> {
+        let done = match action {
+            Action::CreateBucket { location, source } => {
+                s3::create_bucket(&self.s3_at(location).await?, location, source).await
+            }
+            Action::EnableVersioning { location, .. } => {
+                s3::enable_versioning(&self.s3_at(location).await?, location).await
+            }
+            Action::EncryptBucket { location, key, .. } => {
+                s3::encrypt_bucket(&self.s3_at(location).await?, location, key).await
+            }
+            Action::BlockPublicAccess { location } => {
+                s3::block_public_access(&self.s3_at(location).await?, location).await
+            }
+            Action::PutReplication { .. }
+            | Action::DeleteReplication { .. }
+            | Action::PutStatement { .. }
+            | Action::RemoveStatement { .. } => {
+                return self.replace_whole(action).boxed_local().await.map(|()| Executed::Done);
+            }
+            Action::StartJob { job } => {
+                return self.start(action, job).await.map(Executed::JobStarted);
+            }
+            Action::CancelJob { location, id, .. } => {
+                s3control::cancel(&self.s3control(&location.region), location, id).await
+            }
+            Action::UntagRole { role, tag, .. } => {
+                iam::untag_role(&self.iam, role, tag.as_str()).await
+            }
+            Action::PutAlarm { alarm, .. } => {
+                cloudwatch::put(&self.cloudwatch(&alarm.region), alarm).await
+            }
+            Action::DeleteAlarm { alarm } => {
+                cloudwatch::delete(&self.cloudwatch(&alarm.region), &alarm.name).await
+            }
+            Action::CreateRole { name, path, trust, boundary, source } => {
+                iam::create_role(&self.iam, name, path, trust, boundary.clone(), source).await
+            }
+            Action::UpdateAssumeRolePolicy { name, trust, .. } => {
+                iam::update_assume_role_policy(&self.iam, name, trust).await
+            }
+            Action::PutRolePermissionsBoundary { name, boundary, .. } => {
+                iam::put_role_permissions_boundary(&self.iam, name, boundary).await
+            }
+            Action::PutRolePolicy { role, policy, document, .. } => {
+                iam::put_role_policy(&self.iam, role, policy, document).await
+            }
+            Action::DeleteRolePolicy { role, policy, .. } => {
+                iam::delete_role_policy(&self.iam, role, policy).await
+            }
+            Action::DeleteRole { name } => iam::delete_role(&self.iam, name).await,
+        };
+        done.map(|()| Executed::Done)
+            .map_err(|cause| cause.into_error(action.operation(), action.resource()))
+    }
+}
+
+impl Leases for Aws {
+    async fn acquire(&self, lease: &Lease, now: u64) -> Result<Option<Acquired>, ApiError> {
+        dynamodb::acquire(&self.dynamodb, lease, now).boxed_local().await
+    }
+
+    async fn release(&self, lease: &Lease, expires_at: u64) -> Result<(), ApiError> {
+        dynamodb::release(&self.dynamodb, lease, expires_at).boxed_local().await
+    }
+
+    async fn record_generation(
+        &self,
+        table: &str,
+        id: &str,
+        generation: u64,
+        forget_at: u64,
+    ) -> Result<bool, ApiError> {
+        dynamodb::record_generation(&self.dynamodb, table, id, generation, forget_at)
+            .boxed_local()
+            .await
+    }
+
+    async fn latest_generation(&self, table: &str, id: &str) -> Result<Option<u64>, ApiError> {
+        dynamodb::latest_generation(&self.dynamodb, table, id).boxed_local().await
+    }
+}
+
+impl Objects for Aws {
+    async fn put_canary(&self, location: &Location, canary: &Canary) -> Result<String, ApiError> {
+        s3::put_canary(&self.s3_at(location).await?, location, canary).boxed_local().await
+    }
+
+    async fn object_version(
+        &self,
+        location: &Location,
+        key: &str,
+        version: &str,
+    ) -> Result<Option<ObjectVersion>, ApiError> {
+        s3::object_version(&self.s3_at(location).await?, location, key, version).boxed_local().await
+    }
+
+    async fn versions(&self, location: &Location, key: &str) -> Result<Versions, ApiError> {
+        s3::versions(&self.s3_at(location).await?, location, key).boxed_local().await
+    }
+
+    async fn delete_version(
+        &self,
+        location: &Location,
+        key: &str,
+        version: &str,
+    ) -> Result<(), ApiError> {
+        s3::delete_version(&self.s3_at(location).await?, location, key, version).boxed_local().await
+    }
+}
+
+impl Callback for Aws {
+    async fn answer(&self, url: &ResponseUrl, body: String) -> Result<(), ApiError> {
+        let failed = |code: String, message: String, retry| ApiError {
+            operation: "PUT",
+            resource: "the `ResponseURL`".to_owned(),
+            code,
+            message,
+            parameter: None,
+            retry,
+        };
+        // CloudFormation signs the URL for an empty content type.
+        let request = http::Request::put(url.expose().clone())
+            .header(http::header::CONTENT_TYPE, "")
+            .header(http::header::CONTENT_LENGTH, body.len())
+            .body(SdkBody::from(body))
+            .ok()
+            .and_then(|request| HttpRequest::try_from(request).ok())
+            .ok_or_else(|| {
+                failed(
+                    "Unsendable".to_owned(),
+                    "the request could not be made".to_owned(),
+                    Retry::Never,
+                )
+            })?;
+        let answer = timeout(ANSWER_TIMEOUT, self.connector.call(request)).await;
+        let answer = answer.map_err(|_| {
+            failed("TimedOut".to_owned(), "no answer in time".to_owned(), Retry::NextInvocation)
+        })?;
+        // The cause may hold the URL: it is not shown.
+        let answer = answer.map_err(|_| {
+            failed(
+                "Unreachable".to_owned(),
+                "the connection failed".to_owned(),
+                Retry::NextInvocation,
+            )
+        })?;
+        let status = answer.status();
+        // S3 also says "400" about a request that came too slowly.
+        let retry = if status.is_server_error() || status.as_u16() == 400 {
+            Retry::NextInvocation
+        } else {
+            Retry::Never
+        };
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(failed(format!("HTTP {status}"), "the answer was not taken".to_owned(), retry))
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Commands of a person or of Step Functions.
+
+use serde_json::Value;
+
+use super::event::EventOutcome;
+use super::{json, log_outcome};
+use crate::error::Error;
+use crate::model::BucketName;
+use crate::ports::Cloud;
+use crate::reconcile::{self, Engine, Outcome, ReconcileRequest, Status, Verification};
+use crate::request::Command;
+use crate::respond::RuleAnswer;
+use crate::respond::metrics::Counters;
+
+/// Runs the command and answers with its result.
+pub(super) async fn handle<C: Cloud>(
+    command: &Command,
+    engine: &Engine<'_, C>,
+    counters: &mut Counters,
+) -> Result<Value, Error> {
+    let expected = &engine.settings.region;
+    let result = match command {
+        Command::Apply(spec) => match engine.apply(spec, expected).await {
+            Ok(outcome) => engine.verify_applied(spec, outcome, expected, true).await,
+            Err(error) => Err(error),
+        },
+        Command::Delete { rule, access, dry_run } => {
+            engine.delete(rule, access, expected, *dry_run).await
+        }
+        Command::Verify { rule, key, access } => {
+            let verification =
+                Verification { rule, key: key.as_ref(), access, changed: false, resumable: true };
+            verify(&verification, engine).await
+        }
+        Command::Reconcile { source, dry_run } => {
+            return reconcile(source, *dry_run, engine, counters).await;
+        }
+    };
+    match result.map_err(Error::from) {
+        Ok(outcome) => {
+            counters.rule(&outcome);
+            log_outcome(&outcome);
+            json(&RuleAnswer::from(&outcome))
+        }
+        Err(error) => {
+            counters.failed_rule(&error);
+            Err(error)
+        }
+    }
+}
+
+async fn verify<C: Cloud>(
+    verification: &Verification<'_>,
+    engine: &Engine<'_, C>,
+) -> Result<Outcome, reconcile::Error> {
+    match engine.verify(verification, &engine.settings.region).await {
+        Ok(()) => Ok(Outcome::of_verification(verification, Status::Verified)),
+        Err(reconcile::Error::VerifyPending { .. }) => {
+            Ok(Outcome::of_verification(verification, Status::Pending))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn reconcile<C: Cloud>(
+    bucket: &BucketName,
+    dry_run: bool,
+    engine: &Engine<'_, C>,
+    counters: &mut Counters,
+) -> Result<Value, Error> {
+    let request = ReconcileRequest {
+        bucket,
+        expected: &engine.settings.region,
+        remove_if_gone: true,
+        dry_run,
+    };
+    let result = match engine.settings.policy {
+        Some(_) => engine.reconcile_bucket(&request).await,
+        None => Err(reconcile::Error::NoPolicy),
+    };
+    counters.bucket(&result);
+    EventOutcome { bucket: bucket.to_string(), result: Ok(result?) }.answer()
+}

@@ -1,0 +1,111 @@
+//! Events of EventBridge.
+
+use serde_json::Value;
+
+use super::{json, log_outcome};
+use crate::error::Error;
+use crate::ports::Cloud;
+use crate::reconcile::{self, BucketOutcome, Engine, ReconcileRequest};
+use crate::request::{BucketEvent, Event};
+use crate::respond;
+use crate::respond::metrics::Counters;
+
+/// What an event came to.
+pub(super) struct EventOutcome {
+    /// The bucket's name; empty when it is not known.
+    pub bucket: String,
+    pub result: Result<BucketOutcome, reconcile::Error>,
+}
+
+/// Handles the event and answers with a summary.
+pub(super) async fn handle<C: Cloud>(
+    event: &Event,
+    engine: &Engine<'_, C>,
+    counters: &mut Counters,
+) -> Result<Value, Error> {
+    let outcome = handle_event(event, engine).await;
+    counters.bucket(&outcome.result);
+    outcome.answer()
+}
+
+/// Carries out what an event asks for.
+pub(super) async fn handle_event<C: Cloud>(event: &Event, engine: &Engine<'_, C>) -> EventOutcome {
+    match event {
+        Event::Ignored { bucket, reason } => EventOutcome {
+            bucket: bucket.clone(),
+            result: Ok(BucketOutcome::Skipped(reason.clone())),
+        },
+        Event::Bucket(event) => EventOutcome {
+            bucket: event.bucket.to_string(),
+            result: handle_bucket_event(event, engine).await,
+        },
+        Event::Job(event) => match engine.handle_job_event(event).await {
+            Ok((bucket, outcome)) => EventOutcome { bucket, result: Ok(outcome) },
+            Err(error) => EventOutcome { bucket: String::new(), result: Err(error) },
+        },
+    }
+}
+
+async fn handle_bucket_event<C: Cloud>(
+    event: &BucketEvent,
+    engine: &Engine<'_, C>,
+) -> Result<BucketOutcome, reconcile::Error> {
+    let own = engine.identity().await?.account;
+    if let Some(account) = event.account.as_ref().filter(|account| **account != own) {
+        return Ok(BucketOutcome::Skipped(format!(
+            "the event is of account {account}, not of {own}"
+        )));
+    }
+    let request = ReconcileRequest {
+        bucket: &event.bucket,
+        expected: event.region.as_ref().unwrap_or(&engine.settings.region),
+        remove_if_gone: event.deleted,
+        dry_run: false,
+    };
+    engine.reconcile_bucket(&request).await
+}
+
+impl EventOutcome {
+    /// The answer, unless a retry of the whole event may succeed.
+    pub(super) fn answer(self) -> Result<Value, Error> {
+        self.log();
+        match self.failures().find(|error| error.is_transient()) {
+            Some(error) => Err(error.clone().into()),
+            None => json(&respond::bucket(&self.bucket, &self.result)),
+        }
+    }
+
+    /// All failures: of the whole, or of single rules.
+    pub(super) fn failures(&self) -> impl Iterator<Item = &reconcile::Error> {
+        let rules = match &self.result {
+            Ok(BucketOutcome::Rules(rules)) => rules.as_slice(),
+            Ok(BucketOutcome::Skipped(_) | BucketOutcome::Retired(_)) | Err(_) => &[],
+        };
+        self.result
+            .as_ref()
+            .err()
+            .into_iter()
+            .chain(rules.iter().filter_map(|(_, result)| result.as_ref().err()))
+    }
+
+    pub(super) fn log(&self) {
+        let bucket = self.bucket.as_str();
+        match &self.result {
+            Ok(BucketOutcome::Skipped(reason)) => tracing::info!(bucket, reason, "skipped"),
+            Ok(BucketOutcome::Retired(plan)) => {
+                tracing::info!(bucket, steps = plan.actions().count(), "the bucket is gone");
+            }
+            Ok(BucketOutcome::Rules(rules)) => {
+                for (rule_id, result) in rules {
+                    match result {
+                        Ok(outcome) => log_outcome(outcome),
+                        Err(error) => {
+                            tracing::error!(bucket, rule = rule_id.as_str(), %error, "the rule failed")
+                        }
+                    }
+                }
+            }
+            Err(error) => tracing::error!(bucket, %error, "the bucket could not be reconciled"),
+        }
+    }
+}

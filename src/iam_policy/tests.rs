@@ -1,0 +1,166 @@
+use proptest::prelude::*;
+
+use super::*;
+
+struct Case {
+    partition: Partition,
+    regions: (&'static str, &'static str),
+    prefix: &'static str,
+    source_keys: &'static [&'static str],
+    object_lock: bool,
+}
+
+const PLAIN: Case = Case {
+    partition: Partition::Aws,
+    regions: ("us-east-1", "us-west-2"),
+    prefix: "",
+    source_keys: &["arn:aws:kms:us-east-1:111122223333:key/source"],
+    object_lock: false,
+};
+
+fn document(case: &Case) -> PolicyDocument {
+    of(case, |grants| grants.document())
+}
+
+fn of<T>(case: &Case, what: impl FnOnce(&Grants<'_>) -> T) -> T {
+    let bucket = |name| BucketName::parse(name).unwrap();
+    let region = |code| Region::parse(code).unwrap();
+    what(&Grants {
+        partition: case.partition,
+        source: BucketInRegion { bucket: &bucket("demo-source"), region: &region(case.regions.0) },
+        destination: BucketInRegion {
+            bucket: &bucket("demo-destination"),
+            region: &region(case.regions.1),
+        },
+        prefix: case.prefix,
+        source_keys: &case.source_keys.iter().map(|key| (*key).to_owned()).collect(),
+        replica_key: &format!(
+            "arn:{}:kms:{}:111122223333:key/replica",
+            case.partition, case.regions.1
+        ),
+        object_lock: case.object_lock,
+        owner_override: false,
+    })
+}
+
+#[test]
+fn every_variant_of_the_documents_is_as_reviewed() {
+    let china = ("cn-north-1", "cn-northwest-1");
+    let govcloud = ("us-gov-east-1", "us-gov-west-1");
+    insta::assert_json_snapshot!("trust", trust());
+    for (name, case) in [
+        ("plain", PLAIN),
+        ("prefix", Case { prefix: "Tax", ..PLAIN }),
+        ("no_source_key", Case { source_keys: &[], ..PLAIN }),
+        (
+            "two_source_keys",
+            Case {
+                source_keys: &[
+                    "arn:aws:kms:us-east-1:111122223333:key/new",
+                    "arn:aws:kms:us-east-1:111122223333:key/old",
+                ],
+                ..PLAIN
+            },
+        ),
+        ("object_lock", Case { object_lock: true, ..PLAIN }),
+        (
+            "china",
+            Case {
+                partition: Partition::AwsCn,
+                regions: china,
+                source_keys: &["arn:aws-cn:kms:cn-north-1:111122223333:key/source"],
+                ..PLAIN
+            },
+        ),
+        (
+            "govcloud",
+            Case {
+                partition: Partition::AwsUsGov,
+                regions: govcloud,
+                source_keys: &["arn:aws-us-gov:kms:us-gov-east-1:111122223333:key/source"],
+                ..PLAIN
+            },
+        ),
+    ] {
+        insta::assert_json_snapshot!(name, document(&case));
+    }
+}
+
+#[test]
+fn a_prefix_narrows_the_pattern_and_its_wildcards_stand_for_themselves() {
+    for (prefix, pattern, plain) in [
+        ("", "*", "*"),
+        ("Tax", "Tax*", "Tax*"),
+        ("a*b?$c/", "a${*}b${?}${$}c/*", "a*"),
+        ("$x", "${$}x*", "*"),
+        ("été/", "*", "*"),
+        ("logs/é/x", "logs/*", "logs/*"),
+    ] {
+        assert_eq!(
+            (key_pattern(prefix).as_str(), plain_key_pattern(prefix).as_str()),
+            (pattern, plain)
+        );
+    }
+}
+
+#[test]
+fn statements_in_policies_of_others_have_no_policy_variables() {
+    let statements = of(&Case { prefix: "tax/*/", ..PLAIN }, |grants| {
+        grants.statements("Ours", "arn:aws:iam::111122223333:role/x")
+    });
+    for statement in [statements.bucket, statements.key].map(|statement| statement.to_string()) {
+        assert!(
+            !statement.contains('$') && statement.contains("demo-destination/tax/*\""),
+            "{statement}"
+        );
+    }
+}
+
+#[test]
+fn documents_that_say_the_same_are_equal_whatever_their_order() {
+    let reordered = r#"{"Statement":[{"Resource":["b","a"],"Effect":"Allow","Action":"x:Y"}],"Version":"2012-10-17"}"#;
+    let listed = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["x:Y"],"Resource":["a","b"]}]}"#;
+    assert_eq!(PolicyDocument::parse(reordered).unwrap(), PolicyDocument::parse(listed).unwrap());
+}
+
+#[test]
+fn a_document_with_a_foreign_element_is_not_taken_for_ours() {
+    assert_eq!(
+        PolicyDocument::parse(
+            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","NotAction":"x:Y","Resource":"*"}]}"#
+        ),
+        None
+    );
+    assert_eq!(PolicyDocument::parse("not JSON"), None);
+}
+
+#[test]
+fn the_source_keys_are_read_back_from_the_document() {
+    let keys = document(&PLAIN).source_keys();
+    assert_eq!(keys, BTreeSet::from(["arn:aws:kms:us-east-1:111122223333:key/source".to_owned()]));
+}
+
+#[test]
+fn a_document_with_an_earlier_one_grants_both_and_no_statement_twice() {
+    let (earlier, document) = (document(&PLAIN), document(&Case { prefix: "Tax", ..PLAIN }));
+    let both = document.with_earlier(&earlier);
+    assert!(both.covers(&document) && both.covers(&earlier));
+    assert_eq!(document.with_earlier(&both), both);
+    let names: Vec<String> =
+        both.statement.iter().filter_map(|statement| statement.sid.clone()).collect();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    assert_eq!(
+        names.iter().filter(|name| name.starts_with("Earlier")).count(),
+        4,
+        "the statement about the bucket is the same"
+    );
+}
+
+proptest! {
+    #[test]
+    fn a_document_reads_back_as_itself(prefix in ".{0,40}") {
+        let prefix: &'static str = prefix.leak();
+        let document = document(&Case { prefix, ..PLAIN });
+        prop_assert_eq!(PolicyDocument::parse(&document.to_string()), Some(document));
+    }
+}

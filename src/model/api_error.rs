@@ -1,0 +1,46 @@
+//! Failed calls of AWS's API.
+
+/// When a retry of a failed call can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Soon: an earlier write is not visible everywhere yet, or another writer is active.
+    Soon,
+    /// After a new snapshot and a new plan: the state is not what the snapshot shows.
+    Replan,
+    /// In the next invocation: AWS throttles or is unavailable, and the SDK's own retries are used up.
+    NextInvocation,
+    /// Never, unless the request or the rights change.
+    Never,
+}
+
+/// A failed call: the operation, its resource, and AWS's own code and message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{operation} on {resource}: {code}: {message}{}", .parameter.map(|name| format!("; the template's parameter `{name}` gives this right")).unwrap_or_default())]
+pub struct ApiError {
+    /// The API's operation, such as `PutBucketReplication`.
+    pub operation: &'static str,
+    /// The resource, such as ``bucket `demo` ``.
+    pub resource: String,
+    /// AWS's error code, or a code of our own when AWS did not answer.
+    pub code: String,
+    /// AWS's message.
+    pub message: String,
+    /// The template's parameter that gives the missing right, when there is one.
+    pub parameter: Option<&'static str>,
+    /// When a retry can help.
+    pub retry: Retry,
+}
+
+impl ApiError {
+    /// Names the template's parameter that gives the missing right, when the call was denied.
+    #[must_use]
+    pub fn naming(self, parameter: Option<&'static str>) -> Self {
+        Self { parameter: self.parameter.or(parameter.filter(|_| self.is_denied())), ..self }
+    }
+
+    /// Whether AWS denied access, so that nothing is known about the resource.
+    pub fn is_denied(&self) -> bool {
+        // The answer to a HEAD has no code.
+        matches!(self.code.as_str(), "AccessDenied" | "AccessDeniedException" | "HTTP 403")
+    }
+}

@@ -1,0 +1,227 @@
+//! ARNs as types.
+
+use std::fmt;
+
+use super::{Account, Partition, Region};
+
+/// A key ARN or alias ARN, as a caller gives it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyReference {
+    arn: String,
+    partition: Partition,
+    region: Region,
+    account: Account,
+}
+
+impl KeyReference {
+    /// Reads a key's or an alias's ARN.
+    ///
+    /// # Errors
+    /// The rest of a sentence, when the text is neither.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let malformed = || {
+            format!(
+                "is `{text}`; a KMS key is named by its ARN, such as arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab \
+                 or arn:aws:kms:us-west-2:111122223333:alias/name"
+            )
+        };
+        let parts: Vec<&str> = text.splitn(6, ':').collect();
+        let ["arn", partition, "kms", region, account, resource] = parts.as_slice() else {
+            return Err(malformed());
+        };
+        let partition = Partition::parse(partition)?;
+        let region = Region::parse(region)?;
+        let account = Account::parse(account)?;
+        let named = |name: &str, extra: &[u8]| {
+            !name.is_empty()
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || extra.contains(&byte))
+        };
+        let well_formed = match resource.split_once('/') {
+            Some(("key", id)) => named(id, b"-"),
+            Some(("alias", name)) => named(name, b"-_/"),
+            _ => false,
+        };
+        if well_formed {
+            Ok(Self { arn: text.to_owned(), partition, region, account })
+        } else {
+            Err(malformed())
+        }
+    }
+
+    /// The ARN as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.arn
+    }
+
+    /// The partition that the ARN names.
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+
+    /// The Region that the ARN names.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// The account that the ARN names.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Whether this is an alias that AWS reserves for its own keys.
+    pub fn is_aws_managed_alias(&self) -> bool {
+        self.arn.contains(":alias/aws/")
+    }
+}
+
+impl fmt::Display for KeyReference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.arn)
+    }
+}
+
+/// The ARN of an IAM role.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RoleArn {
+    arn: String,
+    partition: Partition,
+    account: Account,
+}
+
+impl RoleArn {
+    /// Reads a role's ARN.
+    ///
+    /// # Errors
+    /// The rest of a sentence, when the text is none.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let malformed = || {
+            format!(
+                "is `{text}`; a role is named by its ARN, such as arn:aws:iam::111122223333:role/name"
+            )
+        };
+        let parts: Vec<&str> = text.splitn(6, ':').collect();
+        let ["arn", partition, "iam", "", account, resource] = parts.as_slice() else {
+            return Err(malformed());
+        };
+        let partition = Partition::parse(partition)?;
+        let account = Account::parse(account)?;
+        let path_and_name = resource.strip_prefix("role/").ok_or_else(malformed)?;
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+        let well_formed = path_and_name.len() <= 512
+            && path_and_name.split('/').all(|part| !part.is_empty() && part.bytes().all(allowed));
+        if well_formed {
+            Ok(Self { arn: text.to_owned(), partition, account })
+        } else {
+            Err(malformed())
+        }
+    }
+
+    /// The ARN as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.arn
+    }
+
+    /// The partition that the ARN names.
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+
+    /// The account that the ARN names.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+}
+
+impl fmt::Display for RoleArn {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.arn)
+    }
+}
+
+/// The ARN of an SNS topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicArn {
+    arn: String,
+    region: Region,
+}
+
+impl TopicArn {
+    /// Reads a topic's ARN.
+    ///
+    /// # Errors
+    /// The rest of a sentence, when it is none, or of a FIFO topic, which no alarm can tell.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let malformed = || {
+            format!(
+                "is `{text}`; a standard SNS topic is named by its ARN, such as arn:aws:sns:us-east-1:111122223333:alarms"
+            )
+        };
+        let parts: Vec<&str> = text.split(':').collect();
+        let ["arn", partition, "sns", region, account, name] = parts.as_slice() else {
+            return Err(malformed());
+        };
+        Partition::parse(partition)?;
+        let region = Region::parse(region)?;
+        Account::parse(account)?;
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let well_formed = (1..=256).contains(&name.len()) && name.bytes().all(allowed);
+        if well_formed { Ok(Self { arn: text.to_owned(), region }) } else { Err(malformed()) }
+    }
+
+    /// The Region that the ARN names.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+}
+
+impl fmt::Display for TopicArn {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.arn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_named_by_key_or_alias_arn() {
+        for good in [
+            "arn:aws:kms:us-west-2:111122223333:key/mrk-12",
+            "arn:aws-us-gov:kms:us-gov-west-1:111122223333:alias/a/b",
+        ] {
+            assert!(KeyReference::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "1234abcd",
+            "alias/x",
+            "arn:aws:kms:us-west-2:111122223333:key/",
+            "arn:aws:kms:us-west-2:1111:key/a",
+            "arn:aws:kms:nowhere:111122223333:key/a",
+            "arn:aws:kms:us-west-2:111122223333:alias/*",
+            "arn:aws:s3:us-west-2:111122223333:key/a",
+        ] {
+            assert!(KeyReference::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn roles_are_named_by_their_arn() {
+        for good in
+            ["arn:aws:iam::111122223333:role/name", "arn:aws-cn:iam::111122223333:role/a/path/name"]
+        {
+            assert_eq!(RoleArn::parse(good).unwrap().account().as_str(), "111122223333", "{good}");
+        }
+        for bad in [
+            "name",
+            "arn:aws:iam::111122223333:user/name",
+            "arn:aws:iam::111122223333:role/",
+            "arn:aws:iam::111122223333:role/a//name",
+            "arn:aws:iam::111122223333:role/*",
+            "arn:aws:iam::1111:role/name",
+            "arn:aws:sts::111122223333:assumed-role/name/session",
+        ] {
+            assert!(RoleArn::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

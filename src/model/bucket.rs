@@ -1,0 +1,87 @@
+//! Buckets and their settings.
+
+use std::fmt;
+
+use super::{Access, Account, BucketName, Region};
+
+/// An existing bucket of a known account, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The bucket's Region.
+    pub region: Region,
+    /// The account that must own the bucket: sent along, so that a bucket of somebody else with this name is refused.
+    pub owner: Account,
+    /// With whose credentials the bucket is accessed.
+    pub access: Access,
+}
+
+/// A bucket in the list of an account's buckets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedBucket {
+    /// Its name, which may be of a form that S3 no longer allows.
+    pub name: String,
+    /// Its Region, when the list has it.
+    pub region: Option<Region>,
+}
+
+/// A bucket's versioning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Versioning {
+    /// Never enabled.
+    Off,
+    /// Enabled.
+    Enabled,
+    /// Enabled once, and suspended since.
+    Suspended,
+}
+
+/// A bucket's default encryption.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Encryption {
+    /// SSE-S3, which is also what S3 does when nothing is set.
+    S3,
+    /// SSE-KMS or DSSE-KMS.
+    Kms {
+        /// The key's id, ARN or alias as it was set; `None` is the account's `alias/aws/s3`.
+        key: Option<String>,
+        /// Whether the bucket uses an S3 Bucket Key.
+        bucket_key: bool,
+    },
+}
+
+/// A resource that has a resource policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicyTarget {
+    /// A bucket.
+    Bucket(Location),
+    /// A KMS key.
+    Key {
+        /// Its ARN.
+        arn: String,
+        /// Its Region.
+        region: Region,
+        /// With whose credentials the resource is accessed.
+        access: Access,
+    },
+}
+
+impl PolicyTarget {
+    /// With whose credentials the resource is accessed.
+    pub fn access(&self) -> &Access {
+        match self {
+            Self::Bucket(location) => &location.access,
+            Self::Key { access, .. } => access,
+        }
+    }
+}
+
+impl fmt::Display for PolicyTarget {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bucket(location) => write!(formatter, "bucket `{}`", location.bucket),
+            Self::Key { arn, .. } => write!(formatter, "key `{arn}`"),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! AWS's names as types: each is checked once, where it enters, and trusted from there on. Those that this program gives are in [`given`].
+//!
+//! A `parse` that fails returns the rest of a sentence whose subject is the property that held the value: "is `x`; …".
+
+use std::fmt;
+
+use super::Partition;
+
+/// A Region's code, such as `us-east-1`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Region(String);
+text_newtype!(Region);
+
+impl Region {
+    /// Reads a Region's code.
+    ///
+    /// # Errors
+    /// The rest of a sentence, when the text has not the form of a Region's code.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut parts = text.split('-');
+        let number = parts.next_back().unwrap_or_default();
+        let words: Vec<&str> = parts.collect();
+        let well_formed = words.len() >= 2
+            && words
+                .iter()
+                .all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()))
+            && !number.is_empty()
+            && number.bytes().all(|byte| byte.is_ascii_digit());
+        if well_formed {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("is `{text}`; a Region's code looks like us-east-1"))
+        }
+    }
+}
+
+/// The twelve digits of an AWS account.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Account(String);
+text_newtype!(Account);
+
+impl Account {
+    /// Reads an account's id.
+    ///
+    /// # Errors
+    /// The rest of a sentence, when the text is not twelve digits.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("has the account `{text}`; an account's id is 12 digits"))
+        }
+    }
+}
+
+/// The name of a general purpose bucket.
+///
+/// Follows <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BucketName(String);
+text_newtype!(BucketName);
+
+/// Endings that S3 keeps for access points, directory buckets and table buckets.
+const RESERVED_SUFFIXES: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
+
+impl BucketName {
+    /// Reads a bucket's name.
+    ///
+    /// # Errors
+    /// The rest of a sentence, when the text is no name of a general purpose bucket.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("is empty; a bucket is named with 3 to 63 characters".to_owned());
+        }
+        let alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let bytes = text.as_bytes();
+        if !(3..=63).contains(&bytes.len())
+            || !bytes.iter().all(|byte| alphanumeric(byte) || matches!(byte, b'-' | b'.'))
+            || !bytes.first().is_some_and(alphanumeric)
+            || !bytes.last().is_some_and(alphanumeric)
+        {
+            return Err(format!(
+                "is `{text}`; a bucket's name has 3 to 63 of a-z, 0-9, `-` and `.`, and begins and ends with a letter or digit"
+            ));
+        }
+        if text.contains("..") || text.parse::<std::net::Ipv4Addr>().is_ok() {
+            return Err(format!(
+                "is `{text}`; a bucket's name has no two dots in a row and is no IP address"
+            ));
+        }
+        if let Some(suffix) = RESERVED_SUFFIXES.into_iter().find(|suffix| text.ends_with(suffix)) {
+            return Err(format!(
+                "is `{text}`; names that end with `{suffix}` are reserved by S3 and are no general purpose buckets"
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Reads a bucket's name or its ARN.
+    ///
+    /// # Errors
+    /// As [`BucketName::parse`], also for an ARN of something else.
+    pub fn parse_name_or_arn(text: &str) -> Result<Self, String> {
+        if !text.starts_with("arn:") {
+            return Self::parse(text);
+        }
+        match text.splitn(6, ':').collect::<Vec<_>>().as_slice() {
+            [_, partition, "s3", "", "", name] => {
+                Partition::parse(partition)?;
+                Self::parse(name)
+            }
+            _ => Err(format!("is `{text}`; a bucket's ARN looks like arn:aws:s3:::name")),
+        }
+    }
+
+    /// The bucket's ARN.
+    pub fn arn(&self, partition: Partition) -> String {
+        format!("arn:{partition}:s3:::{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bucket_names_follow_the_naming_rules() {
+        for good in ["abc", "a1-b.c", "prefix-111122223333-us-east-1-an", &"a".repeat(63)] {
+            assert!(BucketName::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "ab",
+            "Abc",
+            "a_b_c",
+            "-abc",
+            "abc-",
+            "a..b",
+            "192.168.5.4",
+            "x--x-s3",
+            "x-s3alias",
+            "t--table-s3",
+            &"a".repeat(64),
+        ] {
+            assert!(BucketName::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_is_named_by_its_arn_too() {
+        assert_eq!(BucketName::parse_name_or_arn("arn:aws-cn:s3:::abc"), BucketName::parse("abc"));
+        for bad in [
+            "arn:aws:s3:::",
+            "arn:aws:s3:us-east-1:111122223333:accesspoint/a",
+            "arn:aws-x:s3:::abc",
+            "arn:aws:sqs:::abc",
+            "arn:aws:s3:::a/b",
+        ] {
+            assert!(BucketName::parse_name_or_arn(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_regions_code_is_words_and_a_number() {
+        for good in ["us-east-1", "us-gov-west-1", "ap-southeast-12"] {
+            assert!(Region::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "1",
+            "east-1",
+            "us-east",
+            "us-east-",
+            "us--1",
+            "-east-1",
+            "us-1-1",
+            "US-east-1",
+            "us-EAST-1",
+            "us-east-1a",
+            "us_east_1",
+        ] {
+            assert!(Region::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

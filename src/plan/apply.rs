@@ -1,0 +1,209 @@
+//! The plan that makes a spec true.
+
+use std::collections::BTreeSet;
+
+use super::cross_account::{CrossAccount, RequiredStatements};
+use super::job::JobPlan;
+use super::role::{RolePolicy, ServingRole};
+use super::{
+    Action, ApplySnapshot, Plan, Refusal, RuleAttributes, StageName, alarm, destination, keys,
+    rules,
+};
+use crate::iam_policy::{self, BucketInRegion, Grants, PolicyDocument};
+use crate::model::{Location, Region, Versioning};
+use crate::spec::{ReplicaOwner, RoleSettings, SourceKeys, Spec, grantable_prefix};
+
+/// Plans what makes `spec` true.
+///
+/// # Errors
+/// A [`Refusal`] when something is wrong that this program may not or cannot mend.
+pub fn apply(
+    spec: &Spec,
+    snapshot: &ApplySnapshot,
+    settings: &RoleSettings,
+) -> Result<(Plan, RuleAttributes), Refusal> {
+    if !snapshot.denied_reads.is_empty() {
+        return Err(destination_not_readable(spec, snapshot, settings)?);
+    }
+    let location = destination::location(spec, snapshot)?;
+    check_object_lock(spec, snapshot)?;
+    let replica_key = keys::replica_key(spec, snapshot)?;
+    let role = ServingRole::choose(spec, snapshot, settings)?;
+    let job = JobPlan::new(spec, snapshot, &role)?;
+    let policy = RolePolicy::new(spec, &role);
+    let SourceKeyGrants { granted, earlier } = source_key_grants(spec, snapshot, &policy)?;
+    let grants = grants(spec, snapshot, &location.region, &granted, &replica_key);
+    let CrossAccount { keep, put, withdraw, manual } =
+        RequiredStatements::new(spec, snapshot, &grants, &location, role.arn()).plan(snapshot)?;
+
+    let destination_arn = spec.destination.arn(snapshot.identity.partition);
+    let rule = rules::WantedRule {
+        spec,
+        destination_arn: &destination_arn,
+        other_account: spec.other_account(&snapshot.identity.account),
+        replica_key: &replica_key,
+        kms: !granted.is_empty(),
+    };
+    let current = snapshot.source.replication.as_ref();
+    let configuration = rules::merge(current, role.arn(), &rule)?;
+
+    let trust = if job.needs_trust { iam_policy::trust_with_job() } else { iam_policy::trust() };
+    let mut prepare = destination::prepare(spec, snapshot, &location, &replica_key);
+    prepare.extend(enable_source_versioning(snapshot));
+    prepare.extend(role.repair(spec, settings, trust));
+
+    // A rule that changes needs its present grants until it has changed, and the new ones from then on. As long as it has
+    // statements in policies that it no longer needs, its grants tell where they are.
+    let changes_rule = configuration.is_some() && rules::find(current, &spec.rule.id).is_some();
+    let policy = policy.replaced_by(grants.document(), changes_rule || !withdraw.is_empty());
+    policy.check_size(job.rights.as_ref())?;
+    let mut grant = destination::configure_created(snapshot, &location, &replica_key);
+    grant.extend(policy.grant());
+    grant.extend(keep);
+    grant.extend(job.rights);
+
+    // After the rule's inline policy: where there is an alarm or a statement, the policy tells of its rule.
+    let mut admit = put;
+    admit.extend(alarm::action(spec, snapshot)?);
+
+    let switch = configuration.map(|configuration| Action::PutReplication {
+        location: snapshot.source.location.clone(),
+        before: current.cloned(),
+        configuration,
+        rule: spec.rule.id.clone(),
+    });
+
+    let mut plan = Plan::new([
+        (StageName::CancelJob, Vec::from_iter(job.cancel)),
+        (StageName::Prepare, prepare),
+        (StageName::Grant, grant),
+        (StageName::Admit, admit),
+        (StageName::Switch, Vec::from_iter(switch)),
+        (StageName::Withdraw, withdraw),
+        (StageName::Tighten, Vec::from_iter(policy.tighten())),
+        (StageName::StartJob, Vec::from_iter(job.start)),
+    ]);
+    plan.note_kept_rules(&spec.rule.id);
+    let earlier_grant = |key| {
+        format!(
+            "the grant on key `{key}`: objects that an earlier default encryption wrote need it"
+        )
+    };
+    plan.kept.extend(earlier.iter().map(earlier_grant));
+    plan.kept.extend(job.kept);
+    plan.warnings.extend(manual);
+    plan.warnings.extend(job.warning);
+    plan.warnings.extend(warnings(spec, &granted));
+    let attributes = RuleAttributes {
+        role_arn: role.arn().to_owned(),
+        role_name: role.name().clone(),
+        source_keys: granted,
+        replica_key,
+        destination_arn,
+        destination_region: location.region,
+        job_id: job.id,
+    };
+    Ok((plan, attributes))
+}
+
+/// The refusal when the destination could not be read, with the statements that would let it be read.
+fn destination_not_readable(
+    spec: &Spec,
+    snapshot: &ApplySnapshot,
+    settings: &RoleSettings,
+) -> Result<Refusal, Refusal> {
+    let role = ServingRole::choose(spec, snapshot, settings)?;
+    let keys = keys::source_keys(spec, snapshot)?;
+    let grants = grants(spec, snapshot, &spec.destination_region, &keys, spec.replica_key.as_str());
+    let location = destination::intended_location(spec, snapshot);
+    Ok(RequiredStatements::new(spec, snapshot, &grants, &location, role.arn())
+        .not_readable(snapshot))
+}
+
+/// Refuses what Object Lock prevents: replicas in a bucket without it, and the removal of a canary.
+fn check_object_lock(spec: &Spec, snapshot: &ApplySnapshot) -> Result<(), Refusal> {
+    let source_lock = snapshot.source.object_lock;
+    let destination_lock =
+        snapshot.destination.as_ref().is_some_and(|destination| destination.object_lock);
+    let (source, destination) = (&spec.rule.source, &spec.destination);
+    if source_lock && !destination_lock {
+        return Err(Refusal::LockedSource {
+            source_bucket: source.clone(),
+            destination: destination.clone(),
+        });
+    }
+    if spec.verify && (source_lock || destination_lock) {
+        return Err(Refusal::LockedCanary {
+            bucket: if source_lock { source } else { destination }.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// The source keys that a rule's policy grants.
+struct SourceKeyGrants {
+    /// All of them.
+    granted: BTreeSet<String>,
+    /// Those that only objects of an earlier default encryption need.
+    earlier: BTreeSet<String>,
+}
+
+fn source_key_grants(
+    spec: &Spec,
+    snapshot: &ApplySnapshot,
+    policy: &RolePolicy<'_>,
+) -> Result<SourceKeyGrants, Refusal> {
+    let wanted = keys::source_keys(spec, snapshot)?;
+    let earlier: BTreeSet<String> = match spec.source_keys {
+        SourceKeys::Given(_) => BTreeSet::new(),
+        SourceKeys::BucketDefault => {
+            let granted = policy.current().map(PolicyDocument::source_keys).unwrap_or_default();
+            granted.difference(&wanted).cloned().collect()
+        }
+    };
+    Ok(SourceKeyGrants { granted: wanted.union(&earlier).cloned().collect(), earlier })
+}
+
+fn enable_source_versioning(snapshot: &ApplySnapshot) -> Option<Action> {
+    let (location, before) = (&snapshot.source.location, snapshot.source.versioning);
+    (before != Versioning::Enabled)
+        .then(|| Action::EnableVersioning { location: location.clone(), before })
+}
+
+fn grants<'a>(
+    spec: &'a Spec,
+    snapshot: &'a ApplySnapshot,
+    destination_region: &'a Region,
+    source_keys: &'a BTreeSet<String>,
+    replica_key: &'a str,
+) -> Grants<'a> {
+    let other_account = spec.other_account(&snapshot.identity.account);
+    let Location { region, .. } = &snapshot.source.location;
+    Grants {
+        partition: snapshot.identity.partition,
+        source: BucketInRegion { bucket: &spec.rule.source, region },
+        destination: BucketInRegion { bucket: &spec.destination, region: destination_region },
+        prefix: &spec.filter.prefix,
+        source_keys,
+        replica_key,
+        object_lock: snapshot.source.object_lock,
+        owner_override: other_account.is_some() && spec.replica_owner == ReplicaOwner::Destination,
+    }
+}
+
+fn warnings(spec: &Spec, source_keys: &BTreeSet<String>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let (prefix, grantable) = (&spec.filter.prefix, grantable_prefix(&spec.filter.prefix));
+    if grantable != prefix {
+        warnings.push(format!(
+            "rights cannot be confined to `Prefix` `{prefix}`, which has more than printable ASCII: they are for all keys that begin with `{grantable}`"
+        ));
+    }
+    if source_keys.is_empty() {
+        warnings.push(format!(
+            "bucket `{}` encrypts with SSE-S3, not KMS: replicas keep the type of encryption, so they are not KMS-encrypted",
+            spec.rule.source
+        ));
+    }
+    warnings
+}

@@ -1,0 +1,142 @@
+//! The plans that delete a rule, and what a deleted bucket has left.
+
+use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule};
+
+use super::{Action, DeleteSnapshot, Plan, Roles, Stage, StageName, cross_account, job};
+use crate::model::{Alarm, BucketName, PolicyName, Role, RuleAddress};
+
+/// Plans what deletes `rule` and what was made for it, and nothing else.
+pub fn delete(rule: &RuleAddress, snapshot: &DeleteSnapshot) -> Plan {
+    let current = snapshot.source.as_ref().and_then(|(_, replication)| replication.as_ref());
+    let serving_arn = current.map(ReplicationConfiguration::role);
+    let own_role = snapshot.roles.ours(&rule.source);
+
+    let job_id = snapshot.roles.job_with_rights(rule);
+    let cancel = snapshot
+        .source
+        .as_ref()
+        .and_then(|(location, _)| job::cancel(location, job_id, snapshot.job.as_ref()));
+    let alarm = snapshot.alarm.clone().map(|alarm| Action::DeleteAlarm { alarm: Box::new(alarm) });
+    // Before the inline policy, which tells where the statements are.
+    let statements = cross_account::remove_statements(rule, &snapshot.policies);
+
+    let mut plan = Plan::new([
+        (StageName::CancelJob, Vec::from_iter(cancel)),
+        (StageName::Switch, remove_rule(rule, snapshot).into_iter().chain(alarm).collect()),
+        (StageName::Withdraw, statements),
+        (StageName::Tighten, delete_policies(rule, &snapshot.roles, serving_arn)),
+    ]);
+    plan.note_kept_rules(&rule.id);
+    if let Some(role) = own_role {
+        let serves =
+            if serving_arn == Some(&role.arn) { other_rules(rule, current) } else { Vec::new() };
+        let own = [PolicyName::of_rule(&rule.id), PolicyName::of_job(&rule.id)];
+        let is_removed =
+            plan.remove_role(role, |policy| own.iter().any(|own| own.as_str() == policy), &serves);
+        let of_job: Vec<Action> = job::remove_trust(role, &rule.id)
+            .into_iter()
+            .chain(job::remove_note(role, &rule.id))
+            .collect();
+        if !is_removed && !of_job.is_empty() {
+            plan.stages.push(Stage { name: StageName::Tighten, actions: of_job });
+        }
+    }
+    plan
+}
+
+/// Plans what removes the role of a source bucket that is gone, with the policies of all its rules, their alarms, and `statements`
+/// in other accounts.
+pub fn clean_up_deleted_bucket(
+    source: &BucketName,
+    roles: &Roles,
+    alarms: Vec<Alarm>,
+    statements: Vec<Action>,
+) -> Plan {
+    let alarms =
+        alarms.into_iter().map(|alarm| Action::DeleteAlarm { alarm: Box::new(alarm) }).collect();
+    let Some(role) = roles.ours(source) else {
+        return Plan::new([(StageName::Switch, alarms)]);
+    };
+    let policies = role.policies.iter().filter_map(|(name, before)| {
+        let policy = PolicyName::recognise(name)?;
+        Some(Action::DeleteRolePolicy { role: role.name.clone(), policy, before: before.clone() })
+    });
+    // The policies go last: they tell which rules may have alarms and statements.
+    let mut plan = Plan::new([
+        (StageName::Switch, alarms),
+        (StageName::Withdraw, statements),
+        (StageName::Tighten, policies.collect()),
+    ]);
+    plan.remove_role(role, |policy| PolicyName::recognise(policy).is_some(), &[]);
+    plan
+}
+
+fn other_rules<'a>(
+    rule: &RuleAddress,
+    current: Option<&'a ReplicationConfiguration>,
+) -> Vec<&'a ReplicationRule> {
+    let rules = current.map(ReplicationConfiguration::rules).unwrap_or_default();
+    rules.iter().filter(|other| other.id() != Some(rule.id.as_str())).collect()
+}
+
+/// Takes the rule out of the replication configuration.
+fn remove_rule(rule: &RuleAddress, snapshot: &DeleteSnapshot) -> Option<Action> {
+    let (location, replication) = snapshot.source.as_ref()?;
+    let before = replication.as_ref()?;
+    let others = other_rules(rule, Some(before));
+    let (location, rule) = (location.clone(), rule.id.clone());
+    match others.len() {
+        unchanged if unchanged == before.rules().len() => None,
+        0 => Some(Action::DeleteReplication { location, before: before.clone(), rule }),
+        _ => {
+            let mut configuration = before.clone();
+            configuration.rules = others.into_iter().cloned().collect();
+            Some(Action::PutReplication {
+                location,
+                before: Some(before.clone()),
+                configuration,
+                rule,
+            })
+        }
+    }
+}
+
+/// Deletes the rule's inline policies: in our role, and in the foreign role that serves the bucket.
+fn delete_policies(rule: &RuleAddress, roles: &Roles, serving_arn: Option<&str>) -> Vec<Action> {
+    let own_role = roles.ours(&rule.source);
+    let serving = serving_arn.and_then(|arn| roles.with_arn(arn));
+    let foreign = serving.filter(|role| own_role.is_none_or(|own| own.arn != role.arn));
+    let in_own = own_role.into_iter().flat_map(|role| {
+        [PolicyName::of_rule(&rule.id), PolicyName::of_job(&rule.id)].map(|policy| (role, policy))
+    });
+    let in_foreign = foreign.map(|role| (role, PolicyName::in_foreign_role(rule)));
+    let delete = |(role, policy): (&Role, PolicyName)| {
+        let before = role.policies.get(policy.as_str())?.clone();
+        Some(Action::DeleteRolePolicy { role: role.name.clone(), policy, before })
+    };
+    in_own.chain(in_foreign).filter_map(delete).collect()
+}
+
+impl Plan {
+    /// Adds the role's removal, unless something that this plan does not remove depends on the role; `true` when it was added.
+    /// `is_removed` tells which inline policies the plan removes, `serves` which rules the role serves.
+    fn remove_role(
+        &mut self,
+        role: &Role,
+        is_removed: impl Fn(&str) -> bool,
+        serves: &[&ReplicationRule],
+    ) -> bool {
+        let rules = serves.iter().map(|rule| format!("rule `{}`", rule.id().unwrap_or_default()));
+        let policies = role.policies.keys().filter(|name| !is_removed(name));
+        let policies = policies.map(|name| format!("inline policy `{name}`"));
+        let attached = role.attached.iter().map(|arn| format!("attached policy `{arn}`"));
+        let dependents: Vec<String> = rules.chain(policies).chain(attached).collect();
+        if dependents.is_empty() {
+            let actions = vec![Action::DeleteRole { name: role.name.clone() }];
+            self.stages.push(Stage { name: StageName::RemoveRole, actions });
+            return true;
+        }
+        self.kept.push(format!("role `{}`: it has or serves {}", role.name, dependents.join(", ")));
+        false
+    }
+}

@@ -1,0 +1,104 @@
+//! The destination bucket: where it is or will be, and what makes it ready.
+
+use super::cross_account::check_versioning;
+use super::{Action, ApplySnapshot, Refusal};
+use crate::model::{Access, Encryption, Location, Versioning};
+use crate::spec::Spec;
+
+/// Where the destination is, or where it will be created.
+pub(super) fn location(spec: &Spec, snapshot: &ApplySnapshot) -> Result<Location, Refusal> {
+    match &snapshot.destination {
+        Some(destination) if destination.location.region != spec.destination_region => {
+            Err(Refusal::DestinationInOtherRegion {
+                bucket: spec.destination.clone(),
+                region: destination.location.region.clone(),
+                key: spec.replica_key.to_string(),
+            })
+        }
+        Some(destination) => {
+            check_versioning(destination, snapshot)?;
+            Ok(destination.location.clone())
+        }
+        None if spec.create_destination_bucket => match intended_location(spec, snapshot) {
+            Location { owner, access: Access::Own, .. } if owner != snapshot.identity.account => {
+                Err(Refusal::DestinationOutOfReach {
+                    bucket: spec.destination.clone(),
+                    account: owner,
+                })
+            }
+            location => Ok(location),
+        },
+        None => Err(Refusal::DestinationMissing { bucket: spec.destination.clone() }),
+    }
+}
+
+/// Where the destination would be created.
+pub(super) fn intended_location(spec: &Spec, snapshot: &ApplySnapshot) -> Location {
+    Location {
+        bucket: spec.destination.clone(),
+        region: spec.destination_region.clone(),
+        owner: spec
+            .destination_account
+            .clone()
+            .unwrap_or_else(|| snapshot.identity.account.clone()),
+        access: spec.destination_access.clone(),
+    }
+}
+
+/// Actions that create the destination, or repair one that exists.
+pub(super) fn prepare(
+    spec: &Spec,
+    snapshot: &ApplySnapshot,
+    location: &Location,
+    replica_key: &str,
+) -> Vec<Action> {
+    let Some(destination) = &snapshot.destination else {
+        return vec![Action::CreateBucket {
+            location: location.clone(),
+            source: spec.rule.source.clone(),
+        }];
+    };
+    let mut actions = Vec::new();
+    if destination.versioning != Versioning::Enabled {
+        actions.push(Action::EnableVersioning {
+            location: location.clone(),
+            before: destination.versioning,
+        });
+    }
+    if let Some(created) = &destination.created {
+        let wanted = Encryption::Kms { key: Some(replica_key.to_owned()), bucket_key: true };
+        if created.encryption != wanted {
+            let before = created.encryption.clone();
+            actions.push(Action::EncryptBucket {
+                location: location.clone(),
+                before,
+                key: replica_key.to_owned(),
+            });
+        }
+        if !created.public_access_blocked {
+            actions.push(Action::BlockPublicAccess { location: location.clone() });
+        }
+    }
+    actions
+}
+
+/// Actions that configure a destination which [`prepare`] creates.
+pub(super) fn configure_created(
+    snapshot: &ApplySnapshot,
+    location: &Location,
+    replica_key: &str,
+) -> Vec<Action> {
+    if snapshot.destination.is_some() {
+        return Vec::new();
+    }
+    let location = || location.clone();
+    vec![
+        Action::EnableVersioning { location: location(), before: Versioning::Off },
+        Action::EncryptBucket {
+            location: location(),
+            before: Encryption::S3,
+            key: replica_key.to_owned(),
+        },
+        Action::BlockPublicAccess { location: location() },
+    ]
+}

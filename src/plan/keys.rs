@@ -1,0 +1,68 @@
+//! Checks of KMS keys.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_kms::types::KeyState;
+
+use super::{ApplySnapshot, Refusal};
+use crate::model::Key;
+use crate::spec::{SourceKeys, Spec};
+
+/// The replica key's ARN, when S3 can use the key.
+pub(super) fn replica_key(spec: &Spec, snapshot: &ApplySnapshot) -> Result<String, Refusal> {
+    let property = "`ReplicaKmsKeyArn`";
+    let key = usable_key(property, spec.replica_key.as_str(), snapshot.replica_key.as_ref())?;
+    if key.aws_managed {
+        return Err(Refusal::KeyManagedByAws {
+            property: property.to_owned(),
+            key: key.arn.clone(),
+        });
+    }
+    Ok(key.arn.clone())
+}
+
+/// The ARNs of the source keys, when S3 can use all of them.
+pub(super) fn source_keys(
+    spec: &Spec,
+    snapshot: &ApplySnapshot,
+) -> Result<BTreeSet<String>, Refusal> {
+    let property = match &spec.source_keys {
+        SourceKeys::BucketDefault => format!("default encryption of bucket `{}`", spec.rule.source),
+        SourceKeys::Given(keys) => {
+            let region = &snapshot.source.location.region;
+            if let Some(key) = keys.iter().find(|key| key.region() != region) {
+                let (bucket, region) = (spec.rule.source.clone(), region.clone());
+                return Err(Refusal::SourceKeyInOtherRegion {
+                    key: key.to_string(),
+                    bucket,
+                    region,
+                });
+            }
+            "`SourceKmsKeyArns`".to_owned()
+        }
+    };
+    let keys = snapshot.source_keys.iter();
+    keys.map(|(id, key)| Ok(usable_key(&property, id, key.as_ref())?.arn.clone())).collect()
+}
+
+/// The key, when S3 can use it.
+pub(crate) fn usable_key<'a>(
+    property: &str,
+    id: &str,
+    key: Option<&'a Key>,
+) -> Result<&'a Key, Refusal> {
+    let property = || property.to_owned();
+    let key =
+        key.ok_or_else(|| Refusal::KeyMissing { property: property(), key: id.to_owned() })?;
+    if key.state != KeyState::Enabled {
+        return Err(Refusal::KeyNotEnabled {
+            property: property(),
+            key: key.arn.clone(),
+            state: key.state.clone(),
+        });
+    }
+    if !key.symmetric {
+        return Err(Refusal::KeyNotSymmetric { property: property(), key: key.arn.clone() });
+    }
+    Ok(key)
+}

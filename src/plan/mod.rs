@@ -1,0 +1,161 @@
+//! Plans: from a snapshot and a spec to named stages of actions. Pure.
+//!
+//! # Guarantees
+//! - A rule is written after all that it needs, and deleted before that. Only a job is started later, and cancelled earlier. When a
+//!   rule changes, the grants that only its earlier form needed are removed after it.
+//! - Every plan leaves foreign rules, roles and policies as the snapshot shows them.
+//! - The plan for a state that is as asked is empty.
+
+mod action;
+mod alarm;
+mod apply;
+mod cross_account;
+mod delete;
+mod destination;
+mod job;
+mod keys;
+mod refusal;
+mod role;
+mod rules;
+mod snapshot;
+mod text;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use aws_sdk_s3::types::ReplicationConfiguration;
+
+pub use action::{Action, PolicyWrite, Replaces, ReplicationWrite};
+pub use apply::apply;
+pub use cross_account::remove_statements;
+pub use delete::{clean_up_deleted_bucket, delete};
+pub use job::{JOB_PARAMETER, NewJob, end_job};
+pub(crate) use keys::usable_key;
+pub use refusal::Refusal;
+pub use snapshot::{
+    ApplySnapshot, Created, DeleteSnapshot, Destination, Roles, Source, TargetPolicy,
+};
+pub use text::Change;
+
+use crate::model::{Region, RoleName, RuleId};
+
+/// What answers say of a rule that was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleAttributes {
+    /// ARN of the role that serves the rule.
+    pub role_arn: String,
+    /// Name of that role.
+    pub role_name: RoleName,
+    /// ARNs of the keys with which the role may decrypt source objects.
+    pub source_keys: BTreeSet<String>,
+    /// ARN of the key that encrypts replicas.
+    pub replica_key: String,
+    /// ARN of the destination bucket.
+    pub destination_arn: String,
+    /// Region of the destination bucket.
+    pub destination_region: Region,
+    /// Id of the job for existing objects; `None` when there has been none.
+    pub job_id: Option<String>,
+}
+
+/// The name of a stage. Stages run in this order, except that deleting a rule begins with `Switch`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StageName {
+    /// Cancels a job that the request replaces or ends.
+    CancelJob,
+    /// Makes buckets and the role.
+    Prepare,
+    /// Grants the role its rights.
+    Grant,
+    /// Admits the role in other accounts' policies, and makes the alarm.
+    Admit,
+    /// Writes the replication configuration.
+    Switch,
+    /// Removes statements from other accounts' policies.
+    Withdraw,
+    /// Removes rights that are no longer needed.
+    Tighten,
+    /// Removes the role.
+    RemoveRole,
+    /// Starts the job for existing objects.
+    StartJob,
+}
+
+impl fmt::Display for StageName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, formatter)
+    }
+}
+
+/// A stage of a plan: its actions do not depend on each other and run at once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    /// Its name.
+    pub name: StageName,
+    /// Its actions, at least one.
+    pub actions: Vec<Action>,
+}
+
+/// What must change: a stage begins when the one before has ended.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plan {
+    /// The stages, in order. Consecutive stages may have the same name.
+    pub stages: Vec<Stage>,
+    /// What is deliberately left as it is, one sentence each.
+    pub kept: Vec<String>,
+    /// What the caller should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// A plan with these stages, without the empty ones. Actions that change the same resource policy go into consecutive stages,
+    /// since each reads and writes the whole policy.
+    fn new(stages: impl IntoIterator<Item = (StageName, Vec<Action>)>) -> Self {
+        let mut plan = Self::default();
+        for (name, actions) in stages {
+            let first = plan.stages.len();
+            for action in actions {
+                let policy = action.resource_policy();
+                let is_free = |stage: &&mut Stage| {
+                    policy.is_none()
+                        || stage.actions.iter().all(|other| other.resource_policy() != policy)
+                };
+                match plan.stages.iter_mut().skip(first).find(is_free) {
+                    Some(stage) => stage.actions.push(action),
+                    None => plan.stages.push(Stage { name, actions: vec![action] }),
+                }
+            }
+        }
+        plan
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
+
+    /// All actions, in order.
+    pub fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.stages.iter().flat_map(|stage| &stage.actions)
+    }
+
+    /// Notes the foreign rules that the written configuration keeps.
+    fn note_kept_rules(&mut self, rule_id: &RuleId) {
+        let written = self.actions().find_map(Action::written_configuration);
+        let ids = written.iter().flat_map(|written| written.rules()).filter_map(|rule| rule.id());
+        let others: Vec<String> =
+            ids.filter(|id| *id != rule_id.as_str()).map(|id| format!("`{id}`")).collect();
+        if !others.is_empty() {
+            self.kept
+                .push(format!("the other rules, unchanged and in order: {}", others.join(", ")));
+        }
+    }
+}
+
+/// Whether the configuration has the rule.
+pub fn has_rule(rule_id: &RuleId, replication: Option<&ReplicationConfiguration>) -> bool {
+    rules::find(replication, rule_id).is_some()
+}
+
+#[cfg(test)]
+mod tests;

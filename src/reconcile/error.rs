@@ -1,0 +1,169 @@
+//! Why a request about a rule was not carried out.
+
+use crate::model::{ApiError, Retry};
+use crate::plan::Refusal;
+use crate::spec::Invalid;
+use crate::verify::Failure;
+
+/// Why a request about a rule was not carried out. Each message can be shown to whoever asked: none holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A value that cannot be accepted.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+
+    /// Something is wrong in AWS that this program may not or cannot mend. Nothing was changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+
+    /// A call failed before anything was changed.
+    #[error(transparent)]
+    Read(#[from] ApiError),
+
+    /// A call failed while a plan was applied. The same request finishes the rest.
+    #[error("{failure}; done before: {}; not done: {}", list(.done), list(.left))]
+    Apply {
+        /// The failed call.
+        failure: Box<ApiError>,
+        /// The actions that were done.
+        done: Vec<String>,
+        /// The actions that were not done, the failed one among them.
+        left: Vec<String>,
+    },
+
+    /// The deadline passed.
+    #[error("ran out of time; done: {}; not done: {}", list(.done), list(.left))]
+    OutOfTime {
+        /// The actions that were done.
+        done: Vec<String>,
+        /// The actions that may not have been done.
+        left: Vec<String>,
+    },
+
+    /// Another holder did not release the lease before the deadline.
+    #[error("waited for another writer of `{0}` until the time ran out")]
+    Busy(String),
+
+    /// A later request about the same custom resource has superseded this one.
+    #[error("custom resource `{0}` has had a later request than this one")]
+    Superseded(String),
+
+    /// The state had changed since the snapshot, and the next attempt failed.
+    #[error("{error}; done before: {}", list(.done))]
+    Interrupted {
+        /// Why the next attempt failed.
+        error: Box<Error>,
+        /// The actions that were done by the attempts before.
+        done: Vec<String>,
+    },
+
+    /// Verify did not see the rule replicate.
+    #[error("`Verify` of rule `{rule}` with canary `{canary}`: {failure}")]
+    Unverified {
+        /// The rule, as `<source bucket>/<rule id>`.
+        rule: String,
+        /// The canary's key.
+        canary: String,
+        /// What happened to the canary.
+        failure: Box<Failure>,
+    },
+
+    /// The canary is not replicated yet.
+    #[error(
+        "`Verify` of rule `{rule}`: its canary `{canary}` is still PENDING, and stays for the same request to go on with"
+    )]
+    VerifyPending {
+        /// The rule, as `<source bucket>/<rule id>`.
+        rule: String,
+        /// The canary's key.
+        canary: String,
+    },
+
+    /// The request needs a replication policy, and none is configured.
+    #[error(
+        "no replication policy is configured; set the template's `ReplicationPolicy` or `ReplicationPolicyParameter`"
+    )]
+    NoPolicy,
+}
+
+impl Error {
+    /// Whether the same request may succeed later although nobody changes anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::OutOfTime { .. } | Self::Busy(_) | Self::VerifyPending { .. } => true,
+            Self::Interrupted { error, .. } => error.is_transient(),
+            _ => self.retry().is_some_and(|retry| retry != Retry::Never),
+        }
+    }
+
+    /// Whether the request itself is at fault, rather than a call that failed.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Invalid(_) | Self::Refused(_) | Self::NoPolicy | Self::Superseded(_) => true,
+            Self::Interrupted { error, .. } => error.is_refusal(),
+            _ => false,
+        }
+    }
+
+    /// Whether it is certain that nothing was changed.
+    pub fn changed_nothing(&self) -> bool {
+        matches!(
+            self,
+            Self::Invalid(_)
+                | Self::Refused(_)
+                | Self::Read(_)
+                | Self::Busy(_)
+                | Self::Superseded(_)
+        )
+    }
+
+    /// Whether a write may still take effect.
+    pub fn is_uncertain(&self) -> bool {
+        matches!(self, Self::OutOfTime { .. }) || self.retry() == Some(Retry::NextInvocation)
+    }
+
+    /// When a retry of the failed call can help; `None` when no call failed.
+    pub fn retry(&self) -> Option<Retry> {
+        match self {
+            Self::Read(failure) => Some(failure.retry),
+            Self::Apply { failure, .. } => Some(failure.retry),
+            Self::Interrupted { error, .. } => error.retry(),
+            Self::Unverified { failure, .. } => failure.retry(),
+            _ => None,
+        }
+    }
+
+    /// The failed call, when one failed.
+    pub fn failure_mut(&mut self) -> Option<&mut ApiError> {
+        match self {
+            Self::Read(failure) => Some(failure),
+            Self::Apply { failure, .. } => Some(failure),
+            Self::Interrupted { error, .. } => error.failure_mut(),
+            Self::Unverified { failure, .. } => match &mut **failure {
+                Failure::Call(failure) => Some(failure),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The error's type for Lambda, by which Step Functions tells errors apart.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) | Self::NoPolicy => "InvalidRequest",
+            Self::Refused(_) => "Refused",
+            Self::Read(_) | Self::Apply { .. } => "CallFailed",
+            Self::Superseded(_) => "Superseded",
+            Self::OutOfTime { .. } | Self::Busy(_) => "OutOfTime",
+            Self::Interrupted { error, .. } => error.kind(),
+            Self::Unverified { failure, .. } if failure.retry().is_some() => "CallFailed",
+            Self::Unverified { .. } => "VerifyFailed",
+            Self::VerifyPending { .. } => "VerifyPending",
+        }
+    }
+}
+
+/// Actions as text.
+fn list(actions: &[String]) -> String {
+    if actions.is_empty() { "nothing".to_owned() } else { actions.join(", ") }
+}

@@ -1,0 +1,162 @@
+//! The engine: it takes a snapshot, plans, applies the plan and verifies the result, within a deadline and under a lease.
+//!
+//! # Expected flow
+//! Each kind of request is a [`Planner`](converge::Planner): its first reads, and the plan that it makes of them. [`Engine::converge`] runs it: it
+//! acquires the lease when something is to be written, takes the snapshot again when it may be stale, and applies the plan stage by
+//! stage. When the state turns out to differ from the snapshot, it starts over.
+//!
+//! # Guarantees
+//! - A snapshot is read through [`crate::ports::Read`] alone: taking it changes nothing.
+//! - A failure names the actions that were done and those that were not; the same request does the rest.
+
+mod bucket;
+mod canary;
+mod converge;
+mod cross_account;
+mod decision;
+mod error;
+mod execute;
+mod generation;
+mod job;
+mod lease;
+pub mod retry;
+mod snapshot;
+mod verify;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+pub use bucket::{BucketOutcome, ReconcileRequest};
+use converge::{Prefetched, RequestScope};
+pub use error::Error;
+use execute::Progress;
+use generation::Operation;
+use snapshot::{ApplyFirstReads, ApplyRule, DeleteRule, SnapshotReader};
+pub use verify::Verification;
+
+use crate::config::Settings;
+use crate::model::{Access, Identity, Region, RuleAddress};
+use crate::plan::{Plan, RuleAttributes};
+use crate::ports::Cloud;
+use crate::spec::Spec;
+
+/// How a request about one rule ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The rule.
+    pub rule: RuleAddress,
+    /// What happened to the rule.
+    pub status: Status,
+    /// The plan that was applied, or would be.
+    pub plan: Plan,
+    /// The attributes of the rule; `None` when it was deleted.
+    pub attributes: Option<RuleAttributes>,
+}
+
+/// What happened to a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub enum Status {
+    /// The request asked for the plan only.
+    Planned,
+    /// The plan was applied, and the rule exists.
+    Configured,
+    /// The plan was empty.
+    Unchanged,
+    /// The plan was applied, and the rule is deleted.
+    Removed,
+    /// The rule exists, and it was seen to replicate an object.
+    Verified,
+    /// The rule exists, and its canary is not replicated yet; the same request goes on with the canary.
+    Pending,
+}
+
+/// What the engine needs beside the request.
+#[derive(Debug)]
+pub struct Engine<'a, C> {
+    /// AWS.
+    pub cloud: &'a C,
+    /// The function's environment.
+    pub settings: &'a Settings,
+    /// When the work must end, so that time is left to answer.
+    pub deadline: Instant,
+    /// When the answer must be given.
+    pub end: Instant,
+    /// When CloudFormation signed its request, as [`ResponseUrl::signed_at`](crate::model::ResponseUrl::signed_at) gives it;
+    /// `None` for any other request.
+    pub signed_at: Option<u64>,
+}
+
+impl<C: Cloud> Engine<'_, C> {
+    /// Makes `spec` true. `expected` is the Region in which the source bucket is looked up first.
+    ///
+    /// # Errors
+    /// As [`Error`] says; a failure on the way names what was done and what was not.
+    pub async fn apply(&self, spec: &Spec, expected: &Region) -> Result<Outcome, Error> {
+        self.apply_prefetched(spec, expected, None).await
+    }
+
+    /// As [`Engine::apply`], with first reads that were made already.
+    async fn apply_prefetched(
+        &self,
+        spec: &Spec,
+        expected: &Region,
+        prefetched: Option<Prefetched<ApplyFirstReads>>,
+    ) -> Result<Outcome, Error> {
+        let planner =
+            ApplyRule { reader: self.reader(), spec, expected, roles: &self.settings.roles };
+        let generation = self.generation(&spec.rule, Operation::Apply, spec.dry_run);
+        let scope = RequestScope { source: &spec.rule.source, dry_run: spec.dry_run, generation };
+        let converged = self.converge(&scope, prefetched, &planner).await;
+        if converged.is_err() && spec.verify && !spec.dry_run {
+            self.remove_stale_canary(spec, expected).await;
+        }
+        Ok(converged?.into_outcome(spec.rule.clone(), Status::Configured, spec.dry_run))
+    }
+
+    /// Deletes `rule` and what was made for it, and nothing else; in the destination's account with `access`. A rule or a bucket
+    /// that does not exist is success.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn delete(
+        &self,
+        rule: &RuleAddress,
+        access: &Access,
+        expected: &Region,
+        dry_run: bool,
+    ) -> Result<Outcome, Error> {
+        let planner = DeleteRule { reader: self.reader(), rule, access, expected };
+        let generation = self.generation(rule, Operation::Delete, dry_run);
+        let scope = RequestScope { source: &rule.source, dry_run, generation };
+        let planned = self.converge(&scope, None, &planner).await?;
+        Ok(planned.into_outcome(rule.clone(), Status::Removed, dry_run))
+    }
+
+    /// Reads whose credentials are in use.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn identity(&self) -> Result<Identity, Error> {
+        self.before_deadline(self.cloud.identity()).await
+    }
+
+    fn reader(&self) -> SnapshotReader<'_, C> {
+        SnapshotReader { cloud: self.cloud }
+    }
+
+    /// Awaits what changes nothing, until the deadline.
+    async fn before_deadline<T, E: Into<Error>>(
+        &self,
+        read: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Error> {
+        match timeout_at(self.deadline, read).await {
+            Ok(read) => read.map_err(Into::into),
+            Err(_) => Err(Progress::default().out_of_time()),
+        }
+    }
+
+    fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}

@@ -1,0 +1,170 @@
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde_json::json;
+
+use super::*;
+use crate::spec::read_properties;
+
+const ENVIRONMENT: Environment<'_> =
+    Environment { execution_role_arn: None, allows_loopback: false };
+
+fn accepts(url: &str, allows_loopback: bool) -> bool {
+    let request = json!({"RequestType": "Delete", "ResponseURL": url, "StackId": "s", "RequestId": "r", "LogicalResourceId": "l"});
+    read(&request, Environment { allows_loopback, ..ENVIRONMENT }).is_ok()
+}
+
+#[test]
+fn answers_go_to_cloudformations_hosts_only() {
+    let bucket = "cloudformation-custom-resource-response-useast1";
+    for good in [
+        format!("https://{bucket}.s3.us-east-1.amazonaws.com/x?y=z"),
+        format!("https://{bucket}.s3-us-east-1.amazonaws.com/x"),
+        format!("https://{bucket}.s3.amazonaws.com/x"),
+        "https://cloudformation-custom-resource-response-cnnorth1.s3.cn-north-1.amazonaws.com.cn/x"
+            .to_owned(),
+    ] {
+        assert!(accepts(&good, false), "{good}");
+    }
+    for bad in [
+        String::new(),
+        "not a URL".to_owned(),
+        format!("http://{bucket}.s3.us-east-1.amazonaws.com/x"),
+        format!("https://{bucket}.s3.us-east-1.amazonaws.com.evil.example/x"),
+        format!("https://{bucket}.s3.us-east-1.amazonaws.com@evil.example/x"),
+        format!("https://{bucket}.s3.us-east-1.amazonaws.com:8443/x"),
+        format!("https://{bucket}.s3.eu-west-1.amazonaws.com/x"),
+        format!("https://{bucket}.s3evil.amazonaws.com/x"),
+        "https://other-bucket.s3.us-east-1.amazonaws.com/x".to_owned(),
+        "https://cloudformation-custom-resource-response-.s3.amazonaws.com/x".to_owned(),
+        "http://localhost:4566/x".to_owned(),
+        "http://169.254.169.254/x".to_owned(),
+    ] {
+        assert!(!accepts(&bad, false), "{bad}");
+    }
+}
+
+#[test]
+fn requests_have_the_order_in_which_they_were_signed() {
+    let signed_at = |query: &str| {
+        let url = format!(
+            "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x{query}"
+        );
+        let request = json!({"RequestType": "Delete", "ResponseURL": url});
+        let Ok(Invocation::CloudFormation(request)) = read(&request, ENVIRONMENT) else {
+            panic!("no request")
+        };
+        request.reply.url.signed_at()
+    };
+    assert_eq!(signed_at("?a=b&X-Amz-Date=20261122T081655Z&c=d"), Some(20_261_122_081_655));
+    for query in [
+        "",
+        "?",
+        "?X-Amz-Date",
+        "?X-Amz-Date=2026",
+        "?X-Amz-Date=20261122T0816550",
+        "?X-Amz-Date=+0261122T081655Z",
+    ] {
+        assert_eq!(signed_at(query), None, "{query}");
+    }
+}
+
+#[test]
+fn a_request_comes_again_unless_it_may_be_the_last_time_or_too_late() {
+    // As Lambda delivers it, with invocations of five minutes: at once, and when each has ended with an error, a minute and two minutes later.
+    let at = |seconds: u64, service_timeout: Value| {
+        let url = "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x?X-Amz-Date=20261122T081655Z";
+        let request = json!({"RequestType": "Create", "ResponseURL": url, "ResourceProperties": {"ServiceTimeout": service_timeout}});
+        let Ok(Invocation::CloudFormation(request)) = read(&request, ENVIRONMENT) else {
+            panic!("no request")
+        };
+        // 2026-11-22T08:16:55Z
+        let signed_at = UNIX_EPOCH + Duration::from_secs(1_795_335_415);
+        request
+            .will_be_redelivered(signed_at + Duration::from_secs(seconds), Duration::from_secs(300))
+    };
+    assert_eq!(
+        [0, 1, 360, 569, 570, 745, 3_600].map(|seconds| at(seconds, json!(null))),
+        [true, true, true, true, false, false, false]
+    );
+    assert_eq!([719, 720].map(|timeout| at(0, json!(timeout))), [false, true]);
+    assert_eq!([1_079, 1_080].map(|timeout| at(360, json!(timeout))), [false, true]);
+    let undated = json!({"RequestType": "Create", "ResponseURL": "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x"});
+    let Ok(Invocation::CloudFormation(request)) = read(&undated, ENVIRONMENT) else {
+        panic!("no request")
+    };
+    assert!(!request.will_be_redelivered(UNIX_EPOCH, Duration::from_secs(300)));
+}
+
+#[test]
+fn the_loopback_is_answered_only_where_aws_is_emulated_on_it() {
+    for (url, accepted) in [
+        ("http://localhost:4566/x", true),
+        ("http://127.0.0.1:1/x", true),
+        ("http://[::1]:1/x", true),
+        ("http://10.0.0.1/x", false),
+    ] {
+        assert_eq!(accepts(url, true), accepted, "{url}");
+    }
+}
+
+#[test]
+fn an_event_needs_no_more_than_its_name_and_the_buckets() {
+    for detail in [
+        json!({"eventName": "CreateBucket", "requestParameters": {"bucketName": "orders"}}),
+        json!({"eventName": "CreateBucket", "requestParameters": {"bucketName": "orders", "host": ["x"]}, "userIdentity": null, "errorCode": null}),
+        json!({"eventName": "TagResource", "requestParameters": {"resourceArn": "arn:aws:s3:::orders"}, "userIdentity": {"type": "AWSService"}}),
+    ] {
+        let event = json!({"detail-type": "AWS API Call via CloudTrail", "detail": detail});
+        let Ok(Invocation::Event(Event::Bucket(event))) = read(&event, ENVIRONMENT) else {
+            panic!("{event}")
+        };
+        assert_eq!(
+            (event.bucket.as_str(), event.region, event.account, event.deleted),
+            ("orders", None, None, false)
+        );
+    }
+}
+
+#[test]
+fn scalars_may_be_strings_and_lists_may_be_one_string() {
+    let read = |value| read_properties(value, &[]).unwrap();
+    let typed = json!({"Verify": false, "Priority": 3, "Metrics": false, "SourceKmsKeyArns": ["a", "b"], "Tags": {"k": "v"}, "Prefix": null});
+    let strings = json!({"Priority": "3", "Metrics": "false", "SourceKmsKeyArns": "a, b", "Tags": [{"Key": "k", "Value": "v"}], "Verify": "false"});
+    assert_eq!(read(typed.as_object().unwrap()), read(strings.as_object().unwrap()));
+}
+
+#[test]
+fn the_sample_events_are_read_as_what_they_are() {
+    let kind = |name: &str| {
+        let file = format!("{}/events/{name}", env!("CARGO_MANIFEST_DIR"));
+        let payload = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        match read(&payload, ENVIRONMENT).unwrap() {
+            Invocation::CloudFormation(request) => format!("{:?}", request.operation.unwrap()),
+            Invocation::Event(Event::Bucket(event)) => {
+                format!(
+                    "event on {} in {:?}, deleted: {}",
+                    event.bucket,
+                    event.region.unwrap().as_str(),
+                    event.deleted
+                )
+            }
+            Invocation::Event(Event::Job(event)) => {
+                format!("end of job {} in {:?}", event.id, event.region.unwrap().as_str())
+            }
+            Invocation::Event(Event::Ignored { reason, .. }) => format!("nothing: {reason}"),
+            Invocation::Queue(messages) => format!(
+                "batch: {:?}",
+                messages.iter().map(|message| message.event.is_ok()).collect::<Vec<_>>()
+            ),
+            Invocation::Command(command) => format!("{command:?}"),
+        }
+    };
+    let mut names: Vec<String> =
+        std::fs::read_dir(format!("{}/events", env!("CARGO_MANIFEST_DIR")))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+    names.sort();
+    let kinds: Vec<String> = names.iter().map(|name| format!("{name}: {}", kind(name))).collect();
+    insta::assert_snapshot!(kinds.join("\n"));
+}

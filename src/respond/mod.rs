@@ -1,0 +1,324 @@
+//! Answers: what each way of asking is told, and the metrics of an invocation.
+
+pub mod metrics;
+
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::Error;
+use crate::iam_policy::PolicyDocument;
+use crate::model::{Retry, RuleId};
+use crate::plan::{Action, Change, Plan};
+use crate::ports::Callback;
+use crate::reconcile::retry::{Failed, RetryBudget, retry};
+use crate::reconcile::{self, BucketOutcome, Outcome, Status};
+use crate::request::cloudformation::{ReplyTo, Request};
+
+/// The most characters of a `Reason`, so that the whole answer keeps CloudFormation's limit.
+const MAX_REASON: usize = 1_024;
+
+/// CloudFormation's limit for an answer, in bytes.
+const MAX_BODY: usize = 4_096;
+
+/// The answer about one rule.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct RuleAnswer {
+    status: Status,
+    source_bucket: String,
+    rule_id: String,
+    #[serde(flatten)]
+    attributes: Option<Attributes>,
+    #[serde(flatten)]
+    plan: PlanAnswer,
+}
+
+/// What `Fn::GetAtt` gives for a rule, but for its id.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attributes {
+    role_arn: String,
+    role_name: String,
+    source_kms_key_arns: Vec<String>,
+    replica_kms_key_arn: String,
+    destination_bucket_arn: String,
+    destination_region: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_id: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct PlanAnswer {
+    stages: Vec<Vec<ActionAnswer>>,
+    kept: Vec<String>,
+    warnings: Vec<String>,
+    text: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ActionAnswer {
+    action: &'static str,
+    resource: String,
+    changes: Vec<Change>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<PolicyDocument>,
+}
+
+/// The answer about one bucket and the replication policy.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct BucketAnswer {
+    source_bucket: String,
+    #[serde(flatten)]
+    outcome: OutcomeAnswer,
+}
+
+#[derive(Debug, Serialize)]
+enum OutcomeAnswer {
+    Skipped(String),
+    Failed(String),
+    Rules(Vec<RuleResult>),
+    Retired(PlanAnswer),
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum RuleResult {
+    Ended(Box<RuleAnswer>),
+    #[serde(rename_all = "PascalCase")]
+    Failed {
+        rule_id: String,
+        status: &'static str,
+        error: String,
+    },
+}
+
+impl From<&Plan> for PlanAnswer {
+    fn from(plan: &Plan) -> Self {
+        let action = |action: &Action| ActionAnswer {
+            action: action.operation(),
+            resource: action.resource(),
+            changes: action.changes(),
+            document: action.document().cloned(),
+        };
+        Self {
+            stages: plan
+                .stages
+                .iter()
+                .map(|stage| stage.actions.iter().map(action).collect())
+                .collect(),
+            kept: plan.kept.clone(),
+            warnings: plan.warnings.clone(),
+            text: plan.to_string(),
+        }
+    }
+}
+
+impl From<&Outcome> for RuleAnswer {
+    fn from(outcome: &Outcome) -> Self {
+        let mut plan = PlanAnswer::from(&outcome.plan);
+        plan.text.insert_str(
+            0,
+            &format!(
+                "rule `{}` of bucket `{}`: {:?}\n",
+                outcome.rule.id, outcome.rule.source, outcome.status
+            ),
+        );
+        Self {
+            status: outcome.status,
+            source_bucket: outcome.rule.source.to_string(),
+            rule_id: outcome.rule.id.to_string(),
+            attributes: attributes(outcome),
+            plan,
+        }
+    }
+}
+
+fn attributes(outcome: &Outcome) -> Option<Attributes> {
+    outcome.attributes.as_ref().map(|attributes| Attributes {
+        role_arn: attributes.role_arn.clone(),
+        role_name: attributes.role_name.to_string(),
+        source_kms_key_arns: attributes.source_keys.iter().cloned().collect(),
+        replica_kms_key_arn: attributes.replica_key.clone(),
+        destination_bucket_arn: attributes.destination_arn.clone(),
+        destination_region: attributes.destination_region.to_string(),
+        job_id: attributes.job_id.clone(),
+    })
+}
+
+/// The answer to an event or to `Reconcile`.
+pub fn bucket(bucket: &str, followed: &Result<BucketOutcome, reconcile::Error>) -> BucketAnswer {
+    let outcome = match followed {
+        Ok(BucketOutcome::Skipped(reason)) => OutcomeAnswer::Skipped(reason.clone()),
+        Ok(BucketOutcome::Retired(plan)) => OutcomeAnswer::Retired(PlanAnswer::from(plan)),
+        Ok(BucketOutcome::Rules(rules)) => {
+            OutcomeAnswer::Rules(rules.iter().map(rule_result).collect())
+        }
+        Err(error) => OutcomeAnswer::Failed(error.to_string()),
+    };
+    BucketAnswer { source_bucket: bucket.to_owned(), outcome }
+}
+
+fn rule_result((rule_id, result): &(RuleId, Result<Outcome, reconcile::Error>)) -> RuleResult {
+    match result {
+        Ok(outcome) => RuleResult::Ended(Box::new(RuleAnswer::from(outcome))),
+        Err(error) => RuleResult::Failed {
+            rule_id: rule_id.to_string(),
+            status: "Failed",
+            error: error.to_string(),
+        },
+    }
+}
+
+/// The answer to a batch: the messages that are to come again, or to go to the dead-letter queue in the end.
+pub fn batch(failed: Vec<String>) -> SqsBatchResponse {
+    let failure = |id| {
+        let mut failure = BatchItemFailure::default();
+        failure.item_identifier = id;
+        failure
+    };
+    let mut response = SqsBatchResponse::default();
+    response.batch_item_failures = failed.into_iter().map(failure).collect();
+    response
+}
+
+/// The answer to CloudFormation.
+///
+/// Follows <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html>: at most 4,096 bytes, a resource id of 1 to
+/// 1,024 bytes, a reason when it failed, and nothing that is null.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CloudFormationAnswer<'a> {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    physical_resource_id: String,
+    stack_id: &'a str,
+    request_id: &'a str,
+    logical_resource_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Data>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Data {
+    rule_id: String,
+    role_arn: String,
+    role_name: String,
+    /// With commas, since CloudFormation's attributes are strings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_kms_key_arns: Option<String>,
+    replica_kms_key_arn: String,
+    destination_bucket_arn: String,
+    destination_region: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_id: Option<String>,
+}
+
+/// The body of the answer to a request: `None` as outcome is a success that had nothing to do.
+///
+/// # Errors
+/// When the answer cannot be written as JSON.
+pub fn cloudformation(
+    request: &Request,
+    physical_id: String,
+    result: &Result<Option<Outcome>, Error>,
+) -> Result<String, serde_json::Error> {
+    let ReplyTo { stack_id, request_id, logical_id, .. } = &request.reply;
+    let (status, reason, data) = match result {
+        Ok(outcome) => {
+            ("SUCCESS", outcome.as_ref().and_then(remarks), outcome.as_ref().and_then(data))
+        }
+        Err(error) => ("FAILED", Some(error.to_string()), None),
+    };
+    let reason = reason.map(|reason| shortened(&reason));
+    let mut answer = CloudFormationAnswer {
+        status,
+        reason,
+        physical_resource_id: physical_id,
+        stack_id,
+        request_id,
+        logical_resource_id: logical_id,
+        data,
+    };
+    let body = serde_json::to_string(&answer)?;
+    if body.len() <= MAX_BODY {
+        return Ok(body);
+    }
+    // Only this attribute has no bound of its own; a template that needs it has the keys at hand, having listed them.
+    if let Some(data) = &mut answer.data {
+        data.source_kms_key_arns = None;
+    }
+    serde_json::to_string(&answer)
+}
+
+/// What a success has to say: its warnings, and with `DryRun` the plan.
+fn remarks(outcome: &Outcome) -> Option<String> {
+    let planned = (outcome.status == Status::Planned)
+        .then(|| format!("DryRun, nothing was changed; the plan is:\n{}", outcome.plan));
+    planned
+        .or_else(|| (!outcome.plan.warnings.is_empty()).then(|| outcome.plan.warnings.join("; ")))
+}
+
+fn data(outcome: &Outcome) -> Option<Data> {
+    attributes(outcome).map(|attributes| Data {
+        rule_id: outcome.rule.id.to_string(),
+        role_arn: attributes.role_arn,
+        role_name: attributes.role_name,
+        source_kms_key_arns: Some(attributes.source_kms_key_arns.join(",")),
+        replica_kms_key_arn: attributes.replica_kms_key_arn,
+        destination_bucket_arn: attributes.destination_bucket_arn,
+        destination_region: attributes.destination_region,
+        job_id: attributes.job_id,
+    })
+}
+
+/// At most [`MAX_REASON`] bytes, counted as JSON writes them.
+fn shortened(reason: &str) -> String {
+    let mut length = 0;
+    let written = |character: char| match character {
+        '"' | '\\' | '\n' | '\t' | '\r' => 2,
+        character if character.is_control() => 6,
+        character => character.len_utf8(),
+    };
+    let fits = |character: &char| {
+        length += written(*character);
+        length <= MAX_REASON
+    };
+    reason.chars().take_while(fits).collect()
+}
+
+/// Puts `body` where CloudFormation waits for it; again while that can help and there is time.
+///
+/// # Errors
+/// [`Error::Unanswered`] when the answer did not get there.
+pub async fn deliver<C: Callback>(
+    cloud: &C,
+    reply: &ReplyTo,
+    body: &str,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let budget = RetryBudget::until_deadline(Duration::from_millis(200), Duration::from_secs(30))
+        .ending(deadline);
+    let delivered = retry(budget, async || {
+        let sent = timeout_at(deadline, cloud.answer(&reply.url, body.to_owned())).await;
+        let sent = sent.map_err(|_| Failed::Final("the time ran out".to_owned()))?;
+        sent.map_err(|failure| match failure.retry {
+            Retry::Never => Failed::Final(failure.to_string()),
+            Retry::Soon | Retry::Replan | Retry::NextInvocation => {
+                tracing::warn!(%failure, "CloudFormation could not be answered; trying again");
+                Failed::Retryable(failure.to_string())
+            }
+        })
+    });
+    delivered.await.map_err(Error::Unanswered)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::model::{BucketName, Region, RoleName, RuleAddress, RuleId};
+use crate::plan::RuleAttributes;
+use crate::request::{self, Environment, Invocation};
+
+fn request(stack: &str, logical_id: &str) -> Request {
+    let payload = json!({
+        "RequestType": "Delete", "ResponseURL": "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x",
+        "StackId": stack, "RequestId": "request", "LogicalResourceId": logical_id,
+    });
+    let Invocation::CloudFormation(request) =
+        request::read(&payload, Environment::default()).unwrap()
+    else {
+        panic!("no request")
+    };
+    *request
+}
+
+fn outcome(keys: usize) -> Outcome {
+    let source = BucketName::parse(&"s".repeat(63)).unwrap();
+    let role_name = RoleName::of_source(&source);
+    let attributes = RuleAttributes {
+        role_arn: format!("arn:aws:iam::111122223333:role/{}/{role_name}", "p".repeat(510)),
+        role_name,
+        source_keys: (0..keys)
+            .map(|key| {
+                format!("arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-{key:012}")
+            })
+            .collect(),
+        replica_key: "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+            .to_owned(),
+        destination_arn: format!("arn:aws:s3:::{}", "d".repeat(63)),
+        destination_region: Region::parse("us-west-2").unwrap(),
+        job_id: None,
+    };
+    let plan = Plan { warnings: vec!["\"\n".repeat(5_000)], ..Plan::default() };
+    let rule = RuleAddress { source, id: RuleId::named("demo").unwrap() };
+    Outcome { rule, status: Status::Configured, plan, attributes: Some(attributes) }
+}
+
+fn answer(request: &Request, result: &Result<Option<Outcome>, Error>) -> (usize, Value) {
+    let body = cloudformation(request, "p".repeat(200), result).unwrap();
+    (body.len(), serde_json::from_str(&body).unwrap())
+}
+
+#[test]
+fn an_answer_keeps_cloudformations_limit_whatever_it_has_to_say() {
+    let request = request(
+        &format!("arn:aws:cloudformation:us-east-1:111122223333:stack/{}/6f3c", "s".repeat(128)),
+        &"L".repeat(255),
+    );
+    for keys in [1, 10, 120] {
+        let (length, answer) = answer(&request, &Ok(Some(outcome(keys))));
+        assert!(length <= MAX_BODY, "{keys} keys: {length}");
+        assert_eq!(answer["Data"]["SourceKmsKeyArns"].is_string(), keys <= 10);
+    }
+    let (length, failed) = answer(&request, &Err(Error::Internal("é\u{1}\"".repeat(2_000))));
+    assert!(length <= MAX_BODY);
+    assert!(failed["Reason"].as_str().unwrap().starts_with("internal error: é"));
+}
+
+#[test]
+fn a_reason_has_a_kilobyte_as_json_writes_it() {
+    let written = |reason: &str| serde_json::to_string(reason).unwrap().len() - 2;
+    for (character, most) in
+        [("a", 1_024), ("\u{1}", 1_020), ("\n", 1_024), ("\"", 1_024), ("é", 1_024), ("€", 1_023)]
+    {
+        let reason = shortened(&character.repeat(2_000));
+        assert_eq!(written(&reason), most, "{character:?}");
+        assert_eq!(shortened(&reason), reason);
+    }
+}
+
+#[test]
+fn an_answer_copies_the_ids_and_leaves_out_what_is_null() {
+    let (_, answer) = answer(&request("stack", "Logical"), &Ok(None));
+    let expected = json!({
+        "Status": "SUCCESS", "PhysicalResourceId": "p".repeat(200), "StackId": "stack", "RequestId": "request", "LogicalResourceId": "Logical",
+    });
+    assert_eq!(answer, expected);
+}

@@ -1,0 +1,181 @@
+//! The vocabulary's JSON: names and types. What the values mean is [`crate::spec`]'s business.
+//!
+//! CloudFormation turns every scalar into a string, so `"true"` is a boolean and `"15"` an integer, whoever asks.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{Invalid, Properties};
+
+/// Names that CloudFormation adds to a resource's properties.
+const CLOUDFORMATION: [&str; 2] = ["ServiceToken", "ServiceTimeout"];
+
+/// Reads the vocabulary from `object`. `also` are the names that the caller reads itself.
+pub fn read_properties(object: &Map<String, Value>, also: &[&str]) -> Result<Properties, Invalid> {
+    let mut object = Object::new(object);
+    for name in also {
+        object.take(name);
+    }
+    for name in CLOUDFORMATION {
+        object.ignore(name);
+    }
+    let properties = Properties {
+        source_bucket: object.text("SourceBucket")?,
+        destination_bucket: object.text("DestinationBucket")?,
+        destination_region: object.text("DestinationRegion")?,
+        replica_kms_key_arn: object.text("ReplicaKmsKeyArn")?,
+        source_kms_key_arns: object.list("SourceKmsKeyArns")?,
+        prefix: object.text("Prefix")?,
+        tags: object.tags("Tags")?,
+        priority: object.integer("Priority")?,
+        delete_marker_replication: object.boolean("DeleteMarkerReplication")?,
+        replica_modifications: object.boolean("ReplicaModifications")?,
+        replication_time_control: object.boolean("ReplicationTimeControl")?,
+        metrics: object.boolean("Metrics")?,
+        storage_class: object.text("StorageClass")?,
+        destination_account: object.text("DestinationAccount")?,
+        destination_role_arn: object.text("DestinationRoleArn")?,
+        destination_role_external_id: object.text("DestinationRoleExternalId")?,
+        replica_owner: object.text("ReplicaOwner")?,
+        create_destination_bucket: object.boolean("CreateDestinationBucket")?,
+        existing_role: object.text("ExistingRole")?,
+        alarm_topic_arn: object.text("AlarmTopicArn")?,
+        verify: object.boolean("Verify")?,
+        replicate_existing_objects: object.boolean("ReplicateExistingObjects")?,
+        report_bucket: object.text("ReportBucket")?,
+        report_prefix: object.text("ReportPrefix")?,
+        dry_run: object.boolean("DryRun")?,
+    };
+    object.finish()?;
+    Ok(properties)
+}
+
+/// A JSON object read name by name, so that the names nobody asked for are known at the end.
+pub struct Object<'a> {
+    left: BTreeMap<&'a str, &'a Value>,
+    known: Vec<String>,
+}
+
+impl<'a> Object<'a> {
+    /// Begins to read `object`.
+    pub fn new(object: &'a Map<String, Value>) -> Self {
+        Self {
+            left: object.iter().map(|(name, value)| (name.as_str(), value)).collect(),
+            known: Vec::new(),
+        }
+    }
+
+    /// The value of `name`; `null` is as good as absent.
+    pub fn take(&mut self, name: &str) -> Option<&'a Value> {
+        self.known.push(name.to_owned());
+        self.left.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// Passes over a `name` that is not to be offered when an unknown one is refused.
+    fn ignore(&mut self, name: &str) {
+        self.left.remove(name);
+    }
+
+    /// Refuses the names that were never asked for.
+    pub fn finish(self) -> Result<(), Invalid> {
+        match self.left.into_keys().next() {
+            Some(unknown) => Err(Invalid::new(
+                unknown,
+                format!("is not known; allowed are {}", self.known.join(", ")),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The string `name`.
+    ///
+    /// # Errors
+    /// A value of another type; so for all that follow.
+    pub fn text(&mut self, name: &str) -> Result<Option<String>, Invalid> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(other) => Err(wrong_type(name, other, "a string")),
+        }
+    }
+
+    /// The boolean `name`, which may be written as a string.
+    pub fn boolean(&mut self, name: &str) -> Result<Option<bool>, Invalid> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Bool(boolean)) => Ok(Some(*boolean)),
+            Some(Value::String(text)) if text == "true" => Ok(Some(true)),
+            Some(Value::String(text)) if text == "false" => Ok(Some(false)),
+            Some(other) => Err(wrong_type(name, other, "true or false")),
+        }
+    }
+
+    /// The integer `name`, which may be written as a string.
+    pub fn integer(&mut self, name: &str) -> Result<Option<i64>, Invalid> {
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        let integer = match value {
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        integer.map(Some).ok_or_else(|| wrong_type(name, value, "an integer"))
+    }
+
+    /// A list of strings, or one string with commas.
+    pub fn list(&mut self, name: &str) -> Result<Option<Vec<String>>, Invalid> {
+        let expected = "a list of strings, or one string with commas";
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => {
+                Ok(Some(text.split(',').map(|item| item.trim().to_owned()).collect()))
+            }
+            Some(value @ Value::Array(items)) => {
+                let items = items
+                    .iter()
+                    .map(|item| item.as_str().map(str::to_owned))
+                    .collect::<Option<Vec<_>>>();
+                items.map(Some).ok_or_else(|| wrong_type(name, value, expected))
+            }
+            Some(other) => Err(wrong_type(name, other, expected)),
+        }
+    }
+
+    /// A map of strings, or a list of `{Key, Value}`.
+    pub fn tags(&mut self, name: &str) -> Result<Option<BTreeMap<String, String>>, Invalid> {
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        let pairs: Option<Vec<(String, String)>> = match value {
+            Value::Object(map) => map
+                .iter()
+                .map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+                .collect(),
+            Value::Array(items) => items.iter().map(key_and_value).collect(),
+            _ => None,
+        };
+        let pairs = pairs.ok_or_else(|| {
+            wrong_type(name, value, "a map of strings, or a list of {Key, Value}")
+        })?;
+        let mut tags = BTreeMap::new();
+        for (key, value) in pairs {
+            if tags.insert(key.clone(), value).is_some() {
+                return Err(Invalid::new(name, format!("has the key `{key}` twice")));
+            }
+        }
+        Ok(Some(tags))
+    }
+}
+
+fn key_and_value(item: &Value) -> Option<(String, String)> {
+    let object = item.as_object().filter(|object| object.len() == 2)?;
+    Some((object.get("Key")?.as_str()?.to_owned(), object.get("Value")?.as_str()?.to_owned()))
+}
+
+fn wrong_type(name: &str, value: &Value, expected: &str) -> Invalid {
+    let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let shown: String = shown.chars().take(60).collect();
+    Invalid::new(name, format!("is `{shown}`; it must be {expected}"))
+}
