@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RECORDED = HERE / "instructions.json"
 
-INVOCATION = "s3_kms_replication::handle::{{closure}}"
+INVOCATION = "s3_kms_replication::handler::handle::{{closure}}"
 SIZES = (1, 10, 100, 999)
 # What is counted: the test, and the function in whose calls it is.
 FLOWS = {
@@ -29,7 +29,7 @@ FLOWS = {
     "a new bucket by event, twice": ("rounds::a_new_bucket_takes_no_more_rounds", INVOCATION),
 }
 GROWTH = {
-    "a plan beside so many rules": ("growth::a_plan_beside_many_rules", "s3_kms_replication::plan::apply"),
+    "a plan beside so many rules": ("growth::a_plan_beside_many_rules", "s3_kms_replication::plan::apply::apply"),
     "an event under a policy of so many rules": ("growth::an_event_under_a_policy_of_many_rules", INVOCATION),
 }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError as CallFailed
+from botocore.exceptions import ClientError as AwsError
 from local_aws import ACCOUNT, DESTINATION_ACCOUNT, POLICY_RULE, REGION, REPLICA_REGION, ClientError, LocalAws, local_aws, wait_until
 
 OWNER_TAG = "s3-kms-replication"
@@ -57,7 +57,7 @@ class Application:
         """A bucket's replication configuration; `None` when it has none."""
         try:
             return self.s3.get_bucket_replication(Bucket=bucket)["ReplicationConfiguration"]
-        except CallFailed as error:
+        except AwsError as error:
             if error.response["Error"]["Code"] == "ReplicationConfigurationNotFoundError":
                 return None
             raise
@@ -101,7 +101,7 @@ class Application:
         return [call for call in self.aws.recorded("calls")
                 if f"assumed-role/{caller}/" in call["caller"] and not call["action"].startswith("sts:")]
 
-    def settled(self) -> None:
+    def await_idle(self) -> None:
         """Waits until no bucket event is queued or being worked on."""
         sqs = self.aws.client("sqs")
         counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]

@@ -92,7 +92,7 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def verified(aws: LocalAws, bucket: str, destination: str, source_key: str, replica_key: str) -> dict[str, Any]:
+def await_replication(aws: LocalAws, bucket: str, destination: str, source_key: str, replica_key: str) -> dict[str, Any]:
     """The bucket's replication, checked to be what was asked for."""
     def granted() -> dict[str, Any] | None:
         found = replication(aws, bucket)
@@ -152,11 +152,11 @@ def by_event(aws: LocalAws, source_key: str, replica_key: str) -> list[str]:
     with step("$ aws s3api put-bucket-encryption --bucket prod-orders, with a KMS key"):
         encrypt(aws, "prod-orders", source_key)
     with step("the function made prod-orders-replica, versioning, role and rule"):
-        found = verified(aws, "prod-orders", "prod-orders-replica", source_key, replica_key)
+        found = await_replication(aws, "prod-orders", "prod-orders-replica", source_key, replica_key)
     with step("$ aws s3api put-object --key 2026/1.json: its replica is in us-west-2"):
         put_object(aws, "prod-orders", "2026/1.json", source_key)
         status = replica_status(aws, found["destination"], "2026/1.json")
-    return ["event: bucket prod-orders,\npolicy rule dr", held(found), f"2026/1.json: {status}"]
+    return ["event: bucket prod-orders,\npolicy rule dr", summary(found), f"2026/1.json: {status}"]
 
 
 def by_cloudformation(aws: LocalAws, source_key: str, replica_key: str) -> list[str]:
@@ -171,7 +171,7 @@ def by_cloudformation(aws: LocalAws, source_key: str, replica_key: str) -> list[
                 "--create-bucket-configuration", f"LocationConstraint={REPLICA_REGION}", region=REPLICA_REGION)
     with step(f"$ sam deploy --stack-name {STACK}: versioning, role and rule are there"):
         aws.deploy(STACK, template)
-        found = verified(aws, "ledger", "ledger-in-oregon", source_key, replica_key)
+        found = await_replication(aws, "ledger", "ledger-in-oregon", source_key, replica_key)
         expect("the rule's filter", found["rule"]["Filter"], {"Prefix": "Tax"})
     with step("$ aws s3api put-object --key Tax/2026.txt: replicated"):
         put_object(aws, "ledger", "Tax/2026.txt", source_key)
@@ -188,11 +188,11 @@ def by_cloudformation(aws: LocalAws, source_key: str, replica_key: str) -> list[
         expect("replication of `ledger`", replication(aws, "ledger"), None)
         expect("the role", read(aws, "NoSuchEntity", "iam", "get-role", "--role-name", role), None)
         replica_status(aws, found["destination"], "Tax/2026.txt")
-    return [f"stack: {STACK},\nbucket ledger, prefix Tax", held(found) + "\n(both gone with the stack)",
+    return [f"stack: {STACK},\nbucket ledger, prefix Tax", summary(found) + "\n(both gone with the stack)",
             f"Tax/2026.txt: {status}\nnotes.txt: not replicated"]
 
 
-def held(found: dict[str, Any]) -> str:
+def summary(found: dict[str, Any]) -> str:
     source_keys = found["keys"] - {found["replica_key"]}
     return (f"rule {short(found['rule']['ID'])}\n  to {found['destination']}, key …{found['replica_key'][-6:]}\n"
             f"role {found['role'].partition(':role')[2]}\n  decrypts with key …{next(iter(source_keys))[-6:]}")

@@ -56,14 +56,14 @@ def wait_until(what: str, probe: Callable[[], T], seconds: float = 30) -> T:
 
 
 # The shell ends the group when the pipe to its standard input does: even when this process was killed.
-TIED = '"$@" & exec >&- 2>&-; read -r line; kill -9 0'
+KILL_WITH_PARENT = '"$@" & exec >&- 2>&-; read -r line; kill -9 0'
 
 
 @contextlib.contextmanager
 def running(command: list[str], environment: dict[str, str], log: Path, stdout: int | None = None) -> Iterator[subprocess.Popen]:
     """A server in a process group of its own, all of which ends with the block and with this process."""
     with log.open("w") as output:
-        process = subprocess.Popen(["sh", "-c", TIED, "sh", *command], cwd=ROOT, env=environment, stdin=subprocess.PIPE,
+        process = subprocess.Popen(["sh", "-c", KILL_WITH_PARENT, "sh", *command], cwd=ROOT, env=environment, stdin=subprocess.PIPE,
                                    stdout=stdout or output, stderr=output, start_new_session=True, text=True)
     try:
         yield process

@@ -33,7 +33,7 @@ class Call:
     account: str = "${account}"
 
 
-def filled(value: Any, names: dict[str, str]) -> Any:
+def substituted(value: Any, names: dict[str, str]) -> Any:
     """JSON with names in place of `${…}`."""
     return json.loads(Template(json.dumps(value)).substitute(names))
 
@@ -41,11 +41,11 @@ def filled(value: Any, names: dict[str, str]) -> Any:
 def decisions(documents: list[dict[str, Any]], calls: list[Call], names: dict[str, str]) -> list[list[bool]]:
     """Whether a role of `${account}` may make each of the calls: for each document, when that is its policy."""
     role = f"arn:aws:iam::{names['account']}:role/asked"
-    requests = [request(role, filled(call.__dict__, names)) for call in calls]
-    account = open_to(f"arn:aws:iam::{names['account']}:root")
-    allowed = simulated([
-        {"request": asked, "identityPolicies": [{"name": "asked", "policy": document}], "resourcePolicy": account}
-        for document in documents for asked in requests])
+    requests = [request(role, substituted(call.__dict__, names)) for call in calls]
+    account = allow_everything(f"arn:aws:iam::{names['account']}:root")
+    allowed = simulate([
+        {"request": each, "identityPolicies": [{"name": "asked", "policy": document}], "resourcePolicy": account}
+        for document in documents for each in requests])
     return [allowed[start:start + len(calls)] for start in range(0, len(allowed), len(calls))]
 
 
@@ -53,7 +53,7 @@ def may_assume(trust: dict[str, Any], principals: list[str], account: str) -> li
     """Whether each of the principals may assume a role that has this trust policy; their own policies allow it."""
     call = {"action": "sts:AssumeRole", "resource": f"arn:aws:iam::{account}:role/asked", "context": {}, "account": account}
     everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-    return simulated([{
+    return simulate([{
         "request": request(principal, call),
         "identityPolicies": [{"name": "everything", "policy": everything}] if principal.startswith("arn:") else [],
         "resourcePolicy": trust,
@@ -65,15 +65,15 @@ def request(principal: str, call: dict[str, Any]) -> dict[str, Any]:
             "resource": {"resource": call["resource"], "accountId": call["account"]}}
 
 
-def open_to(principal: str) -> dict[str, Any]:
+def allow_everything(principal: str) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "*", "Resource": "*"}]}
 
 
-def simulated(simulations: list[dict[str, Any]]) -> list[bool]:
+def simulate(simulations: list[dict[str, Any]]) -> list[bool]:
     """Whether each is allowed; an error when the simulator did not decide exactly what it was asked."""
-    asked = [{"serviceControlPolicies": [], "resourceControlPolicies": [], **simulation} for simulation in simulations]
-    sent = json.dumps(asked).replace(ENCRYPTION_CONTEXT, STAND_IN)
+    inputs = [{"serviceControlPolicies": [], "resourceControlPolicies": [], **simulation} for simulation in simulations]
+    sent = json.dumps(inputs).replace(ENCRYPTION_CONTEXT, STAND_IN)
     done = subprocess.run(["node", str(SIMULATE)], cwd=ROOT, input=sent, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
         raise Failed(done.stderr.strip())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError as CallFailed
+from botocore.exceptions import ClientError as AwsError
 from conftest import RULE_PREFIX, Application
 from local_aws import ACCOUNT, DESTINATION_ACCOUNT, ROOT, ClientError, LocalAws
 
@@ -42,7 +42,7 @@ class Destination:
         """The statements of a bucket's policy."""
         try:
             return json.loads(self.s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
-        except CallFailed as error:
+        except AwsError as error:
             if error.response["Error"]["Code"] == "NoSuchBucketPolicy":
                 return []
             raise
@@ -63,7 +63,7 @@ def destination(app: Application) -> Destination:
     return Destination(other, outputs["SetupRoleArn"], outputs["ReplicaKeyArn"])
 
 
-def replicated(app: Application, destination: Destination, source: str, copy: str) -> str | None:
+def replication_status(app: Application, destination: Destination, source: str, copy: str) -> str | None:
     """The status that S3 gives to an object that is put into a bucket; its replica is looked at, too."""
     app.s3.put_object(Bucket=source, Key="1.json", Body=b"{}")
     status = app.s3.head_object(Bucket=source, Key="1.json").get("ReplicationStatus")
@@ -72,7 +72,7 @@ def replicated(app: Application, destination: Destination, source: str, copy: st
     return status
 
 
-def test_a_stack_replicates_to_a_bucket_of_another_account(app: Application, destination: Destination) -> None:
+def test_stack_with_destination_role_manages_its_statements_in_the_other_account(app: Application, destination: Destination) -> None:
     source, copy = app.aws.create_bucket("abroad", key=app.source_key), destination.bucket("abroad-replica")
     before = destination.key_statements()
     created = app.stack("create", "abroad", SourceBucket=source, DestinationBucket=copy, ReplicaOwner="Destination",
@@ -82,19 +82,19 @@ def test_a_stack_replicates_to_a_bucket_of_another_account(app: Application, des
     rule, = app.rules(source)
     assert rule["Destination"]["Account"] == DESTINATION_ACCOUNT
     assert rule["Destination"]["AccessControlTranslation"] == {"Owner": "Destination"}
-    theirs, ours = destination.statements(copy)
-    assert theirs == TLS_ONLY
-    assert ours["Principal"] == {"AWS": created["outputs"]["RoleArn"]}
-    assert [statement["Sid"] for statement in destination.key_statements()] == [*(statement["Sid"] for statement in before), ours["Sid"]]
+    foreign, own = destination.statements(copy)
+    assert foreign == TLS_ONLY
+    assert own["Principal"] == {"AWS": created["outputs"]["RoleArn"]}
+    assert [statement["Sid"] for statement in destination.key_statements()] == [*(statement["Sid"] for statement in before), own["Sid"]]
     assert destination.s3.get_bucket_versioning(Bucket=copy)["Status"] == "Enabled"
-    assert replicated(app, destination, source, copy) == "COMPLETED"
+    assert replication_status(app, destination, source, copy) == "COMPLETED"
 
     destination.s3.put_bucket_policy(Bucket=copy, Policy=json.dumps({"Version": "2012-10-17", "Statement": [TLS_ONLY]}))
-    assert replicated(app, destination, source, copy) == "FAILED"
+    assert replication_status(app, destination, source, copy) == "FAILED"
     properties = {"SourceBucket": source, "DestinationBucket": copy, "ReplicaOwner": "Destination", **destination.properties}
     updated = app.stack("update", "abroad", **properties, StorageClass="STANDARD_IA")
     assert updated["status"] == "UPDATE_COMPLETE", updated["reasons"]
-    assert replicated(app, destination, source, copy) == "COMPLETED"
+    assert replication_status(app, destination, source, copy) == "COMPLETED"
 
     deleted = app.stack("delete", "abroad")
     assert deleted["status"] == "DELETE_COMPLETE", deleted["reasons"]
@@ -104,18 +104,18 @@ def test_a_stack_replicates_to_a_bucket_of_another_account(app: Application, des
     assert app.role(f"s3-crr-{source}") is None
 
 
-def test_a_bucket_is_made_and_a_rule_verified_in_another_account(app: Application, destination: Destination) -> None:
+def test_apply_with_destination_role_creates_and_verifies_a_bucket_in_another_account(app: Application, destination: Destination) -> None:
     source, copy = app.aws.create_bucket("made-abroad", key=app.source_key), "made-abroad-replica"
-    asked = {"SourceBucket": source, "DestinationBucket": copy, "Name": "abroad", **destination.properties}
-    done = app.invoke({"Action": "Apply", "CreateDestinationBucket": True, "Verify": True, **asked})
+    request = {"SourceBucket": source, "DestinationBucket": copy, "Name": "abroad", **destination.properties}
+    done = app.invoke({"Action": "Apply", "CreateDestinationBucket": True, "Verify": True, **request})
 
     assert done["Status"] == "Verified"
     assert destination.s3.get_bucket_tagging(Bucket=copy)["TagSet"] == [{"Key": "s3-kms-replication", "Value": source}]
-    assert app.invoke({"Action": "Plan", "CreateDestinationBucket": True, **asked})["Stages"] == []
+    assert app.invoke({"Action": "Plan", "CreateDestinationBucket": True, **request})["Stages"] == []
     calls = [call for call in destination.aws.recorded("calls") if f":{DESTINATION_ACCOUNT}:assumed-role/" in call["caller"]]
     assert {call["caller"].rpartition("/")[2] for call in calls} >= {source}
 
-    arguments = {name: asked[name] for name in ("SourceBucket", "Name", "DestinationRoleArn", "DestinationRoleExternalId")}
+    arguments = {name: request[name] for name in ("SourceBucket", "Name", "DestinationRoleArn", "DestinationRoleExternalId")}
     assert app.invoke({"Action": "Verify", **arguments})["Status"] == "Verified"
     assert app.invoke({"Action": "Delete", **arguments})["Status"] == "Removed"
     assert destination.statements(copy) == []
@@ -124,61 +124,61 @@ def test_a_bucket_is_made_and_a_rule_verified_in_another_account(app: Applicatio
     assert not versions.get("DeleteMarkers")
 
 
-def test_a_role_that_cannot_be_assumed_changes_nothing(app: Application, destination: Destination) -> None:
+def test_apply_changes_nothing_when_the_destination_role_cannot_be_assumed(app: Application, destination: Destination) -> None:
     source, copy = app.aws.create_bucket("unassumed", key=app.source_key), destination.bucket("unassumed-replica")
-    asked = {"Action": "Apply", "SourceBucket": source, "DestinationBucket": copy, **destination.properties}
+    request = {"Action": "Apply", "SourceBucket": source, "DestinationBucket": copy, **destination.properties}
     for change in ({"DestinationRoleExternalId": "of-somebody-else"},
                    {"DestinationRoleArn": f"arn:aws:iam::{DESTINATION_ACCOUNT}:role/of-nobody"}):
         with pytest.raises(ClientError, match="AssumeRole on role .* AccessDenied.* must trust whoever assumes it; .*`DestinationRoleArns`"):
-            app.invoke({**asked, **change})
+            app.invoke({**request, **change})
     assert app.rules(source) == []
     assert app.versioning(source) is None
     assert destination.statements(copy) == [TLS_ONLY]
 
 
-def test_without_a_role_the_rule_waits_for_what_the_other_account_has_to_do(app: Application, destination: Destination) -> None:
+def test_apply_without_destination_role_is_refused_until_the_other_account_adds_the_statements(app: Application, destination: Destination) -> None:
     source, copy = app.aws.create_bucket("by-hand", key=app.source_key), destination.bucket("by-hand-replica")
-    asked = {"Action": "Apply", "SourceBucket": source, "DestinationBucket": copy, "ReplicaKmsKeyArn": destination.key,
-             "DestinationAccount": DESTINATION_ACCOUNT, "Name": "by-hand"}
+    request = {"Action": "Apply", "SourceBucket": source, "DestinationBucket": copy, "ReplicaKmsKeyArn": destination.key,
+               "DestinationAccount": DESTINATION_ACCOUNT, "Name": "by-hand"}
     with pytest.raises(ClientError, match="cannot be looked at from this account") as refused:
-        app.invoke(asked)
+        app.invoke(request)
     assert app.rules(source) == []
 
     # What the message says, pasted.
-    said = str(refused.value)
+    message = str(refused.value)
     decoder = json.JSONDecoder()
-    at_bucket, at_key = (said.index("{", said.index(f"policy of {what}")) for what in ("bucket", "key"))
-    for_bucket, end = decoder.raw_decode(said, at_bucket)
-    sight_of_bucket, _ = decoder.raw_decode(said, end + 1)
-    for_key, end = decoder.raw_decode(said, at_key)
-    sight_of_key, _ = decoder.raw_decode(said, end + 1)
+    at_bucket, at_key = (message.index("{", message.index(f"policy of {what}")) for what in ("bucket", "key"))
+    for_bucket, end = decoder.raw_decode(message, at_bucket)
+    bucket_read_access, _ = decoder.raw_decode(message, end + 1)
+    for_key, end = decoder.raw_decode(message, at_key)
+    key_read_access, _ = decoder.raw_decode(message, end + 1)
     kms, before = destination.aws.client("kms"), destination.key_statements()
     destination.s3.put_bucket_policy(Bucket=copy, Policy=json.dumps({
-        "Version": "2012-10-17", "Statement": [TLS_ONLY, for_bucket, sight_of_bucket]}))
+        "Version": "2012-10-17", "Statement": [TLS_ONLY, for_bucket, bucket_read_access]}))
     kms.put_key_policy(KeyId=destination.key, PolicyName="default", Policy=json.dumps({
-        "Version": "2012-10-17", "Statement": [*before, for_key, sight_of_key]}))
+        "Version": "2012-10-17", "Statement": [*before, for_key, key_read_access]}))
     try:
         with pytest.raises(ClientError, match=f"versioning .* is Off, which only account {DESTINATION_ACCOUNT} can change"):
-            app.invoke(asked)
+            app.invoke(request)
         destination.s3.put_bucket_versioning(Bucket=copy, VersioningConfiguration={"Status": "Enabled"})
-        done = app.invoke(asked)
+        done = app.invoke(request)
         assert done["Status"] == "Configured"
         assert "have to hold these statements" in done["Warnings"][0]
-        assert replicated(app, destination, source, copy) == "COMPLETED"
+        assert replication_status(app, destination, source, copy) == "COMPLETED"
         assert app.invoke({"Action": "Delete", "SourceBucket": source, "Name": "by-hand"})["Status"] == "Removed"
-        assert destination.statements(copy) == [TLS_ONLY, for_bucket, sight_of_bucket]
+        assert destination.statements(copy) == [TLS_ONLY, for_bucket, bucket_read_access]
     finally:
         kms.put_key_policy(KeyId=destination.key, PolicyName="default", Policy=json.dumps({"Version": "2012-10-17", "Statement": before}))
 
 
-def test_the_other_account_is_named_in_what_is_refused(app: Application, destination: Destination) -> None:
+def test_invalid_cross_account_properties_are_refused_before_any_change(app: Application, destination: Destination) -> None:
     source = app.aws.create_bucket("refused-abroad", key=app.source_key)
-    asked = {"Action": "Apply", "SourceBucket": source, "DestinationBucket": "refused-replica", **destination.properties}
-    for change, message in (
+    request = {"Action": "Apply", "SourceBucket": source, "DestinationBucket": "refused-replica", **destination.properties}
+    for change, expected in (
             ({"DestinationAccount": ACCOUNT}, "is a role of account"),
             ({"ReplicaOwner": "Somebody"}, "allowed are Source, Destination"),
             ({}, "`DestinationBucket` `refused-replica` does not exist")):
-        with pytest.raises(ClientError, match=message):
-            app.invoke({**asked, **change})
+        with pytest.raises(ClientError, match=expected):
+            app.invoke({**request, **change})
     assert not [role for role in app.iam.list_roles()["Roles"] if role["RoleName"].endswith("refused-abroad")]
     assert RULE_PREFIX not in json.dumps(app.rules(source))

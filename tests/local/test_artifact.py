@@ -13,14 +13,14 @@ FUNCTION = ROOT / "target" / "lambda" / "function"
 GLIBC_OF_AL2023 = (2, 34)
 
 
-def test_the_function_needs_no_newer_glibc_than_al2023_has() -> None:
+def test_function_requires_no_newer_glibc_than_al2023_provides() -> None:
     versions = re.findall(rb"GLIBC_(\d+)\.(\d+)", (FUNCTION / "bootstrap").read_bytes())
 
     assert versions
     assert max((int(major), int(minor)) for major, minor in versions) <= GLIBC_OF_AL2023
 
 
-def test_the_zip_holds_the_function_ready_to_run() -> None:
+def test_zip_contains_one_executable_bootstrap() -> None:
     with zipfile.ZipFile(FUNCTION / "bootstrap.zip") as package:
         entry, = package.infolist()
 
@@ -30,7 +30,7 @@ def test_the_zip_holds_the_function_ready_to_run() -> None:
 
 
 @pytest.mark.parametrize("crate", ["rustls@0.21", "hyper@0.14"])
-def test_no_second_tls_stack_is_linked(crate: str) -> None:
+def test_dependency_tree_has_no_second_tls_stack(crate: str) -> None:
     found = subprocess.run(["cargo", "tree", "--locked", "--edges", "normal", "--invert", crate], cwd=ROOT,
                            capture_output=True, text=True, timeout=120)
 

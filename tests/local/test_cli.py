@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError as CallFailed
+from botocore.exceptions import ClientError as AwsError
 from conftest import Application
 from local_aws import ACCOUNT, REGION, REPLICA_REGION, ROOT, LocalAws
 
@@ -26,7 +26,7 @@ SCREENS = Path(__file__).with_name("screens")
 READS = ("Get", "List", "Describe", "Head")
 
 
-class Person:
+class CliUser:
     """Somebody at a terminal, with an account that has two keys, a source bucket and a destination."""
 
     def __init__(self, aws: LocalAws, account: str) -> None:
@@ -34,9 +34,9 @@ class Person:
         self.source_key, self.replica_key = self.aws.create_key(), self.aws.create_key(REPLICA_REGION)
         self.source = self.aws.create_bucket(f"orders-{account}", key=self.source_key)
         self.destination = self.aws.create_bucket(f"copy-{account}", region=REPLICA_REGION)
-        self.rule = ["--source-bucket", self.source, "--destination-bucket", self.destination]
-        self.asked = [*self.rule, "--replica-kms-key-arn", self.replica_key]
-        self.held = Application(self.aws, {"FunctionName": ""}, self.source_key, self.replica_key, "")
+        self.rule_arguments = ["--source-bucket", self.source, "--destination-bucket", self.destination]
+        self.apply_arguments = [*self.rule_arguments, "--replica-kms-key-arn", self.replica_key]
+        self.state = Application(self.aws, {"FunctionName": ""}, self.source_key, self.replica_key, "")
 
     def environment(self, **changes: str | None) -> dict[str, str]:
         # What decides about colours where the tests run is nothing to this person.
@@ -54,20 +54,20 @@ class Person:
         assert process.returncode == code, out + err
         return out or err
 
-    def screen(self, *arguments: str, typed: str = "", code: int = 0, **changes: str) -> str:
+    def run_in_terminal(self, *arguments: str, answer_to_prompt: str = "", code: int = 0, **changes: str) -> str:
         """What a terminal gets while the program is run in it, and `typed` when it asks."""
         child, terminal = pty.fork()
         if child == 0:
             os.execve(PROGRAM, [str(PROGRAM), *arguments], self.environment(**changes))
-        shown, asked = b"", False
+        shown, answered = b"", False
         while select.select([terminal], [], [], 60)[0]:
             try:
                 shown += os.read(terminal, 4096)
             except OSError:
                 break
-            if not asked and b"[y/N]" in shown:
-                asked = True
-                os.write(terminal, typed.encode())
+            if not answered and b"[y/N]" in shown:
+                answered = True
+                os.write(terminal, answer_to_prompt.encode())
         os.close(terminal)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code, shown.decode()
         return shown.decode().replace("\r\n", "\n")
@@ -77,7 +77,7 @@ class Person:
         calls = [call["action"].split(":")[1] for call in self.aws.recorded("calls") if f":{self.aws.account}:" in call["caller"]]
         return [call for call in calls if not call.startswith(READS)]
 
-    def named(self, text: str) -> str:
+    def with_fixed_ids(self, text: str) -> str:
         """The text with fixed ids, as long as they are, in place of those that differ from run to run."""
         for digit, key in (("0", self.source_key), ("1", self.replica_key)):
             key_id = key.rpartition("/")[2]
@@ -85,7 +85,7 @@ class Person:
         return text.replace(self.aws.account, ACCOUNT)
 
 
-def is_shown_as(name: str, shown: str) -> None:
+def assert_screen(name: str, shown: str) -> None:
     """Holds what was shown against the file of that name; `UPDATE_SCREENS=1` writes it anew."""
     file = SCREENS / name
     if os.environ.get("UPDATE_SCREENS"):
@@ -94,18 +94,18 @@ def is_shown_as(name: str, shown: str) -> None:
 
 
 @pytest.fixture
-def person(aws: LocalAws, request: pytest.FixtureRequest) -> Person:
+def user(aws: LocalAws, request: pytest.FixtureRequest) -> CliUser:
     """A person with an account of the test's own."""
     if not PROGRAM.exists():
         pytest.fail(f"`{PROGRAM}` is missing: `make test` builds it")
-    return Person(aws, str(990000000000 + request.session.items.index(request.node)))
+    return CliUser(aws, str(990000000000 + request.session.items.index(request.node)))
 
 
-class Gate(ThreadingHTTPServer):
+class BlockingProxy(ThreadingHTTPServer):
     """What stands between the program and AWS, and holds back one kind of request: before it takes effect, or after."""
 
     def __init__(self, endpoint: str, held: str, after: bool) -> None:
-        super().__init__(("127.0.0.1", 0), Passage)
+        super().__init__(("127.0.0.1", 0), ProxyHandler)
         self.upstream = endpoint.removeprefix("http://")
         self.held, self.after = held, after
         self.reached, self.opened = threading.Event(), threading.Event()
@@ -118,21 +118,21 @@ class Gate(ThreadingHTTPServer):
         self.opened.wait(30)
 
 
-class Passage(BaseHTTPRequestHandler):
+class ProxyHandler(BaseHTTPRequestHandler):
     """Passes a request on."""
 
     def handle_request(self) -> None:
-        gate: Gate = self.server  # type: ignore[assignment]
+        proxy: BlockingProxy = self.server  # type: ignore[assignment]
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        is_held = re.search(gate.held, f"{self.command} {self.path} {body.decode(errors='replace')}") is not None
-        if is_held and not gate.after:
-            return gate.hold()
-        connection = http.client.HTTPConnection(gate.upstream, timeout=30)
+        is_held = re.search(proxy.held, f"{self.command} {self.path} {body.decode(errors='replace')}") is not None
+        if is_held and not proxy.after:
+            return proxy.hold()
+        connection = http.client.HTTPConnection(proxy.upstream, timeout=30)
         connection.request(self.command, self.path, body, dict(self.headers))
         answer = connection.getresponse()
         content = answer.read()
         if is_held:
-            return gate.hold()
+            return proxy.hold()
         self.send_response_only(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in ("content-length", "transfer-encoding", "connection"):
@@ -150,227 +150,227 @@ class Passage(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def interrupt(person: Person) -> Iterator[Any]:
+def interrupt(user: CliUser) -> Iterator[Any]:
     """Runs the program, and presses Ctrl-C while a certain request is on its way."""
-    gates = []
+    proxies = []
 
-    def interrupted(held: str, after: bool, *arguments: str) -> str:
-        gate = Gate(person.aws.endpoint, held, after)
-        gates.append(gate)
-        threading.Thread(target=gate.serve_forever, daemon=True).start()
-        process = person.start(*arguments, AWS_ENDPOINT_URL=f"http://127.0.0.1:{gate.server_port}")
-        assert gate.reached.wait(30), process.communicate(timeout=5)
+    def run_and_interrupt(held: str, after: bool, *arguments: str) -> str:
+        proxy = BlockingProxy(user.aws.endpoint, held, after)
+        proxies.append(proxy)
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        process = user.start(*arguments, AWS_ENDPOINT_URL=f"http://127.0.0.1:{proxy.server_port}")
+        assert proxy.reached.wait(30), process.communicate(timeout=5)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)
         assert process.returncode == 130, out + err
         return err
 
-    yield interrupted
-    for gate in gates:
-        gate.opened.set()
-        gate.shutdown()
-        gate.server_close()
+    yield run_and_interrupt
+    for proxy in proxies:
+        proxy.opened.set()
+        proxy.shutdown()
+        proxy.server_close()
 
 
-def test_one_line_replicates_a_bucket_and_one_shows_that_nothing_is_left(person: Person) -> None:
-    person.run("apply", *person.asked, "--yes")
-    rule, = person.held.rules(person.source)
-    assert rule["Destination"]["EncryptionConfiguration"]["ReplicaKmsKeyID"] == person.replica_key
-    assert person.held.granted_keys(f"s3-crr-{person.source}") == {person.source_key, person.replica_key}
-    before = person.writes()
+def test_apply_then_plan_is_empty_and_reapply_performs_no_writes(user: CliUser) -> None:
+    user.run("apply", *user.apply_arguments, "--yes")
+    rule, = user.state.rules(user.source)
+    assert rule["Destination"]["EncryptionConfiguration"]["ReplicaKmsKeyID"] == user.replica_key
+    assert user.state.granted_keys(f"s3-crr-{user.source}") == {user.source_key, user.replica_key}
+    before = user.writes()
 
-    assert "nothing to do" in person.run("plan", *person.asked, "--detailed-exitcode")
-    assert "Unchanged" in person.run("apply", *person.asked, "--yes")
-    assert person.writes() == before
+    assert "nothing to do" in user.run("plan", *user.apply_arguments, "--detailed-exitcode")
+    assert "Unchanged" in user.run("apply", *user.apply_arguments, "--yes")
+    assert user.writes() == before
 
 
-def test_plan_changes_nothing_and_can_tell_that_changes_are_pending(person: Person) -> None:
-    before = person.writes()
-    plan = person.run("plan", *person.asked, "--detailed-exitcode", code=3)
+def test_plan_performs_no_writes_and_its_exit_code_reports_pending_changes(user: CliUser) -> None:
+    before = user.writes()
+    plan = user.run("plan", *user.apply_arguments, "--detailed-exitcode", code=3)
     assert "Versioning: (none) => Enabled" in plan
     assert "kms:Decrypt" not in plan
-    assert "kms:Decrypt" in person.run("plan", *person.asked, "--documents")
-    answer = json.loads(person.run("plan", *person.asked, "--output", "json"))
-    assert (answer["Status"], answer["SourceKmsKeyArns"]) == ("Planned", [person.source_key])
-    assert person.writes() == before
+    assert "kms:Decrypt" in user.run("plan", *user.apply_arguments, "--documents")
+    answer = json.loads(user.run("plan", *user.apply_arguments, "--output", "json"))
+    assert (answer["Status"], answer["SourceKmsKeyArns"]) == ("Planned", [user.source_key])
+    assert user.writes() == before
 
 
-def test_a_terminal_shows_the_plan_in_colour(person: Person) -> None:
-    process = person.run("plan", *person.asked)
-    shown = person.screen("plan", *person.asked)
+def test_plan_is_coloured_in_a_terminal_unless_no_color_is_set(user: CliUser) -> None:
+    process = user.run("plan", *user.apply_arguments)
+    shown = user.run_in_terminal("plan", *user.apply_arguments)
     after_spinner = shown[shown.index("\x1b[1mrule"):]
-    is_shown_as("plan.ansi", person.named(after_spinner))
+    assert_screen("plan.ansi", user.with_fixed_ids(after_spinner))
     assert re.sub(r"\x1b\[[0-9;]*m", "", after_spinner) == process
-    assert "\x1b[3" not in person.screen("plan", *person.asked, NO_COLOR="1")
+    assert "\x1b[3" not in user.run_in_terminal("plan", *user.apply_arguments, NO_COLOR="1")
 
 
-def test_apply_asks_and_only_a_yes_is_one(person: Person) -> None:
-    before = person.writes()
-    refused = person.screen("apply", *person.asked, typed="n\n", code=1)
+def test_apply_writes_only_after_the_user_confirms(user: CliUser) -> None:
+    before = user.writes()
+    refused = user.run_in_terminal("apply", *user.apply_arguments, answer_to_prompt="n\n", code=1)
     assert "Do this?" in refused
     assert "nothing was changed" in refused
-    assert person.writes() == before
-    done = person.screen("apply", *person.asked, typed="y\n")
-    assert f"PutBucketReplication\x1b[0m on bucket `{person.source}`" in done
-    assert f"done: PutBucketReplication on bucket `{person.source}`" in re.sub(r"\x1b\[[0-9;]*m", "", done)
+    assert user.writes() == before
+    done = user.run_in_terminal("apply", *user.apply_arguments, answer_to_prompt="y\n")
+    assert f"PutBucketReplication\x1b[0m on bucket `{user.source}`" in done
+    assert f"done: PutBucketReplication on bucket `{user.source}`" in re.sub(r"\x1b\[[0-9;]*m", "", done)
     assert "Configured" in done
-    assert "nothing to do" in person.screen("apply", *person.asked)
+    assert "nothing to do" in user.run_in_terminal("apply", *user.apply_arguments)
 
 
-def test_delete_gives_back_what_apply_made(person: Person) -> None:
-    person.run("apply", *person.asked, "--yes")
-    assert "DeleteBucketReplication" in person.run("delete", *person.rule, "--dry-run")
-    assert len(person.held.rules(person.source)) == 1
-    assert json.loads(person.run("delete", *person.rule, "--yes", "--output", "json"))["Status"] == "Removed"
-    assert person.held.replication(person.source) is None
-    assert person.held.role(f"s3-crr-{person.source}") is None
-    assert "nothing to do" in person.run("delete", *person.rule, "--yes")
+def test_delete_removes_what_apply_created(user: CliUser) -> None:
+    user.run("apply", *user.apply_arguments, "--yes")
+    assert "DeleteBucketReplication" in user.run("delete", *user.rule_arguments, "--dry-run")
+    assert len(user.state.rules(user.source)) == 1
+    assert json.loads(user.run("delete", *user.rule_arguments, "--yes", "--output", "json"))["Status"] == "Removed"
+    assert user.state.replication(user.source) is None
+    assert user.state.role(f"s3-crr-{user.source}") is None
+    assert "nothing to do" in user.run("delete", *user.rule_arguments, "--yes")
 
 
-def test_verify_shows_that_a_rule_replicates_or_what_is_wrong(person: Person) -> None:
-    made = ["--source-bucket", person.source, "--destination-bucket", f"made-{person.aws.account}"]
-    applied = person.run("apply", *made, "--replica-kms-key-arn", person.replica_key, "--create-destination-bucket", "--verify", "--yes")
+def test_verify_succeeds_or_names_the_wrong_replica_key(user: CliUser) -> None:
+    made = ["--source-bucket", user.source, "--destination-bucket", f"made-{user.aws.account}"]
+    applied = user.run("apply", *made, "--replica-kms-key-arn", user.replica_key, "--create-destination-bucket", "--verify", "--yes")
     assert "Verified" in applied
-    assert "Verified" in person.run("verify", *made)
-    person.run("delete", *made, "--yes")
-    person.run("apply", *person.asked, "--yes")
-    assert f"the source object's key `{person.source_key}`" in person.run("verify", *person.rule, code=1)
+    assert "Verified" in user.run("verify", *made)
+    user.run("delete", *made, "--yes")
+    user.run("apply", *user.apply_arguments, "--yes")
+    assert f"the source object's key `{user.source_key}`" in user.run("verify", *user.rule_arguments, code=1)
 
 
-def test_refusals_name_the_option_that_helps(person: Person) -> None:
-    missing = ["--source-bucket", person.source, "--destination-bucket", "nowhere-to-go", "--replica-kms-key-arn", person.replica_key]
-    refused = person.run("plan", *missing, code=1)
+def test_refusal_names_the_command_line_option_to_set(user: CliUser) -> None:
+    missing = ["--source-bucket", user.source, "--destination-bucket", "nowhere-to-go", "--replica-kms-key-arn", user.replica_key]
+    refused = user.run("plan", *missing, code=1)
     assert refused == "error: --destination-bucket `nowhere-to-go` does not exist; create it, or set --create-destination-bucket to true\n"
-    refused = json.loads(person.run("plan", *missing, "--output", "json", code=1))
+    refused = json.loads(user.run("plan", *missing, "--output", "json", code=1))
     assert refused["Error"] == "Refused"
 
 
-def test_who_closes_the_pipe_has_read_enough(person: Person) -> None:
+def test_command_completes_when_its_standard_output_is_closed(user: CliUser) -> None:
     for command in (["plan"], ["apply", "--yes"]):
-        process = person.start(*command, *person.asked)
+        process = user.start(*command, *user.apply_arguments)
         process.stdout.close()
         assert "panicked" not in process.stderr.read()
         assert process.wait(timeout=60) == 0
-    assert len(person.held.rules(person.source)) == 1
+    assert len(user.state.rules(user.source)) == 1
 
 
-def test_a_profile_gives_credentials_by_a_process_and_the_region(person: Person, tmp_path: Path) -> None:
+def test_profile_supplies_the_region_and_credentials_from_a_process(user: CliUser, tmp_path: Path) -> None:
     credentials = tmp_path / "credentials.json"
-    credentials.write_text(json.dumps({"Version": 1, "AccessKeyId": person.aws.account, "SecretAccessKey": "test"}))
+    credentials.write_text(json.dumps({"Version": 1, "AccessKeyId": user.aws.account, "SecretAccessKey": "test"}))
     config = tmp_path / "config"
     config.write_text(f"[profile ops]\nregion = {REGION}\ncredential_process = cat {credentials}\n")
     changes = {"AWS_CONFIG_FILE": str(config), "AWS_REGION": None, "AWS_DEFAULT_REGION": None}
-    asked = ["plan", *person.asked, "--profile", "ops", "--output", "json"]
-    answer = json.loads(person.run(*asked, **changes, AWS_ACCESS_KEY_ID="444455556666"))
-    assert answer["RoleArn"].split(":")[4] == person.aws.account
-    answer = json.loads(person.run(*asked, **changes, AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None))
-    assert answer["RoleArn"].split(":")[4] == person.aws.account
+    arguments = ["plan", *user.apply_arguments, "--profile", "ops", "--output", "json"]
+    answer = json.loads(user.run(*arguments, **changes, AWS_ACCESS_KEY_ID="444455556666"))
+    assert answer["RoleArn"].split(":")[4] == user.aws.account
+    answer = json.loads(user.run(*arguments, **changes, AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None))
+    assert answer["RoleArn"].split(":")[4] == user.aws.account
 
 
-def test_a_second_profile_prepares_the_destinations_account(person: Person, tmp_path: Path) -> None:
-    other = LocalAws(person.aws.endpoint, person.aws.folder, str(int(person.aws.account) + 1000))
+def test_destination_profile_configures_and_cleans_up_the_destination_account(user: CliUser, tmp_path: Path) -> None:
+    other = LocalAws(user.aws.endpoint, user.aws.folder, str(int(user.aws.account) + 1000))
     key, destination = other.create_key(REPLICA_REGION), other.create_bucket(f"abroad-{other.account}", region=REPLICA_REGION)
     config = tmp_path / "config"
     config.write_text(f"[profile other]\naws_access_key_id = {other.account}\naws_secret_access_key = test\n")
-    name = ["--source-bucket", person.source, "--destination-bucket", destination, "--destination-profile", "other"]
-    asked = [*name, "--replica-kms-key-arn", key, "--replica-owner", "Destination"]
+    name = ["--source-bucket", user.source, "--destination-bucket", destination, "--destination-profile", "other"]
+    arguments = [*name, "--replica-kms-key-arn", key, "--replica-owner", "Destination"]
     s3 = other.client("s3", REPLICA_REGION)
 
-    person.run("apply", *asked, "--yes", AWS_CONFIG_FILE=str(config))
-    rule, = person.held.rules(person.source)
+    user.run("apply", *arguments, "--yes", AWS_CONFIG_FILE=str(config))
+    rule, = user.state.rules(user.source)
     assert (rule["Destination"]["Account"], rule["Destination"]["AccessControlTranslation"]) == (other.account, {"Owner": "Destination"})
-    assert f":{person.aws.account}:role/" in s3.get_bucket_policy(Bucket=destination)["Policy"]
+    assert f":{user.aws.account}:role/" in s3.get_bucket_policy(Bucket=destination)["Policy"]
     assert s3.get_bucket_versioning(Bucket=destination)["Status"] == "Enabled"
-    assert "nothing to do" in person.run("plan", *asked, "--detailed-exitcode", AWS_CONFIG_FILE=str(config))
-    wrong = person.run("plan", *asked, "--destination-account", person.aws.account, AWS_CONFIG_FILE=str(config), code=2)
-    assert f"--destination-account is {person.aws.account}, but --destination-profile is of account {other.account}" in wrong
+    assert "nothing to do" in user.run("plan", *arguments, "--detailed-exitcode", AWS_CONFIG_FILE=str(config))
+    wrong = user.run("plan", *arguments, "--destination-account", user.aws.account, AWS_CONFIG_FILE=str(config), code=2)
+    assert f"--destination-account is {user.aws.account}, but --destination-profile is of account {other.account}" in wrong
 
-    person.run("delete", *name, "--yes", AWS_CONFIG_FILE=str(config))
-    assert person.held.replication(person.source) is None
-    with pytest.raises(CallFailed, match="NoSuchBucketPolicy"):
+    user.run("delete", *name, "--yes", AWS_CONFIG_FILE=str(config))
+    assert user.state.replication(user.source) is None
+    with pytest.raises(AwsError, match="NoSuchBucketPolicy"):
         s3.get_bucket_policy(Bucket=destination)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("held", ["PUT .*[?]versioning", "Action=CreateRole", "Action=PutRolePolicy", "PUT .*[?]replication"])
-def test_what_ctrl_c_interrupts_a_second_run_completes(person: Person, interrupt: Any, held: str, after: bool) -> None:
-    assert "the same command does the rest" in interrupt(held, after, "apply", *person.asked, "--yes")
-    person.run("apply", *person.asked, "--yes")
-    assert "nothing to do" in person.run("plan", *person.asked, "--detailed-exitcode")
-    assert [rule["Status"] for rule in person.held.rules(person.source)] == ["Enabled"]
-    interrupt("DELETE .*[?]replication", after, "delete", *person.rule, "--yes")
-    person.run("delete", *person.rule, "--yes")
-    assert person.held.replication(person.source) is None
-    assert person.held.role(f"s3-crr-{person.source}") is None
+def test_second_run_completes_what_ctrl_c_interrupted(user: CliUser, interrupt: Any, held: str, after: bool) -> None:
+    assert "the same command does the rest" in interrupt(held, after, "apply", *user.apply_arguments, "--yes")
+    user.run("apply", *user.apply_arguments, "--yes")
+    assert "nothing to do" in user.run("plan", *user.apply_arguments, "--detailed-exitcode")
+    assert [rule["Status"] for rule in user.state.rules(user.source)] == ["Enabled"]
+    interrupt("DELETE .*[?]replication", after, "delete", *user.rule_arguments, "--yes")
+    user.run("delete", *user.rule_arguments, "--yes")
+    assert user.state.replication(user.source) is None
+    assert user.state.role(f"s3-crr-{user.source}") is None
 
 
-def test_ctrl_c_at_the_question_changes_nothing(person: Person) -> None:
-    before = person.writes()
-    assert "nothing" not in person.screen("apply", *person.asked, typed="\x03", code=130).split("[y/N]")[0]
-    assert person.writes() == before
+def test_ctrl_c_at_the_confirmation_prompt_performs_no_writes(user: CliUser) -> None:
+    before = user.writes()
+    assert "nothing" not in user.run_in_terminal("apply", *user.apply_arguments, answer_to_prompt="\x03", code=130).split("[y/N]")[0]
+    assert user.writes() == before
 
 
-def policy(person: Person, tmp_path: Path) -> list[str]:
+def policy(user: CliUser, tmp_path: Path) -> list[str]:
     """A policy for the buckets named `prod-…`, of which the account has three, and one that loses its way."""
     for index in range(3):
-        person.aws.create_bucket(f"prod-{index}-{person.aws.account}", key=person.source_key)
-    person.aws.create_bucket(f"lost-{person.aws.account}", key=person.source_key)
+        user.aws.create_bucket(f"prod-{index}-{user.aws.account}", key=user.source_key)
+    user.aws.create_bucket(f"lost-{user.aws.account}", key=user.source_key)
     file = tmp_path / "policy.json"
     file.write_text(json.dumps({"Rules": [
         {"Name": "dr", "Match": {"BucketNames": ["prod-*"], "ExcludeBucketNames": ["*-replica"]}, "DestinationBucket": "{bucket}-replica",
-         "CreateDestinationBucket": True, "ReplicaKmsKeyArn": person.replica_key},
+         "CreateDestinationBucket": True, "ReplicaKmsKeyArn": user.replica_key},
         {"Name": "lost", "Match": {"BucketNames": ["lost-*"]}, "DestinationBucket": "nowhere-{account}",
-         "ReplicaKmsKeyArn": person.replica_key},
+         "ReplicaKmsKeyArn": user.replica_key},
     ]}))
     return ["--policy", str(file), "--all"]
 
 
-def test_a_policy_is_held_against_all_buckets_and_only_what_is_left_is_done(person: Person, tmp_path: Path) -> None:
-    walk = policy(person, tmp_path)
-    planned = person.run("plan", *walk, code=1)
-    is_shown_as("plan_all.txt", person.named(planned))
-    applied = person.run("apply", *walk, "--yes", code=1)
+def test_walk_creates_then_repairs_then_performs_no_writes(user: CliUser, tmp_path: Path) -> None:
+    walk = policy(user, tmp_path)
+    planned = user.run("plan", *walk, code=1)
+    assert_screen("plan_all.txt", user.with_fixed_ids(planned))
+    applied = user.run("apply", *walk, "--yes", code=1)
     assert applied.endswith("\n3 created, 2 skipped, 1 failed\n")
 
-    role = f"s3-crr-prod-1-{person.aws.account}"
-    person.held.iam.delete_role_policy(RoleName=role, PolicyName="s3-kms-replication.dr")
-    lines = person.run("plan", *walk, code=1).splitlines()
+    role = f"s3-crr-prod-1-{user.aws.account}"
+    user.state.iam.delete_role_policy(RoleName=role, PolicyName="s3-kms-replication.dr")
+    lines = user.run("plan", *walk, code=1).splitlines()
     assert [line.split()[1:] for line in lines if line.startswith("prod-1") and "replica" not in line.split()[0]] == [
         ["drifted", "s3-kms-replication.dr", "PutRolePolicy"]]
-    before = person.writes()
-    assert "1 repaired" in person.run("apply", *walk, "--yes", code=1)
-    assert person.writes()[len(before):] == ["PutRolePolicy"]
+    before = user.writes()
+    assert "1 repaired" in user.run("apply", *walk, "--yes", code=1)
+    assert user.writes()[len(before):] == ["PutRolePolicy"]
 
-    person.aws.client("s3").delete_bucket(Bucket=f"lost-{person.aws.account}")
-    before = person.writes()
-    again = json.loads(person.run("apply", *walk, "--yes", "--output", "json"))
+    user.aws.client("s3").delete_bucket(Bucket=f"lost-{user.aws.account}")
+    before = user.writes()
+    again = json.loads(user.run("apply", *walk, "--yes", "--output", "json"))
     assert again["Summary"] == {"Configured": 3, "Skipped": 5}
-    assert person.run("plan", *walk, "--detailed-exitcode").count(" configured ") == 3
-    assert person.writes() == before
+    assert user.run("plan", *walk, "--detailed-exitcode").count(" configured ") == 3
+    assert user.writes() == before
 
 
-def test_what_one_should_know_of_a_bucket_is_in_its_row(person: Person, tmp_path: Path) -> None:
-    walk = policy(person, tmp_path)
-    person.aws.create_bucket(f"prod-plain-{person.aws.account}")
+def test_walk_shows_warnings_in_the_row_of_their_bucket(user: CliUser, tmp_path: Path) -> None:
+    walk = policy(user, tmp_path)
+    user.aws.create_bucket(f"prod-plain-{user.aws.account}")
     for command in (["plan"], ["apply", "--yes"], ["plan"]):
-        rows = [line for line in person.run(*command, *walk, code=1).splitlines() if "warning:" in line]
-        assert [(row.split()[0], "encrypts with SSE-S3" in row) for row in rows] == [(f"prod-plain-{person.aws.account}", True)]
+        rows = [line for line in user.run(*command, *walk, code=1).splitlines() if "warning:" in line]
+        assert [(row.split()[0], "encrypts with SSE-S3" in row) for row in rows] == [(f"prod-plain-{user.aws.account}", True)]
 
 
-def test_a_walk_that_was_interrupted_goes_on_where_it_was(person: Person, interrupt: Any, tmp_path: Path) -> None:
-    walk = policy(person, tmp_path)
-    held = f"PUT /prod-2-{person.aws.account}/?[?]replication"
+def test_interrupted_walk_resumes_with_the_remaining_buckets(user: CliUser, interrupt: Any, tmp_path: Path) -> None:
+    walk = policy(user, tmp_path)
+    held = f"PUT /prod-2-{user.aws.account}/?[?]replication"
     interrupt(held, False, "apply", *walk, "--yes", "--concurrency", "1")
-    made = [len(person.held.rules(f"prod-{index}-{person.aws.account}")) for index in range(3)]
-    assert made == [1, 1, 0]
-    before = person.writes()
-    assert json.loads(person.run("apply", *walk, "--yes", "--output", "json", code=1))["Summary"]["Created"] == 1
-    assert person.writes()[len(before):] == ["PutReplicationConfiguration"]
+    rule_counts = [len(user.state.rules(f"prod-{index}-{user.aws.account}")) for index in range(3)]
+    assert rule_counts == [1, 1, 0]
+    before = user.writes()
+    assert json.loads(user.run("apply", *walk, "--yes", "--output", "json", code=1))["Summary"]["Created"] == 1
+    assert user.writes()[len(before):] == ["PutReplicationConfiguration"]
 
 
-def test_a_walk_asks_too(person: Person, tmp_path: Path) -> None:
-    walk = policy(person, tmp_path)
-    refused = person.screen("apply", *walk, typed="n\n", code=1)
+def test_walk_writes_only_after_the_user_confirms(user: CliUser, tmp_path: Path) -> None:
+    walk = policy(user, tmp_path)
+    refused = user.run_in_terminal("apply", *walk, answer_to_prompt="n\n", code=1)
     assert "Change 3 of 6 buckets?" in refused
-    assert person.held.rules(f"prod-0-{person.aws.account}") == []
-    assert "3 created" in person.screen("apply", *walk, typed="y\n")
+    assert user.state.rules(f"prod-0-{user.aws.account}") == []
+    assert "3 created" in user.run_in_terminal("apply", *walk, answer_to_prompt="y\n")

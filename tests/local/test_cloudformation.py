@@ -26,11 +26,11 @@ def objects(app: Application, bucket: str) -> list[str]:
     return [entry["Key"] for entry in app.s3_replica.list_objects_v2(Bucket=bucket).get("Contents", [])]
 
 
-def test_the_walk_through_of_aws_replicates_objects_below_its_prefix(app: Application) -> None:
-    asked = {**buckets(app, "source-of-walk-through"), "Prefix": "Tax"}
-    source, destination = asked["SourceBucket"], asked["DestinationBucket"]
+def test_aws_walkthrough_stack_replicates_only_objects_under_its_prefix(app: Application) -> None:
+    properties = {**buckets(app, "source-of-walk-through"), "Prefix": "Tax"}
+    source, destination = properties["SourceBucket"], properties["DestinationBucket"]
     template = app.aws.folder / "walk-through.yaml"
-    template.write_text(app.template(**asked))
+    template.write_text(app.template(**properties))
     outputs = app.aws.deploy("walk-through", template)
 
     rule, = app.rules(source)
@@ -51,7 +51,7 @@ def test_the_walk_through_of_aws_replicates_objects_below_its_prefix(app: Applic
     assert objects(app, destination) == ["Tax/2026.txt"]
 
 
-def test_a_stack_with_verify_succeeds_when_an_object_was_replicated_with_the_replica_key(app: Application) -> None:
+def test_stack_with_verify_succeeds_when_the_replica_has_the_replica_key(app: Application) -> None:
     source = app.aws.create_bucket("verified-stack", key=app.source_key)
     created = app.stack("create", "verified", SourceBucket=source, DestinationBucket=f"{source}-copy", CreateDestinationBucket="true",
                         ReplicaKmsKeyArn=app.replica_key, Verify="true")
@@ -60,18 +60,18 @@ def test_a_stack_with_verify_succeeds_when_an_object_was_replicated_with_the_rep
     assert "Versions" not in app.s3.list_object_versions(Bucket=source)
 
 
-def test_a_stack_with_verify_fails_when_the_replica_has_another_key_and_leaves_no_object(app: Application) -> None:
+def test_stack_with_verify_fails_and_removes_the_canary_when_the_replica_has_another_key(app: Application) -> None:
     """The emulator sends no Delete after a failed Create, so that the rule stays here."""
-    asked = buckets(app, "refused-stack")
-    created = app.stack("create", "refused", Verify="true", **asked)
+    properties = buckets(app, "refused-stack")
+    created = app.stack("create", "refused", Verify="true", **properties)
 
     assert created["status"] == "ROLLBACK_COMPLETE"
     assert any(f"the source object's key `{app.source_key}`" in reason for reason in created["reasons"])
-    assert "Versions" not in app.s3.list_object_versions(Bucket=asked["SourceBucket"])
-    assert "Versions" not in app.s3_replica.list_object_versions(Bucket=asked["DestinationBucket"])
+    assert "Versions" not in app.s3.list_object_versions(Bucket=properties["SourceBucket"])
+    assert "Versions" not in app.s3_replica.list_object_versions(Bucket=properties["DestinationBucket"])
 
 
-def test_the_second_walk_through_replicates_a_whole_bucket_with_both_keys_given(app: Application) -> None:
+def test_second_walkthrough_stack_replicates_the_whole_bucket_with_the_given_keys(app: Application) -> None:
     source = app.aws.create_bucket("src-bkt-101", key=app.source_key)
     destination = app.aws.create_bucket("dest-bkt-101", region=REPLICA_REGION)
     created = app.stack("create", "second-walk-through", SourceBucket=source, DestinationBucket=destination,
@@ -86,20 +86,20 @@ def test_the_second_walk_through_replicates_a_whole_bucket_with_both_keys_given(
     assert objects(app, destination) == ["any/thing.txt"]
 
 
-def test_create_update_replacement_and_delete_follow_one_resource(app: Application) -> None:
-    asked = buckets(app, "followed")
-    created = app.stack("create", "followed", **asked)
+def test_resource_is_created_updated_replaced_and_deleted_with_its_stack(app: Application) -> None:
+    properties = buckets(app, "followed")
+    created = app.stack("create", "followed", **properties)
     assert created["status"] == "CREATE_COMPLETE"
 
     elsewhere = app.aws.create_bucket("followed-elsewhere", region=REPLICA_REGION)
-    updated = app.stack("update", "followed", **{**asked, "DestinationBucket": elsewhere})
+    updated = app.stack("update", "followed", **{**properties, "DestinationBucket": elsewhere})
     assert updated["status"] == "UPDATE_COMPLETE"
     assert updated["outputs"]["Ref"] == created["outputs"]["Ref"]
     assert [rule["Destination"]["Bucket"] for rule in app.rules("followed")] == [f"arn:aws:s3:::{elsewhere}"]
     assert app.rules("followed")[0]["Priority"] == 1
 
     other = app.aws.create_bucket("followed-other-source", key=app.source_key)
-    replaced = app.stack("update", "followed", **{**asked, "SourceBucket": other})
+    replaced = app.stack("update", "followed", **{**properties, "SourceBucket": other})
     assert replaced["status"] == "UPDATE_COMPLETE"
     assert replaced["outputs"]["Ref"].startswith("followed-other-source/")
     assert len(app.rules(other)) == 1
@@ -119,24 +119,24 @@ def test_create_update_replacement_and_delete_follow_one_resource(app: Applicati
     ("same-bucket", {"DestinationBucket": "failed-same-bucket"}, "DestinationBucket"),
     ("missing", {"DestinationBucket": "nobody-has-this"}, "nobody-has-this"),
 ])
-def test_invariant_5_a_failed_create_is_answered_with_what_is_wrong_and_rolls_back(
+def test_invariant_5_failed_create_is_answered_with_the_reason_and_rolls_back(
         app: Application, name: str, change: dict[str, str], reason: str) -> None:
-    asked = buckets(app, f"failed-{name}")
+    properties = buckets(app, f"failed-{name}")
     changed = {key: value.replace("<source key>", app.source_key) for key, value in change.items()}
-    ended = app.stack("create", f"failed-{name}", **{**asked, **changed})
+    ended = app.stack("create", f"failed-{name}", **{**properties, **changed})
 
     assert ended["status"] == "ROLLBACK_COMPLETE"
     assert any(reason in text for text in ended["reasons"])
-    assert app.replication(asked["SourceBucket"]) is None
-    assert app.versioning(asked["SourceBucket"]) is None
+    assert app.replication(properties["SourceBucket"]) is None
+    assert app.versioning(properties["SourceBucket"]) is None
     assert app.role(f"s3-crr-failed-{name}") is None
 
 
-def test_a_failed_update_rolls_back_to_what_was_there(app: Application) -> None:
-    asked = buckets(app, "kept")
-    app.stack("create", "kept", **asked)
+def test_failed_update_rolls_back_to_the_previous_configuration(app: Application) -> None:
+    properties = buckets(app, "kept")
+    app.stack("create", "kept", **properties)
     before = app.replication("kept")
-    ended = app.stack("update", "kept", **{**asked, "ReplicaKmsKeyArn": app.source_key})
+    ended = app.stack("update", "kept", **{**properties, "ReplicaKmsKeyArn": app.source_key})
 
     assert ended["status"] == "UPDATE_ROLLBACK_COMPLETE"
     assert any("ReplicaKmsKeyArn" in text for text in ended["reasons"])
@@ -154,7 +154,7 @@ def delete_event(app: Application, physical_id: str, properties: dict[str, Any])
 
 @pytest.mark.parametrize("physical_id", [
     "nothing-was-created", "gone-Replication-1ABCDEF", "2026/11/22/[$LATEST]0123", "no-such-bucket/s3-kms-replication.gone"])
-def test_invariant_4_delete_of_something_unknown_succeeds_and_touches_nothing(app: Application, physical_id: str) -> None:
+def test_invariant_4_delete_of_an_unknown_id_succeeds_and_performs_no_writes(app: Application, physical_id: str) -> None:
     before = len(app.calls())
     app.invoke(delete_event(app, physical_id, {"SourceBucket": "artifacts", "Nonsense": "x"}))
     reply = json.loads(app.aws.recorded("replies")[-1]["Body"])
@@ -164,24 +164,24 @@ def test_invariant_4_delete_of_something_unknown_succeeds_and_touches_nothing(ap
 
 
 def test_invariant_2_foreign_rules_survive_create_and_delete(app: Application) -> None:
-    asked = buckets(app, "shared")
+    properties = buckets(app, "shared")
     for bucket, client in (("shared", app.s3), ("shared-copy", app.s3_replica)):
         client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    theirs = [{
+    foreign = [{
         "ID": name, "Priority": priority, "Status": status, "Filter": rule_filter,
         "DeleteMarkerReplication": {"Status": "Disabled"},
         "Destination": {"Bucket": "arn:aws:s3:::shared-copy", "StorageClass": "STANDARD_IA"},
     } for name, priority, status, rule_filter in (
         ("logs", 7, "Enabled", {"Prefix": "logs/"}), ("tagged", 3, "Disabled", {"Tag": {"Key": "keep", "Value": "yes"}}))]
-    app.s3.put_bucket_replication(Bucket="shared", ReplicationConfiguration={"Role": app.extendable_role, "Rules": theirs})
+    app.s3.put_bucket_replication(Bucket="shared", ReplicationConfiguration={"Role": app.extendable_role, "Rules": foreign})
     before = app.replication("shared")
 
-    refused = app.stack("create", "shared-refused", **asked)
+    refused = app.stack("create", "shared-refused", **properties)
     assert refused["status"] == "ROLLBACK_COMPLETE"
     assert any(app.extendable_role in text for text in refused["reasons"])
     assert app.replication("shared") == before
 
-    extended = app.stack("create", "shared-extended", ExistingRole="Extend", **asked)
+    extended = app.stack("create", "shared-extended", ExistingRole="Extend", **properties)
     assert extended["status"] == "CREATE_COMPLETE"
     now = app.replication("shared")
     assert now["Role"] == before["Role"] == extended["outputs"]["RoleArn"]
@@ -195,21 +195,21 @@ def test_invariant_2_foreign_rules_survive_create_and_delete(app: Application) -
     assert app.role("their-replication")["AssumeRolePolicyDocument"] == FOREIGN_TRUST
 
 
-def test_invariant_4_a_role_that_serves_somebody_elses_rule_stays(app: Application) -> None:
-    asked = buckets(app, "adopted")
-    created = app.stack("create", "adopted", **asked)
+def test_invariant_4_role_is_kept_while_a_foreign_rule_uses_it(app: Application) -> None:
+    properties = buckets(app, "adopted")
+    created = app.stack("create", "adopted", **properties)
     configuration = app.replication("adopted")
-    theirs = {"ID": "theirs", "Priority": 9, "Status": "Enabled", "Filter": {"Prefix": "logs/"},
-              "DeleteMarkerReplication": {"Status": "Disabled"}, "Destination": {"Bucket": "arn:aws:s3:::adopted-copy"}}
+    foreign = {"ID": "theirs", "Priority": 9, "Status": "Enabled", "Filter": {"Prefix": "logs/"},
+               "DeleteMarkerReplication": {"Status": "Disabled"}, "Destination": {"Bucket": "arn:aws:s3:::adopted-copy"}}
     app.s3.put_bucket_replication(Bucket="adopted", ReplicationConfiguration={
-        **configuration, "Rules": [theirs, *configuration["Rules"]]})
+        **configuration, "Rules": [foreign, *configuration["Rules"]]})
 
     assert app.stack("delete", "adopted")["status"] == "DELETE_COMPLETE"
-    assert app.replication("adopted") == {"Role": created["outputs"]["RoleArn"], "Rules": [theirs]}
+    assert app.replication("adopted") == {"Role": created["outputs"]["RoleArn"], "Rules": [foreign]}
     assert app.policies(created["outputs"]["RoleName"]) == {}
 
 
-def test_invariant_7_a_foreign_response_url_is_neither_answered_nor_shown(app: Application) -> None:
+def test_invariant_7_response_url_of_another_host_is_refused_and_not_revealed(app: Application) -> None:
     event = delete_event(app, "x", {}) | {"ResponseURL": "https://example.com/secret-signature"}
     with pytest.raises(ClientError, match="ResponseURL") as refused:
         app.invoke(event)
@@ -217,7 +217,7 @@ def test_invariant_7_a_foreign_response_url_is_neither_answered_nor_shown(app: A
     assert "secret" not in str(refused.value)
 
 
-def test_two_stacks_share_a_source_bucket_and_leave_it_one_by_one(app: Application) -> None:
+def test_two_stacks_of_one_source_bucket_each_remove_only_their_rule(app: Application) -> None:
     first = buckets(app, "twofold")
     second = {**first, "DestinationBucket": app.aws.create_bucket("twofold-second", region=REPLICA_REGION), "Prefix": "second/"}
     one, two = app.stack("create", "twofold-1", **first), app.stack("create", "twofold-2", **second)
@@ -232,7 +232,7 @@ def test_two_stacks_share_a_source_bucket_and_leave_it_one_by_one(app: Applicati
     assert app.role(two["outputs"]["RoleName"]) is None
 
 
-def test_invariant_6_two_rules_of_one_stack_a_second_stack_and_the_policy_write_one_bucket_at_once(app: Application) -> None:
+def test_invariant_6_concurrent_stacks_and_events_lose_no_rule_of_one_bucket(app: Application) -> None:
     app.aws.create_bucket("threefold-copy", region=REPLICA_REGION)
     resource = json.loads(app.template(SourceBucket="prod-threefold", DestinationBucket="threefold-copy",
                                        ReplicaKmsKeyArn=app.replica_key))["Resources"]["Replication"]
@@ -245,7 +245,7 @@ def test_invariant_6_two_rules_of_one_stack_a_second_stack_and_the_policy_write_
     app.cloudformation.create_stack(StackName="threefold-1", TemplateBody=template("A", "B"))
     app.cloudformation.create_stack(StackName="threefold-2", TemplateBody=template("C"))
     wait_until("four rules on the bucket", lambda: len(app.rules("prod-threefold")) == 4, 60)
-    app.settled()
+    app.await_idle()
 
     rules = app.rules("prod-threefold")
     assert sorted(rule["Priority"] for rule in rules) == [1, 2, 3, 4]
@@ -256,11 +256,11 @@ def test_invariant_6_two_rules_of_one_stack_a_second_stack_and_the_policy_write_
     assert (rule["ID"], list(app.policies("s3-crr-prod-threefold"))) == ("s3-kms-replication.dr", ["s3-kms-replication.dr"])
 
 
-def test_an_alarm_on_what_s3_fails_to_replicate_comes_and_goes_with_its_rule(app: Application) -> None:
+def test_replication_alarm_is_created_and_deleted_with_its_rule(app: Application) -> None:
     cloudwatch = app.aws.client("cloudwatch")
-    asked = buckets(app, "watched")
+    properties = buckets(app, "watched")
     topic = app.aws.client("sns").create_topic(Name="alarms")["TopicArn"]
-    created = app.stack("create", "watched", **asked, AlarmTopicArn=topic)
+    created = app.stack("create", "watched", **properties, AlarmTopicArn=topic)
     alarm, = cloudwatch.describe_alarms(AlarmNamePrefix="watched/")["MetricAlarms"]
 
     assert alarm["AlarmName"] == created["outputs"]["Ref"]
@@ -268,9 +268,9 @@ def test_an_alarm_on_what_s3_fails_to_replicate_comes_and_goes_with_its_rule(app
     assert {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]} == {
         "SourceBucket": "watched", "DestinationBucket": "watched-copy", "RuleId": created["outputs"]["RuleId"]}
     assert (alarm["AlarmActions"], alarm["Threshold"], alarm["TreatMissingData"]) == ([topic], 0, "notBreaching")
-    app.stack("update", "watched", **asked)
+    app.stack("update", "watched", **properties)
     assert cloudwatch.describe_alarms(AlarmNamePrefix="watched/")["MetricAlarms"] == []
-    app.stack("update", "watched", **asked, AlarmTopicArn=topic)
+    app.stack("update", "watched", **properties, AlarmTopicArn=topic)
     assert len(cloudwatch.describe_alarms(AlarmNamePrefix="watched/")["MetricAlarms"]) == 1
     app.stack("delete", "watched")
     assert cloudwatch.describe_alarms(AlarmNamePrefix="watched/")["MetricAlarms"] == []

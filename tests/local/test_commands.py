@@ -10,7 +10,7 @@ from local_aws import REGION, REPLICA_REGION, ClientError
 
 
 @pytest.fixture
-def asked(app: Application, request: pytest.FixtureRequest) -> dict[str, Any]:
+def request_body(app: Application, request: pytest.FixtureRequest) -> dict[str, Any]:
     """Two buckets of the test's own, and the request that replicates one to the other."""
     name = request.node.name.removeprefix("test_").replace("_", "-")[:40]
     source = app.aws.create_bucket(name, key=app.source_key)
@@ -18,39 +18,39 @@ def asked(app: Application, request: pytest.FixtureRequest) -> dict[str, Any]:
     return {"SourceBucket": source, "DestinationBucket": destination, "ReplicaKmsKeyArn": app.replica_key}
 
 
-def test_plan_tells_what_apply_would_do_and_changes_nothing(app: Application, asked: dict[str, Any]) -> None:
-    plan = app.invoke({"Action": "Plan", **asked})
+def test_plan_lists_the_actions_of_apply_and_performs_no_writes(app: Application, request_body: dict[str, Any]) -> None:
+    plan = app.invoke({"Action": "Plan", **request_body})
 
     assert plan["Status"] == "Planned"
-    assert plan["RuleId"] == f"s3-kms-replication.{asked['DestinationBucket']}"
+    assert plan["RuleId"] == f"s3-kms-replication.{request_body['DestinationBucket']}"
     assert plan["SourceKmsKeyArns"] == [app.source_key]
     actions = [{step["Action"] for step in stage} for stage in plan["Stages"]]
     assert actions == [{"PutBucketVersioning", "CreateRole"}, {"PutRolePolicy"}, {"PutBucketReplication"}]
-    for word in (asked["SourceBucket"], asked["DestinationBucket"], app.replica_key, "kms:Decrypt"):
+    for word in (request_body["SourceBucket"], request_body["DestinationBucket"], app.replica_key, "kms:Decrypt"):
         assert word in plan["Text"]
-    assert app.replication(asked["SourceBucket"]) is None
-    assert app.versioning(asked["SourceBucket"]) is None
+    assert app.replication(request_body["SourceBucket"]) is None
+    assert app.versioning(request_body["SourceBucket"]) is None
     assert app.role(plan["RoleName"]) is None
 
 
-def test_invariant_3_apply_then_plan_is_empty_and_twice_is_once(app: Application, asked: dict[str, Any]) -> None:
-    assert app.invoke({"Action": "Apply", **asked})["Status"] == "Configured"
-    configured = app.replication(asked["SourceBucket"])
+def test_invariant_3_reapplying_an_unchanged_spec_performs_no_writes(app: Application, request_body: dict[str, Any]) -> None:
+    assert app.invoke({"Action": "Apply", **request_body})["Status"] == "Configured"
+    configured = app.replication(request_body["SourceBucket"])
     before = len(app.calls())
-    again = app.invoke({"Action": "Apply", **asked})
-    plan = app.invoke({"Action": "Plan", **asked})
+    again = app.invoke({"Action": "Apply", **request_body})
+    plan = app.invoke({"Action": "Plan", **request_body})
 
     assert (again["Status"], again["Stages"]) == ("Unchanged", [])
     assert plan["Stages"] == []
-    assert app.replication(asked["SourceBucket"]) == configured
+    assert app.replication(request_body["SourceBucket"]) == configured
     verbs = {call["action"].split(":")[1][:3] for call in app.calls()[before:]}
     assert verbs <= {"Get", "Lis", "Des", "Hea"}
 
 
-def test_invariant_1_the_rule_comes_last_and_goes_first(app: Application, asked: dict[str, Any]) -> None:
+def test_invariant_1_rule_is_written_last_and_removed_first(app: Application, request_body: dict[str, Any]) -> None:
     def writes_of(action: str) -> list[str]:
         before = len(app.calls())
-        app.invoke({"Action": action, **asked})
+        app.invoke({"Action": action, **request_body})
         names = [call["action"].split(":")[1] for call in app.calls()[before:]]
         return [name for name in names if not name.startswith(("Get", "List", "Describe", "Head"))]
 
@@ -58,22 +58,22 @@ def test_invariant_1_the_rule_comes_last_and_goes_first(app: Application, asked:
     assert writes_of("Delete") == ["PutReplicationConfiguration", "DeleteRolePolicy", "DeleteRole"]
 
 
-def test_invariant_4_delete_gives_back_what_apply_made_and_nothing_else(app: Application, asked: dict[str, Any]) -> None:
-    applied = app.invoke({"Action": "Apply", **asked})
-    removed = app.invoke({"Action": "Delete", **asked})
+def test_invariant_4_delete_removes_what_apply_created_and_nothing_else(app: Application, request_body: dict[str, Any]) -> None:
+    applied = app.invoke({"Action": "Apply", **request_body})
+    removed = app.invoke({"Action": "Delete", **request_body})
 
     assert removed["Status"] == "Removed"
-    assert app.replication(asked["SourceBucket"]) is None
+    assert app.replication(request_body["SourceBucket"]) is None
     assert app.role(applied["RoleName"]) is None
-    assert app.versioning(asked["SourceBucket"]) == app.versioning(asked["DestinationBucket"]) == "Enabled"
-    assert app.invoke({"Action": "Delete", **asked})["Status"] == "Unchanged"
+    assert app.versioning(request_body["SourceBucket"]) == app.versioning(request_body["DestinationBucket"]) == "Enabled"
+    assert app.invoke({"Action": "Delete", **request_body})["Status"] == "Unchanged"
 
 
-def test_reconcile_holds_the_policy_against_one_bucket(app: Application) -> None:
+def test_reconcile_applies_the_policy_to_one_bucket(app: Application) -> None:
     bucket = app.aws.create_bucket("reconciled", key=app.source_key)
     assert "Skipped" in app.invoke({"Action": "Reconcile", "SourceBucket": bucket})
     app.s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "archive", "Value": "yes"}]})
-    app.settled()
+    app.await_idle()
     answer = app.invoke({"Action": "Reconcile", "SourceBucket": bucket})
 
     assert [(rule["RuleId"], rule["Status"]) for rule in answer["Rules"]] == [("s3-kms-replication.tagged", "Unchanged")]
@@ -86,28 +86,28 @@ def canaries(app: Application, *buckets: str) -> list[str]:
     return [version["Key"] for version in versions if ".s3-kms-replication-verify/" in version["Key"]]
 
 
-def test_verify_sees_an_object_replicated_and_leaves_nothing_of_it(app: Application) -> None:
+def test_verify_replicates_a_canary_and_removes_it(app: Application) -> None:
     source = app.aws.create_bucket("verified", key=app.source_key)
-    asked = {"SourceBucket": source, "DestinationBucket": "verified-copy"}
-    applied = app.invoke({"Action": "Apply", "ReplicaKmsKeyArn": app.replica_key, "CreateDestinationBucket": True, "Verify": True, **asked})
-    verified = app.invoke({"Action": "Verify", **asked})
+    request_body = {"SourceBucket": source, "DestinationBucket": "verified-copy"}
+    applied = app.invoke({"Action": "Apply", "ReplicaKmsKeyArn": app.replica_key, "CreateDestinationBucket": True, "Verify": True, **request_body})
+    verified = app.invoke({"Action": "Verify", **request_body})
 
     assert applied["Status"] == verified["Status"] == "Verified"
     assert canaries(app, source, "verified-copy") == []
 
 
-def test_verify_refuses_a_replica_with_the_sources_key_and_leaves_nothing_of_it(app: Application, asked: dict[str, Any]) -> None:
-    app.invoke({"Action": "Apply", **asked})
+def test_verify_fails_and_removes_the_canary_when_the_replica_has_the_source_key(app: Application, request_body: dict[str, Any]) -> None:
+    app.invoke({"Action": "Apply", **request_body})
     with pytest.raises(ClientError) as refused:
-        app.invoke({"Action": "Verify", "SourceBucket": asked["SourceBucket"], "DestinationBucket": asked["DestinationBucket"]})
+        app.invoke({"Action": "Verify", "SourceBucket": request_body["SourceBucket"], "DestinationBucket": request_body["DestinationBucket"]})
 
     assert f"the source object's key `{app.source_key}`, not with the replica key `{app.replica_key}`" in str(refused.value)
-    assert canaries(app, asked["SourceBucket"], asked["DestinationBucket"]) == []
+    assert canaries(app, request_body["SourceBucket"], request_body["DestinationBucket"]) == []
 
 
-def test_an_unencrypted_source_is_replicated_with_a_warning(app: Application, asked: dict[str, Any]) -> None:
-    app.s3.delete_bucket_encryption(Bucket=asked["SourceBucket"])
-    answer = app.invoke({"Action": "Apply", **asked})
+def test_apply_warns_when_the_source_is_not_kms_encrypted(app: Application, request_body: dict[str, Any]) -> None:
+    app.s3.delete_bucket_encryption(Bucket=request_body["SourceBucket"])
+    answer = app.invoke({"Action": "Apply", **request_body})
 
     assert answer["Status"] == "Configured"
     assert answer["SourceKmsKeyArns"] == []
@@ -125,22 +125,22 @@ def test_an_unencrypted_source_is_replicated_with_a_warning(app: Application, as
     ({"SourceBucket": "No_Bucket"}, "SourceBucket"),
     ({"ReplicaKmsKeyArn": f"arn:aws:kms:{REPLICA_REGION}:111122223333:alias/aws/s3"}, "ReplicaKmsKeyArn"),
 ])
-def test_invariant_9_what_is_wrong_is_named_before_anything_is_changed(app: Application, change: dict[str, Any], named: str) -> None:
-    asked = {"Action": "Apply", "SourceBucket": "asked-wrongly", "DestinationBucket": "asked-wrongly-copy",
-             "ReplicaKmsKeyArn": app.replica_key}
+def test_invariant_9_invalid_property_is_named_before_any_change(app: Application, change: dict[str, Any], named: str) -> None:
+    request_body = {"Action": "Apply", "SourceBucket": "asked-wrongly", "DestinationBucket": "asked-wrongly-copy",
+                    "ReplicaKmsKeyArn": app.replica_key}
     if app.aws.client("s3").list_buckets(Prefix="asked-wrongly")["Buckets"] == []:
         app.aws.create_bucket("asked-wrongly", key=app.source_key)
         app.aws.create_bucket("asked-wrongly-copy", region=REPLICA_REGION)
     before = len(app.calls())
     with pytest.raises(ClientError, match=named):
-        app.invoke({**asked, **change})
+        app.invoke({**request_body, **change})
 
     assert [call for call in app.calls()[before:] if ":Put" in call["action"] or ":Create" in call["action"]] == []
     assert app.versioning("asked-wrongly") is None
 
 
 @pytest.mark.parametrize("problem", ["disabled", "pending deletion", "for signing", "of the wrong Region"])
-def test_invariant_9_a_key_that_s3_could_not_use_is_refused(app: Application, problem: str) -> None:
+def test_invariant_9_replica_key_that_s3_cannot_use_is_refused(app: Application, problem: str) -> None:
     region = REGION if "Region" in problem else REPLICA_REGION
     kind = {"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"} if problem == "for signing" else {}
     key = app.aws.create_key(region, **kind)
@@ -159,7 +159,7 @@ def test_invariant_9_a_key_that_s3_could_not_use_is_refused(app: Application, pr
     assert app.replication(source) is None
 
 
-def test_a_locked_source_needs_a_locked_destination_and_grants_for_its_locks(app: Application) -> None:
+def test_object_lock_source_requires_a_locked_destination_and_grants_to_read_locks(app: Application) -> None:
     app.s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
     app.aws.encrypt_bucket("locked", app.source_key)
     app.aws.create_bucket("open-copy", region=REPLICA_REGION)

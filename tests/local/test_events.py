@@ -14,14 +14,14 @@ def create_bucket(app: Application, name: str) -> str:
     return name
 
 
-def replicated(app: Application, bucket: str, count: int = 1) -> list[dict]:
+def await_rules(app: Application, bucket: str, count: int = 1) -> list[dict]:
     """The bucket's rules, as soon as there are so many and the function rests."""
     wait_until(f"{count} rules on bucket `{bucket}`", lambda: len(app.rules(bucket)) == count)
-    app.settled()
+    app.await_idle()
     return app.rules(bucket)
 
 
-def granted(app: Application, bucket: str, key: str) -> None:
+def await_grant(app: Application, bucket: str, key: str) -> None:
     """Waits until the bucket's role may use the key."""
     role = f"s3-crr-{bucket}"
     wait_until(f"the grant on key `{key}`", lambda: app.role(role) and key in app.granted_keys(role))
@@ -37,12 +37,12 @@ def event(name: str, bucket: str, **detail: object) -> dict:
     }
 
 
-def test_a_new_bucket_that_matches_the_policy_is_replicated(app: Application) -> None:
+def test_new_bucket_that_matches_the_policy_is_replicated(app: Application) -> None:
     create_bucket(app, "prod-orders")
     app.aws.aws("s3api", "put-bucket-encryption", "--bucket", "prod-orders", "--server-side-encryption-configuration", json.dumps(
         {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": app.source_key}}]}))
-    granted(app, "prod-orders", app.source_key)
-    rule, = replicated(app, "prod-orders")
+    await_grant(app, "prod-orders", app.source_key)
+    rule, = await_rules(app, "prod-orders")
 
     assert rule["ID"] == "s3-kms-replication.dr"
     assert rule["Status"] == "Enabled"
@@ -59,9 +59,9 @@ def test_a_new_bucket_that_matches_the_policy_is_replicated(app: Application) ->
     assert app.s3_replica.head_object(Bucket="prod-orders-replica", Key="1.json")["ReplicationStatus"] == "REPLICA"
 
 
-def test_a_created_replica_bucket_is_encrypted_private_and_no_source_itself(app: Application) -> None:
+def test_created_destination_is_encrypted_private_and_not_a_source(app: Application) -> None:
     create_bucket(app, "prod-private")
-    replicated(app, "prod-private")
+    await_rules(app, "prod-private")
 
     encryption = app.s3_replica.get_bucket_encryption(Bucket="prod-private-replica")["ServerSideEncryptionConfiguration"]
     default = encryption["Rules"][0]
@@ -74,22 +74,22 @@ def test_a_created_replica_bucket_is_encrypted_private_and_no_source_itself(app:
     assert app.role("s3-crr-prod-private-replica") is None
 
 
-def test_a_new_default_key_gets_its_grant_and_the_old_one_keeps_its_own(app: Application) -> None:
+def test_new_default_key_is_granted_and_the_previous_key_keeps_its_grant(app: Application) -> None:
     bucket = create_bucket(app, "prod-rotated")
     app.aws.encrypt_bucket(bucket, app.source_key)
-    granted(app, bucket, app.source_key)
+    await_grant(app, bucket, app.source_key)
     new_key = app.aws.create_key()
     app.aws.encrypt_bucket(bucket, new_key)
-    granted(app, bucket, new_key)
+    await_grant(app, bucket, new_key)
 
     assert app.granted_keys(f"s3-crr-{bucket}") == {app.source_key, new_key, app.replica_key}
 
 
-def test_a_tag_that_the_policy_asks_for_starts_replication_and_rules_fan_out(app: Application) -> None:
+def test_tag_that_the_policy_matches_adds_a_second_rule(app: Application) -> None:
     bucket = create_bucket(app, "prod-tagged")
-    replicated(app, bucket)
+    await_rules(app, bucket)
     app.aws.aws("s3api", "put-bucket-tagging", "--bucket", bucket, "--tagging", "TagSet=[{Key=archive,Value=yes}]")
-    rules = replicated(app, bucket, count=2)
+    rules = await_rules(app, bucket, count=2)
 
     destinations = {rule["ID"]: rule["Destination"]["Bucket"] for rule in rules}
     assert destinations == {"s3-kms-replication.dr": "arn:aws:s3:::prod-tagged-replica",
@@ -98,9 +98,9 @@ def test_a_tag_that_the_policy_asks_for_starts_replication_and_rules_fan_out(app
     assert set(app.policies(f"s3-crr-{bucket}")) == set(destinations)
 
 
-def test_a_bucket_that_no_rule_matches_is_left_alone(app: Application) -> None:
+def test_bucket_that_no_rule_matches_is_unchanged(app: Application) -> None:
     create_bucket(app, "scratch")
-    app.settled()
+    app.await_idle()
 
     assert app.rules("scratch") == []
     assert app.versioning("scratch") is None
@@ -108,10 +108,10 @@ def test_a_bucket_that_no_rule_matches_is_left_alone(app: Application) -> None:
     assert "Skipped" in app.invoke(event("CreateBucket", "scratch"))
 
 
-def test_invariant_3_a_duplicate_event_costs_reads_only(app: Application) -> None:
+def test_invariant_3_duplicate_event_performs_only_reads(app: Application) -> None:
     bucket = create_bucket(app, "prod-twice")
     app.aws.encrypt_bucket(bucket, app.source_key)
-    replicated(app, bucket)
+    await_rules(app, bucket)
     before = len(app.calls())
     answer = app.invoke(event("CreateBucket", bucket))
 
@@ -121,30 +121,30 @@ def test_invariant_3_a_duplicate_event_costs_reads_only(app: Application) -> Non
     assert [call["action"] for call in calls if not call["action"].split(":")[1].startswith(("Get", "List", "Describe", "Head"))] == []
 
 
-def test_invariant_3_events_of_its_own_making_cost_no_call(app: Application) -> None:
+def test_invariant_3_event_caused_by_the_function_performs_no_calls(app: Application) -> None:
     bucket = create_bucket(app, "prod-quiet")
-    replicated(app, bucket)
+    await_rules(app, bucket)
     written = [call for call in app.calls() if call["action"] == "s3:PutReplicationConfiguration" and bucket in call["resource"]]
-    settled = len(app.calls())
+    calls_before = len(app.calls())
     issuer = {"type": "Role", "arn": app.outputs["ExecutionRoleArn"], "accountId": ACCOUNT}
     answer = app.invoke(event("PutBucketReplication", bucket, userIdentity={"sessionContext": {"sessionIssuer": issuer}}))
 
     assert len(written) == 1
     assert "Skipped" in answer
-    assert len(app.calls()) == settled
+    assert len(app.calls()) == calls_before
 
 
-def test_a_replication_that_somebody_deletes_is_repaired(app: Application) -> None:
+def test_deleted_replication_configuration_is_restored(app: Application) -> None:
     bucket = create_bucket(app, "prod-repaired")
-    before = replicated(app, bucket)
+    before = await_rules(app, bucket)
     app.aws.aws("s3api", "delete-bucket-replication", "--bucket", bucket)
 
-    assert replicated(app, bucket) == before
+    assert await_rules(app, bucket) == before
 
 
-def test_versioning_that_somebody_suspends_on_a_destination_is_repaired_by_the_next_event(app: Application) -> None:
+def test_suspended_destination_versioning_is_enabled_by_the_next_reconcile(app: Application) -> None:
     bucket = create_bucket(app, "prod-suspended")
-    replicated(app, bucket)
+    await_rules(app, bucket)
     app.s3_replica.put_bucket_versioning(Bucket=f"{bucket}-replica", VersioningConfiguration={"Status": "Suspended"})
     answer = app.invoke({"Action": "Reconcile", "SourceBucket": bucket})
 
@@ -152,26 +152,26 @@ def test_versioning_that_somebody_suspends_on_a_destination_is_repaired_by_the_n
     assert app.versioning(f"{bucket}-replica") == "Enabled"
 
 
-def test_the_role_of_a_deleted_bucket_goes_with_it(app: Application) -> None:
+def test_role_is_deleted_after_its_bucket_is_deleted(app: Application) -> None:
     bucket = create_bucket(app, "prod-short-lived")
-    replicated(app, bucket)
+    await_rules(app, bucket)
     assert app.role(f"s3-crr-{bucket}")
     app.aws.aws("s3api", "delete-bucket", "--bucket", bucket)
 
     wait_until("the end of the role", lambda: app.role(f"s3-crr-{bucket}") is None)
-    app.settled()
+    app.await_idle()
     assert app.region(f"{bucket}-replica") == REPLICA_REGION
 
 
-def test_a_failed_call_is_skipped(app: Application) -> None:
+def test_event_of_a_failed_call_is_skipped(app: Application) -> None:
     answer = app.invoke(event("CreateBucket", "prod-refused", errorCode="BucketAlreadyExists"))
 
     assert "BucketAlreadyExists" in answer["Skipped"]
 
 
-def test_one_message_that_cannot_be_read_fails_alone_in_its_batch(app: Application) -> None:
+def test_unreadable_message_is_the_only_batch_item_failure(app: Application) -> None:
     bucket = create_bucket(app, "prod-batch")
-    replicated(app, bucket)
+    await_rules(app, bucket)
     bodies = {"good": json.dumps(event("CreateBucket", bucket)), "bad": "{", "skipped": json.dumps(event("CreateBucket", "scratch-2"))}
     batch = [{"messageId": name, "receiptHandle": name, "body": body, "attributes": {}, "messageAttributes": {},
               "md5OfBody": "", "eventSource": "aws:sqs", "awsRegion": REGION,
@@ -180,8 +180,8 @@ def test_one_message_that_cannot_be_read_fails_alone_in_its_batch(app: Applicati
     assert app.invoke({"Records": batch}) == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
 
 
-def test_no_event_ends_in_the_dead_letter_queue(app: Application) -> None:
-    app.settled()
+def test_dead_letter_queue_is_empty_after_all_events(app: Application) -> None:
+    app.await_idle()
     dead = app.aws.aws("sqs", "get-queue-attributes", "--queue-url", app.outputs["DeadLetterQueueUrl"],
                        "--attribute-names", "ApproximateNumberOfMessages")
 

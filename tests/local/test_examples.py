@@ -8,13 +8,13 @@ from local_aws import REGION, ROOT, wait_until
 EXAMPLES = ROOT / "examples"
 
 
-def deleted(app: Application, name: str) -> None:
+def delete_stack(app: Application, name: str) -> None:
     app.aws.aws("cloudformation", "delete-stack", "--stack-name", name)
     wait_until("the end of the stack", lambda: name not in {
         stack["StackName"] for stack in app.cloudformation.describe_stacks()["Stacks"]}, 90)
 
 
-def test_the_example_replicates_from_one_bucket_and_key_to_another(app: Application) -> None:
+def test_replicated_bucket_example_replicates_until_its_stack_is_deleted(app: Application) -> None:
     """What it keeps is said in it: buckets and keys; CloudFormation's own versioning and encryption are the emulator's here."""
     outputs = app.aws.deploy("example", EXAMPLES / "replicated-bucket.yaml", {"ApplicationStack": "app"})
     source, replica = outputs["SourceBucket"], outputs["ReplicaBucket"]
@@ -33,13 +33,13 @@ def test_the_example_replicates_from_one_bucket_and_key_to_another(app: Applicat
     app.s3.put_object(Bucket=source, Key="1.json", Body=b"{}")
     assert app.s3.head_object(Bucket=replica, Key="1.json")["ReplicationStatus"] == "REPLICA"
 
-    deleted(app, "example")
+    delete_stack(app, "example")
     assert app.rules(source) == []
     assert app.role(f"s3-crr-{source}") is None
     assert app.region(source) == app.region(replica) == REGION
 
 
-def test_two_buckets_replicate_to_each_other_in_one_deployment(app: Application) -> None:
+def test_two_way_example_replicates_in_both_directions(app: Application) -> None:
     """The emulator replicates metadata in neither direction: that S3 does is in what the rules say."""
     outputs = app.aws.deploy("two-way", EXAMPLES / "two-way.yaml", {"ApplicationStack": "app"})
     first, second = outputs["FirstBucket"], outputs["SecondBucket"]
@@ -52,5 +52,5 @@ def test_two_buckets_replicate_to_each_other_in_one_deployment(app: Application)
         app.s3.put_object(Bucket=source, Key=f"from-{source}", Body=b"{}")
         assert app.s3.head_object(Bucket=destination, Key=f"from-{source}")["ReplicationStatus"] == "REPLICA"
 
-    deleted(app, "two-way")
+    delete_stack(app, "two-way")
     assert app.rules(first) == app.rules(second) == []

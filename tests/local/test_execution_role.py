@@ -20,29 +20,29 @@ from simulator import Call, decisions
 
 TEMPLATE = (ROOT / "template.yaml").read_text()
 ANOTHER_ACCOUNT = "777788889999"
-STRANGER = "999999999999"
+FOREIGN_ACCOUNT = "999999999999"
 
 ROLE = "arn:aws:iam::${account}:role"
 OWN, EXTENDABLE = ROLE + "${path}s3-crr-orders", "${extendable}"
 # At the root, below another path, beside the own path and beside the extendable role; the function's own; and in another account.
 OTHERS = (f"{ROLE}/s3-crr-orders", ROLE + "/team${path}s3-crr-orders", f"{ROLE}/s3-kms-replication-of-others/s3-crr-orders",
-          "${extendable}-2", "${execution_role}", f"arn:aws:iam::{STRANGER}:role${{path}}s3-crr-orders")
+          "${extendable}-2", "${execution_role}", f"arn:aws:iam::{FOREIGN_ACCOUNT}:role${{path}}s3-crr-orders")
 OURS = {f"aws:ResourceTag/{OWNER_TAG}": "orders"}
 TAGGED = {f"aws:RequestTag/{OWNER_TAG}": "orders", "aws:TagKeys": [OWNER_TAG]}
 TAGGED_WITH_MORE = {**TAGGED, "aws:RequestTag/more": "x", "aws:TagKeys": [OWNER_TAG, "more"]}
-BOUND, BOUND_OTHERWISE = ({"iam:PermissionsBoundary": arn} for arn in ("${boundary}", "${boundary}-2"))
+BOUNDARY, OTHER_BOUNDARY = ({"iam:PermissionsBoundary": arn} for arn in ("${boundary}", "${boundary}-2"))
 TO_S3, TO_LAMBDA = ({"iam:PassedToService": f"{service}.amazonaws.com"} for service in ("s3", "lambda"))
 TO_JOBS = {"iam:PassedToService": "batchoperations.s3.amazonaws.com"}
 JOB, JOB_TAG = "arn:aws:s3:eu-west-1:${account}:job/1", f"{OWNER_TAG}-job.0123456789abcdef"
 BUCKET = "arn:aws:s3:::orders"
-OF_THE_ACCOUNT, OF_A_STRANGER = ({"aws:ResourceAccount": account} for account in ("${account}", STRANGER))
+IN_ACCOUNT, IN_FOREIGN_ACCOUNT = ({"aws:ResourceAccount": account} for account in ("${account}", FOREIGN_ACCOUNT))
 READ_ROLE = ("iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies")
 USE_BUCKET = ("s3:ListBucket", "s3:GetBucketObjectLockConfiguration", "s3:GetBucketPublicAccessBlock", "s3:GetBucketTagging",
               "s3:GetBucketVersioning",
               "s3:GetEncryptionConfiguration", "s3:GetReplicationConfiguration", "s3:PutBucketVersioning",
               "s3:PutReplicationConfiguration")
-SEE_BUCKET = ("s3:ListBucket", "s3:GetBucketObjectLockConfiguration", "s3:GetBucketVersioning")
-OF_A_DESTINATION = {"aws:ResourceAccount": DESTINATION_ACCOUNT}
+READ_DESTINATION = ("s3:ListBucket", "s3:GetBucketObjectLockConfiguration", "s3:GetBucketVersioning")
+IN_DESTINATION_ACCOUNT = {"aws:ResourceAccount": DESTINATION_ACCOUNT}
 SET_UP_BUCKET = ("s3:PutBucketPublicAccessBlock", "s3:PutEncryptionConfiguration")
 CANARY = f"{BUCKET}/Tax.s3-kms-replication-verify/s3-kms-replication.dr"
 USE_CANARY = ("s3:PutObject", "s3:PutObjectTagging", "s3:GetObjectVersion", "s3:DeleteObjectVersion")
@@ -65,27 +65,27 @@ def keys(account: str, *actions: str) -> list[Call]:
 
 
 def roles(arns: tuple[str, ...], *actions: str, **context: Any) -> list[Call]:
-    owners = [(arn, STRANGER if STRANGER in arn else "${account}") for arn in arns]
+    owners = [(arn, FOREIGN_ACCOUNT if FOREIGN_ACCOUNT in arn else "${account}") for arn in arns]
     return [call for arn, owner in owners for call in on(arn, *actions, account=owner, **context)]
 
 
 # What is asked for; whether it is allowed by the defaults, with all that users can allow, and bounded: all of the calls, or none.
 TABLE = [
     ("create a role of its own", "yes yes no", on(OWN, "iam:CreateRole", **TAGGED)),
-    ("... with the boundary", "yes yes yes", [*on(OWN, "iam:CreateRole", **TAGGED, **BOUND), *on(OWN, "iam:TagRole", **TAGGED)]),
-    ("... with another boundary", "yes yes no", on(OWN, "iam:CreateRole", **TAGGED, **BOUND_OTHERWISE)),
+    ("... with the boundary", "yes yes yes", [*on(OWN, "iam:CreateRole", **TAGGED, **BOUNDARY), *on(OWN, "iam:TagRole", **TAGGED)]),
+    ("... with another boundary", "yes yes no", on(OWN, "iam:CreateRole", **TAGGED, **OTHER_BOUNDARY)),
     ("... without its tag, or with more", "no no no",
-     [*on(OWN, "iam:CreateRole", **BOUND), *on(OWN, "iam:CreateRole", "iam:TagRole", **TAGGED_WITH_MORE), *on(OWN, "iam:TagRole")]),
-    ("give a role of its own the boundary", "no no yes", on(OWN, "iam:PutRolePermissionsBoundary", **OURS, **BOUND)),
-    ("... another boundary", "no no no", on(OWN, "iam:PutRolePermissionsBoundary", **OURS, **BOUND_OTHERWISE)),
+     [*on(OWN, "iam:CreateRole", **BOUNDARY), *on(OWN, "iam:CreateRole", "iam:TagRole", **TAGGED_WITH_MORE), *on(OWN, "iam:TagRole")]),
+    ("give a role of its own the boundary", "no no yes", on(OWN, "iam:PutRolePermissionsBoundary", **OURS, **BOUNDARY)),
+    ("... another boundary", "no no no", on(OWN, "iam:PutRolePermissionsBoundary", **OURS, **OTHER_BOUNDARY)),
     ("... none", "no no no", on(OWN, "iam:DeleteRolePermissionsBoundary", **OURS)),
     ("change and delete roles of its own", "yes yes yes",
-     [*on(OWN, "iam:PutRolePolicy", **OURS, **BOUND),
+     [*on(OWN, "iam:PutRolePolicy", **OURS, **BOUNDARY),
       *on(OWN, "iam:DeleteRolePolicy", "iam:DeleteRole", "iam:UpdateAssumeRolePolicy", **OURS)]),
     ("... grant to those without the boundary", "yes yes no", on(OWN, "iam:PutRolePolicy", **OURS)),
-    ("... to those with another", "yes yes no", on(OWN, "iam:PutRolePolicy", **OURS, **BOUND_OTHERWISE)),
+    ("... to those with another", "yes yes no", on(OWN, "iam:PutRolePolicy", **OURS, **OTHER_BOUNDARY)),
     ("change or delete a role there without its tag", "no no no",
-     [*on(OWN, "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary", **BOUND),
+     [*on(OWN, "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary", **BOUNDARY),
       *on(OWN, "iam:DeleteRolePolicy", "iam:DeleteRole", "iam:UpdateAssumeRolePolicy")]),
     ("pass them to S3", "yes yes yes", on(OWN, "iam:PassRole", **TO_S3)),
     ("... to another service", "no no no", on(OWN, "iam:PassRole", **TO_LAMBDA)),
@@ -100,60 +100,60 @@ TABLE = [
 
     ("read any role of the account", "yes yes yes", roles((OWN, EXTENDABLE, *OTHERS[:-1]), *READ_ROLE)),
     ("read a role of another account", "no no no", roles(OTHERS[-1:], *READ_ROLE)),
-    ("create others", "no no no", roles(OTHERS, "iam:CreateRole", **TAGGED, **BOUND)),
+    ("create others", "no no no", roles(OTHERS, "iam:CreateRole", **TAGGED, **BOUNDARY)),
     ("change or delete others", "no no no",
      roles(OTHERS, "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:DeleteRole", "iam:UpdateAssumeRolePolicy", **OURS)),
     ("tag others as its own", "no no no", roles(OTHERS, "iam:TagRole", **TAGGED)),
     ("pass others to S3", "no no no", roles(OTHERS, "iam:PassRole", **TO_S3)),
-    ("attach managed policies", "no no no", roles((OWN, EXTENDABLE, *OTHERS), "iam:AttachRolePolicy", **OURS, **BOUND)),
+    ("attach managed policies", "no no no", roles((OWN, EXTENDABLE, *OTHERS), "iam:AttachRolePolicy", **OURS, **BOUNDARY)),
     ("make users, keys and policies", "no no no",
      [*on("arn:aws:iam::${account}:user/any", "iam:CreateUser", "iam:CreateAccessKey", "iam:PutUserPolicy"),
       *on("arn:aws:iam::${account}:policy/any", "iam:CreatePolicy", "iam:CreatePolicyVersion")]),
 
-    ("read and replicate buckets of the account", "yes yes yes", on(BUCKET, *USE_BUCKET, **OF_THE_ACCOUNT)),
-    ("... of a stranger who opens them", "no no no", on(BUCKET, *USE_BUCKET, *SET_UP_BUCKET, account=STRANGER, **OF_A_STRANGER)),
+    ("read and replicate buckets of the account", "yes yes yes", on(BUCKET, *USE_BUCKET, **IN_ACCOUNT)),
+    ("... of a stranger who opens them", "no no no", on(BUCKET, *USE_BUCKET, *SET_UP_BUCKET, account=FOREIGN_ACCOUNT, **IN_FOREIGN_ACCOUNT)),
     ("create a destination bucket", "no yes no", on(BUCKET, "s3:CreateBucket", "s3:TagResource", **TAGGED)),
     ("... without its tag, or with more", "no no no",
      [*on(BUCKET, "s3:CreateBucket"), *on(BUCKET, "s3:CreateBucket", "s3:TagResource", **TAGGED_WITH_MORE)]),
-    ("encrypt and close it", "no yes no", on(BUCKET, *SET_UP_BUCKET, **OF_THE_ACCOUNT)),
+    ("encrypt and close it", "no yes no", on(BUCKET, *SET_UP_BUCKET, **IN_ACCOUNT)),
     ("open, empty or delete a bucket", "no no no",
      on(BUCKET, "s3:DeleteBucket", "s3:PutBucketPolicy", "s3:PutBucketAcl", "s3:PutLifecycleConfiguration",
-        "s3:PutBucketObjectLockConfiguration", **OF_THE_ACCOUNT)),
+        "s3:PutBucketObjectLockConfiguration", **IN_ACCOUNT)),
     ("read or write an object", "no no no",
      on(f"{BUCKET}/2026.pdf", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion",
-        "s3:ReplicateObject", **OF_THE_ACCOUNT)),
+        "s3:ReplicateObject", **IN_ACCOUNT)),
 
     ("describe keys of the account", "yes yes yes", keys("${account}", "kms:DescribeKey")),
-    ("... of another account", "no no no", keys(STRANGER, "kms:DescribeKey")),
+    ("... of another account", "no no no", keys(FOREIGN_ACCOUNT, "kms:DescribeKey")),
     ("use or change a key", "no no no",
      keys("${account}", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:CreateGrant", "kms:PutKeyPolicy",
           "kms:DisableKey", "kms:ScheduleKeyDeletion")),
 
-    ("write, read and remove a canary", "no yes no", on(CANARY, *USE_CANARY, **OF_THE_ACCOUNT)),
-    ("... in a stranger's bucket", "no no no", on(CANARY, *USE_CANARY, account=STRANGER, **OF_A_STRANGER)),
-    ("... change what else it has", "no no no", on(CANARY, "s3:PutObjectAcl", "s3:PutObjectRetention", **OF_THE_ACCOUNT)),
-    ("list a canary's versions", "no yes no", on(BUCKET, "s3:ListBucketVersions", **OF_THE_ACCOUNT, **UNDER_CANARY)),
+    ("write, read and remove a canary", "no yes no", on(CANARY, *USE_CANARY, **IN_ACCOUNT)),
+    ("... in a stranger's bucket", "no no no", on(CANARY, *USE_CANARY, account=FOREIGN_ACCOUNT, **IN_FOREIGN_ACCOUNT)),
+    ("... change what else it has", "no no no", on(CANARY, "s3:PutObjectAcl", "s3:PutObjectRetention", **IN_ACCOUNT)),
+    ("list a canary's versions", "no yes no", on(BUCKET, "s3:ListBucketVersions", **IN_ACCOUNT, **UNDER_CANARY)),
     ("... and others", "no no no",
-     [*on(BUCKET, "s3:ListBucketVersions", **OF_THE_ACCOUNT, **UNDER_NOTHING), *on(BUCKET, "s3:ListBucketVersions", **OF_THE_ACCOUNT)]),
+     [*on(BUCKET, "s3:ListBucketVersions", **IN_ACCOUNT, **UNDER_NOTHING), *on(BUCKET, "s3:ListBucketVersions", **IN_ACCOUNT)]),
     ("have S3 encrypt it", "no yes no", on(KEY, *USE_KEY, **VIA_S3)),
     ("... or another service", "no no no", on(KEY, *USE_KEY, **VIA_LAMBDA)),
 
     ("assume a role of a destination's account", "no yes no",
      on(f"arn:aws:iam::{DESTINATION_ACCOUNT}:role/setup", "sts:AssumeRole", account=DESTINATION_ACCOUNT)),
-    ("... of any other account", "no no no", on(f"arn:aws:iam::{STRANGER}:role/setup", "sts:AssumeRole", account=STRANGER)),
+    ("... of any other account", "no no no", on(f"arn:aws:iam::{FOREIGN_ACCOUNT}:role/setup", "sts:AssumeRole", account=FOREIGN_ACCOUNT)),
     ("look at a destination's bucket and key", "no yes no", [
-        *on(BUCKET, *SEE_BUCKET, account=DESTINATION_ACCOUNT, **OF_A_DESTINATION),
-        *on(f"arn:aws:kms:us-east-1:{DESTINATION_ACCOUNT}:key/1", "kms:DescribeKey", account=DESTINATION_ACCOUNT, **OF_A_DESTINATION)]),
+        *on(BUCKET, *READ_DESTINATION, account=DESTINATION_ACCOUNT, **IN_DESTINATION_ACCOUNT),
+        *on(f"arn:aws:kms:us-east-1:{DESTINATION_ACCOUNT}:key/1", "kms:DescribeKey", account=DESTINATION_ACCOUNT, **IN_DESTINATION_ACCOUNT)]),
     ("... change or use them", "no no no", [
-        *on(BUCKET, "s3:PutBucketVersioning", "s3:PutBucketPolicy", *SET_UP_BUCKET, account=DESTINATION_ACCOUNT, **OF_A_DESTINATION),
+        *on(BUCKET, "s3:PutBucketVersioning", "s3:PutBucketPolicy", *SET_UP_BUCKET, account=DESTINATION_ACCOUNT, **IN_DESTINATION_ACCOUNT),
         *on(f"arn:aws:kms:us-east-1:{DESTINATION_ACCOUNT}:key/1", "kms:PutKeyPolicy", *USE_KEY, account=DESTINATION_ACCOUNT,
-            **OF_A_DESTINATION)]),
+            **IN_DESTINATION_ACCOUNT)]),
 
     ("start a job as a role of its own", "no yes no", [*on("*", "s3:CreateJob"), *on(OWN, "iam:PassRole", **TO_JOBS)]),
     ("... as another role", "no no no", roles((EXTENDABLE, *OTHERS), "iam:PassRole", **TO_JOBS)),
     ("look at a job and cancel it", "no yes no", on(JOB, "s3:DescribeJob", "s3:UpdateJobStatus")),
     ("... of a stranger", "no no no",
-     on(JOB.replace("${account}", STRANGER), "s3:DescribeJob", "s3:UpdateJobStatus", account=STRANGER)),
+     on(JOB.replace("${account}", FOREIGN_ACCOUNT), "s3:DescribeJob", "s3:UpdateJobStatus", account=FOREIGN_ACCOUNT)),
     ("... do anything else with it", "no no no", on(JOB, "s3:UpdateJobPriority", "s3:PutJobTagging", "s3:DeleteJobTagging")),
     ("note a job in a role of its own", "no yes no",
      [*on(OWN, "iam:TagRole", **OURS, **{"aws:TagKeys": [JOB_TAG], f"aws:RequestTag/{JOB_TAG}": "x"}),
@@ -231,13 +231,13 @@ def deployed(app: Application) -> list[Deployed]:
             Deployed.of(other, "bounded", bounded, **own)]
 
 
-def test_the_function_may_do_what_it_needs_and_nothing_else(deployed: list[Deployed]) -> None:
+def test_invariant_8_execution_role_allows_exactly_what_the_function_needs(deployed: list[Deployed]) -> None:
     calls = [call for _, _, calls in TABLE for call in calls]
-    decided = zip(*(decisions([role.policy], calls, role.names)[0] for role in deployed), strict=True)
+    allowed = zip(*(decisions([role.policy], calls, role.names)[0] for role in deployed), strict=True)
     found = []
     for what, _, calls in TABLE:
-        roles_decided = zip(*(next(decided) for _ in calls), strict=True)
-        found.append((what, " ".join("yes" if all(role) else "some" if any(role) else "no" for role in roles_decided)))
+        allowed_by_role = zip(*(next(allowed) for _ in calls), strict=True)
+        found.append((what, " ".join("yes" if all(role) else "some" if any(role) else "no" for role in allowed_by_role)))
 
     assert found == [(what, cells) for what, cells, _ in TABLE]
 
@@ -264,14 +264,14 @@ def statements() -> Iterator[tuple[int, dict[str, list[str]]]]:
     return below(yaml.compose(TEMPLATE))
 
 
-def test_no_action_is_a_pattern() -> None:
+def test_invariant_8_template_actions_contain_no_wildcards() -> None:
     actions = [action for _, statement in statements() for action in statement["Action"]]
 
     assert len(actions) > 30
     assert [action for action in actions if not re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action)] == []
 
 
-def test_every_pattern_of_resources_is_explained_where_it_is_first_used() -> None:
+def test_resource_wildcards_are_explained_where_they_are_first_used() -> None:
     lines = TEMPLATE.splitlines()
     patterns = {}
     for line, statement in statements():

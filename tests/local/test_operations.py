@@ -20,13 +20,13 @@ def alarms(app: Application) -> dict[str, dict[str, Any]]:
             for resource in resources if resource["ResourceType"] == "AWS::CloudWatch::Alarm"}
 
 
-def waiting(app: Application, queue: str) -> int:
+def queued_messages(app: Application, queue: str) -> int:
     attributes = app.aws.client("sqs").get_queue_attributes(
         QueueUrl=app.outputs[queue], AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
     return int(attributes["ApproximateNumberOfMessages"])
 
 
-def test_alarms_watch_the_queues_and_the_function(app: Application) -> None:
+def test_stack_alarms_watch_the_queues_and_the_function(app: Application) -> None:
     """The emulator has no such metrics: that they ring is proved on AWS only."""
     watched = {name: (alarm["Namespace"], alarm["MetricName"], alarm["Dimensions"][0]["Value"], alarm["Threshold"])
                for name, alarm in alarms(app).items()}
@@ -45,7 +45,7 @@ def test_alarms_watch_the_queues_and_the_function(app: Application) -> None:
     assert {tuple(alarm["AlarmActions"]) for alarm in alarms(app).values()} == {()}
 
 
-def test_the_dashboard_shows_every_alarm_and_metric_of_the_function(app: Application) -> None:
+def test_dashboard_shows_every_alarm_and_metric_of_the_function(app: Application) -> None:
     body = app.aws.client("cloudwatch").get_dashboard(DashboardName=f"app-{REGION}")["DashboardBody"]
     widgets = json.loads(body)["widgets"]
     shown = {metric for widget in widgets for metrics in widget["properties"].get("metrics", []) for metric in metrics[1:2]}
@@ -55,7 +55,7 @@ def test_the_dashboard_shows_every_alarm_and_metric_of_the_function(app: Applica
     assert METRICS <= shown
 
 
-def test_every_invocation_logs_its_metrics_as_cloudwatch_reads_them(app: Application) -> None:
+def test_invocation_logs_its_metrics_in_embedded_metric_format(app: Application) -> None:
     app.invoke({"Action": "Reconcile", "SourceBucket": "not-there"})
     lines = [json.loads(line) for line in app.aws.function_log().splitlines() if line.startswith("{") and '"_aws"' in line]
     line = next(line for line in reversed(lines) if line["AskedBy"] == "Command")
@@ -69,15 +69,15 @@ def test_every_invocation_logs_its_metrics_as_cloudwatch_reads_them(app: Applica
     assert named <= METRICS
 
 
-def test_dead_letters_are_sent_again_with_one_command(app: Application) -> None:
+def test_dead_letters_are_redriven_with_one_command(app: Application) -> None:
     """With a short visibility time-out in place of half an hour."""
     sqs, kms = app.aws.client("sqs"), app.aws.client("kms", REPLICA_REGION)
-    app.settled()
+    app.await_idle()
     sqs.set_queue_attributes(QueueUrl=app.outputs["QueueUrl"], Attributes={"VisibilityTimeout": "2"})
     kms.disable_key(KeyId=app.replica_key)
     try:
         app.aws.create_bucket("prod-dead-letter")
-        wait_until("a dead letter", lambda: waiting(app, "DeadLetterQueueUrl") == 1, 120)
+        wait_until("a dead letter", lambda: queued_messages(app, "DeadLetterQueueUrl") == 1, 120)
         assert app.rules("prod-dead-letter") == []
     finally:
         kms.enable_key(KeyId=app.replica_key)
@@ -85,18 +85,18 @@ def test_dead_letters_are_sent_again_with_one_command(app: Application) -> None:
     app.aws.aws("sqs", "start-message-move-task", "--source-arn", app.outputs["DeadLetterQueueArn"])
 
     wait_until("the replication", lambda: len(app.rules("prod-dead-letter")) == 1, 60)
-    app.settled()
-    assert waiting(app, "DeadLetterQueueUrl") == 0
+    app.await_idle()
+    assert queued_messages(app, "DeadLetterQueueUrl") == 0
 
 
-def test_only_dead_letters_are_sent_again(app: Application) -> None:
+def test_redrive_of_another_queue_is_refused(app: Application) -> None:
     queue = app.aws.client("sqs").get_queue_attributes(QueueUrl=app.outputs["QueueUrl"], AttributeNames=["QueueArn"])
 
     with pytest.raises(ClientError, match="Dead Letter Queue"):
         app.aws.aws("sqs", "start-message-move-task", "--source-arn", queue["Attributes"]["QueueArn"])
 
 
-def test_an_asynchronous_request_that_fails_is_kept_with_its_payload(app: Application) -> None:
+def test_failed_asynchronous_request_is_kept_with_its_payload(app: Application) -> None:
     """The emulator does not ask whether the function's role may send it, and waits seconds between tries where AWS waits minutes."""
     sqs = app.aws.client("sqs")
     request = {"Action": "Nonsense"}
@@ -106,4 +106,4 @@ def test_an_asynchronous_request_that_fails_is_kept_with_its_payload(app: Applic
     sqs.delete_message(QueueUrl=app.outputs["FailedRequestQueueUrl"], ReceiptHandle=message["ReceiptHandle"])
 
     assert json.loads(message["Body"])["requestPayload"] == request
-    assert waiting(app, "DeadLetterQueueUrl") == 0
+    assert queued_messages(app, "DeadLetterQueueUrl") == 0

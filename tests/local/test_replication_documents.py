@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import Application
 from local_aws import ACCOUNT, REGION, REPLICA_REGION
-from simulator import ENCRYPTION_CONTEXT, Call, decisions, filled, may_assume
+from simulator import ENCRYPTION_CONTEXT, Call, decisions, substituted, may_assume
 
 # The names are those of the second walk-through.
 SOURCE, DESTINATION = "arn:aws:s3:::${src_bkt}", "arn:aws:s3:::${dest_bkt}"
@@ -24,7 +24,7 @@ TAX, PAYROLL = "Tax/2026.pdf", "Payroll/2026.pdf"
 READ = ("s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl")
 READ_TAGS, WRITE_TAGS = "s3:GetObjectVersionTagging", "s3:ReplicateTags"
 READ_LOCK = ("s3:GetObjectRetention", "s3:GetObjectLegalHold")
-LOOK = ("s3:ListBucket", "s3:GetReplicationConfiguration")
+READ_BUCKET = ("s3:ListBucket", "s3:GetReplicationConfiguration")
 DELETE = "s3:ReplicateDelete"
 
 
@@ -75,7 +75,7 @@ TABLE = [
     ("replicate a delete marker", "yes yes yes yes", on(f"{DESTINATION}/{TAX}", DELETE)),
     ("write a replica with SSE-S3", "yes yes yes yes", [write(f"{DESTINATION}/{TAX}", "AES256", None)]),
     ("write a replica with DSSE-KMS", "yes yes FAILS FAILS", [write(f"{DESTINATION}/{TAX}", "aws:kms:dsse")]),
-    ("look at the source bucket", "yes yes yes yes", on(SOURCE, *LOOK)),
+    ("look at the source bucket", "yes yes yes yes", on(SOURCE, *READ_BUCKET)),
 
     ("read an object outside `Tax`", "yes no WIDER yes", on(f"{SOURCE}/{PAYROLL}", *READ)),
     ("decrypt it", "yes no no yes", use(SOURCE_KEY, f"{SOURCE}/{PAYROLL}", AT_SOURCE, "Decrypt")),
@@ -86,10 +86,10 @@ TABLE = [
     ("generate or decrypt its data key", "yes no no FAILS",
      use(REPLICA_KEY, f"{DESTINATION}/{PAYROLL}", AT_DESTINATION, "GenerateDataKey", "Decrypt")),
 
-    ("read another bucket", "no no no no", [*on(f"{SOURCE}-2", *LOOK), *on(f"{SOURCE}-2/{TAX}", *READ, READ_TAGS)]),
+    ("read another bucket", "no no no no", [*on(f"{SOURCE}-2", *READ_BUCKET), *on(f"{SOURCE}-2/{TAX}", *READ, READ_TAGS)]),
     ("write to another bucket", "no no no no",
      [write(f"{DESTINATION}-2/{TAX}"), *on(f"{DESTINATION}-2/{TAX}", DELETE, WRITE_TAGS)]),
-    ("read the destination", "no no no WIDER", [*on(DESTINATION, *LOOK), *on(f"{DESTINATION}/{TAX}", *READ, READ_TAGS)]),
+    ("read the destination", "no no no WIDER", [*on(DESTINATION, *READ_BUCKET), *on(f"{DESTINATION}/{TAX}", *READ, READ_TAGS)]),
     ("write to the source", "no no no no", [write(f"{SOURCE}/{TAX}"), *on(f"{SOURCE}/{TAX}", DELETE, WRITE_TAGS)]),
     ("write a replica with another key", "no no no no",
      [write(f"{DESTINATION}/{TAX}", key=OTHER_KEY), write(f"{DESTINATION}/{TAX}", key=SOURCE_KEY)]),
@@ -132,11 +132,11 @@ TABLE = [
          bucket, "s3:PutReplicationConfiguration", "s3:PutBucketPolicy", "s3:PutBucketVersioning", "s3:DeleteBucket")]),
 ]
 CALLS = [call for _, _, calls in TABLE for call in calls]
-WALK_THROUGHS = Path(__file__).with_name("walkthroughs")
+WALKTHROUGHS = Path(__file__).with_name("walkthroughs")
 AWS, MIZTIIK = "aws-replication-walkthrough-4", "s3-crr-with-kms-encryption"
 
 
-class Planned:
+class PlannedDocuments:
     """Two buckets, and the documents that Plan shows for requests to replicate one to the other."""
 
     def __init__(self, app: Application, source: str, locked: bool = False) -> None:
@@ -158,21 +158,21 @@ class Planned:
     def policy(self, **properties: Any) -> dict[str, Any]:
         return self.documents(**properties)["PutRolePolicy"]
 
-    def walk_through(self, name: str) -> dict[str, Any]:
-        return filled(json.loads((WALK_THROUGHS / f"{name}.json").read_text()), self.names)
+    def walkthrough(self, name: str) -> dict[str, Any]:
+        return substituted(json.loads((WALKTHROUGHS / f"{name}.json").read_text()), self.names)
 
     def allowed(self, policy: dict[str, Any], calls: list[Call]) -> list[Call]:
         """Those of the calls that a policy allows."""
-        decided, = decisions([policy], calls, self.names)
-        return [call for call, allowed in zip(calls, decided, strict=True) if allowed]
+        results, = decisions([policy], calls, self.names)
+        return [call for call, allowed in zip(calls, results, strict=True) if allowed]
 
 
 @pytest.fixture(scope="module")
-def planned(app: Application) -> Planned:
-    return Planned(app, "documents")
+def planned(app: Application) -> PlannedDocuments:
+    return PlannedDocuments(app, "documents")
 
 
-def test_s3_alone_may_assume_the_role(planned: Planned) -> None:
+def test_trust_policy_lets_only_s3_assume_the_role(planned: PlannedDocuments) -> None:
     trust = planned.documents()["CreateRole"]
     principals = ["s3.amazonaws.com", "lambda.amazonaws.com", "batchoperations.s3.amazonaws.com", "ec2.amazonaws.com",
                   f"arn:aws:iam::{ACCOUNT}:user/any", f"arn:aws:iam::{ACCOUNT}:root", "arn:aws:iam::444455556666:role/any"]
@@ -180,13 +180,13 @@ def test_s3_alone_may_assume_the_role(planned: Planned) -> None:
     assert may_assume(trust, principals, ACCOUNT) == [True, *[False] * 6]
 
 
-def test_s3_may_do_what_replication_needs_and_nothing_else(planned: Planned, capsys: pytest.CaptureFixture[str]) -> None:
-    policies = [planned.policy(), planned.policy(Prefix="Tax"), planned.walk_through(AWS), planned.walk_through(MIZTIIK)]
-    decided = zip(*decisions(policies, CALLS, planned.names), strict=True)
+def test_role_policy_allows_exactly_what_replication_needs(planned: PlannedDocuments, capsys: pytest.CaptureFixture[str]) -> None:
+    policies = [planned.policy(), planned.policy(Prefix="Tax"), planned.walkthrough(AWS), planned.walkthrough(MIZTIIK)]
+    results = zip(*decisions(policies, CALLS, planned.names), strict=True)
     found = []
     for what, _, calls in TABLE:
-        whole, prefix, aws, miztiik = zip(*(next(decided) for _ in calls), strict=True)
-        found.append((what, " ".join([ours(whole), ours(prefix), theirs(aws, ours(prefix)), theirs(miztiik, ours(whole))])))
+        whole, prefix, aws, miztiik = zip(*(next(results) for _ in calls), strict=True)
+        found.append((what, " ".join([mark_own(whole), mark_own(prefix), mark_walkthrough(aws, mark_own(prefix)), mark_walkthrough(miztiik, mark_own(whole))])))
     with capsys.disabled():
         print(f"\n\n{'':40}{'ours':9}{'ours, `Tax`':15}{'AWS':9}s3-crr-with-kms-encryption")
         for what, cells in found:
@@ -195,42 +195,42 @@ def test_s3_may_do_what_replication_needs_and_nothing_else(planned: Planned, cap
     assert found == [(what, cells) for what, cells, _ in TABLE]
 
 
-def ours(decided: Sequence[bool]) -> str:
-    return "yes" if all(decided) else "some" if any(decided) else "no"
+def mark_own(results: Sequence[bool]) -> str:
+    return "yes" if all(results) else "some" if any(results) else "no"
 
 
-def theirs(decided: Sequence[bool], needed: str) -> str:
+def mark_walkthrough(results: Sequence[bool], needed: str) -> str:
     if needed == "yes":
-        return "yes" if all(decided) else "FAILS"
-    return "WIDER" if any(decided) else "no"
+        return "yes" if all(results) else "FAILS"
+    return "WIDER" if any(results) else "no"
 
 
-def test_nothing_in_a_document_can_be_left_out(planned: Planned) -> None:
+def test_removing_any_part_of_the_role_policy_changes_a_decision(planned: PlannedDocuments) -> None:
     policy = planned.policy(Prefix="Tax")
-    parts, rests = zip(*with_one_part_less(policy), strict=True)
+    parts, rests = zip(*without_each_part(policy), strict=True)
     whole, *without = decisions([policy, *rests], CALLS, planned.names)
 
     assert len(parts) > 20
-    assert [part for part, decided in zip(parts, without, strict=True) if decided == whole] == []
+    assert [part for part, results in zip(parts, without, strict=True) if results == whole] == []
 
 
-def with_one_part_less(value: Any) -> Iterator[tuple[Any, Any]]:
+def without_each_part(value: Any) -> Iterator[tuple[Any, Any]]:
     """Each statement, action, condition and value that can be taken out, and what is left."""
     if isinstance(value, list):
         for index, item in enumerate(value):
             before, after = value[:index], value[index + 1:]
             yield item, [*before, *after]
-            yield from ((part, [*before, rest, *after]) for part, rest in with_one_part_less(item))
+            yield from ((part, [*before, rest, *after]) for part, rest in without_each_part(item))
     if isinstance(value, dict):
         for name, item in value.items():
             if ":" in name:
                 yield name, {other: kept for other, kept in value.items() if other != name}
-            yield from ((part, {**value, name: rest}) for part, rest in with_one_part_less(item))
+            yield from ((part, {**value, name: rest}) for part, rest in without_each_part(item))
 
 
-def test_a_job_may_start_replications_and_write_its_report_and_nothing_else(planned: Planned) -> None:
-    asked = {"Prefix": "Tax", "ReplicateExistingObjects": True, "ReportBucket": planned.names["dest_bkt"], "ReportPrefix": "crr"}
-    policy, trust = planned.policy(**asked), planned.documents(**asked)["CreateRole"]
+def test_job_rights_allow_exactly_replication_and_its_report(planned: PlannedDocuments) -> None:
+    properties = {"Prefix": "Tax", "ReplicateExistingObjects": True, "ReportBucket": planned.names["dest_bkt"], "ReportPrefix": "crr"}
+    policy, trust = planned.policy(**properties), planned.documents(**properties)["CreateRole"]
     needed = [*on(f"{SOURCE}/{TAX}", "s3:InitiateReplication"),
               *on(SOURCE, "s3:GetReplicationConfiguration", "s3:PutInventoryConfiguration"),
               *on(f"{DESTINATION}/crr/job-1/manifest.json", "s3:PutObject")]
@@ -238,12 +238,12 @@ def test_a_job_may_start_replications_and_write_its_report_and_nothing_else(plan
               *on(DESTINATION, "s3:PutInventoryConfiguration"), *(call for call in CALLS if call not in needed)]
 
     assert planned.allowed(policy, needed + others) == needed
-    assert [part for part, rest in with_one_part_less(policy) if planned.allowed(rest, needed) == needed] == []
+    assert [part for part, rest in without_each_part(policy) if planned.allowed(rest, needed) == needed] == []
     principals = ["s3.amazonaws.com", "batchoperations.s3.amazonaws.com", "lambda.amazonaws.com", f"arn:aws:iam::{ACCOUNT}:root"]
     assert may_assume(trust, principals, ACCOUNT) == [True, True, False, False]
 
 
-@pytest.mark.parametrize(("walk_through", "what", "lacking"), [
+@pytest.mark.parametrize(("walkthrough", "what", "missing"), [
     (AWS, "replicate an object, no Bucket Keys", {f"kms:Decrypt {SOURCE_KEY}", f"kms:Encrypt {REPLICA_KEY}"}),
     (AWS, "... a Bucket Key at the source", {f"kms:Encrypt {REPLICA_KEY}"}),
     (AWS, "... a Bucket Key at the destination", {f"kms:Decrypt {SOURCE_KEY}", f"kms:Decrypt {REPLICA_KEY}"}),
@@ -254,14 +254,14 @@ def test_a_job_may_start_replications_and_write_its_report_and_nothing_else(plan
      {f"kms:Decrypt {SOURCE_KEY}", f"kms:Encrypt {REPLICA_KEY}", f"kms:Decrypt {REPLICA_KEY}"}),
     (MIZTIIK, "replicate an object's tags", {f"s3:GetObjectVersionTagging {SOURCE}/{TAX}"}),
 ])
-def test_the_walk_throughs_lack_exactly_this(planned: Planned, walk_through: str, what: str, lacking: set[str]) -> None:
+def test_walkthrough_policies_lack_exactly_these_rights(planned: PlannedDocuments, walkthrough: str, what: str, missing: set[str]) -> None:
     calls, = (calls for row, _, calls in TABLE if row == what)
-    allowed = planned.allowed(planned.walk_through(walk_through), calls)
+    allowed = planned.allowed(planned.walkthrough(walkthrough), calls)
 
-    assert {f"{call.action} {call.resource}" for call in calls if call not in allowed} == lacking
+    assert {f"{call.action} {call.resource}" for call in calls if call not in allowed} == missing
 
 
-def test_each_source_key_that_is_named_can_decrypt_and_no_other(planned: Planned) -> None:
+def test_only_named_source_keys_can_decrypt(planned: PlannedDocuments) -> None:
     named = [planned.app.source_key, planned.app.aws.create_key()]
     calls = [call for key in (*named, planned.app.aws.create_key()) for context in (SOURCE, f"{SOURCE}/{TAX}")
              for call in use(key, context, AT_SOURCE, "Decrypt", "Encrypt")]
@@ -271,15 +271,15 @@ def test_each_source_key_that_is_named_can_decrypt_and_no_other(planned: Planned
     assert planned.allowed(policy, CALLS) == planned.allowed(planned.policy(), CALLS)
 
 
-def test_the_lock_of_locked_objects_can_be_read_and_nothing_more(app: Application, planned: Planned) -> None:
-    locked = Planned(app, "locked-documents", locked=True)
+def test_object_lock_adds_only_rights_to_read_locks(app: Application, planned: PlannedDocuments) -> None:
+    locked = PlannedDocuments(app, "locked-documents", locked=True)
     unlocked = planned.allowed(planned.policy(), CALLS)
 
     assert locked.allowed(locked.policy(), CALLS) == [call for call in CALLS if call in unlocked or call.action in READ_LOCK]
 
 
-def test_without_kms_at_the_source_no_key_can_be_used(app: Application, planned: Planned) -> None:
-    unencrypted = Planned(app, "plain-documents")
+def test_source_without_kms_grants_no_key_rights(app: Application, planned: PlannedDocuments) -> None:
+    unencrypted = PlannedDocuments(app, "plain-documents")
     app.s3.delete_bucket_encryption(Bucket="plain-documents")
     encrypted = planned.allowed(planned.policy(), CALLS)
 
@@ -293,7 +293,7 @@ def test_without_kms_at_the_source_no_key_can_be_used(app: Application, planned:
     ("a*b/", "a*b/1.pdf", "axb/1.pdf"),
     ("${?}/", "${?}/1.pdf", "?/1.pdf"),
 ])
-def test_a_prefix_is_the_beginning_of_keys_and_no_pattern(planned: Planned, prefix: str, inside: str, outside: str) -> None:
+def test_prefix_is_matched_literally_and_not_as_a_pattern(planned: PlannedDocuments, prefix: str, inside: str, outside: str) -> None:
     def calls(key: str) -> list[Call]:
         key = key.replace("$", "$$")
         # A `*` in a call's resource would be a pattern to the simulator.

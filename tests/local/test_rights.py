@@ -35,14 +35,14 @@ POLICY = {"Rules": [
      "DestinationBucket": "{bucket}-second"},
 ]}
 EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-DONE_BY_LAMBDA = {"Queue", "Log", "FailedRequests", "Traces"}
-OF_JOBS = {"Jobs", "NoteJobs", "PassOwnRolesToJobs", "StartJobs"}
-DONE_BY_S3 = {("EncryptCanaries", "kms:Decrypt")}
+PERFORMED_BY_LAMBDA = {"Queue", "Log", "FailedRequests", "Traces"}
+JOB_STATEMENTS = {"Jobs", "NoteJobs", "PassOwnRolesToJobs", "StartJobs"}
+PERFORMED_BY_S3 = {("EncryptCanaries", "kms:Decrypt")}
 # The emulator takes every bucket for one of the caller's account.
-ON_BUCKETS_OF_OTHERS = {("SeeDestinations", action) for action in (
+ON_FOREIGN_BUCKETS = {("SeeDestinations", action) for action in (
     "s3:ListBucket", "s3:GetBucketObjectLockConfiguration", "s3:GetBucketVersioning")}
 # What was asked for is done: a canary that stays goes with the next trial, and the log says why.
-SAID_IN_THE_LOG_ONLY = {"s3:DeleteObjectVersion"}
+REPORTED_IN_LOG_ONLY = {"s3:DeleteObjectVersion"}
 
 
 def statements() -> dict[str, list[str]]:
@@ -56,8 +56,8 @@ def as_list(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-ACTIONS = [(sid, action) for sid, actions in statements().items() if sid not in OF_JOBS for action in actions]
-NOT_DECIDED = [row for row in ACTIONS if row[0] in DONE_BY_LAMBDA or row in DONE_BY_S3]
+ACTIONS = [(sid, action) for sid, actions in statements().items() if sid not in JOB_STATEMENTS for action in actions]
+NOT_EVALUATED = [row for row in ACTIONS if row[0] in PERFORMED_BY_LAMBDA or row in PERFORMED_BY_S3]
 
 
 # Flows: each prepares what it needs, under the whole role, and ends with what the function is asked.
@@ -70,9 +70,9 @@ def new_bucket(app: Application, name: str) -> dict[str, Any]:
 
 def configured_bucket(app: Application, name: str) -> dict[str, Any]:
     """An event of a bucket that is as asked."""
-    asked = new_bucket(app, name)
-    done(app, asked)
-    return asked
+    payload = new_bucket(app, name)
+    invoke_successfully(app, payload)
+    return payload
 
 
 def tagged_bucket(app: Application, name: str) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def tagged_bucket(app: Application, name: str) -> dict[str, Any]:
 
 def untagged_bucket(app: Application, name: str) -> dict[str, Any]:
     """The event of the removal of a tag that a rule asks for."""
-    done(app, tagged_bucket(app, name))
+    invoke_successfully(app, tagged_bucket(app, name))
     app.s3.delete_bucket_tagging(Bucket=name)
     return event("DeleteBucketTagging", name)
 
@@ -122,14 +122,14 @@ def custom_resource(app: Application, name: str, kind: str, **more: Any) -> dict
 
 def alarmed_resource(app: Application, name: str) -> dict[str, Any]:
     """Create of a custom resource with an alarm."""
-    asked = created_resource(app, name)
-    asked["ResourceProperties"]["AlarmTopicArn"] = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
-    return asked
+    payload = created_resource(app, name)
+    payload["ResourceProperties"]["AlarmTopicArn"] = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
+    return payload
 
 
-def silenced_resource(app: Application, name: str) -> dict[str, Any]:
+def deleted_alarmed_resource(app: Application, name: str) -> dict[str, Any]:
     """Delete of a custom resource with an alarm."""
-    done(app, alarmed_resource(app, name))
+    invoke_successfully(app, alarmed_resource(app, name))
     return custom_resource(app, name, "Delete", PhysicalResourceId=f"{name}/{app.rules(name)[0]['ID']}")
 
 
@@ -142,16 +142,16 @@ def created_resource(app: Application, name: str) -> dict[str, Any]:
 
 def updated_resource(app: Application, name: str) -> dict[str, Any]:
     """Update of a custom resource."""
-    asked = created_resource(app, name)
-    done(app, asked)
-    physical_id, properties = f"{name}/{app.rules(name)[0]['ID']}", asked["ResourceProperties"]
+    payload = created_resource(app, name)
+    invoke_successfully(app, payload)
+    physical_id, properties = f"{name}/{app.rules(name)[0]['ID']}", payload["ResourceProperties"]
     return custom_resource(app, name, "Update", PhysicalResourceId=physical_id, OldResourceProperties=properties,
                            ResourceProperties={**properties, "Prefix": "Tax"})
 
 
 def deleted_resource(app: Application, name: str) -> dict[str, Any]:
     """Delete of a custom resource."""
-    done(app, created_resource(app, name))
+    invoke_successfully(app, created_resource(app, name))
     return custom_resource(app, name, "Delete", PhysicalResourceId=f"{name}/{app.rules(name)[0]['ID']}")
 
 
@@ -166,11 +166,11 @@ def extended_role(app: Application, name: str) -> dict[str, Any]:
     return {"Action": "Apply", "ExistingRole": "Extend", **properties}
 
 
-def shortened_role(app: Application, name: str) -> dict[str, Any]:
+def reverted_role(app: Application, name: str) -> dict[str, Any]:
     """Delete of what was added to a role of others."""
-    asked = extended_role(app, name)
-    done(app, asked)
-    return {"Action": "Delete", "SourceBucket": name, "DestinationBucket": asked["DestinationBucket"]}
+    payload = extended_role(app, name)
+    invoke_successfully(app, payload)
+    return {"Action": "Delete", "SourceBucket": name, "DestinationBucket": payload["DestinationBucket"]}
 
 
 def verified_rule(app: Application, name: str) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def verified_rule(app: Application, name: str) -> dict[str, Any]:
             "CreateDestinationBucket": True, "Tags": {"rights": "verify"}, "Verify": True}
 
 
-def rule_abroad(app: Application, name: str) -> dict[str, Any]:
+def rule_with_destination_role(app: Application, name: str) -> dict[str, Any]:
     """Apply to a bucket that is created in another account, with a role of that account."""
     other = LocalAws(app.aws.endpoint, app.aws.folder, DESTINATION_ACCOUNT)
     trust = {**EVERYTHING, "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {
@@ -193,7 +193,7 @@ def rule_abroad(app: Application, name: str) -> dict[str, Any]:
             "CreateDestinationBucket": True, "DestinationRoleArn": role}
 
 
-def rule_seen_abroad(app: Application, name: str) -> dict[str, Any]:
+def rule_with_readable_destination(app: Application, name: str) -> dict[str, Any]:
     """Apply to a bucket of another account, which lets this one see it and its key."""
     other = LocalAws(app.aws.endpoint, app.aws.folder, DESTINATION_ACCOUNT)
     app.aws.create_bucket(name, key=app.source_key)
@@ -211,26 +211,26 @@ def rule_seen_abroad(app: Application, name: str) -> dict[str, Any]:
 # An action is tried in the first flow that needs it: reads of a role in one where it exists, since "not there" may be heard first.
 FLOWS: list[Callable[[Application, str], dict[str, Any]]] = [
     configured_bucket, new_bucket, tagged_bucket, untagged_bucket, edited_role, unbounded_role, deleted_bucket,
-    created_resource, updated_resource, deleted_resource, alarmed_resource, silenced_resource, extended_role, shortened_role,
-    verified_rule, rule_abroad, rule_seen_abroad]
+    created_resource, updated_resource, deleted_resource, alarmed_resource, deleted_alarmed_resource, extended_role, reverted_role,
+    verified_rule, rule_with_destination_role, rule_with_readable_destination]
 # The same actions as on buckets and keys of the account, on those of others.
-FLOWS_OF = {"SeeDestinations": [rule_seen_abroad]}
+FLOWS_BY_STATEMENT = {"SeeDestinations": [rule_with_readable_destination]}
 
 
-def ask(app: Application, asked: dict[str, Any]) -> str:
+def invoke_cold(app: Application, payload: dict[str, Any]) -> str:
     """Invokes the function, in a process that has read nothing yet; all that it answers, to CloudFormation, too."""
     function = app.aws.client("lambda")
     environment = function.get_function_configuration(FunctionName=app.function_name)["Environment"]
     environment["Variables"]["ANEW"] = str(uuid.uuid4())
     function.update_function_configuration(FunctionName=app.function_name, Environment=environment)
-    answer = function.invoke(FunctionName=app.function_name, Payload=json.dumps(asked))["Payload"].read().decode()
-    token = asked.get("ResponseURL", "none").rpartition("/")[2].partition("?")[0]
+    answer = function.invoke(FunctionName=app.function_name, Payload=json.dumps(payload))["Payload"].read().decode()
+    token = payload.get("ResponseURL", "none").rpartition("/")[2].partition("?")[0]
     return answer + "".join(reply["Body"] for reply in app.aws.recorded("replies") if reply["Token"] == token)
 
 
-def done(app: Application, asked: dict[str, Any]) -> None:
+def invoke_successfully(app: Application, payload: dict[str, Any]) -> None:
     """Invokes the function, and checks that nothing failed."""
-    answer = ask(app, asked)
+    answer = invoke_cold(app, payload)
     assert not re.search("error|FAILED|Failed|Skipped", answer), answer
 
 
@@ -246,7 +246,7 @@ def policy(app: Application) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def without(app: Application, sid: str, action: str) -> Iterator[None]:
+def without_action(app: Application, sid: str, action: str) -> Iterator[None]:
     """Takes an action out of a statement of the function's role, for the time of the block."""
     role, whole = app.outputs["ExecutionRoleArn"].rpartition("/")[2], policy(app)
     part = copy.deepcopy(whole)
@@ -282,15 +282,15 @@ def rights(app: Application) -> Iterator[Application]:
 
 
 @pytest.fixture(scope="module")
-def decided(rights: Application) -> dict[str, list[dict[str, Any]]]:
+def decisions_by_flow(rights: Application) -> dict[str, list[dict[str, Any]]]:
     """What IAM decides in each flow under the whole role."""
-    decided = {}
+    decisions_by_flow = {}
     for number, flow in enumerate(FLOWS):
-        asked = flow(rights, f"rights-whole-{number}")
+        payload = flow(rights, f"rights-whole-{number}")
         before = len(decisions(rights))
-        done(rights, asked)
-        decided[flow.__name__] = decisions(rights)[before:]
-    return decided
+        invoke_successfully(rights, payload)
+        decisions_by_flow[flow.__name__] = decisions(rights)[before:]
+    return decisions_by_flow
 
 
 @pytest.fixture(scope="module")
@@ -304,40 +304,40 @@ def table(request: pytest.FixtureRequest) -> Iterator[list[tuple[str, str, str]]
             print(f"  {sid:<29} {action:<36} {need}")
 
 
-def test_the_deployed_role_is_that_of_the_template(rights: Application) -> None:
+def test_deployed_role_has_the_statements_of_the_template(rights: Application) -> None:
     assert {statement["Sid"]: as_list(statement["Action"]) for statement in policy(rights)["Statement"]} == statements()
 
 
-def test_the_flows_need_no_more_than_the_role_may_do(decided: dict[str, list[dict[str, Any]]]) -> None:
-    assert all(decided.values())
-    assert [decision for flow in decided.values() for decision in flow if not decision["allowed"]] == []
+def test_invariant_8_flows_succeed_with_exactly_the_deployed_rights(decisions_by_flow: dict[str, list[dict[str, Any]]]) -> None:
+    assert all(decisions_by_flow.values())
+    assert [decision for flow in decisions_by_flow.values() for decision in flow if not decision["allowed"]] == []
 
 
-@pytest.mark.parametrize(("sid", "action"), [row for row in ACTIONS if row not in (*NOT_DECIDED, *ON_BUCKETS_OF_OTHERS)])
-def test_each_action_is_needed(rights: Application, decided: dict[str, list[dict[str, Any]]], table: list[tuple[str, str, str]],
-                               sid: str, action: str) -> None:
+@pytest.mark.parametrize(("sid", "action"), [row for row in ACTIONS if row not in (*NOT_EVALUATED, *ON_FOREIGN_BUCKETS)])
+def test_invariant_8_flow_is_denied_without_each_action(rights: Application, decisions_by_flow: dict[str, list[dict[str, Any]]], table: list[tuple[str, str, str]],
+                                                        sid: str, action: str) -> None:
     resources = as_list(next(statement for statement in policy(rights)["Statement"] if statement["Sid"] == sid)["Resource"])
 
     def lacks(decision: dict[str, Any]) -> bool:
         return decision["action"] == action and any(fnmatch.fnmatchcase(decision["resource"], pattern) for pattern in resources)
 
-    flow = next((flow for flow in FLOWS_OF.get(sid, FLOWS) if any(map(lacks, decided[flow.__name__]))), None)
+    flow = next((flow for flow in FLOWS_BY_STATEMENT.get(sid, FLOWS) if any(map(lacks, decisions_by_flow[flow.__name__]))), None)
     assert flow, f"no flow needs `{action}` of statement `{sid}`: take it out of the template"
-    asked = flow(rights, f"rights-without-{ACTIONS.index((sid, action))}")
+    payload = flow(rights, f"rights-without-{ACTIONS.index((sid, action))}")
     before, since = len(decisions(rights)), time.time()
-    with without(rights, sid, action):
-        answer = ask(rights, asked)
+    with without_action(rights, sid, action):
+        answer = invoke_cold(rights, payload)
 
     refused = [decision for decision in decisions(rights)[before:] if not decision["allowed"]]
     assert refused
     assert all(map(lacks, refused))
-    said = rights.aws.function_log(since - 1) if action in SAID_IN_THE_LOG_ONLY else answer
-    assert "AccessDenied" in said or "access denied" in said
+    message = rights.aws.function_log(since - 1) if action in REPORTED_IN_LOG_ONLY else answer
+    assert "AccessDenied" in message or "access denied" in message
     table.append((sid, action, str(flow.__doc__).rstrip(".")))
 
 
-@pytest.mark.parametrize(("sid", "action"), NOT_DECIDED)
-def test_what_aws_itself_does_as_the_role_is_not_decided_about_here(
-        decided: dict[str, list[dict[str, Any]]], table: list[tuple[str, str, str]], sid: str, action: str) -> None:
-    assert action not in {decision["action"] for flow in decided.values() for decision in flow}
+@pytest.mark.parametrize(("sid", "action"), NOT_EVALUATED)
+def test_actions_of_lambda_and_s3_are_not_evaluated_by_the_emulator(
+        decisions_by_flow: dict[str, list[dict[str, Any]]], table: list[tuple[str, str, str]], sid: str, action: str) -> None:
+    assert action not in {decision["action"] for flow in decisions_by_flow.values() for decision in flow}
     table.append((sid, action, "done by Lambda or S3 itself: not decided about here, proved with the simulator"))

@@ -24,7 +24,7 @@ def template(aws: LocalAws) -> str:
     return (ROOT / ".aws-sam" / "stackset.json").read_text()
 
 
-def test_service_managed_stack_sets_take_it(template: str) -> None:
+def test_stack_set_template_meets_the_limits_of_service_managed_stack_sets(template: str) -> None:
     """They refuse macros, and a template in the request of more than 51,200 bytes."""
     document = json.loads(template)
 
@@ -33,7 +33,7 @@ def test_service_managed_stack_sets_take_it(template: str) -> None:
     assert len(template.encode()) <= 51_200
 
 
-def test_it_asks_for_what_the_sam_template_asks_for(template: str) -> None:
+def test_stack_set_template_refers_to_every_parameter(template: str) -> None:
     """The transform resolves references in some places: no parameter has become its default."""
     document = json.loads(template)
     body = json.dumps([document["Resources"], document["Conditions"]])
@@ -43,7 +43,7 @@ def test_it_asks_for_what_the_sam_template_asks_for(template: str) -> None:
 
 @pytest.mark.parametrize("account", ACCOUNTS)
 @pytest.mark.parametrize("region", REGIONS)
-def test_it_works_in_every_account_and_region(aws: LocalAws, template: str, account: str, region: str) -> None:
+def test_stack_set_template_replicates_in_every_account_and_region(aws: LocalAws, template: str, account: str, region: str) -> None:
     cloudformation, cloudwatch, s3 = (aws.client(service, region, account) for service in ("cloudformation", "cloudwatch", "s3"))
     topic, bucket = f"arn:aws:sns:{region}:{account}:operations", f"prod-{account}-{region}"
     key = aws.client("kms", region, account).create_key()["KeyMetadata"]["Arn"]

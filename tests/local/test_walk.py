@@ -24,7 +24,7 @@ POLICY = {"Rules": [
     {"Name": "lost", "Match": {"BucketNames": ["lost-*"]}, "DestinationBucket": "nowhere", "DestinationRegion": REPLICA_REGION,
      "ReplicaKmsKeyArn": POLICY_RULE["ReplicaKmsKeyArn"]},
 ]}
-CLOSED = "prod-closed"
+UNREADABLE = "prod-closed"
 PAGE = 250
 PAGES = 8
 READS = ("Get", "List", "Describe", "Head")
@@ -40,7 +40,7 @@ class Walk:
     seconds: float
     invocations: int
     calls: list[dict[str, Any]]
-    uncovered: list[str]
+    misconfigured: list[str]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -57,46 +57,46 @@ class Account:
 
     app: Application
     matching: list[str]
-    lost: list[str]
+    failing: list[str]
     others: list[str]
     walks: dict[str, Walk] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
-        return len(self.matching) + len(self.lost) + len(self.others) + 1
+        return len(self.matching) + len(self.failing) + len(self.others) + 1
 
     @property
-    def patience(self) -> float:
+    def timeout(self) -> float:
         return 120 + 2 * self.size
 
-    def walk(self, name: str, meanwhile: Callable[[str], None] = lambda execution: None) -> None:
+    def walk(self, name: str, during: Callable[[str], None] = lambda execution: None) -> None:
         """Walks once, and keeps the walk under its name."""
         seen, invoked, started = len(self.app.calls()), len(self.app.aws.recorded("invocations")), time.monotonic()
         execution = self.start()
-        meanwhile(execution)
-        status, output = self.ended(execution)
+        during(execution)
+        status, output = self.await_end(execution)
         seconds = time.monotonic() - started
-        self.app.settled()
+        self.app.await_idle()
         invocations = self.app.aws.recorded("invocations")[invoked:]
         self.walks[name] = Walk(execution, status, output, seconds, invocations.count(["Action", "SourceBucket"]),
-                                self.app.calls()[seen:], self.uncovered())
+                                self.app.calls()[seen:], self.misconfigured())
 
     def start(self) -> str:
         machine = self.app.outputs["WalkStateMachineArn"]
         return self.app.aws.aws("stepfunctions", "start-execution", "--state-machine-arn", machine)["executionArn"]
 
-    def ended(self, execution: str) -> tuple[str, dict[str, Any] | None]:
+    def await_end(self, execution: str) -> tuple[str, dict[str, Any] | None]:
         """How an execution ended, and its output when it has one; nothing that it started runs any more."""
         states = self.app.aws.client("stepfunctions")
 
         def end() -> dict[str, Any] | None:
             found = states.describe_execution(executionArn=execution)
-            return None if found["status"] == "RUNNING" or self.runs(execution, "running") else found
+            return None if found["status"] == "RUNNING" or self.count_items(execution, "running") else found
 
-        found = wait_until(f"the end of execution `{execution}`", end, self.patience)
+        found = wait_until(f"the end of execution `{execution}`", end, self.timeout)
         return found["status"], json.loads(found["output"]) if found.get("output") else None
 
-    def runs(self, execution: str, count: str) -> int:
+    def count_items(self, execution: str, count: str) -> int:
         """How many buckets of an execution are in this state, over all its pages."""
         states = self.app.aws.client("stepfunctions")
         found = states.list_map_runs(executionArn=execution)["mapRuns"]
@@ -110,19 +110,19 @@ class Account:
         leases.put_item(TableName=table, Item={**held, "Holder": {"S": "test"}, "ExpiresAt": {"N": str(2**33)}})
 
         def stop(execution: str) -> None:
-            before = len(self.lost) + len(self.others) + half
-            wait_until("half of the walk", lambda: self.runs(execution, "succeeded") >= before, self.patience)
+            before = len(self.failing) + len(self.others) + half
+            wait_until("half of the walk", lambda: self.count_items(execution, "succeeded") >= before, self.timeout)
             self.app.aws.aws("stepfunctions", "stop-execution", "--execution-arn", execution)
             leases.delete_item(TableName=table, Key=held)
 
         self.walk(name, stop)
 
-    def uncovered(self) -> list[str]:
+    def misconfigured(self) -> list[str]:
         """The matching buckets whose rule, role, grants or destination are not as the policy asks."""
-        covered = at_once(self.is_covered, self.matching)
-        return [bucket for bucket, is_covered in zip(self.matching, covered, strict=True) if not is_covered]
+        configured = in_parallel(self.is_configured, self.matching)
+        return [bucket for bucket, is_configured in zip(self.matching, configured, strict=True) if not is_configured]
 
-    def is_covered(self, bucket: str) -> bool:
+    def is_configured(self, bucket: str) -> bool:
         configuration, name = self.app.replication(bucket), f"s3-crr-{bucket}"
         role = self.app.role(name)
         if not configuration or not role:
@@ -137,13 +137,13 @@ class Account:
             and self.app.versioning(bucket) == self.app.versioning(f"{bucket}-replica") == "Enabled"
         )
 
-    def drift(self) -> None:
+    def delete_grants(self) -> None:
         """Takes every role's grants away, of which no event tells."""
-        at_once(lambda bucket: self.app.iam.delete_role_policy(
+        in_parallel(lambda bucket: self.app.iam.delete_role_policy(
             RoleName=f"s3-crr-{bucket}", PolicyName=f"{RULE_PREFIX}dr"), self.matching)
 
     def figures(self) -> Iterator[str]:
-        yield f"{self.size} buckets: {len(self.matching)} match, {len(self.others)} do not, {len(self.lost) + 1} must fail"
+        yield f"{self.size} buckets: {len(self.matching)} match, {len(self.others)} do not, {len(self.failing) + 1} must fail"
         for name, walk in self.walks.items():
             yield f"\n{name}: {walk.status} after {walk.seconds:.0f} s, {walk.counts if walk.output else 'without a result'}"
             yield (f"  {walk.invocations} invocations, {len(walk.calls)} calls, {len(walk.writes)} of them writes; "
@@ -152,7 +152,7 @@ class Account:
             yield f"  {', '.join(f'{action} {count}' for action, count in sorted(calls.items()))}"
 
 
-def at_once(work: Callable[[str], Any], buckets: Iterable[str]) -> list[Any]:
+def in_parallel(work: Callable[[str], Any], buckets: Iterable[str]) -> list[Any]:
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(work, buckets))
 
@@ -161,26 +161,26 @@ def at_once(work: Callable[[str], Any], buckets: Iterable[str]) -> list[Any]:
 def account(request: pytest.FixtureRequest) -> Iterator[Account]:
     """An account with buckets, on which all walks have been made."""
     size = request.config.getoption("--buckets")
-    lost = [f"lost-{number:05}" for number in range(max(1, size // 100))]
-    others = ["artifacts", *(f"other-{number:05}" for number in range(size // 5 - len(lost) - 2))]
-    matching = [f"prod-{number:05}" for number in range(size - len(lost) - len(others) - 1)]
+    failing = [f"lost-{number:05}" for number in range(max(1, size // 100))]
+    others = ["artifacts", *(f"other-{number:05}" for number in range(size // 5 - len(failing) - 2))]
+    matching = [f"prod-{number:05}" for number in range(size - len(failing) - len(others) - 1)]
     with local_aws() as aws:
         aws.build()
         source_key, replica_key = aws.create_key(), aws.create_key(REPLICA_REGION)
         aws.client("kms", REPLICA_REGION).create_alias(AliasName="alias/dr", TargetKeyId=replica_key)
         s3 = aws.client("s3")
         encryption = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": source_key}}]}
-        at_once(lambda bucket: s3.create_bucket(Bucket=bucket), [*lost, *others, *matching, CLOSED])
-        at_once(lambda bucket: s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=encryption), matching)
-        s3.put_bucket_policy(Bucket=CLOSED, Policy=json.dumps({"Version": "2012-10-17", "Statement": [
-            {"Effect": "Deny", "Principal": "*", "Action": "s3:GetBucketTagging", "Resource": f"arn:aws:s3:::{CLOSED}"}]}))
+        in_parallel(lambda bucket: s3.create_bucket(Bucket=bucket), [*failing, *others, *matching, UNREADABLE])
+        in_parallel(lambda bucket: s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=encryption), matching)
+        s3.put_bucket_policy(Bucket=UNREADABLE, Policy=json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Deny", "Principal": "*", "Action": "s3:GetBucketTagging", "Resource": f"arn:aws:s3:::{UNREADABLE}"}]}))
         outputs = aws.deploy_function(POLICY, AllowCreateDestinationBuckets="true")
-        account = Account(Application(aws, outputs, source_key, replica_key, ""), matching, lost, others)
-        in_pages_of(account, max(1, size // PAGES))
+        account = Account(Application(aws, outputs, source_key, replica_key, ""), matching, failing, others)
+        set_page_size(account, max(1, size // PAGES))
 
         account.walk("first")
         account.walk("second")
-        account.drift()
+        account.delete_grants()
         account.walk_and_stop("stopped")
         account.walk("completing")
         yield account
@@ -188,37 +188,37 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
             print("", *account.figures(), sep="\n")
 
 
-def in_pages_of(account: Account, page: int) -> None:
+def set_page_size(account: Account, page: int) -> None:
     """Makes pages as small as a small account needs to have several: eight, as 2,000 buckets have by themselves."""
     states, machine = account.app.aws.client("stepfunctions"), account.app.outputs["WalkStateMachineArn"]
     definition = states.describe_state_machine(stateMachineArn=machine)["definition"]
-    asked = f"'MaxBuckets': {PAGE}"
-    assert asked in definition
-    states.update_state_machine(stateMachineArn=machine, definition=definition.replace(asked, f"'MaxBuckets': {page}"))
+    page_argument = f"'MaxBuckets': {PAGE}"
+    assert page_argument in definition
+    states.update_state_machine(stateMachineArn=machine, definition=definition.replace(page_argument, f"'MaxBuckets': {page}"))
 
 
-def test_one_walk_covers_every_bucket_that_matches(account: Account) -> None:
+def test_walk_configures_every_matching_bucket(account: Account) -> None:
     walk = account.walks["first"]
 
     assert walk.status == "SUCCEEDED"
-    assert walk.uncovered == []
+    assert walk.misconfigured == []
     assert walk.counts == {"Buckets": account.size, "Changed": len(account.matching), "Unchanged": 0,
-                           "Skipped": len(account.others), "Failed": len(account.lost) + 1}
+                           "Skipped": len(account.others), "Failed": len(account.failing) + 1}
 
 
-def test_what_fails_is_counted_and_listed_and_stops_nothing(account: Account) -> None:
+def test_walk_counts_and_lists_failures_and_continues(account: Account) -> None:
     failures = {failure["Bucket"]: failure["Error"] for failure in account.walks["first"].output["Failures"]}
 
-    assert set(failures) == {*account.lost, CLOSED}
-    assert "GetBucketTagging" in failures.pop(CLOSED)
+    assert set(failures) == {*account.failing, UNREADABLE}
+    assert "GetBucketTagging" in failures.pop(UNREADABLE)
     assert all("nowhere" in error for error in failures.values())
 
 
-def test_only_a_call_that_failed_is_tried_again(account: Account) -> None:
+def test_walk_retries_only_failed_invocations(account: Account) -> None:
     assert account.walks["first"].invocations == account.size + 4
 
 
-def test_a_second_walk_changes_nothing(account: Account) -> None:
+def test_second_walk_performs_no_writes(account: Account) -> None:
     walk = account.walks["second"]
 
     assert (walk.counts["Changed"], walk.counts["Unchanged"]) == (0, len(account.matching))
@@ -226,14 +226,14 @@ def test_a_second_walk_changes_nothing(account: Account) -> None:
     assert walk.writes == []
 
 
-def test_a_walk_leaves_the_buckets_of_other_regions_to_them(account: Account) -> None:
+def test_walk_excludes_buckets_of_other_regions(account: Account) -> None:
     buckets = len(account.app.s3.list_buckets()["Buckets"])
 
     assert buckets == account.size + len(account.matching)
     assert account.walks["second"].counts["Buckets"] == account.size
 
 
-def test_a_walk_goes_by_pages_of_bounded_concurrency(account: Account) -> None:
+def test_walk_processes_pages_with_bounded_concurrency(account: Account) -> None:
     states = account.app.aws.client("stepfunctions")
     runs = states.list_map_runs(executionArn=account.walks["second"].execution)["mapRuns"]
     runs = [states.describe_map_run(mapRunArn=run["mapRunArn"]) for run in runs]
@@ -242,19 +242,19 @@ def test_a_walk_goes_by_pages_of_bounded_concurrency(account: Account) -> None:
     assert {run["maxConcurrency"] for run in runs} == {5}
 
 
-def test_a_walk_that_was_stopped_half_way_is_completed_by_the_next(account: Account) -> None:
+def test_next_walk_completes_what_a_stopped_walk_left(account: Account) -> None:
     stopped, completing = account.walks["stopped"], account.walks["completing"]
 
     assert stopped.status == "ABORTED"
-    assert 0 < len(stopped.uncovered) < len(account.matching)
+    assert 0 < len(stopped.misconfigured) < len(account.matching)
     assert completing.status == "SUCCEEDED"
-    assert completing.uncovered == []
-    assert completing.counts["Changed"] == len(stopped.uncovered)
+    assert completing.misconfigured == []
+    assert completing.counts["Changed"] == len(stopped.misconfigured)
 
 
 @pytest.mark.parametrize(("policy", "action"), [
     ("walk", "s3:ListAllMyBuckets"), ("walk", "lambda:InvokeFunction"), ("map", "states:StartExecution")])
-def test_a_walk_needs_every_action_of_its_role(account: Account, policy: str, action: str) -> None:
+def test_walk_fails_without_each_action_of_its_role(account: Account, policy: str, action: str) -> None:
     """But for `states:DescribeExecution` and `states:StopExecution` on children, which AWS asks for and the emulator does not."""
     iam, states = account.app.iam, account.app.aws.client("stepfunctions")
     machine = states.describe_state_machine(stateMachineArn=account.app.outputs["WalkStateMachineArn"])
@@ -266,7 +266,7 @@ def test_a_walk_needs_every_action_of_its_role(account: Account, policy: str, ac
     iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(without))
     invoked = len(account.app.aws.recorded("invocations"))
     try:
-        status, output = account.ended(account.start())
+        status, output = account.await_end(account.start())
     finally:
         iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document))
 
@@ -274,7 +274,7 @@ def test_a_walk_needs_every_action_of_its_role(account: Account, policy: str, ac
     assert status == "FAILED" or (action, output["Failed"]) == ("lambda:InvokeFunction", account.size)
 
 
-def test_a_schedule_starts_walks(account: Account) -> None:
+def test_schedule_starts_a_walk(account: Account) -> None:
     states, machine = account.app.aws.client("stepfunctions"), account.app.outputs["WalkStateMachineArn"]
     before = len(states.list_executions(stateMachineArn=machine)["executions"])
     soon = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 20))
