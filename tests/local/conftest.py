@@ -1,4 +1,4 @@
-"""One local AWS and one deployed application for all tests; each test has buckets of its own."""
+"""Fixtures: one local AWS and one deployed application for all tests. Each test uses buckets of its own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ POLICY = {"Rules": [
 
 @dataclass
 class Application:
-    """The deployed application, and what tests read and write around it."""
+    """The deployed application, with clients and readers for the resources that it configures."""
 
     aws: LocalAws
     outputs: dict[str, str]
@@ -51,10 +51,10 @@ class Application:
     def region(self, bucket: str) -> str:
         return self.s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] or REGION
 
-    # Replication, as S3 and IAM hold it
+    # Replication, as S3 and IAM return it
 
     def replication(self, bucket: str) -> dict[str, Any] | None:
-        """A bucket's replication configuration; `None` when it has none."""
+        """A bucket's replication configuration, or `None`."""
         try:
             return self.s3.get_bucket_replication(Bucket=bucket)["ReplicationConfiguration"]
         except AwsError as error:
@@ -66,7 +66,7 @@ class Application:
         return (self.replication(bucket) or {"Rules": []})["Rules"]
 
     def role(self, name: str) -> dict[str, Any] | None:
-        """A role; `None` when there is none."""
+        """A role, or `None`."""
         try:
             return self.iam.get_role(RoleName=name)["Role"]
         except self.iam.exceptions.NoSuchEntityException:
@@ -96,13 +96,13 @@ class Application:
         return body
 
     def calls(self) -> list[dict[str, Any]]:
-        """The calls of S3, IAM and KMS that the function has made so far."""
+        """The calls to S3, IAM and KMS that the function has made so far."""
         caller = self.outputs["ExecutionRoleArn"].rpartition("/")[2]
         return [call for call in self.aws.recorded("calls")
                 if f"assumed-role/{caller}/" in call["caller"] and not call["action"].startswith("sts:")]
 
     def await_idle(self) -> None:
-        """Waits until no bucket event is queued or being worked on."""
+        """Waits until no bucket event is queued or in process."""
         sqs = self.aws.client("sqs")
         counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         wait_until("an empty queue of events", lambda: all(count == "0" for count in sqs.get_queue_attributes(
@@ -111,7 +111,7 @@ class Application:
     # Stacks with one Custom::S3KmsReplication
 
     def template(self, **properties: Any) -> str:
-        """A template with one replication, whose attributes are its outputs."""
+        """A template with one custom resource, whose attributes are the outputs."""
         token = {"Fn::ImportValue": "app-ServiceToken"}
         attributes = ("RoleArn", "RoleName", "RuleId", "ReplicaKmsKeyArn", "DestinationBucketArn", "DestinationRegion")
         outputs = {name: {"Value": {"Fn::GetAtt": ["Replication", name]}} for name in attributes}
@@ -139,7 +139,7 @@ class Application:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--buckets", type=int, default=40, help="how many buckets there are to be walked")
+    parser.addoption("--buckets", type=int, default=40, help="number of buckets of the walk")
 
 
 @pytest.fixture(scope="session")
@@ -165,8 +165,8 @@ def app(aws: LocalAws) -> Application:
 
 
 @pytest.fixture(autouse=True)
-def callbacks_are_as_cloudformation_wants_them(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fails a test in which the function answered CloudFormation in a way that it would not understand."""
+def every_callback_is_valid(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test in which the function sent CloudFormation an invalid response."""
     yield
     if "app" in request.fixturenames:
         application: Application = request.getfixturevalue("app")
@@ -175,7 +175,7 @@ def callbacks_are_as_cloudformation_wants_them(request: pytest.FixtureRequest) -
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Shows the function's log under a test that failed."""
+    """Adds the function's log to the report of a failed test."""
     report = yield
     if report.when == "call" and report.failed and "app" in getattr(item, "fixturenames", ()):
         report.sections.append(("log of the function", item.funcargs["app"].aws.function_log(call.start)))

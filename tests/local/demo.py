@@ -1,6 +1,6 @@
-"""`make demo`: deploys the function to a local AWS and shows buckets being replicated, by events and by CloudFormation.
+"""`make demo`: deploys the function to a local AWS and shows it set up replication, for an event and for a CloudFormation stack.
 
-Every step acts with the SAM CLI or the AWS CLI, and is done only when the AWS CLI has read back what it should have caused.
+Every step uses the SAM CLI or the AWS CLI, and succeeds only after the AWS CLI has read back the expected result.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Resources:
 
 @contextlib.contextmanager
 def step(text: str) -> Iterator[None]:
-    """One line of progress; the block has to verify what the line says."""
+    """Prints one line of progress; the block must verify what the line says."""
     started = time.monotonic()
     if COLOUR:
         print(f"  {DIM}… {text[:shutil.get_terminal_size().columns - 5]}{PLAIN}", end="", flush=True)
@@ -62,7 +62,7 @@ def expect(what: str, found: Any, wanted: Any) -> None:
 
 
 def read(aws: LocalAws, missing: str, *arguments: str, region: str = REGION) -> Any:
-    """What the AWS CLI reads; `None` when AWS answers with the error `missing`, which says that it is not there."""
+    """What the AWS CLI reads, or `None` if AWS returns the error `missing`."""
     try:
         return aws.aws(*arguments, region=region)
     except ClientError as error:
@@ -72,7 +72,7 @@ def read(aws: LocalAws, missing: str, *arguments: str, region: str = REGION) -> 
 
 
 def replication(aws: LocalAws, bucket: str) -> dict[str, Any] | None:
-    """What S3 and IAM hold about a bucket's replication, when it is all there."""
+    """A bucket's rule, role, destination and keys, or `None` if the bucket has no rule."""
     answer = read(aws, "ReplicationConfigurationNotFoundError", "s3api", "get-bucket-replication", "--bucket", bucket)
     if not answer:
         return None
@@ -93,7 +93,7 @@ def as_list(value: Any) -> list[Any]:
 
 
 def await_replication(aws: LocalAws, bucket: str, destination: str, source_key: str, replica_key: str) -> dict[str, Any]:
-    """The bucket's replication, checked to be what was asked for."""
+    """Waits for the bucket's replication, checks it against the request, and returns it."""
     def granted() -> dict[str, Any] | None:
         found = replication(aws, bucket)
         return found if found and source_key in found["keys"] else None
@@ -131,7 +131,7 @@ def replica_status(aws: LocalAws, destination: str, name: str) -> str:
 
 
 def prepare(aws: LocalAws) -> tuple[str, str]:
-    """The function deployed, and two keys: the source's and the replica's."""
+    """Creates a source key and a replica key, deploys the function, and returns the keys."""
     with step("$ aws kms create-key, in us-east-1 and, for replicas, in us-west-2"):
         source_key, replica_key = (aws.aws("kms", "create-key", region=region)["KeyMetadata"]["Arn"]
                                    for region in (REGION, REPLICA_REGION))
@@ -229,8 +229,8 @@ def demonstrate(port: int) -> None:
         except Failed:
             print(f"\nThe function's log:\n{aws.function_log()}", file=sys.stderr)
             raise
-    heading("What was asked, and what the AWS CLI read back")
-    table([["asked by", "S3 and IAM held", "replica"], *rows])
+    heading("Requests, and what the AWS CLI read back")
+    table([["request", "S3 and IAM", "replica"], *rows])
     print(textwrap.dedent(f"""
         The local AWS copies an object whatever key and role a rule names: the demonstration proves the configuration and
         the way to it, not that S3 may use the keys. Verified and stopped after {time.monotonic() - started:.0f} seconds."""))

@@ -1,4 +1,4 @@
-"""A running local AWS, and the real clients that act on it: the AWS CLI, the SAM CLI and boto3."""
+"""Starts a local AWS, and calls it with the AWS CLI, the SAM CLI and boto3."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ T = TypeVar("T")
 
 
 class Failed(Exception):
-    """Something did not work; the message is for the person who asked for it."""
+    """A step failed; the message is shown to the user."""
 
 
 class ClientError(Failed):
-    """A client refused or was refused; the message is what it printed."""
+    """A client exited with an error; the message is its output."""
 
 
 def wait_until(what: str, probe: Callable[[], T], seconds: float = 30) -> T:
-    """The first true value of `probe`, asked five times a second; `what` is said when there is none in time."""
+    """Polls `probe` five times a second and returns its first true value; the error names `what`."""
     deadline = time.monotonic() + seconds
     while True:
         if value := probe():
@@ -55,13 +55,13 @@ def wait_until(what: str, probe: Callable[[], T], seconds: float = 30) -> T:
         time.sleep(0.2)
 
 
-# The shell ends the group when the pipe to its standard input does: even when this process was killed.
+# The shell kills its process group when its standard input closes, so also when this process is killed.
 KILL_WITH_PARENT = '"$@" & exec >&- 2>&-; read -r line; kill -9 0'
 
 
 @contextlib.contextmanager
 def running(command: list[str], environment: dict[str, str], log: Path, stdout: int | None = None) -> Iterator[subprocess.Popen]:
-    """A server in a process group of its own, all of which ends with the block and with this process."""
+    """A server in its own process group, which is killed at the end of the block and with this process."""
     with log.open("w") as output:
         process = subprocess.Popen(["sh", "-c", KILL_WITH_PARENT, "sh", *command], cwd=ROOT, env=environment, stdin=subprocess.PIPE,
                                    stdout=stdout or output, stderr=output, start_new_session=True, text=True)
@@ -75,10 +75,10 @@ def running(command: list[str], environment: dict[str, str], log: Path, stdout: 
 
 @contextlib.contextmanager
 def local_aws(port: int = 0) -> Iterator[LocalAws]:
-    """A local AWS on a port of this machine (0: a free one), which ends with the block."""
+    """A local AWS on a port of this machine (0: a free port), stopped at the end of the block."""
     if not EMULATOR_PYTHON.exists():
         raise Failed("`.venv-emulator` is missing: `make demo` and `make test` install it")
-    # No profile, proxy or credentials of the user's decides where these calls go.
+    # The user's profiles, proxies and credentials must not affect these calls.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull, NO_PROXY="127.0.0.1,localhost")
@@ -96,7 +96,7 @@ def local_aws(port: int = 0) -> Iterator[LocalAws]:
 
 
 class LocalAws:
-    """A local AWS that runs, as one account sees it."""
+    """A running local AWS, called with the credentials of one account."""
 
     def __init__(self, endpoint: str, folder: Path, account: str = ACCOUNT) -> None:
         self.endpoint = endpoint
@@ -110,13 +110,13 @@ class LocalAws:
         }
 
     def healthy(self) -> bool:
-        """Whether it answers."""
+        """Whether it responds."""
         with contextlib.suppress(OSError):
             return urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=5).status == 200
         return False
 
     def run(self, *command: str, seconds: float = 120) -> str:
-        """What a program prints; its error output becomes the error."""
+        """Runs a program and returns its output; a failure raises its output."""
         if not shutil.which(command[0], path=self.environment["PATH"]):
             raise Failed(f"`{command[0]}` is missing: `make demo` and `make test` install it")
         try:
@@ -129,22 +129,22 @@ class LocalAws:
         return done.stdout
 
     def aws(self, *arguments: str, region: str = REGION) -> Any:
-        """One call of the AWS CLI; the JSON that it prints."""
-        # The CLI's `sqs` commands do not heed AWS_ENDPOINT_URL.
+        """Runs the AWS CLI and returns the JSON that it prints."""
+        # The CLI's `sqs` commands ignore AWS_ENDPOINT_URL.
         printed = self.run("aws", "--endpoint-url", self.endpoint, "--region", region, "--output", "json", *arguments)
         return json.loads(printed) if printed.strip() else None
 
     def client(self, service: str, region: str = REGION, key_id: str | None = None, secret: str = "test") -> Any:
-        """A boto3 client, for the many small calls that one CLI start each would make slow."""
+        """A boto3 client: much faster than starting the CLI for each call."""
         return boto3.client(service, region_name=region, endpoint_url=self.endpoint, aws_access_key_id=key_id or self.account,
                             aws_secret_access_key=secret)
 
     def create_key(self, region: str = REGION, **kind: str) -> str:
-        """Creates a KMS key; its ARN."""
+        """Creates a KMS key and returns its ARN."""
         return self.client("kms", region).create_key(**kind)["KeyMetadata"]["Arn"]
 
     def create_bucket(self, name: str, region: str = REGION, key: str | None = None) -> str:
-        """Creates a bucket, with KMS default encryption when there is a key; its name."""
+        """Creates a bucket, with KMS default encryption if a key is given, and returns its name."""
         place = {} if region == REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
         self.client("s3", region).create_bucket(Bucket=name, **place)
         if key:
@@ -158,12 +158,12 @@ class LocalAws:
             "Rules": [{"ApplyServerSideEncryptionByDefault": default}]})
 
     def recorded(self, what: str) -> list[dict[str, Any]]:
-        """What the emulator has recorded so far: `calls` or `replies`."""
+        """What the emulator has recorded so far: `calls`, `decisions`, `invocations` or `replies`."""
         with urllib.request.urlopen(f"{self.endpoint}/_standin/{what}", timeout=10) as answer:
             return json.load(answer)
 
     def function_log(self, since: float = 0) -> str:
-        """What the functions have logged since a time."""
+        """The log of all functions since a time, in seconds of the epoch."""
         logs = self.client("logs")
         events = [event for group in logs.describe_log_groups()["logGroups"] for event in logs.filter_log_events(
             logGroupName=group["logGroupName"], startTime=int(since * 1000))["events"]]
@@ -174,7 +174,7 @@ class LocalAws:
         self.run("sam", "build", seconds=1500)
 
     def deploy(self, stack: str, template: Path, parameters: dict[str, Any] | None = None, bucket: str = "artifacts") -> dict[str, str]:
-        """Creates or updates a stack with the SAM CLI; the stack's outputs."""
+        """Creates or updates a stack with the SAM CLI and returns the stack's outputs."""
         values = self.folder / f"{stack}-parameters.yaml"
         values.write_text(json.dumps(parameters or {}))
         self.run("sam", "deploy", "--stack-name", stack, "--template-file", str(template), "--s3-bucket", bucket,
@@ -188,6 +188,6 @@ class LocalAws:
         return {output["OutputKey"]: output["OutputValue"] for output in described["Stacks"][0].get("Outputs", [])}
 
     def deploy_function(self, policy: dict[str, Any], **parameters: Any) -> dict[str, str]:
-        """Deploys the built application as the stack `app`; its outputs."""
+        """Deploys the built application as the stack `app` and returns its outputs."""
         return self.deploy("app", ROOT / ".aws-sam" / "build" / "template.yaml",
                            {"ReplicationPolicy": json.dumps(policy), **parameters})

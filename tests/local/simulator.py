@@ -1,10 +1,10 @@
-"""What IAM decides about policy documents, without AWS: asked of the simulator that `simulate.mjs` wraps.
+"""Evaluates IAM policy documents without AWS, with the simulator that `simulate.mjs` wraps.
 
-The simulator knows every action with its resource types and condition keys, and refuses calls that AWS does not have. It drops
-`kms:EncryptionContext:…` keys silently, so `aws:PrincipalTag/…` stands in for them, in policies and calls alike.
+The simulator knows the resource types and condition keys of every action, and rejects calls that AWS does not have. It silently
+drops the condition keys `kms:EncryptionContext:…`, so policies and calls use `aws:PrincipalTag/…` in their place.
 
-The policies of the resources themselves, which AWS asks too, leave each decision to the caller's account, as the default key
-policy does: nothing is refused only because of them, in other accounts either.
+Resource policies, which AWS evaluates too, allow everything to the caller's account here, as the default key policy does. They
+are never the reason for a denial, in other accounts either.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STAND_IN = "aws:PrincipalTag/kms-encryption-context-aws-s3-arn"
 
 @dataclass(frozen=True)
 class Call:
-    """One call as IAM sees it; `${…}` in it are filled in when it is asked about."""
+    """One call to evaluate; its `${…}` placeholders are substituted before the evaluation."""
 
     action: str
     resource: str
@@ -34,24 +34,24 @@ class Call:
 
 
 def substituted(value: Any, names: dict[str, str]) -> Any:
-    """JSON with names in place of `${…}`."""
+    """JSON with its `${…}` placeholders substituted."""
     return json.loads(Template(json.dumps(value)).substitute(names))
 
 
 def decisions(documents: list[dict[str, Any]], calls: list[Call], names: dict[str, str]) -> list[list[bool]]:
-    """Whether a role of `${account}` may make each of the calls: for each document, when that is its policy."""
-    role = f"arn:aws:iam::{names['account']}:role/asked"
+    """For each document: whether a role of `${account}` with that policy may make each of the calls."""
+    role = f"arn:aws:iam::{names['account']}:role/evaluated"
     requests = [request(role, substituted(call.__dict__, names)) for call in calls]
     account = allow_everything(f"arn:aws:iam::{names['account']}:root")
     allowed = simulate([
-        {"request": each, "identityPolicies": [{"name": "asked", "policy": document}], "resourcePolicy": account}
+        {"request": each, "identityPolicies": [{"name": "evaluated", "policy": document}], "resourcePolicy": account}
         for document in documents for each in requests])
     return [allowed[start:start + len(calls)] for start in range(0, len(allowed), len(calls))]
 
 
 def may_assume(trust: dict[str, Any], principals: list[str], account: str) -> list[bool]:
-    """Whether each of the principals may assume a role that has this trust policy; their own policies allow it."""
-    call = {"action": "sts:AssumeRole", "resource": f"arn:aws:iam::{account}:role/asked", "context": {}, "account": account}
+    """Whether each of the principals may assume a role with this trust policy, given that their own policies allow it."""
+    call = {"action": "sts:AssumeRole", "resource": f"arn:aws:iam::{account}:role/evaluated", "context": {}, "account": account}
     everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
     return simulate([{
         "request": request(principal, call),
@@ -71,7 +71,7 @@ def allow_everything(principal: str) -> dict[str, Any]:
 
 
 def simulate(simulations: list[dict[str, Any]]) -> list[bool]:
-    """Whether each is allowed; an error when the simulator did not decide exactly what it was asked."""
+    """Whether each call is allowed; raises if the simulator ignored a part of its input."""
     inputs = [{"serviceControlPolicies": [], "resourceControlPolicies": [], **simulation} for simulation in simulations]
     sent = json.dumps(inputs).replace(ENCRYPTION_CONTEXT, STAND_IN)
     done = subprocess.run(["node", str(SIMULATE)], cwd=ROOT, input=sent, capture_output=True, text=True, timeout=120)
@@ -80,5 +80,5 @@ def simulate(simulations: list[dict[str, Any]]) -> list[bool]:
     answers = json.loads(done.stdout)
     for simulation, answer in zip(simulations, answers, strict=True):
         if answer.get("ignored") != []:
-            raise Failed(f"the simulator cannot decide {simulation['request']}: {answer}")
+            raise Failed(f"the simulator cannot evaluate {simulation['request']}: {answer}")
     return [answer["decision"] == "Allowed" for answer in answers]

@@ -1,7 +1,7 @@
-"""Replication to another account, with a role to assume there and without, with IAM's decisions on.
+"""Replication to another account, with and without a role to assume there, with IAM enforcement on.
 
-The emulator replicates to another account's bucket only where that bucket's policy lets the replication role: so these tests show that
-the bucket's statement is right, and that it is needed. It asks the key's policy nothing.
+The emulator replicates to another account's bucket only if that bucket's policy allows the replication role. So these tests show that
+the statement in the bucket policy is correct and necessary. The emulator does not evaluate the key policy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TLS_ONLY = {"Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:
 
 @dataclass
 class Destination:
-    """The other account, with the stack of `examples/destination-account.yaml`."""
+    """The destination account, with the stack of `examples/destination-account.yaml`."""
 
     aws: LocalAws
     role: str
@@ -33,13 +33,13 @@ class Destination:
         self.properties = {"ReplicaKmsKeyArn": self.key, "DestinationRoleArn": self.role, "DestinationRoleExternalId": EXTERNAL_ID}
 
     def bucket(self, name: str) -> str:
-        """A bucket with a policy that is not ours; its name."""
+        """Creates a bucket with a foreign bucket policy and returns its name."""
         self.aws.create_bucket(name)
         self.s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [TLS_ONLY]}))
         return name
 
     def statements(self, bucket: str) -> list[dict[str, Any]]:
-        """The statements of a bucket's policy."""
+        """The statements of a bucket policy."""
         try:
             return json.loads(self.s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
         except AwsError as error:
@@ -48,14 +48,14 @@ class Destination:
             raise
 
     def key_statements(self) -> list[dict[str, Any]]:
-        """The statements of the key's policy."""
+        """The statements of the key policy."""
         policy = self.aws.client("kms").get_key_policy(KeyId=self.key, PolicyName="default")["Policy"]
         return json.loads(policy)["Statement"]
 
 
 @pytest.fixture(scope="module")
 def destination(app: Application) -> Destination:
-    """The stack of the example, deployed in the other account."""
+    """Deploys the example stack in the destination account."""
     other = LocalAws(app.aws.endpoint, app.aws.folder, DESTINATION_ACCOUNT)
     bucket = other.create_bucket("artifacts-of-the-destination")
     outputs = other.deploy("destination", ROOT / "examples" / "destination-account.yaml", {
@@ -64,7 +64,7 @@ def destination(app: Application) -> Destination:
 
 
 def replication_status(app: Application, destination: Destination, source: str, copy: str) -> str | None:
-    """The status that S3 gives to an object that is put into a bucket; its replica is looked at, too."""
+    """Puts an object and returns its replication status; if it is COMPLETED, checks the replica too."""
     app.s3.put_object(Bucket=source, Key="1.json", Body=b"{}")
     status = app.s3.head_object(Bucket=source, Key="1.json").get("ReplicationStatus")
     if status == "COMPLETED":
@@ -144,7 +144,7 @@ def test_apply_without_destination_role_is_refused_until_the_other_account_adds_
         app.invoke(request)
     assert app.rules(source) == []
 
-    # What the message says, pasted.
+    # Adds the statements that the message contains.
     message = str(refused.value)
     decoder = json.JSONDecoder()
     at_bucket, at_key = (message.index("{", message.index(f"policy of {what}")) for what in ("bucket", "key"))

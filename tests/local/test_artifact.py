@@ -1,4 +1,4 @@
-"""The built function is what Lambda's operating system can run, without a second TLS stack."""
+"""The built function runs on Lambda's operating system, and links only one TLS stack."""
 
 from __future__ import annotations
 

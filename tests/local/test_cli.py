@@ -1,4 +1,4 @@
-"""The command-line program: what a person sees and gets, each test in an account of its own."""
+"""The command-line program: its output, exit codes and effects, each test in an account of its own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ READS = ("Get", "List", "Describe", "Head")
 
 
 class CliUser:
-    """Somebody at a terminal, with an account that has two keys, a source bucket and a destination."""
+    """Runs the program in an account with two keys, a source bucket and a destination."""
 
     def __init__(self, aws: LocalAws, account: str) -> None:
         self.aws = LocalAws(aws.endpoint, aws.folder, account)
@@ -39,7 +39,7 @@ class CliUser:
         self.state = Application(self.aws, {"FunctionName": ""}, self.source_key, self.replica_key, "")
 
     def environment(self, **changes: str | None) -> dict[str, str]:
-        # What decides about colours where the tests run is nothing to this person.
+        # Variables of the test environment must not decide about colours.
         changed = {**self.aws.environment, "TERM": "xterm-256color", "CI": None, "NO_COLOR": None, **changes}
         return {name: value for name, value in changed.items() if value is not None}
 
@@ -48,14 +48,14 @@ class CliUser:
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def run(self, *arguments: str, code: int = 0, **changes: str | None) -> str:
-        """What the program prints; its errors, when it is to end with them."""
+        """Runs the program and returns its standard output, or its standard error if that is empty."""
         process = self.start(*arguments, **changes)
         out, err = process.communicate(timeout=120)
         assert process.returncode == code, out + err
         return out or err
 
     def run_in_terminal(self, *arguments: str, answer_to_prompt: str = "", code: int = 0, **changes: str) -> str:
-        """What a terminal gets while the program is run in it, and `typed` when it asks."""
+        """Runs the program in a terminal, sends `answer_to_prompt` at the prompt, and returns what the terminal received."""
         child, terminal = pty.fork()
         if child == 0:
             os.execve(PROGRAM, [str(PROGRAM), *arguments], self.environment(**changes))
@@ -73,12 +73,12 @@ class CliUser:
         return shown.decode().replace("\r\n", "\n")
 
     def writes(self) -> list[str]:
-        """The calls that have changed something in this account, so far."""
+        """The write calls in this account so far."""
         calls = [call["action"].split(":")[1] for call in self.aws.recorded("calls") if f":{self.aws.account}:" in call["caller"]]
         return [call for call in calls if not call.startswith(READS)]
 
     def with_fixed_ids(self, text: str) -> str:
-        """The text with fixed ids, as long as they are, in place of those that differ from run to run."""
+        """The text with ids that vary between runs replaced by fixed ids of the same length."""
         for digit, key in (("0", self.source_key), ("1", self.replica_key)):
             key_id = key.rpartition("/")[2]
             text = text.replace(key_id, re.sub("[0-9a-f]", digit, key_id))
@@ -86,7 +86,7 @@ class CliUser:
 
 
 def assert_screen(name: str, shown: str) -> None:
-    """Holds what was shown against the file of that name; `UPDATE_SCREENS=1` writes it anew."""
+    """Compares the output with the file of that name; `UPDATE_SCREENS=1` updates the file."""
     file = SCREENS / name
     if os.environ.get("UPDATE_SCREENS"):
         file.write_text(shown)
@@ -95,14 +95,14 @@ def assert_screen(name: str, shown: str) -> None:
 
 @pytest.fixture
 def user(aws: LocalAws, request: pytest.FixtureRequest) -> CliUser:
-    """A person with an account of the test's own."""
+    """A user with an account of the test's own."""
     if not PROGRAM.exists():
         pytest.fail(f"`{PROGRAM}` is missing: `make test` builds it")
     return CliUser(aws, str(990000000000 + request.session.items.index(request.node)))
 
 
 class BlockingProxy(ThreadingHTTPServer):
-    """What stands between the program and AWS, and holds back one kind of request: before it takes effect, or after."""
+    """A proxy that blocks requests that match a pattern, before or after they are sent to AWS."""
 
     def __init__(self, endpoint: str, held: str, after: bool) -> None:
         super().__init__(("127.0.0.1", 0), ProxyHandler)
@@ -111,7 +111,7 @@ class BlockingProxy(ThreadingHTTPServer):
         self.reached, self.opened = threading.Event(), threading.Event()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was interrupted waits for no answer."""
+        """Ignores the broken connection of an interrupted client."""
 
     def hold(self) -> None:
         self.reached.set()
@@ -119,7 +119,7 @@ class BlockingProxy(ThreadingHTTPServer):
 
 
 class ProxyHandler(BaseHTTPRequestHandler):
-    """Passes a request on."""
+    """Forwards a request, or blocks it."""
 
     def handle_request(self) -> None:
         proxy: BlockingProxy = self.server  # type: ignore[assignment]
@@ -146,12 +146,12 @@ class ProxyHandler(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = handle_request
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Nobody reads it."""
+        """Logs nothing."""
 
 
 @pytest.fixture
 def interrupt(user: CliUser) -> Iterator[Any]:
-    """Runs the program, and presses Ctrl-C while a certain request is on its way."""
+    """Runs the program and sends SIGINT while a request that matches a pattern is in flight."""
     proxies = []
 
     def run_and_interrupt(held: str, after: bool, *arguments: str) -> str:
@@ -311,7 +311,7 @@ def test_ctrl_c_at_the_confirmation_prompt_performs_no_writes(user: CliUser) -> 
 
 
 def policy(user: CliUser, tmp_path: Path) -> list[str]:
-    """A policy for the buckets named `prod-…`, of which the account has three, and one that loses its way."""
+    """Creates three buckets that a policy replicates and one whose destination does not exist; returns the arguments of the walk."""
     for index in range(3):
         user.aws.create_bucket(f"prod-{index}-{user.aws.account}", key=user.source_key)
     user.aws.create_bucket(f"lost-{user.aws.account}", key=user.source_key)

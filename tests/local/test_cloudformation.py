@@ -12,7 +12,7 @@ from local_aws import REGION, REPLICA_REGION, ClientError, wait_until
 
 
 def buckets(app: Application, name: str) -> dict[str, str]:
-    """Two buckets, as the properties that replicate one to the other."""
+    """Creates two buckets and returns the properties that replicate one to the other."""
     source = app.aws.create_bucket(name, key=app.source_key)
     destination = app.aws.create_bucket(f"{name}-copy", region=REPLICA_REGION)
     return {"SourceBucket": source, "DestinationBucket": destination, "ReplicaKmsKeyArn": app.replica_key}
@@ -61,7 +61,7 @@ def test_stack_with_verify_succeeds_when_the_replica_has_the_replica_key(app: Ap
 
 
 def test_stack_with_verify_fails_and_removes_the_canary_when_the_replica_has_another_key(app: Application) -> None:
-    """The emulator sends no Delete after a failed Create, so that the rule stays here."""
+    """The emulator sends no Delete after a failed Create, so the rule is not checked here."""
     properties = buckets(app, "refused-stack")
     created = app.stack("create", "refused", Verify="true", **properties)
 
@@ -144,7 +144,7 @@ def test_failed_update_rolls_back_to_the_previous_configuration(app: Application
 
 
 def delete_event(app: Application, physical_id: str, properties: dict[str, Any]) -> dict[str, Any]:
-    """The Delete that CloudFormation sends after a failed Create, and the emulator does not."""
+    """The Delete that CloudFormation sends after a failed Create. The emulator does not send it."""
     return {
         "RequestType": "Delete", "RequestId": physical_id[:8], "LogicalResourceId": "Replication",
         "ResponseURL": f"{app.aws.endpoint}/_ministack/cfn-response/{uuid.uuid4()}",

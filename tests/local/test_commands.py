@@ -1,4 +1,4 @@
-"""Commands: what a person asks with `aws lambda invoke`."""
+"""Commands, as sent with `aws lambda invoke`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from local_aws import REGION, REPLICA_REGION, ClientError
 
 @pytest.fixture
 def request_body(app: Application, request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Two buckets of the test's own, and the request that replicates one to the other."""
-    name = request.node.name.removeprefix("test_").replace("_", "-")[:40]
+    """Creates two buckets and returns the properties that replicate one to the other."""
+    name = request.node.name.removeprefix("test_").replace("_", "-")[:40].strip("-")
     source = app.aws.create_bucket(name, key=app.source_key)
     destination = app.aws.create_bucket(f"{name}-copy", region=REPLICA_REGION)
     return {"SourceBucket": source, "DestinationBucket": destination, "ReplicaKmsKeyArn": app.replica_key}

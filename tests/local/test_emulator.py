@@ -1,4 +1,4 @@
-"""What is added to MiniStack does what the other tests rely on."""
+"""The additions to MiniStack behave as the other tests require."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ ROLES = "arn:aws:iam::111122223333:role/own/*"
 
 
 def user(aws: LocalAws, *statements: dict[str, Any]) -> Callable[[str], Any]:
-    """Clients of a new user who may do what the statements say."""
+    """Creates a user with a policy of these statements and returns a factory of the user's clients."""
     iam, name = aws.client("iam"), f"tester-{uuid.uuid4()}"
     iam.create_user(UserName=name)
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement} for statement in statements]}
@@ -76,14 +76,14 @@ def user(aws: LocalAws, *statements: dict[str, Any]) -> Callable[[str], Any]:
 
 
 def assert_denied(action: str, call: Callable[..., Any], **arguments: Any) -> None:
-    """Checks that a call is refused for the lack of a right to `action`."""
+    """Checks that a call is denied because the right to `action` is missing."""
     with pytest.raises(AwsError, match=f"not authorized to perform: {action}") as refusal:
         call(**arguments)
     assert refusal.value.response["Error"]["Code"] == "AccessDenied"
 
 
 def test_role_outside_the_allowed_path_is_denied(aws: LocalAws) -> None:
-    """MiniStack alone would decide about `role/<name>`, whatever its path."""
+    """MiniStack alone evaluates `role/<name>`, without the path."""
     client = user(aws, {"Action": "iam:*", "Resource": ROLES})("iam")
     client.create_role(RoleName="inside", Path="/own/", AssumeRolePolicyDocument=TRUST)
     client.delete_role(RoleName="inside")

@@ -1,4 +1,4 @@
-"""Bucket events: the AWS CLI changes buckets, and the function hears of it through EventBridge and SQS."""
+"""Bucket events: changes of buckets reach the function through EventBridge and SQS."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ def create_bucket(app: Application, name: str) -> str:
 
 
 def await_rules(app: Application, bucket: str, count: int = 1) -> list[dict]:
-    """The bucket's rules, as soon as there are so many and the function rests."""
+    """Waits for the number of rules and for an idle function, and returns the bucket's rules."""
     wait_until(f"{count} rules on bucket `{bucket}`", lambda: len(app.rules(bucket)) == count)
     app.await_idle()
     return app.rules(bucket)
 
 
 def await_grant(app: Application, bucket: str, key: str) -> None:
-    """Waits until the bucket's role may use the key."""
+    """Waits until the bucket's role has a grant for the key."""
     role = f"s3-crr-{bucket}"
     wait_until(f"the grant on key `{key}`", lambda: app.role(role) and key in app.granted_keys(role))
 
 
 def event(name: str, bucket: str, **detail: object) -> dict:
-    """An event as EventBridge sends it, for direct invocation."""
+    """An event in EventBridge's form, for direct invocation."""
     return {
         "version": "0", "id": str(uuid.uuid4()), "detail-type": "AWS API Call via CloudTrail", "source": "aws.s3",
         "account": ACCOUNT, "time": "2026-11-20T12:19:03Z", "region": REGION, "resources": [],

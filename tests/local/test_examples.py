@@ -1,4 +1,4 @@
-"""The stacks of `examples/`, deployed and deleted."""
+"""Deploys and deletes the stacks of `examples/`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def delete_stack(app: Application, name: str) -> None:
 
 
 def test_replicated_bucket_example_replicates_until_its_stack_is_deleted(app: Application) -> None:
-    """What it keeps is said in it: buckets and keys; CloudFormation's own versioning and encryption are the emulator's here."""
+    """The stack retains its buckets and keys. Their versioning and encryption are set by the emulator's CloudFormation."""
     outputs = app.aws.deploy("example", EXAMPLES / "replicated-bucket.yaml", {"ApplicationStack": "app"})
     source, replica = outputs["SourceBucket"], outputs["ReplicaBucket"]
     resources = {resource["LogicalResourceId"]: resource["PhysicalResourceId"]
@@ -40,7 +40,7 @@ def test_replicated_bucket_example_replicates_until_its_stack_is_deleted(app: Ap
 
 
 def test_two_way_example_replicates_in_both_directions(app: Application) -> None:
-    """The emulator replicates metadata in neither direction: that S3 does is in what the rules say."""
+    """The emulator does not replicate metadata changes, so only the rules are checked for that."""
     outputs = app.aws.deploy("two-way", EXAMPLES / "two-way.yaml", {"ApplicationStack": "app"})
     first, second = outputs["FirstBucket"], outputs["SecondBucket"]
     for source, destination in ((first, second), (second, first)):

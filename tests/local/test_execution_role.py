@@ -1,8 +1,8 @@
-"""The function's own role may do what `template.yaml` says it may, and nothing else.
+"""The policy of the function's role allows exactly what the function needs.
 
-The emulator does not enforce all of it, least of all `iam:PassRole`, so the simulator decides about the role's policy. That is
-read as it was deployed, with every intrinsic function resolved, in three ways: with the template's defaults; with all that users
-can allow; and with a permissions boundary and a path of the users' own.
+The emulator does not enforce all of the policy, for example not `iam:PassRole`, so the simulator evaluates it. The policy is read as
+deployed, with every intrinsic function resolved, in three variants: the template's defaults; every optional right allowed; and a
+permissions boundary with a role path of the user's own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FOREIGN_ACCOUNT = "999999999999"
 
 ROLE = "arn:aws:iam::${account}:role"
 OWN, EXTENDABLE = ROLE + "${path}s3-crr-orders", "${extendable}"
-# At the root, below another path, beside the own path and beside the extendable role; the function's own; and in another account.
+# Foreign roles: at the root, under another path, with similar paths and names, the function's own, and in another account.
 OTHERS = (f"{ROLE}/s3-crr-orders", ROLE + "/team${path}s3-crr-orders", f"{ROLE}/s3-kms-replication-of-others/s3-crr-orders",
           "${extendable}-2", "${execution_role}", f"arn:aws:iam::{FOREIGN_ACCOUNT}:role${{path}}s3-crr-orders")
 OURS = {f"aws:ResourceTag/{OWNER_TAG}": "orders"}
@@ -69,7 +69,7 @@ def roles(arns: tuple[str, ...], *actions: str, **context: Any) -> list[Call]:
     return [call for arn, owner in owners for call in on(arn, *actions, account=owner, **context)]
 
 
-# What is asked for; whether it is allowed by the defaults, with all that users can allow, and bounded: all of the calls, or none.
+# What is attempted; whether all (`yes`) or none (`no`) of the calls are allowed in the three variants; and the calls.
 TABLE = [
     ("create a role of its own", "yes yes no", on(OWN, "iam:CreateRole", **TAGGED)),
     ("... with the boundary", "yes yes yes", [*on(OWN, "iam:CreateRole", **TAGGED, **BOUNDARY), *on(OWN, "iam:TagRole", **TAGGED)]),
@@ -89,10 +89,10 @@ TABLE = [
       *on(OWN, "iam:DeleteRolePolicy", "iam:DeleteRole", "iam:UpdateAssumeRolePolicy")]),
     ("pass them to S3", "yes yes yes", on(OWN, "iam:PassRole", **TO_S3)),
     ("... to another service", "no no no", on(OWN, "iam:PassRole", **TO_LAMBDA)),
-    ("... to whom nothing says", "no no no", on(OWN, "iam:PassRole")),
+    ("... without a service in the request", "no no no", on(OWN, "iam:PassRole")),
     ("assume them", "no no no", on(OWN, "sts:AssumeRole", "sts:TagSession")),
 
-    ("extend a role that may be", "no yes no", on(EXTENDABLE, "iam:PutRolePolicy", "iam:DeleteRolePolicy")),
+    ("extend an extendable role", "no yes no", on(EXTENDABLE, "iam:PutRolePolicy", "iam:DeleteRolePolicy")),
     ("... pass it to S3", "no yes no", on(EXTENDABLE, "iam:PassRole", **TO_S3)),
     ("... pass it elsewhere", "no no no", [*on(EXTENDABLE, "iam:PassRole", **TO_LAMBDA), *on(EXTENDABLE, "iam:PassRole")]),
     ("... do anything else with it", "no no no",
@@ -111,7 +111,8 @@ TABLE = [
       *on("arn:aws:iam::${account}:policy/any", "iam:CreatePolicy", "iam:CreatePolicyVersion")]),
 
     ("read and replicate buckets of the account", "yes yes yes", on(BUCKET, *USE_BUCKET, **IN_ACCOUNT)),
-    ("... of a stranger who opens them", "no no no", on(BUCKET, *USE_BUCKET, *SET_UP_BUCKET, account=FOREIGN_ACCOUNT, **IN_FOREIGN_ACCOUNT)),
+    ("... of an account that allows everyone", "no no no",
+     on(BUCKET, *USE_BUCKET, *SET_UP_BUCKET, account=FOREIGN_ACCOUNT, **IN_FOREIGN_ACCOUNT)),
     ("create a destination bucket", "no yes no", on(BUCKET, "s3:CreateBucket", "s3:TagResource", **TAGGED)),
     ("... without its tag, or with more", "no no no",
      [*on(BUCKET, "s3:CreateBucket"), *on(BUCKET, "s3:CreateBucket", "s3:TagResource", **TAGGED_WITH_MORE)]),
@@ -130,8 +131,8 @@ TABLE = [
           "kms:DisableKey", "kms:ScheduleKeyDeletion")),
 
     ("write, read and remove a canary", "no yes no", on(CANARY, *USE_CANARY, **IN_ACCOUNT)),
-    ("... in a stranger's bucket", "no no no", on(CANARY, *USE_CANARY, account=FOREIGN_ACCOUNT, **IN_FOREIGN_ACCOUNT)),
-    ("... change what else it has", "no no no", on(CANARY, "s3:PutObjectAcl", "s3:PutObjectRetention", **IN_ACCOUNT)),
+    ("... in a foreign account's bucket", "no no no", on(CANARY, *USE_CANARY, account=FOREIGN_ACCOUNT, **IN_FOREIGN_ACCOUNT)),
+    ("... change its other attributes", "no no no", on(CANARY, "s3:PutObjectAcl", "s3:PutObjectRetention", **IN_ACCOUNT)),
     ("list a canary's versions", "no yes no", on(BUCKET, "s3:ListBucketVersions", **IN_ACCOUNT, **UNDER_CANARY)),
     ("... and others", "no no no",
      [*on(BUCKET, "s3:ListBucketVersions", **IN_ACCOUNT, **UNDER_NOTHING), *on(BUCKET, "s3:ListBucketVersions", **IN_ACCOUNT)]),
@@ -141,7 +142,7 @@ TABLE = [
     ("assume a role of a destination's account", "no yes no",
      on(f"arn:aws:iam::{DESTINATION_ACCOUNT}:role/setup", "sts:AssumeRole", account=DESTINATION_ACCOUNT)),
     ("... of any other account", "no no no", on(f"arn:aws:iam::{FOREIGN_ACCOUNT}:role/setup", "sts:AssumeRole", account=FOREIGN_ACCOUNT)),
-    ("look at a destination's bucket and key", "no yes no", [
+    ("read a destination's bucket and key", "no yes no", [
         *on(BUCKET, *READ_DESTINATION, account=DESTINATION_ACCOUNT, **IN_DESTINATION_ACCOUNT),
         *on(f"arn:aws:kms:us-east-1:{DESTINATION_ACCOUNT}:key/1", "kms:DescribeKey", account=DESTINATION_ACCOUNT, **IN_DESTINATION_ACCOUNT)]),
     ("... change or use them", "no no no", [
@@ -151,21 +152,22 @@ TABLE = [
 
     ("start a job as a role of its own", "no yes no", [*on("*", "s3:CreateJob"), *on(OWN, "iam:PassRole", **TO_JOBS)]),
     ("... as another role", "no no no", roles((EXTENDABLE, *OTHERS), "iam:PassRole", **TO_JOBS)),
-    ("look at a job and cancel it", "no yes no", on(JOB, "s3:DescribeJob", "s3:UpdateJobStatus")),
-    ("... of a stranger", "no no no",
+    ("describe and cancel a job", "no yes no", on(JOB, "s3:DescribeJob", "s3:UpdateJobStatus")),
+    ("... of a foreign account", "no no no",
      on(JOB.replace("${account}", FOREIGN_ACCOUNT), "s3:DescribeJob", "s3:UpdateJobStatus", account=FOREIGN_ACCOUNT)),
     ("... do anything else with it", "no no no", on(JOB, "s3:UpdateJobPriority", "s3:PutJobTagging", "s3:DeleteJobTagging")),
-    ("note a job in a role of its own", "no yes no",
+    ("tag a role of its own with a job", "no yes no",
      [*on(OWN, "iam:TagRole", **OURS, **{"aws:TagKeys": [JOB_TAG], f"aws:RequestTag/{JOB_TAG}": "x"}),
       *on(OWN, "iam:UntagRole", **OURS, **{"aws:TagKeys": [JOB_TAG]})]),
-    ("... or anything else", "no no no",
+    ("... with any other tag", "no no no",
      [*on(OWN, "iam:TagRole", **OURS, **{"aws:TagKeys": [JOB_TAG, "more"], f"aws:RequestTag/{JOB_TAG}": "x"}),
       *on(OWN, "iam:UntagRole", **OURS, **{"aws:TagKeys": [OWNER_TAG]}), *on(OWN, "iam:UntagRole", **OURS)]),
-    ("... or in other roles", "no no no",
+    ("... other roles", "no no no",
      [*on(OWN, "iam:UntagRole", **{"aws:TagKeys": [JOB_TAG]}), *roles(OTHERS, "iam:UntagRole", **OURS, **{"aws:TagKeys": [JOB_TAG]})]),
 
-    ("alarm on a rule of ours", "yes yes yes", on(f"{ALARM}:orders/s3-kms-replication.dr", *CHANGE_ALARM, "cloudwatch:DescribeAlarms")),
-    ("... or on anything else", "no no no", on(f"{ALARM}:orders", *CHANGE_ALARM, "cloudwatch:SetAlarmState")),
+    ("manage the alarm of a rule of its own", "yes yes yes",
+     on(f"{ALARM}:orders/s3-kms-replication.dr", *CHANGE_ALARM, "cloudwatch:DescribeAlarms")),
+    ("... or any other alarm", "no no no", on(f"{ALARM}:orders", *CHANGE_ALARM, "cloudwatch:SetAlarmState")),
     ("read the policy's parameter", "no no yes", on("arn:aws:ssm:us-east-1:${account}:parameter/replication/policy", "ssm:GetParameter")),
     ("... change it, or read another", "no no no",
      [*on("arn:aws:ssm:us-east-1:${account}:parameter/replication/policy", "ssm:PutParameter"),
@@ -179,7 +181,7 @@ TABLE = [
     ("... of another function", "no no no", on("${FunctionLogGroup}-2:log-stream:1", "logs:CreateLogStream", "logs:PutLogEvents")),
     ("trace", "yes yes yes", on("*", "xray:PutTelemetryRecords", "xray:PutTraceSegments")),
 
-    ("lease", "yes yes yes", on("${lock_table}", *LEASE)),
+    ("acquire and release a lease", "yes yes yes", on("${lock_table}", *LEASE)),
     ("... in another table", "no no no", on("${lock_table}-2", *LEASE)),
     ("read or delete all leases", "no no no", on("${lock_table}", "dynamodb:Scan", "dynamodb:Query", "dynamodb:DeleteItem", "dynamodb:DeleteTable")),
     ("change functions", "no no no", on("${function}", "lambda:UpdateFunctionCode", "lambda:InvokeFunction")),
@@ -188,7 +190,7 @@ TABLE = [
 
 @dataclass
 class Deployed:
-    """The role of one deployment: its policy, and what the calls' names stand for."""
+    """The policy of one deployment's role, and the values of the calls' placeholders."""
 
     policy: dict[str, Any]
     names: dict[str, str]
@@ -218,7 +220,7 @@ class Deployed:
 
 @pytest.fixture(scope="module")
 def deployed(app: Application) -> list[Deployed]:
-    """By the defaults, with all that users can allow, and bounded; in another account, where no other test raises events."""
+    """The three variants. Two are in another account, where no other test raises events."""
     other = LocalAws(app.aws.endpoint, app.aws.folder, ANOTHER_ACCOUNT)
     bucket = other.create_bucket("artifacts-of-another-account")
     template = ROOT / ".aws-sam" / "build" / "template.yaml"
@@ -243,7 +245,7 @@ def test_invariant_8_execution_role_allows_exactly_what_the_function_needs(deplo
 
 
 def statements() -> Iterator[tuple[int, dict[str, list[str]]]]:
-    """Each policy statement of the template: the line where it begins, and the texts of each of its elements."""
+    """The line and the texts of the elements of each policy statement in the template."""
     def texts(node: yaml.Node) -> list[str]:
         if isinstance(node, yaml.ScalarNode):
             return [node.value]

@@ -1,4 +1,4 @@
-"""What a team runs the application with: alarms, a dashboard, and what becomes of requests that failed."""
+"""Operating the application: alarms, the dashboard, dead letters and failed requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def queued_messages(app: Application, queue: str) -> int:
 
 
 def test_stack_alarms_watch_the_queues_and_the_function(app: Application) -> None:
-    """The emulator has no such metrics: that they ring is proved on AWS only."""
+    """The emulator does not publish these metrics, so no alarm is triggered here."""
     watched = {name: (alarm["Namespace"], alarm["MetricName"], alarm["Dimensions"][0]["Value"], alarm["Threshold"])
                for name, alarm in alarms(app).items()}
     queue = {name: app.outputs[name].rpartition("/")[2] for name in ("QueueUrl", "DeadLetterQueueUrl", "FailedRequestQueueUrl")}
@@ -70,7 +70,7 @@ def test_invocation_logs_its_metrics_in_embedded_metric_format(app: Application)
 
 
 def test_dead_letters_are_redriven_with_one_command(app: Application) -> None:
-    """With a short visibility time-out in place of half an hour."""
+    """The visibility timeout is two seconds here, in place of half an hour."""
     sqs, kms = app.aws.client("sqs"), app.aws.client("kms", REPLICA_REGION)
     app.await_idle()
     sqs.set_queue_attributes(QueueUrl=app.outputs["QueueUrl"], Attributes={"VisibilityTimeout": "2"})
@@ -97,7 +97,7 @@ def test_redrive_of_another_queue_is_refused(app: Application) -> None:
 
 
 def test_failed_asynchronous_request_is_kept_with_its_payload(app: Application) -> None:
-    """The emulator does not ask whether the function's role may send it, and waits seconds between tries where AWS waits minutes."""
+    """The emulator does not check the role's right to send, and waits seconds between retries where AWS waits minutes."""
     sqs = app.aws.client("sqs")
     request = {"Action": "Nonsense"}
     app.aws.client("lambda").invoke(FunctionName=app.function_name, InvocationType="Event", Payload=json.dumps(request))

@@ -1,7 +1,7 @@
-"""The replication role's documents allow what S3 does when it replicates, and nothing else; the walk-throughs' policies do not.
+"""The replication role's policies allow exactly what S3 needs to replicate; the policies of two walkthroughs do not.
 
-The documents are the ones that the function's own Plan shows. What S3 calls is taken from AWS's documentation: without AWS, no
-test can show that S3 calls nothing else.
+The documents are those that the function's Plan shows. S3's calls are taken from AWS's documentation: without AWS, no test can show
+that S3 makes no other calls.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from conftest import Application
 from local_aws import ACCOUNT, REGION, REPLICA_REGION
 from simulator import ENCRYPTION_CONTEXT, Call, decisions, substituted, may_assume
 
-# The names are those of the second walk-through.
+# The placeholders are those of the second walkthrough.
 SOURCE, DESTINATION = "arn:aws:s3:::${src_bkt}", "arn:aws:s3:::${dest_bkt}"
 SOURCE_KEY, REPLICA_KEY, OTHER_KEY = "${src_kms_arn}", "${dest_kms_arn}", "${other_kms_arn}"
 AT_SOURCE, AT_DESTINATION = "s3.${src_kms_region}.amazonaws.com", "s3.${dest_kms_region}.amazonaws.com"
@@ -33,19 +33,19 @@ def on(resource: str, *actions: str) -> list[Call]:
 
 
 def write(replica: str, encryption: str = "aws:kms", key: str | None = REPLICA_KEY) -> Call:
-    """Writing a replica, with the headers that say how it is encrypted."""
+    """The call that writes a replica, with its encryption headers."""
     headers = {"s3:x-amz-server-side-encryption": encryption, "s3:x-amz-server-side-encryption-aws-kms-key-id": key}
     return Call("s3:ReplicateObject", replica, {name: value for name, value in headers.items() if value})
 
 
 def use(key: str, context: str | None, through: str | None, *actions: str) -> list[Call]:
-    """Using a key, for what the encryption context names, through a service."""
+    """Calls to a key with an encryption context, through a service."""
     conditions = {ENCRYPTION_CONTEXT: context, "kms:ViaService": through}
     return [Call(f"kms:{action}", key, {name: value for name, value in conditions.items() if value}) for action in actions]
 
 
 def replicate(source_context: str, replica_context: str) -> list[Call]:
-    """Replicating an object. With a Bucket Key, the encryption context is the bucket, and S3 decrypts the bucket's data key."""
+    """The calls that replicate an object. With a Bucket Key, the encryption context is the bucket, and S3 decrypts its data key."""
     bucket_key = ["Decrypt"] if replica_context == DESTINATION else []
     return [*on(f"{SOURCE}/{TAX}", *READ), *use(SOURCE_KEY, source_context, AT_SOURCE, "Decrypt"),
             write(f"{DESTINATION}/{TAX}"), *use(REPLICA_KEY, replica_context, AT_DESTINATION, "Encrypt", *bucket_key)]
@@ -53,15 +53,14 @@ def replicate(source_context: str, replica_context: str) -> list[Call]:
 
 def use_both(source_context: str | None, replica_context: str | None, at_source: str | None, at_destination: str | None,
              source_key: str = SOURCE_KEY, replica_key: str = REPLICA_KEY) -> list[Call]:
-    """All that the documents grant on keys, under other circumstances."""
+    """The key calls that the documents grant, with other contexts or services."""
     return [*use(source_key, source_context, at_source, "Decrypt"),
             *use(replica_key, replica_context, at_destination, "Encrypt", "GenerateDataKey", "Decrypt")]
 
 
-# What S3 does, or must not be able to; what becomes of it with our documents, of a rule for the whole bucket and of one with the
-# prefix `Tax`, and with the policies of AWS's walk-through (whose rule has that prefix) and of s3-crr-with-kms-encryption (whole
-# bucket); and the calls. Ours: `yes` when all are allowed, `no` when none is. Theirs: `FAILS` what must work, `WIDER` what must
-# not.
+# What is attempted; the results with four policies; and the calls. The policies: ours for a whole bucket, ours for the prefix `Tax`,
+# that of AWS's walkthrough (with that prefix), and that of s3-crr-with-kms-encryption (a whole bucket). `yes`: all calls are allowed;
+# `no`: none is. For the walkthroughs, `FAILS`: a needed call is denied; `WIDER`: an unneeded call is allowed.
 TABLE = [
     ("replicate an object, no Bucket Keys", "yes yes FAILS yes", replicate(f"{SOURCE}/{TAX}", f"{DESTINATION}/{TAX}")),
     ("... a Bucket Key at the source", "yes yes FAILS FAILS", replicate(SOURCE, f"{DESTINATION}/{TAX}")),
@@ -75,7 +74,7 @@ TABLE = [
     ("replicate a delete marker", "yes yes yes yes", on(f"{DESTINATION}/{TAX}", DELETE)),
     ("write a replica with SSE-S3", "yes yes yes yes", [write(f"{DESTINATION}/{TAX}", "AES256", None)]),
     ("write a replica with DSSE-KMS", "yes yes FAILS FAILS", [write(f"{DESTINATION}/{TAX}", "aws:kms:dsse")]),
-    ("look at the source bucket", "yes yes yes yes", on(SOURCE, *READ_BUCKET)),
+    ("read the source bucket's settings", "yes yes yes yes", on(SOURCE, *READ_BUCKET)),
 
     ("read an object outside `Tax`", "yes no WIDER yes", on(f"{SOURCE}/{PAYROLL}", *READ)),
     ("decrypt it", "yes no no yes", use(SOURCE_KEY, f"{SOURCE}/{PAYROLL}", AT_SOURCE, "Decrypt")),
@@ -113,19 +112,19 @@ TABLE = [
      use_both(f"{SOURCE}-2/{TAX}", f"{DESTINATION}-2/{TAX}", AT_SOURCE, AT_DESTINATION)
      + use_both(f"{SOURCE}-2", f"{DESTINATION}-2", AT_SOURCE, AT_DESTINATION)
      + use_both(f"{DESTINATION}/{TAX}", f"{SOURCE}/{TAX}", AT_SOURCE, AT_DESTINATION)),
-    ("use the keys for nothing that is said", "no no no no", use_both(None, None, AT_SOURCE, AT_DESTINATION)),
-    ("put the keys to other uses", "no no no no",
+    ("use the keys without an encryption context", "no no no no", use_both(None, None, AT_SOURCE, AT_DESTINATION)),
+    ("other key operations", "no no no no",
      [call for key, bucket, through in ((SOURCE_KEY, SOURCE, AT_SOURCE), (REPLICA_KEY, DESTINATION, AT_DESTINATION))
       for call in use(key, bucket, through, "ReEncryptFrom", "ReEncryptTo", "CreateGrant")]
      + [call for key in (SOURCE_KEY, REPLICA_KEY) for call in on(
          key, "kms:DescribeKey", "kms:ScheduleKeyDeletion", "kms:PutKeyPolicy")]),
-    ("read as anybody reads", "no no no no",
+    ("read objects as a normal client", "no no no no",
      [call for bucket in (SOURCE, DESTINATION) for call in on(
          f"{bucket}/{TAX}", "s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging")]),
-    ("write as anybody writes", "no no no no",
+    ("write objects as a normal client", "no no no no",
      [call for bucket in (SOURCE, DESTINATION) for call in on(
          f"{bucket}/{TAX}", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectAcl")]),
-    ("give replicas to their bucket's owner", "no no no no", on(f"{DESTINATION}/{TAX}", "s3:ObjectOwnerOverrideToBucketOwner")),
+    ("change the owner of replicas", "no no no no", on(f"{DESTINATION}/{TAX}", "s3:ObjectOwnerOverrideToBucketOwner")),
     ("read Object Lock without a lock", "no no no no", on(f"{SOURCE}/{TAX}", *READ_LOCK)),
     ("change or delete the buckets", "no no no no",
      [call for bucket in (SOURCE, DESTINATION) for call in on(
@@ -137,7 +136,7 @@ AWS, MIZTIIK = "aws-replication-walkthrough-4", "s3-crr-with-kms-encryption"
 
 
 class PlannedDocuments:
-    """Two buckets, and the documents that Plan shows for requests to replicate one to the other."""
+    """Two buckets, and the policy documents of plans that replicate one to the other."""
 
     def __init__(self, app: Application, source: str, locked: bool = False) -> None:
         self.app = app
@@ -150,7 +149,7 @@ class PlannedDocuments:
         app.aws.encrypt_bucket(source, app.source_key)
 
     def documents(self, **properties: Any) -> dict[str, dict[str, Any]]:
-        """The documents of a plan, by the action that puts them."""
+        """The documents of a plan, by the action that writes them."""
         buckets = {"SourceBucket": self.names["src_bkt"], "DestinationBucket": self.names["dest_bkt"]}
         plan = self.app.invoke({"Action": "Plan", **buckets, "ReplicaKmsKeyArn": self.app.replica_key, **properties})
         return {step["Action"]: step["Document"] for stage in plan["Stages"] for step in stage if "Document" in step}
@@ -162,7 +161,7 @@ class PlannedDocuments:
         return substituted(json.loads((WALKTHROUGHS / f"{name}.json").read_text()), self.names)
 
     def allowed(self, policy: dict[str, Any], calls: list[Call]) -> list[Call]:
-        """Those of the calls that a policy allows."""
+        """The calls that a policy allows."""
         results, = decisions([policy], calls, self.names)
         return [call for call, allowed in zip(calls, results, strict=True) if allowed]
 
@@ -215,7 +214,7 @@ def test_removing_any_part_of_the_role_policy_changes_a_decision(planned: Planne
 
 
 def without_each_part(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Each statement, action, condition and value that can be taken out, and what is left."""
+    """Each removable statement, action, condition and value, with the document that remains without it."""
     if isinstance(value, list):
         for index, item in enumerate(value):
             before, after = value[:index], value[index + 1:]
@@ -296,7 +295,7 @@ def test_source_without_kms_grants_no_key_rights(app: Application, planned: Plan
 def test_prefix_is_matched_literally_and_not_as_a_pattern(planned: PlannedDocuments, prefix: str, inside: str, outside: str) -> None:
     def calls(key: str) -> list[Call]:
         key = key.replace("$", "$$")
-        # A `*` in a call's resource would be a pattern to the simulator.
+        # The simulator would treat a `*` in a call's resource as a pattern.
         objects = [] if "*" in key else [*on(f"{SOURCE}/{key}", *READ), write(f"{DESTINATION}/{key}")]
         return [*use(SOURCE_KEY, f"{SOURCE}/{key}", AT_SOURCE, "Decrypt"),
                 *use(REPLICA_KEY, f"{DESTINATION}/{key}", AT_DESTINATION, "Encrypt"), *objects]

@@ -1,12 +1,12 @@
-"""The function's role may do what its flows need, and each action of it is needed.
+"""The function's flows succeed with the rights in `template.yaml`, and fail without any one of them.
 
-One more stack is deployed with every optional right and a permissions boundary. Each flow runs once under exactly the role of
-`template.yaml`; then again for each action, under that role without the action, and must fail for the lack of it. The run
-ends with the table of actions and flows.
+A second stack is deployed with every optional right and a permissions boundary. Each flow runs once with the complete role. Then, for
+each action of the role, a flow that needs it runs with a role that lacks it, and must be denied. The run ends with a table of actions and
+flows.
 
-The emulator does not ask IAM about what Lambda itself does as the role: reading the queue, keeping failed requests, writing
-log and traces; nor about what S3 decrypts in a bucket with a Bucket Key; nor does it heed whose bucket it is. It has no S3 Batch
-Operations, so no flow can start a job. These actions are proved on the document only, with the simulator.
+The emulator does not evaluate IAM for what Lambda does with the role (read the queue, keep failed requests, write log and traces) or
+for what S3 decrypts in a bucket with a Bucket Key, and it ignores the owner of a bucket. It has no S3 Batch Operations, so no flow can
+start a job. These actions are tested on the policy document only, with the simulator.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action
 PERFORMED_BY_LAMBDA = {"Queue", "Log", "FailedRequests", "Traces"}
 JOB_STATEMENTS = {"Jobs", "NoteJobs", "PassOwnRolesToJobs", "StartJobs"}
 PERFORMED_BY_S3 = {("EncryptCanaries", "kms:Decrypt")}
-# The emulator takes every bucket for one of the caller's account.
+# The emulator treats every bucket as one of the caller's account.
 ON_FOREIGN_BUCKETS = {("SeeDestinations", action) for action in (
     "s3:ListBucket", "s3:GetBucketObjectLockConfiguration", "s3:GetBucketVersioning")}
-# What was asked for is done: a canary that stays goes with the next trial, and the log says why.
+# The request succeeds without it: the next Verify removes a remaining canary, and the log has the error.
 REPORTED_IN_LOG_ONLY = {"s3:DeleteObjectVersion"}
 
 
 def statements() -> dict[str, list[str]]:
-    """The actions of each statement of the role in the template, those that a parameter gives among them."""
+    """The actions of each statement of the role in the template, including those that depend on a parameter."""
     role = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["ExecutionRole"]["Properties"]
     given = [statement.get("Fn::If", [None, statement])[1] for statement in role["Policies"][0]["PolicyDocument"]["Statement"]]
     return {statement["Sid"]: as_list(statement["Action"]) for statement in given}
@@ -60,44 +60,44 @@ ACTIONS = [(sid, action) for sid, actions in statements().items() if sid not in 
 NOT_EVALUATED = [row for row in ACTIONS if row[0] in PERFORMED_BY_LAMBDA or row in PERFORMED_BY_S3]
 
 
-# Flows: each prepares what it needs, under the whole role, and ends with what the function is asked.
+# Flows: each prepares its buckets with the complete role and returns the payload to test.
 
 def new_bucket(app: Application, name: str) -> dict[str, Any]:
-    """The event of a new bucket; its destination is created."""
+    """The event of a new bucket, whose destination is created."""
     app.aws.create_bucket(name, key=app.source_key)
     return event("CreateBucket", name)
 
 
 def configured_bucket(app: Application, name: str) -> dict[str, Any]:
-    """An event of a bucket that is as asked."""
+    """An event of a bucket that needs no change."""
     payload = new_bucket(app, name)
     invoke_successfully(app, payload)
     return payload
 
 
 def tagged_bucket(app: Application, name: str) -> dict[str, Any]:
-    """The event of a tag that a second rule asks for."""
+    """The event of a tag that a second rule matches."""
     configured_bucket(app, name)
     app.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": "rights", "Value": "two"}]})
     return event("PutBucketTagging", name)
 
 
 def untagged_bucket(app: Application, name: str) -> dict[str, Any]:
-    """The event of the removal of a tag that a rule asks for."""
+    """The event of the removal of a tag that a rule matches."""
     invoke_successfully(app, tagged_bucket(app, name))
     app.s3.delete_bucket_tagging(Bucket=name)
     return event("DeleteBucketTagging", name)
 
 
 def edited_role(app: Application, name: str) -> dict[str, Any]:
-    """Reconcile, when somebody has edited the role's trust policy."""
+    """Reconcile after a change of the role's trust policy."""
     configured_bucket(app, name)
     app.iam.update_assume_role_policy(RoleName=f"s3-crr-{name}", PolicyDocument=json.dumps({**FOREIGN_TRUST, "Id": "edited"}))
     return {"Action": "Reconcile", "SourceBucket": name}
 
 
 def unbounded_role(app: Application, name: str) -> dict[str, Any]:
-    """Reconcile, when somebody has taken the role's permissions boundary off."""
+    """Reconcile after the removal of the role's permissions boundary."""
     configured_bucket(app, name)
     app.iam.delete_role_permissions_boundary(RoleName=f"s3-crr-{name}")
     return {"Action": "Reconcile", "SourceBucket": name}
@@ -111,7 +111,7 @@ def deleted_bucket(app: Application, name: str) -> dict[str, Any]:
 
 
 def custom_resource(app: Application, name: str, kind: str, **more: Any) -> dict[str, Any]:
-    # Signed, as CloudFormation's are and the emulator's are not: so requests have an order.
+    # The signing time orders requests. The emulator's own URLs have none.
     signed = time.strftime("X-Amz-Date=%Y%m%dT%H%M%SZ", time.gmtime())
     properties = {"SourceBucket": name, "DestinationBucket": f"{name}-copy", "ReplicaKmsKeyArn": app.replica_key}
     return {
@@ -167,21 +167,21 @@ def extended_role(app: Application, name: str) -> dict[str, Any]:
 
 
 def reverted_role(app: Application, name: str) -> dict[str, Any]:
-    """Delete of what was added to a role of others."""
+    """Delete of a rule that uses a foreign role."""
     payload = extended_role(app, name)
     invoke_successfully(app, payload)
     return {"Action": "Delete", "SourceBucket": name, "DestinationBucket": payload["DestinationBucket"]}
 
 
 def verified_rule(app: Application, name: str) -> dict[str, Any]:
-    """Apply with `Verify`, of a rule that asks for a tag."""
+    """Apply with `Verify`, for a rule that filters by a tag."""
     app.aws.create_bucket(name, key=app.source_key)
     return {"Action": "Apply", "SourceBucket": name, "DestinationBucket": f"{name}-copy", "ReplicaKmsKeyArn": app.replica_key,
             "CreateDestinationBucket": True, "Tags": {"rights": "verify"}, "Verify": True}
 
 
 def rule_with_destination_role(app: Application, name: str) -> dict[str, Any]:
-    """Apply to a bucket that is created in another account, with a role of that account."""
+    """Apply with a bucket that is created in another account, with a role of that account."""
     other = LocalAws(app.aws.endpoint, app.aws.folder, DESTINATION_ACCOUNT)
     trust = {**EVERYTHING, "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {
         "AWS": f"arn:aws:iam::{ACCOUNT}:root"}}]}
@@ -194,7 +194,7 @@ def rule_with_destination_role(app: Application, name: str) -> dict[str, Any]:
 
 
 def rule_with_readable_destination(app: Application, name: str) -> dict[str, Any]:
-    """Apply to a bucket of another account, which lets this one see it and its key."""
+    """Apply with a bucket of another account, whose bucket and key policies allow reads."""
     other = LocalAws(app.aws.endpoint, app.aws.folder, DESTINATION_ACCOUNT)
     app.aws.create_bucket(name, key=app.source_key)
     copy, key = other.create_bucket(f"{name}-copy"), other.create_key()
@@ -208,17 +208,17 @@ def rule_with_readable_destination(app: Application, name: str) -> dict[str, Any
             "DestinationAccount": DESTINATION_ACCOUNT}
 
 
-# An action is tried in the first flow that needs it: reads of a role in one where it exists, since "not there" may be heard first.
+# An action is tested in the first flow that needs it. Flows with an existing role come first: a missing role is found before it is read.
 FLOWS: list[Callable[[Application, str], dict[str, Any]]] = [
     configured_bucket, new_bucket, tagged_bucket, untagged_bucket, edited_role, unbounded_role, deleted_bucket,
     created_resource, updated_resource, deleted_resource, alarmed_resource, deleted_alarmed_resource, extended_role, reverted_role,
     verified_rule, rule_with_destination_role, rule_with_readable_destination]
-# The same actions as on buckets and keys of the account, on those of others.
+# This statement allows on foreign buckets and keys what other statements allow on the account's own.
 FLOWS_BY_STATEMENT = {"SeeDestinations": [rule_with_readable_destination]}
 
 
 def invoke_cold(app: Application, payload: dict[str, Any]) -> str:
-    """Invokes the function, in a process that has read nothing yet; all that it answers, to CloudFormation, too."""
+    """Invokes the function in a new process and returns its answer, with its response to CloudFormation."""
     function = app.aws.client("lambda")
     environment = function.get_function_configuration(FunctionName=app.function_name)["Environment"]
     environment["Variables"]["ANEW"] = str(uuid.uuid4())
@@ -229,25 +229,25 @@ def invoke_cold(app: Application, payload: dict[str, Any]) -> str:
 
 
 def invoke_successfully(app: Application, payload: dict[str, Any]) -> None:
-    """Invokes the function, and checks that nothing failed."""
+    """Invokes the function and checks that nothing failed."""
     answer = invoke_cold(app, payload)
     assert not re.search("error|FAILED|Failed|Skipped", answer), answer
 
 
 def decisions(app: Application) -> list[dict[str, Any]]:
-    """What IAM has decided so far about calls of the function."""
+    """IAM's decisions about the function's calls so far."""
     name = app.outputs["ExecutionRoleArn"].rpartition("/")[2]
     return [decision for decision in app.aws.recorded("decisions") if f":assumed-role/{name}/" in decision["caller"]]
 
 
 def policy(app: Application) -> dict[str, Any]:
-    """The policy of the function's role, as deployed."""
+    """The deployed policy of the function's role."""
     return app.policies(app.outputs["ExecutionRoleArn"].rpartition("/")[2])["function"]
 
 
 @contextlib.contextmanager
 def without_action(app: Application, sid: str, action: str) -> Iterator[None]:
-    """Takes an action out of a statement of the function's role, for the time of the block."""
+    """Removes an action from a statement of the function's role, until the end of the block."""
     role, whole = app.outputs["ExecutionRoleArn"].rpartition("/")[2], policy(app)
     part = copy.deepcopy(whole)
     statement = next(statement for statement in part["Statement"] if statement["Sid"] == sid)
@@ -262,7 +262,7 @@ def without_action(app: Application, sid: str, action: str) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def rights(app: Application) -> Iterator[Application]:
-    """The application with every optional right, asked by these tests alone: no event reaches it, or the other one."""
+    """A second deployment with every optional right. Bucket events are disabled for both deployments."""
     aws, events = app.aws, app.aws.client("events")
     boundary = app.iam.create_policy(PolicyName="boundary", PolicyDocument=json.dumps(EVERYTHING))["Policy"]["Arn"]
     aws.client("ssm").put_parameter(Name=POLICY_PARAMETER, Type="String", Value=json.dumps(POLICY))
@@ -283,7 +283,7 @@ def rights(app: Application) -> Iterator[Application]:
 
 @pytest.fixture(scope="module")
 def decisions_by_flow(rights: Application) -> dict[str, list[dict[str, Any]]]:
-    """What IAM decides in each flow under the whole role."""
+    """IAM's decisions in each flow with the complete role."""
     decisions_by_flow = {}
     for number, flow in enumerate(FLOWS):
         payload = flow(rights, f"rights-whole-{number}")
@@ -295,7 +295,7 @@ def decisions_by_flow(rights: Application) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.fixture(scope="module")
 def table(request: pytest.FixtureRequest) -> Iterator[list[tuple[str, str, str]]]:
-    """Rows of statement, action and what needs it; shown when all have been tried."""
+    """Rows of statement, action and the flow that needs it, printed at the end."""
     rows: list[tuple[str, str, str]] = []
     yield rows
     with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
@@ -322,7 +322,7 @@ def test_invariant_8_flow_is_denied_without_each_action(rights: Application, dec
         return decision["action"] == action and any(fnmatch.fnmatchcase(decision["resource"], pattern) for pattern in resources)
 
     flow = next((flow for flow in FLOWS_BY_STATEMENT.get(sid, FLOWS) if any(map(lacks, decisions_by_flow[flow.__name__]))), None)
-    assert flow, f"no flow needs `{action}` of statement `{sid}`: take it out of the template"
+    assert flow, f"no flow needs `{action}` of statement `{sid}`: remove it from the template"
     payload = flow(rights, f"rights-without-{ACTIONS.index((sid, action))}")
     before, since = len(decisions(rights)), time.time()
     with without_action(rights, sid, action):
@@ -340,4 +340,4 @@ def test_invariant_8_flow_is_denied_without_each_action(rights: Application, dec
 def test_actions_of_lambda_and_s3_are_not_evaluated_by_the_emulator(
         decisions_by_flow: dict[str, list[dict[str, Any]]], table: list[tuple[str, str, str]], sid: str, action: str) -> None:
     assert action not in {decision["action"] for flow in decisions_by_flow.values() for decision in flow}
-    table.append((sid, action, "done by Lambda or S3 itself: not decided about here, proved with the simulator"))
+    table.append((sid, action, "used by Lambda or S3 itself: tested with the simulator"))

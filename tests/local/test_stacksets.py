@@ -1,6 +1,6 @@
-"""The template for StackSets, deployed as StackSets would: in accounts and Regions that share buckets with the code.
+"""The template for StackSets, deployed to several accounts and Regions that share code buckets, as StackSets do.
 
-The emulator has no StackSets and does not ask whether another account may read the code. It does keep accounts and Regions apart.
+The emulator has no StackSets and does not check cross-account access to the code, but it separates accounts and Regions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ REGIONS = (REGION, REPLICA_REGION)
 
 @pytest.fixture(scope="module")
 def template(aws: LocalAws) -> str:
-    """What `make package` makes."""
+    """The template that `make package` writes."""
     for region in REGIONS:
         aws.create_bucket(f"code-{region}", region)
     aws.run("make", "package", "BUCKET=code", f"REGIONS={' '.join(REGIONS)}", seconds=1500)
@@ -25,7 +25,7 @@ def template(aws: LocalAws) -> str:
 
 
 def test_stack_set_template_meets_the_limits_of_service_managed_stack_sets(template: str) -> None:
-    """They refuse macros, and a template in the request of more than 51,200 bytes."""
+    """They reject macros, and templates over 51,200 bytes in a request."""
     document = json.loads(template)
 
     assert "Transform" not in template
@@ -34,7 +34,7 @@ def test_stack_set_template_meets_the_limits_of_service_managed_stack_sets(templ
 
 
 def test_stack_set_template_refers_to_every_parameter(template: str) -> None:
-    """The transform resolves references in some places: no parameter has become its default."""
+    """The SAM transform resolves some references. No parameter may be replaced by its default."""
     document = json.loads(template)
     body = json.dumps([document["Resources"], document["Conditions"]])
 

@@ -1,7 +1,7 @@
-"""A walk over the buckets that were there before: all are covered, a second walk changes nothing, a stopped one is completed.
+"""Walks over existing buckets: the first configures all, the second writes nothing, and a stopped walk is completed by the next.
 
-`make test` walks 40 buckets, `make scale` 2,000. They are made before the application is deployed, so that no event covers them.
-The figures are printed at the end.
+`make test` walks 40 buckets, `make scale` 2,000. The buckets are created before the application is deployed, so no event configures
+them. The figures are printed at the end.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ READS = ("Get", "List", "Describe", "Head")
 
 @dataclass
 class Walk:
-    """One execution of the state machine, and what it made the function do."""
+    """One execution of the state machine, with the function's invocations and calls."""
 
     execution: str
     status: str
@@ -53,7 +53,7 @@ class Walk:
 
 @dataclass
 class Account:
-    """An account full of buckets, and its walks."""
+    """An account with buckets, and the walks over them."""
 
     app: Application
     matching: list[str]
@@ -70,7 +70,7 @@ class Account:
         return 120 + 2 * self.size
 
     def walk(self, name: str, during: Callable[[str], None] = lambda execution: None) -> None:
-        """Walks once, and keeps the walk under its name."""
+        """Runs one walk and records it under its name."""
         seen, invoked, started = len(self.app.calls()), len(self.app.aws.recorded("invocations")), time.monotonic()
         execution = self.start()
         during(execution)
@@ -86,7 +86,7 @@ class Account:
         return self.app.aws.aws("stepfunctions", "start-execution", "--state-machine-arn", machine)["executionArn"]
 
     def await_end(self, execution: str) -> tuple[str, dict[str, Any] | None]:
-        """How an execution ended, and its output when it has one; nothing that it started runs any more."""
+        """Waits for the end of an execution and of all that it started; returns its status and output."""
         states = self.app.aws.client("stepfunctions")
 
         def end() -> dict[str, Any] | None:
@@ -97,13 +97,13 @@ class Account:
         return found["status"], json.loads(found["output"]) if found.get("output") else None
 
     def count_items(self, execution: str, count: str) -> int:
-        """How many buckets of an execution are in this state, over all its pages."""
+        """The number of an execution's buckets in this state, over all pages."""
         states = self.app.aws.client("stepfunctions")
         found = states.list_map_runs(executionArn=execution)["mapRuns"]
         return sum(states.describe_map_run(mapRunArn=run["mapRunArn"])["itemCounts"][count] for run in found)
 
     def walk_and_stop(self, name: str) -> None:
-        """A walk that is stopped half-way: it waits there, since another writer holds the lease on a bucket."""
+        """Runs a walk that is stopped half-way, where it waits for another holder's lease on a bucket."""
         stack = self.app.cloudformation.describe_stack_resource(StackName="app", LogicalResourceId="LockTable")
         table, half = stack["StackResourceDetail"]["PhysicalResourceId"], len(self.matching) // 2
         leases, held = self.app.aws.client("dynamodb"), {"BucketName": {"S": self.matching[half]}}
@@ -118,7 +118,7 @@ class Account:
         self.walk(name, stop)
 
     def misconfigured(self) -> list[str]:
-        """The matching buckets whose rule, role, grants or destination are not as the policy asks."""
+        """The matching buckets whose rule, role, grants or destination differ from the policy."""
         configured = in_parallel(self.is_configured, self.matching)
         return [bucket for bucket, is_configured in zip(self.matching, configured, strict=True) if not is_configured]
 
@@ -138,7 +138,7 @@ class Account:
         )
 
     def delete_grants(self) -> None:
-        """Takes every role's grants away, of which no event tells."""
+        """Deletes the inline policy of every role, which raises no event."""
         in_parallel(lambda bucket: self.app.iam.delete_role_policy(
             RoleName=f"s3-crr-{bucket}", PolicyName=f"{RULE_PREFIX}dr"), self.matching)
 
@@ -159,7 +159,7 @@ def in_parallel(work: Callable[[str], Any], buckets: Iterable[str]) -> list[Any]
 
 @pytest.fixture(scope="module")
 def account(request: pytest.FixtureRequest) -> Iterator[Account]:
-    """An account with buckets, on which all walks have been made."""
+    """An account with buckets, after all walks."""
     size = request.config.getoption("--buckets")
     failing = [f"lost-{number:05}" for number in range(max(1, size // 100))]
     others = ["artifacts", *(f"other-{number:05}" for number in range(size // 5 - len(failing) - 2))]
@@ -189,7 +189,7 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
 
 
 def set_page_size(account: Account, page: int) -> None:
-    """Makes pages as small as a small account needs to have several: eight, as 2,000 buckets have by themselves."""
+    """Reduces the page size, so that a small account has eight pages too, as 2,000 buckets have."""
     states, machine = account.app.aws.client("stepfunctions"), account.app.outputs["WalkStateMachineArn"]
     definition = states.describe_state_machine(stateMachineArn=machine)["definition"]
     page_argument = f"'MaxBuckets': {PAGE}"
@@ -255,7 +255,7 @@ def test_next_walk_completes_what_a_stopped_walk_left(account: Account) -> None:
 @pytest.mark.parametrize(("policy", "action"), [
     ("walk", "s3:ListAllMyBuckets"), ("walk", "lambda:InvokeFunction"), ("map", "states:StartExecution")])
 def test_walk_fails_without_each_action_of_its_role(account: Account, policy: str, action: str) -> None:
-    """But for `states:DescribeExecution` and `states:StopExecution` on children, which AWS asks for and the emulator does not."""
+    """Except `states:DescribeExecution` and `states:StopExecution` on child executions, which the emulator does not check."""
     iam, states = account.app.iam, account.app.aws.client("stepfunctions")
     machine = states.describe_state_machine(stateMachineArn=account.app.outputs["WalkStateMachineArn"])
     role = machine["roleArn"].rpartition("/")[2]
@@ -281,7 +281,7 @@ def test_schedule_starts_a_walk(account: Account) -> None:
     account.app.aws.deploy_function(POLICY, AllowCreateDestinationBuckets="true", WalkSchedule=f"at({soon})")
     executions = wait_until("a walk that the schedule starts", lambda: states.list_executions(
         stateMachineArn=machine)["executions"][:-before], 90)
-    # Unless it has ended by then.
+    # The walk may have ended already.
     with contextlib.suppress(ClientError):
         account.app.aws.aws("stepfunctions", "stop-execution", "--execution-arn", executions[0]["executionArn"])
 
