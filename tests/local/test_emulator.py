@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError as AwsError
-from emulator import callback_faults
 from local_aws import ACCOUNT, DESTINATION_ACCOUNT, REGION, REPLICA_REGION, LocalAws
+from ministack_additions.records import callback_faults
 
 REQUEST = {"StackId": "stack", "RequestId": "request", "LogicalResourceId": "Replication"}
 REPLY = {**REQUEST, "Status": "SUCCESS", "PhysicalResourceId": "bucket/rule"}
