@@ -1,8 +1,8 @@
-"""`make bench`: the function beside what a user would pick instead, on one local AWS, through one proxy that lets every call wait.
+"""`make bench`: compares the function with a boto3 function and the AWS CLI, on one local AWS, through a proxy that delays every call.
 
-Every invocation is of a process that has just started, as after Lambda's cold start; the same event again is given to the same process a
-second time, too. The three take turns, so that whatever else the machine does is shared among them. Writes docs/bench.json, and from
-that a table in README.md and docs/bench.svg.
+Every invocation starts a new process, like a cold start of Lambda; one flow also invokes the same process a second time. The programs
+run in turn, so that other load on the machine affects all of them alike. Writes docs/bench.json, and from that a table in README.md and
+docs/bench.svg.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 COMMANDS = {"ours": [str(BUILT / "function" / "bootstrap")], "boto3": [str(PYTHON), "-m", "awslambdaric", "boto3_function.handler"]}
 FLOOR = [str(BUILT / "floor" / "bootstrap")]
 LATENCIES = (20, 60, 100)
-CLI_LATENCIES = (0, 300)  # seven programs' starts take longer than their calls
+CLI_LATENCIES = (0, 300)  # starting seven programs takes longer than their calls
 LOCK_TABLE = "leases"
 
 
 class Bench:
-    """The local AWS, the proxy in front of it, and all that was measured."""
+    """The local AWS, the proxy in front of it, and all measurements."""
 
     def __init__(self, aws: LocalAws, proxy: Proxy) -> None:
         self.proxy = proxy
@@ -67,25 +67,25 @@ class Bench:
         self.calls: dict[str, dict[str, list[str]]] = defaultdict(dict)
 
     @contextlib.contextmanager
-    def function(self, who: str, command: list[str]) -> Iterator[Function]:
+    def function(self, program: str, command: list[str]) -> Iterator[Function]:
         with Function(command, self.environment, self.log) as function:
-            self.start[who].append(function.start)
+            self.start[program].append(function.start)
             yield function
-            self.memory[who].append(function.peak_memory)
+            self.memory[program].append(function.peak_memory)
 
-    def time(self, flow: str, who: str, latency: int, work: Any) -> None:
-        """Keeps the seconds that `work` says it took, and the calls that it made."""
+    def measure(self, flow: str, program: str, latency: int, work: Any) -> None:
+        """Records the seconds that `work` returns and the calls that it makes, with each call delayed by `latency` milliseconds."""
         self.proxy.calls.clear()
         self.proxy.latency = latency / 1000
         seconds = work()
         self.proxy.latency = 0
-        self.seconds[flow][who][latency].append(seconds)
-        calls = self.calls[flow].setdefault(who, list(self.proxy.calls))
+        self.seconds[flow][program][latency].append(seconds)
+        calls = self.calls[flow].setdefault(program, list(self.proxy.calls))
         if len(calls) != len(self.proxy.calls):
-            raise Failed(f"{flow}, {who}: {len(calls)} calls in one run, {len(self.proxy.calls)} in another: {self.proxy.calls}")
+            raise Failed(f"{flow}, {program}: {len(calls)} calls in one run, {len(self.proxy.calls)} in another: {self.proxy.calls}")
 
     def buckets(self, source: str) -> str:
-        """A bucket with a KMS key, and an empty one in the other Region."""
+        """Creates a bucket with a KMS key and its destination in the other Region; returns the source's name."""
         self.client("s3").create_bucket(Bucket=source)
         default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": self.source_key}
         self.client("s3").put_bucket_encryption(Bucket=source, ServerSideEncryptionConfiguration={
@@ -94,57 +94,66 @@ class Bench:
             Bucket=f"{source}-replica", CreateBucketConfiguration={"LocationConstraint": REPLICA_REGION})
         return source
 
-    def expect_rule(self, source: str) -> None:
-        """Fails unless the bucket replicates as it was asked."""
+    def check_replicates(self, source: str) -> None:
+        """Raises unless the bucket has the requested rule."""
         rule, = self.client("s3").get_bucket_replication(Bucket=source)["ReplicationConfiguration"]["Rules"]
         key = rule["Destination"]["EncryptionConfiguration"]["ReplicaKmsKeyID"]
         enabled = [self.client("s3", region).get_bucket_versioning(Bucket=bucket).get("Status")
                    for bucket, region in ((source, REGION), (f"{source}-replica", REPLICA_REGION))]
         if (rule["Status"], key, *enabled) != ("Enabled", self.replica_key, "Enabled", "Enabled"):
-            raise Failed(f"bucket `{source}` does not replicate as it was asked: {rule}, versioning {enabled}")
+            raise Failed(f"bucket `{source}` does not replicate as requested: {rule}, versioning {enabled}")
 
-    def expect_none(self, source: str) -> None:
+    def check_no_replication(self, source: str) -> None:
+        """Raises if the bucket has a replication configuration."""
         with contextlib.suppress(self.client("s3").exceptions.ClientError):
             found = self.client("s3").get_bucket_replication(Bucket=source)
             raise Failed(f"bucket `{source}` still replicates: {found['ReplicationConfiguration']}")
 
-    def run(self, who: str, latency: int, run: int) -> None:
-        """All flows, once."""
-        command = COMMANDS[who]
-        source = self.buckets(f"new-{who}-{run}-{latency}")
+    def run(self, program: str, latency: int, run: int) -> None:
+        """Runs all flows once."""
+        self.run_events(program, latency, run)
+        self.run_custom_resource(program, latency, run)
+
+    def run_events(self, program: str, latency: int, run: int) -> None:
+        """Sends the event of a new bucket, and sends it again to a new and to a running process."""
+        command = COMMANDS[program]
+        source = self.buckets(f"new-{program}-{run}-{latency}")
         event = {"source": "aws.s3", "detail-type": "AWS API Call via CloudTrail", "account": ACCOUNT, "region": REGION, "detail": {
             "eventSource": "s3.amazonaws.com", "eventName": "CreateBucket", "awsRegion": REGION, "recipientAccountId": ACCOUNT,
             "userIdentity": {"type": "IAMUser", "arn": f"arn:aws:iam::{ACCOUNT}:user/alice", "accountId": ACCOUNT},
             "requestParameters": {"bucketName": source}}}
-        with self.function(who, command) as function:
-            self.time("new", who, latency, lambda: function.invoke(event))
-        self.expect_rule(source)
-        with self.function(who, command) as function:
-            self.time("again", who, latency, lambda: function.invoke(event))
-            self.time("warm", who, latency, lambda: function.invoke(event))
-        self.expect_rule(source)
+        with self.function(program, command) as function:
+            self.measure("new", program, latency, lambda: function.invoke(event))
+        self.check_replicates(source)
+        with self.function(program, command) as function:
+            self.measure("again", program, latency, lambda: function.invoke(event))
+            self.measure("warm", program, latency, lambda: function.invoke(event))
+        self.check_replicates(source)
 
-        source = self.buckets(f"resource-{who}-{run}-{latency}")
+    def run_custom_resource(self, program: str, latency: int, run: int) -> None:
+        """Creates and deletes a custom resource."""
+        source = self.buckets(f"resource-{program}-{run}-{latency}")
         request = {
             "RequestType": "Create", "RequestId": f"{source}-create", "LogicalResourceId": "Replication",
             "StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{source}/1", "ResourceType": "Custom::S3KmsReplication",
             "ResourceProperties": {"ServiceToken": "function", "SourceBucket": source, "DestinationBucket": f"{source}-replica",
                                    "ReplicaKmsKeyArn": self.replica_key}}
-        request |= self.ask("create", who, latency, request)
-        self.expect_rule(source)
-        self.ask("delete", who, latency, {**request, "RequestType": "Delete", "RequestId": f"{source}-delete"})
-        self.expect_none(source)
+        request |= self.send("create", program, latency, request)
+        self.check_replicates(source)
+        self.send("delete", program, latency, {**request, "RequestType": "Delete", "RequestId": f"{source}-delete"})
+        self.check_no_replication(source)
 
-    def ask(self, flow: str, who: str, latency: int, request: dict[str, Any]) -> dict[str, Any]:
-        """Asks as CloudFormation does; the id that the resource has got."""
-        with self.function(who, COMMANDS[who]) as function:
-            self.time(flow, who, latency, lambda: function.invoke({**request, "ResponseURL": function.callback}))
+    def send(self, flow: str, program: str, latency: int, request: dict[str, Any]) -> dict[str, Any]:
+        """Sends a request as CloudFormation does, and returns the physical id of the response."""
+        with self.function(program, COMMANDS[program]) as function:
+            self.measure(flow, program, latency, lambda: function.invoke({**request, "ResponseURL": function.callback}))
             reply, = function.api.replies
         if reply["Status"] != "SUCCESS":
-            raise Failed(f"{flow}, {who}: {reply['Reason']}")
+            raise Failed(f"{flow}, {program}: {reply['Reason']}")
         return {"PhysicalResourceId": reply["PhysicalResourceId"]}
 
-    def walk_through(self, latency: int, run: int) -> None:
+    def walkthrough(self, latency: int, run: int) -> None:
+        """Runs the commands of the walkthrough."""
         source = f"cli-{run}-{latency}"
         variables = {
             "src_bkt": source, "src_bkt_region": REGION, "src_kms_arn": self.source_key, "src_kms_region": REGION,
@@ -161,16 +170,17 @@ class Bench:
                 raise Failed(done.stderr)
             return time.perf_counter() - started
 
-        self.time("walk-through", "cli", latency, commands)
-        self.expect_rule(source)
+        self.measure("walk-through", "cli", latency, commands)
+        self.check_replicates(source)
 
     def floor(self) -> None:
+        """Starts a function that does nothing."""
         with self.function("floor", FLOOR) as function:
             function.invoke({})
 
 
 def sizes(folder: Path) -> dict[str, int]:
-    """Bytes of the zips: ours, the floor's, and boto3's with and without what Lambda's own Python runtime brings along."""
+    """Bytes of the zips: ours, the floor's, and boto3's with and without the packages of Lambda's Python runtime."""
     packed = folder / "function.zip"
 
     def zipped(files: dict[str, Path]) -> int:
@@ -200,16 +210,16 @@ def measure(runs: int) -> dict[str, Any]:
     started = time.monotonic()
     with local_aws() as aws, Proxy(aws.endpoint) as proxy:
         bench = Bench(aws, proxy)
-        bench.run("boto3", 0, -1)  # compiles Python's files, and warms the file system's cache
+        bench.run("boto3", 0, -1)  # compiles Python files and fills the file cache
         for figures in (bench.start, bench.memory, bench.seconds):
             figures.clear()
         for run in range(runs):
             for latency in LATENCIES:
-                for who in COMMANDS:
-                    bench.run(who, latency, run)
+                for program in COMMANDS:
+                    bench.run(program, latency, run)
                 bench.floor()
             for latency in CLI_LATENCIES:
-                bench.walk_through(latency, run)
+                bench.walkthrough(latency, run)
             print(f"run {run + 1} of {runs}, {time.monotonic() - started:.0f} s", flush=True)
         return {
             "date": time.strftime("%Y-%m-%d", time.gmtime()), "runs": runs, "cores": os.cpu_count(), "machine": platform.machine(),
@@ -220,7 +230,7 @@ def measure(runs: int) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("--report", action="store_true", help="only writes table and plot, of the last measurement")
+    parser.add_argument("--report", action="store_true", help="writes table and plot of the last measurement, and measures nothing")
     arguments = parser.parse_args()
     try:
         if not arguments.report:

@@ -1,7 +1,7 @@
-"""The job of s3-kms-replication as it is usually written: boto3, one client for each service, one call after the other.
+"""The same task as a conventional function: boto3, one client for each service, sequential calls.
 
-It reads what it has to check before it writes, keeps the rules of others, and compares all before it leaves a bucket as it is. It takes
-no lease, so that two of it at once can lose a rule, and does nothing of what else the function does.
+It checks its inputs before it writes, keeps foreign rules, and leaves a bucket unchanged only after it has compared everything. It takes no
+lease, so concurrent invocations can lose a rule, and it has none of the function's other features.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def handler(event: dict[str, Any], _context: Any) -> Any:
 
 
 def answer(event: dict[str, Any]) -> None:
-    """Does what CloudFormation asks, and answers it."""
+    """Handles a request of CloudFormation and sends the response."""
     properties, rule_id = event["ResourceProperties"], event["LogicalResourceId"]
     source = properties["SourceBucket"]
     body = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
@@ -79,7 +79,7 @@ def apply(rule_id: str, source: str, destination: str, replica_key: str, prefix:
         "Destination": {"Bucket": f"arn:aws:s3:::{destination}", "EncryptionConfiguration": {"ReplicaKmsKeyID": key["Arn"]}},
     }
     buckets = [(s3, source), (replica_s3, destination)]
-    if current.get("Role") == role_arn and old == rule and is_as_asked(buckets, role_name, rule_id, document):
+    if current.get("Role") == role_arn and old == rule and is_up_to_date(buckets, role_name, rule_id, document):
         return "unchanged"
 
     for client, bucket in buckets:
@@ -93,7 +93,7 @@ def apply(rule_id: str, source: str, destination: str, replica_key: str, prefix:
     return "configured"
 
 
-def is_as_asked(buckets: list[tuple[Any, str]], role: str, rule_id: str, document: dict[str, Any]) -> bool:
+def is_up_to_date(buckets: list[tuple[Any, str]], role: str, rule_id: str, document: dict[str, Any]) -> bool:
     if any(client.get_bucket_versioning(Bucket=bucket).get("Status") != "Enabled" for client, bucket in buckets):
         return False
     try:
@@ -115,7 +115,7 @@ def remove(rule_id: str, source: str) -> None:
         iam.delete_role_policy(RoleName=role_name, PolicyName=rule_id)
         iam.delete_role(RoleName=role_name)
     except (iam.exceptions.NoSuchEntityException, iam.exceptions.DeleteConflictException):
-        pass  # it is gone, or serves other rules
+        pass  # deleted already, or used by other rules
 
 
 def replication(bucket: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Counts instructions with Valgrind, which a busy machine does not change: of whole invocations, and as there is more to look at.
+"""Counts instructions with Valgrind, independently of machine load: of whole invocations, and of growing inputs.
 
-Fails when something takes a tenth more than tests/bench/instructions.json says; `--update` writes that file anew. Counted is the debug
-build of tests/it, on its fake. Another compiler makes other instructions: counts of two are not compared.
+Fails if a count exceeds that in tests/bench/instructions.json by more than 10 %; `--update` rewrites that file. The counts are of the
+debug build of tests/it, with its fake. Counts of different compilers are not compared.
 """
 
 from __future__ import annotations
@@ -23,25 +23,26 @@ RECORDED = HERE / "instructions.json"
 
 INVOCATION = "s3_kms_replication::handler::handle::{{closure}}"
 SIZES = (1, 10, 100, 999)
-# What is counted: the test, and the function in whose calls it is.
+# The test to run, and the function whose calls are counted.
 FLOWS = {
     "Create": ("rounds::a_create_takes_no_more_rounds", INVOCATION),
     "a new bucket by event, twice": ("rounds::a_new_bucket_takes_no_more_rounds", INVOCATION),
 }
 GROWTH = {
-    "a plan beside so many rules": ("growth::a_plan_beside_many_rules", "s3_kms_replication::plan::apply::apply"),
-    "an event under a policy of so many rules": ("growth::an_event_under_a_policy_of_many_rules", INVOCATION),
+    "a plan for a bucket with this many rules": ("growth::a_plan_beside_many_rules", "s3_kms_replication::plan::apply::apply"),
+    "an event with a policy of this many rules": ("growth::an_event_under_a_policy_of_many_rules", INVOCATION),
 }
 
 
-def built() -> str:
-    """The path of the integration tests' binary."""
+def build() -> str:
+    """Builds the integration tests and returns the path of their binary."""
     command = ["cargo", "test", "--locked", "--features", "cli", "--test", "it", "--no-run", "--message-format", "json"]
     messages = map(json.loads, subprocess.check_output(command, cwd=ROOT, text=True).splitlines())
     return next(message["executable"] for message in messages if message.get("target", {}).get("kind") == ["test"])
 
 
-def counted(binary: str, test: str, function: str, size: int = 1) -> int:
+def count_calls(binary: str, test: str, function: str, size: int = 1) -> int:
+    """The instructions in all calls of a function while a test runs."""
     with tempfile.NamedTemporaryFile() as profile:
         command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={profile.name}", "--collect-atstart=no",
                    f"--toggle-collect={function}", binary, "--exact", "--test-threads=1", test]
@@ -54,26 +55,26 @@ def counted(binary: str, test: str, function: str, size: int = 1) -> int:
 
 
 def count() -> dict[str, Any]:
-    """The instructions of each flow, and of each that grows, by size; and the compiler."""
-    binary = built()
+    """The compiler, and the instructions of each flow and of each growing input by its size."""
+    binary = build()
     rustc = {"rustc": subprocess.check_output(["rustc", "--version"], text=True).strip()}
-    flows = {flow: {"1": counted(binary, *what)} for flow, what in FLOWS.items()}
-    return rustc | flows | {flow: {str(size): counted(binary, *what, size) for size in SIZES} for flow, what in GROWTH.items()}
+    flows = {flow: {"1": count_calls(binary, *what)} for flow, what in FLOWS.items()}
+    return rustc | flows | {flow: {str(size): count_calls(binary, *what, size) for size in SIZES} for flow, what in GROWTH.items()}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--update", action="store_true", help="writes tests/bench/instructions.json anew")
+    parser.add_argument("--update", action="store_true", help="rewrites tests/bench/instructions.json")
     update = parser.parse_args().update
     if not shutil.which("valgrind"):
-        print("instructions: not counted, since `valgrind` is missing")
+        print("instructions: not counted, because `valgrind` is missing")
         return 0
     counts = count()
     if update:
         RECORDED.write_text(json.dumps(counts, indent=2) + "\n")
     recorded = json.loads(RECORDED.read_text())
     if counts.pop("rustc") != recorded.pop("rustc"):
-        print("instructions: not compared, since another compiler counted those in tests/bench/instructions.json")
+        print("instructions: not compared, because another compiler was used for tests/bench/instructions.json")
         return 0
     faults = []
     for what, by_size in counts.items():

@@ -1,4 +1,4 @@
-"""A proxy in front of the local AWS that lets every call wait, and writes down what was called."""
+"""A proxy in front of the local AWS that delays and records every call."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self.hang_up(), self.loop).result()
+        asyncio.run_coroutine_threadsafe(self.close_connections(), self.loop).result()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
 
-    async def hang_up(self) -> None:
+    async def close_connections(self) -> None:
         self.server.close()
         for connection in self.connections:
             connection.cancel()
         await asyncio.gather(*self.connections)
 
     async def serve(self, client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
-        # The loop itself holds its tasks weakly.
+        # The event loop holds only weak references to its tasks.
         self.connections.add(connection := asyncio.current_task())
         connection.add_done_callback(self.connections.discard)
         aws, ask = await asyncio.open_connection(self.upstream.hostname, self.upstream.port)
-        # Whoever hangs up ends both connections.
+        # When one side disconnects, both connections are closed.
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             while True:
                 head, body = await message(client)
@@ -59,7 +59,7 @@ class Proxy:
 
 
 async def message(reader: asyncio.StreamReader, bodiless: bool = False) -> tuple[bytes, bytes]:
-    """The head and the body of a request or of an answer, as they were sent."""
+    """The head and the body of a request or of a response, unchanged."""
     head = await reader.readuntil(b"\r\n\r\n")
     headers = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
     if bodiless or head.split(b" ", 2)[1] in (b"204", b"304"):
@@ -74,7 +74,7 @@ async def message(reader: asyncio.StreamReader, bodiless: bool = False) -> tuple
 
 
 def name_of(head: bytes, body: bytes) -> str:
-    """A call's name: the action where the request has it, and method and sub-resource where it is S3's."""
+    """The name of a call: its action, or for S3 its method and sub-resource."""
     method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
     for line in head.decode().split("\r\n"):
         header, _, value = line.partition(": ")

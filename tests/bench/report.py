@@ -1,4 +1,4 @@
-"""The tables in README.md and the plot docs/bench.svg, all made of docs/bench.json."""
+"""Writes the tables in README.md and the plot docs/bench.svg from docs/bench.json."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHOWN = "60"
 
 
 def round_trips(seconds: dict[str, list[float]]) -> list[float]:
-    """How many calls waited for one another, run by run: the slope of duration over latency, by least squares."""
+    """The number of sequential calls in each run: the slope of duration over latency, by least squares."""
     latencies = [int(latency) / 1000 for latency in seconds]
     mean = sum(latencies) / len(latencies)
     square = sum((latency - mean) ** 2 for latency in latencies)
@@ -99,7 +99,7 @@ def plot(result: dict[str, Any]) -> Iterator[str]:
 
 
 def write() -> str:
-    """Writes tables and plot; the tables."""
+    """Writes tables and plot, and returns the tables."""
     result = json.loads(RESULT.read_text())
     versions = result["versions"]
     stated = (f"Measured on {result['date']} with `make bench` at commit {versions['commit']}: {result['runs']} runs on {result['cores']} "

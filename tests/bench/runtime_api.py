@@ -1,4 +1,4 @@
-"""As much of Lambda's Runtime API as one function needs, and the place where CloudFormation would wait for its answer."""
+"""The part of Lambda's Runtime API that one function needs, and an endpoint for its response to CloudFormation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SECONDS = 120
 
 
 class FunctionFailed(Exception):
-    """A function answered with an error, or not at all."""
+    """A function returned an error, or nothing in time."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -23,7 +23,7 @@ class Handler(BaseHTTPRequestHandler):
     server: RuntimeApi
 
     def do_GET(self) -> None:
-        """`.../invocation/next`: an event, as soon as there is one."""
+        """`.../invocation/next`: waits for an event and returns it."""
         self.server.asked.put(time.perf_counter())
         event = self.server.events.get()
         self.reply(200, event, {
@@ -61,7 +61,7 @@ class RuntimeApi(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """The function is ended when its work is: its connections break."""
+        """Ignores the broken connections of a killed function."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -72,7 +72,7 @@ class RuntimeApi(ThreadingHTTPServer):
 
 
 class Function:
-    """A process of a function, from its start until the end of the `with` block."""
+    """A process of a function, killed at the end of the `with` block."""
 
     def __init__(self, command: list[str], environment: dict[str, str], log: Path) -> None:
         self.command = command
@@ -103,11 +103,11 @@ class Function:
 
     @property
     def callback(self) -> str:
-        """The `ResponseURL` of its requests, signed now."""
+        """The `ResponseURL` of its requests, with the current time as signing time."""
         return f"http://127.0.0.1:{self.api.server_port}/answer?X-Amz-Date={time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
 
     def invoke(self, event: dict[str, Any]) -> float:
-        """The seconds from handing out an event to its answer."""
+        """Sends an event and returns the seconds until the answer."""
         started = time.perf_counter()
         self.api.events.put(json.dumps(event).encode())
         try:
@@ -120,7 +120,7 @@ class Function:
 
     @property
     def peak_memory(self) -> int:
-        """The most memory that the process has had at once, in bytes: `ru_maxrss` would have this process's, from before the exec."""
+        """The peak memory of the process in bytes. (`ru_maxrss` includes this process's memory, from before the exec.)"""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         peak, = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
         return int(peak) * 1024

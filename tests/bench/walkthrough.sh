@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The commands of s3-crr-with-kms-encryption, in their order: only names, Regions and the paths of the documents come from outside.
+# The commands of s3-crr-with-kms-encryption, in order. Names, Regions and the paths of the documents are environment variables.
 set -euo pipefail
 
 aws s3api create-bucket --bucket "$src_bkt" --region "$src_bkt_region"
