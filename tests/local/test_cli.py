@@ -20,10 +20,10 @@ import pytest
 from botocore.exceptions import ClientError as AwsError
 from conftest import Application
 from local_aws import ACCOUNT, REGION, REPLICA_REGION, ROOT, LocalAws
+from samples import writes
 
 PROGRAM = ROOT / "target" / "debug" / "s3-kms-replication"
 SCREENS = Path(__file__).with_name("screens")
-READS = ("Get", "List", "Describe", "Head")
 
 
 class CliUser:
@@ -74,8 +74,7 @@ class CliUser:
 
     def writes(self) -> list[str]:
         """The write calls in this account so far."""
-        calls = [call["action"].split(":")[1] for call in self.aws.recorded("calls") if f":{self.aws.account}:" in call["caller"]]
-        return [call for call in calls if not call.startswith(READS)]
+        return writes(call for call in self.aws.recorded("calls") if f":{self.aws.account}:" in call["caller"])
 
     def with_fixed_ids(self, text: str) -> str:
         """The text with ids that vary between runs replaced by fixed ids of the same length."""

@@ -25,7 +25,7 @@ import pytest
 from conftest import FOREIGN_TRUST, Application
 from local_aws import ACCOUNT, DESTINATION_ACCOUNT, POLICY_RULE, REGION, REPLICA_REGION, ROOT, LocalAws
 from samcli.yamlhelper import yaml_parse
-from test_events import event
+from samples import bucket_event
 
 STACK = "rights"
 POLICY_PARAMETER = "/rights/policy"
@@ -65,7 +65,7 @@ NOT_EVALUATED = [row for row in ACTIONS if row[0] in PERFORMED_BY_LAMBDA or row 
 def new_bucket(app: Application, name: str) -> dict[str, Any]:
     """The event of a new bucket, whose destination is created."""
     app.aws.create_bucket(name, key=app.source_key)
-    return event("CreateBucket", name)
+    return bucket_event("CreateBucket", name)
 
 
 def configured_bucket(app: Application, name: str) -> dict[str, Any]:
@@ -79,14 +79,14 @@ def tagged_bucket(app: Application, name: str) -> dict[str, Any]:
     """The event of a tag that a second rule matches."""
     configured_bucket(app, name)
     app.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": "rights", "Value": "two"}]})
-    return event("PutBucketTagging", name)
+    return bucket_event("PutBucketTagging", name)
 
 
 def untagged_bucket(app: Application, name: str) -> dict[str, Any]:
     """The event of the removal of a tag that a rule matches."""
     invoke_successfully(app, tagged_bucket(app, name))
     app.s3.delete_bucket_tagging(Bucket=name)
-    return event("DeleteBucketTagging", name)
+    return bucket_event("DeleteBucketTagging", name)
 
 
 def edited_role(app: Application, name: str) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def deleted_bucket(app: Application, name: str) -> dict[str, Any]:
     """The event of a bucket's deletion."""
     configured_bucket(app, name)
     app.s3.delete_bucket(Bucket=name)
-    return event("DeleteBucket", name)
+    return bucket_event("DeleteBucket", name)
 
 
 def custom_resource(app: Application, name: str, kind: str, **more: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from conftest import ROLE_PATH, RULE_PREFIX, Application
 from local_aws import POLICY_RULE, REPLICA_REGION, ClientError, local_aws, wait_until
+from samples import writes
 
 POLICY = {"Rules": [
     POLICY_RULE,
@@ -27,7 +28,6 @@ POLICY = {"Rules": [
 UNREADABLE = "prod-closed"
 PAGE = 250
 PAGES = 8
-READS = ("Get", "List", "Describe", "Head")
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Walk:
 
     @property
     def writes(self) -> list[str]:
-        return [call["action"] for call in self.calls if not call["action"].split(":")[1].startswith(READS)]
+        return writes(self.calls)
 
 
 @dataclass
