@@ -1,9 +1,12 @@
 //! Sets up and maintains S3 replication of KMS-encrypted objects.
 //!
 //! # Expected flow
-//! [`request`] reads a payload into a typed invocation, whose values [`spec`] has validated. [`handler`] runs it with the engine of
-//! [`reconcile`]: a snapshot of AWS, read through [`ports`]; the [`plan`] of what must change, with the policy documents of
-//! [`iam_policy`]; the actions of the plan; and on request the verdict of [`verify`] on a canary. [`respond`] answers and counts.
+//! 1. [`request`] reads a payload into a typed invocation. [`spec`] validates its values.
+//! 2. [`handler`] passes the invocation to the engine in [`reconcile`].
+//! 3. The engine reads a snapshot of AWS through [`ports`].
+//! 4. [`plan`] plans what must change, with the policy documents of [`iam_policy`].
+//! 5. The engine applies the plan. When the request asks for it, [`verify`] judges whether a canary was replicated.
+//! 6. [`respond`] makes the answer and counts for the metrics.
 //!
 //! # Layers
 //! A module imports only from modules above it: `model`, `spec`, `iam_policy`, `plan`, `verify`, `ports`, `config`, `request`,

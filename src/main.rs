@@ -1,4 +1,6 @@
-//! The Lambda function: settings, clients, tracing, run.
+//! The Lambda function: reads the settings, starts tracing, creates the clients and runs the handler.
+//!
+//! It must not decide anything about a request.
 
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,49 +32,54 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .init();
 
     let settings = Settings::read(|name| std::env::var(name).ok())
-        .inspect_err(|error| tracing::error!(%error, "the settings are wrong"))?;
+        .inspect_err(|error| tracing::error!(%error, "the settings are invalid"))?;
     let aws = Aws::from_env(&settings).await;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let started = Instant::now();
-        let Handled { answer, counters } =
-            Box::pin(handle(&event.payload, end_of(event.context.deadline), &aws, &settings)).await;
+        let Handled { answer, counters } = Box::pin(handle(
+            &event.payload,
+            deadline_instant(event.context.deadline),
+            &aws,
+            &settings,
+        ))
+        .await;
         let metrics = counters.line(
             &event.context.env_config.function_name,
             started.elapsed(),
             SystemTime::now(),
         );
-        // On a line of its own, as CloudWatch wants it: not through the log, which would put it inside a line. Nobody reads a closed pipe.
+        // CloudWatch needs the metrics as a line of their own, and tracing would wrap them in another JSON object. A closed pipe is no error.
         let _ = writeln!(std::io::stdout(), "{metrics}");
         answer.map_err(diagnostic)
     }))
     .await
 }
 
-/// What `RUST_LOG` asks for of our own code, and no more than `info` of everybody else's: below that, HTTP clients and the AWS SDK log
-/// URLs, signatures and session tokens.
-fn log_filter(asked: &str) -> Result<Targets, String> {
-    let asked: Targets = match asked {
+/// Applies `RUST_LOG` to this crate, and limits all other crates to `info`. Below `info`, HTTP clients and the AWS SDK log URLs,
+/// signatures and session tokens.
+fn log_filter(rust_log: &str) -> Result<Targets, String> {
+    let requested: Targets = match rust_log {
         "" => Targets::new().with_default(LevelFilter::INFO),
-        asked => asked.parse().map_err(|error| format!("`RUST_LOG` is `{asked}`: {error}"))?,
+        text => text.parse().map_err(|error| format!("`RUST_LOG` is `{text}`: {error}"))?,
     };
-    let ours = "s3_kms_replication";
+    let this_crate = "s3_kms_replication";
     let levels = [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR];
-    let most = levels
+    let level = levels
         .into_iter()
-        .find(|level| asked.would_enable(ours, level))
+        .find(|level| requested.would_enable(this_crate, level))
         .map_or(LevelFilter::OFF, LevelFilter::from);
-    // The runtime logs every error that a handler returns as well, in Rust's own notation.
-    let twice = "lambda_runtime::layers::panic";
+    // The runtime logs each error that the handler returns a second time, in Rust's debug format.
+    let duplicate_errors = "lambda_runtime::layers::panic";
     Ok(Targets::new()
-        .with_target(ours, most)
-        .with_target(twice, LevelFilter::OFF)
-        .with_default(most.min(LevelFilter::INFO)))
+        .with_target(this_crate, level)
+        .with_target(duplicate_errors, LevelFilter::OFF)
+        .with_default(level.min(LevelFilter::INFO)))
 }
 
-/// Lambda's deadline, in milliseconds since the epoch, on the clock that timers use.
+/// Converts Lambda's deadline, in milliseconds since the epoch, to the monotonic clock.
 ///
-/// `cargo lambda watch` gives the milliseconds that are left: nothing ends within the epoch's first year.
-fn end_of(deadline: u64) -> Instant {
+/// `cargo lambda watch` passes the remaining milliseconds instead. A value within the first year of the epoch is such a duration.
+fn deadline_instant(deadline: u64) -> Instant {
     let deadline = Duration::from_millis(deadline);
     let year = Duration::from_secs(365 * 24 * 60 * 60);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -89,23 +96,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_our_own_code_logs_more_than_info() {
-        for (asked, ours, others) in [
+    fn log_filter_limits_other_crates_to_info() {
+        for (rust_log, this_crate, others) in [
             ("", Level::INFO, Level::INFO),
             ("trace", Level::TRACE, Level::INFO),
             ("hyper=trace,warn", Level::WARN, Level::WARN),
         ] {
-            let filter = log_filter(asked).unwrap();
+            let filter = log_filter(rust_log).unwrap();
             for level in [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR] {
                 assert_eq!(
                     filter.would_enable("s3_kms_replication::plan", &level),
-                    level <= ours,
-                    "{asked}: {level}"
+                    level <= this_crate,
+                    "{rust_log}: {level}"
                 );
                 assert_eq!(
                     filter.would_enable("hyper", &level),
                     level <= others,
-                    "{asked}: {level}"
+                    "{rust_log}: {level}"
                 );
             }
         }
@@ -113,14 +120,15 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_is_a_time_or_for_cargo_lambda_what_is_left() {
+    fn deadline_is_read_as_a_time_or_as_remaining_milliseconds() {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         for deadline in [Duration::from_secs(300), now + Duration::from_secs(300)] {
-            let left = end_of(u64::try_from(deadline.as_millis()).unwrap()) - Instant::now();
+            let left =
+                deadline_instant(u64::try_from(deadline.as_millis()).unwrap()) - Instant::now();
             assert!((299..=300).contains(&left.as_secs()), "{left:?}");
         }
         assert!(
-            end_of(u64::try_from((now - Duration::from_secs(1)).as_millis()).unwrap())
+            deadline_instant(u64::try_from((now - Duration::from_secs(1)).as_millis()).unwrap())
                 <= Instant::now()
         );
     }

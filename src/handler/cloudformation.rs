@@ -1,8 +1,10 @@
-//! CloudFormation's requests for a custom resource.
+//! CloudFormation's requests about a custom resource.
+//!
+//! It must not know the properties of a rule or the JSON of an answer.
 //!
 //! # Guarantees
-//! - CloudFormation gets exactly one answer, whatever happens; but not yet when the request is sure to be delivered again and a
-//!   canary is still pending.
+//! - CloudFormation gets exactly one answer, even after a panic. The only delay: while a canary is pending and Lambda will deliver the
+//!   request again, a later delivery answers.
 
 use std::panic::AssertUnwindSafe;
 use std::time::SystemTime;
@@ -20,7 +22,7 @@ use crate::request::cloudformation::{NOTHING_CREATED, Request, ResourceOperation
 use crate::respond;
 use crate::respond::metrics::Counters;
 
-/// Carries out the request and answers it.
+/// Runs the request and answers it.
 pub(super) async fn handle<C: Cloud>(
     request: &Request,
     invocation: Engine<'_, C>,
@@ -37,20 +39,21 @@ pub(super) async fn handle<C: Cloud>(
 
     let result = AssertUnwindSafe(run(request, &engine, resumable)).catch_unwind().await;
     let result = result.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(Error::Internal(text.unwrap_or_default()))
+        let message = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(Error::Internal(message.unwrap_or_default()))
     });
     log_result(&result);
     match &result {
-        Ok(None) => counters.skipped(),
-        Ok(Some(outcome)) => counters.rule(outcome),
-        Err(error) => counters.failed_rule(error),
+        Ok(None) => counters.count_skipped(),
+        Ok(Some(outcome)) => counters.count_rule(outcome),
+        Err(error) => counters.count_failure(error),
     }
     match result {
         Err(pending) if pending.is_verify_pending() => Err(pending),
         result => {
-            let body = respond::cloudformation(request, resource_id(request, &result), &result);
+            let body =
+                respond::cloudformation_answer(request, resource_id(request, &result), &result);
             let body = body.map_err(|error| Error::Internal(error.to_string()))?;
             respond::deliver(engine.cloud, &request.reply, &body, end).await?;
             Ok(Value::Null)
@@ -82,8 +85,8 @@ async fn run<C: Cloud>(
     }
 }
 
-/// Removes what a failed request may have left: an Update in another bucket, or a Create that is not known to have changed anything.
-/// It is no failure when the bucket cannot be read, such as a foreign bucket that was named by mistake.
+/// Removes what a failed request may have left: a failed Update on another bucket, or a Create that failed. A failure that a retry cannot
+/// help is only logged: for example, the properties named a foreign bucket by mistake, and it cannot be read.
 async fn cleanup<C: Cloud>(
     rule: &RuleAddress,
     access: &Access,
@@ -93,7 +96,7 @@ async fn cleanup<C: Cloud>(
     match engine.delete(rule, access, &engine.settings.region, dry_run).await {
         Err(error) if !error.is_transient() => {
             let (bucket, rule) = (rule.source.as_str(), rule.id.as_str());
-            tracing::warn!(bucket, rule, %error, "what a failed request may have left was not removed");
+            tracing::warn!(bucket, rule, %error, "cannot remove what a failed request may have left");
             Ok(())
         }
         Err(error) => Err(error.into()),
@@ -101,8 +104,8 @@ async fn cleanup<C: Cloud>(
     }
 }
 
-/// The resource's id: that of the rule. But an Update that failed, or only planned, has moved nothing and keeps the id that it had;
-/// and a Create that changed nothing gets an id that says so.
+/// Returns the physical id of the resource, which is normally the rule's id. An Update that failed or only planned keeps its id. A Create
+/// that changed nothing gets the id [`NOTHING_CREATED`].
 fn resource_id(request: &Request, result: &Result<Option<Outcome>, Error>) -> String {
     let spec = match &request.operation {
         Ok(ResourceOperation::Apply { spec, .. }) => Some(spec),
@@ -123,7 +126,7 @@ fn log_result(result: &Result<Option<Outcome>, Error>) {
         Ok(Some(outcome)) => log_outcome(outcome),
         Ok(None) => tracing::info!("there is nothing to delete"),
         Err(pending) if pending.is_verify_pending() => {
-            tracing::info!(%pending, "CloudFormation is answered when the request is delivered again");
+            tracing::info!(%pending, "the next delivery of the request answers CloudFormation");
         }
         Err(error) => tracing::error!(%error, "the custom resource failed"),
     }

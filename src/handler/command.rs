@@ -1,4 +1,6 @@
 //! Commands of a person or of Step Functions.
+//!
+//! It must not know how a command is written.
 
 use serde_json::Value;
 
@@ -38,12 +40,12 @@ pub(super) async fn handle<C: Cloud>(
     };
     match result.map_err(Error::from) {
         Ok(outcome) => {
-            counters.rule(&outcome);
+            counters.count_rule(&outcome);
             log_outcome(&outcome);
             json(&RuleAnswer::from(&outcome))
         }
         Err(error) => {
-            counters.failed_rule(&error);
+            counters.count_failure(&error);
             Err(error)
         }
     }
@@ -78,6 +80,6 @@ async fn reconcile<C: Cloud>(
         Some(_) => engine.reconcile_bucket(&request).await,
         None => Err(reconcile::Error::NoPolicy),
     };
-    counters.bucket(&result);
+    counters.count_bucket(&result);
     EventOutcome { bucket: bucket.to_string(), result: Ok(result?) }.answer()
 }

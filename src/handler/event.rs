@@ -1,4 +1,6 @@
-//! Events of EventBridge.
+//! Events of EventBridge, received directly or from the queue.
+//!
+//! It must not know the format of an event.
 
 use serde_json::Value;
 
@@ -10,9 +12,9 @@ use crate::request::{BucketEvent, Event};
 use crate::respond;
 use crate::respond::metrics::Counters;
 
-/// What an event came to.
+/// The outcome of an event.
 pub(super) struct EventOutcome {
-    /// The bucket's name; empty when it is not known.
+    /// The bucket's name; empty when it is unknown.
     pub bucket: String,
     pub result: Result<BucketOutcome, reconcile::Error>,
 }
@@ -24,11 +26,11 @@ pub(super) async fn handle<C: Cloud>(
     counters: &mut Counters,
 ) -> Result<Value, Error> {
     let outcome = handle_event(event, engine).await;
-    counters.bucket(&outcome.result);
+    counters.count_bucket(&outcome.result);
     outcome.answer()
 }
 
-/// Carries out what an event asks for.
+/// Handles the event without logging or counting its outcome.
 pub(super) async fn handle_event<C: Cloud>(event: &Event, engine: &Engine<'_, C>) -> EventOutcome {
     match event {
         Event::Ignored { bucket, reason } => EventOutcome {
@@ -66,16 +68,16 @@ async fn handle_bucket_event<C: Cloud>(
 }
 
 impl EventOutcome {
-    /// The answer, unless a retry of the whole event may succeed.
+    /// Returns the answer, or a transient error so that Lambda retries the event.
     pub(super) fn answer(self) -> Result<Value, Error> {
         self.log();
         match self.failures().find(|error| error.is_transient()) {
             Some(error) => Err(error.clone().into()),
-            None => json(&respond::bucket(&self.bucket, &self.result)),
+            None => json(&respond::bucket_answer(&self.bucket, &self.result)),
         }
     }
 
-    /// All failures: of the whole, or of single rules.
+    /// The failure of the event, or the failures of its rules.
     pub(super) fn failures(&self) -> impl Iterator<Item = &reconcile::Error> {
         let rules = match &self.result {
             Ok(BucketOutcome::Rules(rules)) => rules.as_slice(),
@@ -93,7 +95,7 @@ impl EventOutcome {
         match &self.result {
             Ok(BucketOutcome::Skipped(reason)) => tracing::info!(bucket, reason, "skipped"),
             Ok(BucketOutcome::Retired(plan)) => {
-                tracing::info!(bucket, steps = plan.actions().count(), "the bucket is gone");
+                tracing::info!(bucket, steps = plan.actions().count(), "the bucket is deleted");
             }
             Ok(BucketOutcome::Rules(rules)) => {
                 for (rule_id, result) in rules {

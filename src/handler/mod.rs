@@ -1,4 +1,6 @@
-//! Handles one invocation: one file for each way of asking.
+//! Handles one invocation: one file for each kind of invocation.
+//!
+//! It passes each request to the engine, and its result to [`crate::respond`]. It must not plan or call AWS itself.
 
 mod cloudformation;
 mod command;
@@ -21,17 +23,18 @@ use crate::respond::metrics::{AskedBy, Counters};
 /// Time kept for the answer at the end of an invocation.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
-/// How an invocation ended.
+/// The result of an invocation.
 #[derive(Debug)]
 pub struct Handled {
     /// The answer.
     ///
     /// # Errors
-    /// For a command, whatever kept it from being carried out. For an event, only what may go away by itself, so that Lambda's retry
-    /// can help. For CloudFormation, only that it could not be answered. For SQS, only a payload that is no batch: failed messages
-    /// are part of the answer.
+    /// - Command: any error.
+    /// - Event: only a transient error, so that Lambda retries the event.
+    /// - CloudFormation: the answer could not be delivered, or the request must be delivered again to continue with a canary.
+    /// - SQS: the payload is not a batch. The answer names the messages that failed.
     pub answer: Result<Value, Error>,
-    /// What was done, counted.
+    /// The counts for the metrics.
     pub counters: Counters,
 }
 
@@ -43,25 +46,23 @@ pub async fn handle<C: Cloud>(
     settings: &Settings,
 ) -> Handled {
     let mut counters = Counters::default();
-    let answer = answer(payload, end, cloud, settings, &mut counters).await;
+    let answer = answer(payload, engine(cloud, settings, end), &mut counters).await;
     Handled { answer, counters }
 }
 
 async fn answer<C: Cloud>(
     payload: &Value,
-    end: Instant,
-    cloud: &C,
-    settings: &Settings,
+    engine: Engine<'_, C>,
     counters: &mut Counters,
 ) -> Result<Value, Error> {
+    let settings = engine.settings;
     let environment = Environment {
         execution_role_arn: settings.execution_role_arn.as_deref(),
         allows_loopback: settings.loopback_endpoint,
     };
     let invocation = request::read(payload, environment).map_err(Error::from);
-    let invocation = invocation.inspect_err(|error| counters.failed_rule(error))?;
+    let invocation = invocation.inspect_err(|error| counters.count_failure(error))?;
     counters.asked_by = AskedBy::from(&invocation);
-    let engine = engine(cloud, settings, end);
     match invocation {
         Invocation::CloudFormation(request) => {
             cloudformation::handle(&request, engine, counters).await

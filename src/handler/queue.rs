@@ -1,4 +1,6 @@
-//! Batches of SQS.
+//! Batches of events from SQS.
+//!
+//! It must not know how an event is handled.
 
 use serde_json::Value;
 
@@ -11,8 +13,8 @@ use crate::request::Message;
 use crate::respond;
 use crate::respond::metrics::Counters;
 
-/// Handles every message. The answer names those that were not carried out in full: they are delivered again until the queue moves
-/// them to its dead-letter queue, where they can be seen and sent again.
+/// Handles every message. The answer names each message that failed, in whole or in part. SQS delivers it again and finally moves it to
+/// the dead-letter queue, where a person can inspect it and send it again.
 pub(super) async fn handle<C: Cloud>(
     messages: Vec<Message>,
     engine: &Engine<'_, C>,
@@ -24,12 +26,12 @@ pub(super) async fn handle<C: Cloud>(
             Ok(event) => {
                 let outcome = handle_event(&event, engine).await;
                 outcome.log();
-                counters.bucket(&outcome.result);
+                counters.count_bucket(&outcome.result);
                 outcome.failures().next().is_none()
             }
             Err(error) => {
                 tracing::error!(message_id = id, %error, "the message cannot be read");
-                counters.failed_rule(&error.into());
+                counters.count_failure(&error.into());
                 false
             }
         };
@@ -37,5 +39,5 @@ pub(super) async fn handle<C: Cloud>(
             failed.push(id);
         }
     }
-    json(&respond::batch(failed))
+    json(&respond::batch_answer(failed))
 }

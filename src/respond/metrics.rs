@@ -1,7 +1,8 @@
-//! What one invocation did, counted, as CloudWatch reads it from the log.
+//! Metrics of one invocation, in CloudWatch's embedded metric format.
 //!
-//! Follows <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>: a line of JSON that
-//! CloudWatch Logs turns into metrics, without a call. Pure; [`crate::handler`] counts and the binary writes the line.
+//! The format is one line of JSON in the log, from which CloudWatch Logs makes metrics without a call:
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
+//! [`crate::handler`] counts, and the binary writes the line. This module must not do any I/O.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,23 +15,23 @@ use crate::request::Invocation;
 
 const NAMESPACE: &str = "S3KmsReplication";
 
-/// Who asked.
+/// What invoked the function: the dimension `AskedBy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AskedBy {
-    /// A custom resource.
+    /// A request for a custom resource.
     CloudFormation,
-    /// A person, Action Functions or the CLI.
+    /// A command of a person, of Step Functions or of another program.
     #[default]
     Command,
-    /// An event without a queue.
+    /// An event that did not come through the queue.
     EventBridge,
-    /// A batch of events.
+    /// A batch of events from the queue.
     Sqs,
 }
 
 impl From<&Invocation> for AskedBy {
-    fn from(ask: &Invocation) -> Self {
-        match ask {
+    fn from(invocation: &Invocation) -> Self {
+        match invocation {
             Invocation::CloudFormation(_) => Self::CloudFormation,
             Invocation::Event(_) => Self::EventBridge,
             Invocation::Queue(_) => Self::Sqs,
@@ -39,17 +40,17 @@ impl From<&Invocation> for AskedBy {
     }
 }
 
-/// Counts of rules, by what happened to them.
+/// The number of rules by what happened to them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Who asked.
+    /// What invoked the function.
     pub asked_by: AskedBy,
     counts: BTreeMap<&'static str, u32>,
 }
 
 impl Counters {
-    /// Counts a rule that was carried out.
-    pub fn rule(&mut self, outcome: &Outcome) {
+    /// Counts a rule that succeeded.
+    pub fn count_rule(&mut self, outcome: &Outcome) {
         self.count(match outcome.status {
             Status::Planned => "Planned",
             Status::Configured => "Configured",
@@ -61,7 +62,7 @@ impl Counters {
     }
 
     /// Counts a request or a rule that failed.
-    pub fn failed_rule(&mut self, error: &Error) {
+    pub fn count_failure(&mut self, error: &Error) {
         self.count(match error {
             pending if pending.is_verify_pending() => "Pending",
             refusal if refusal.is_refusal() => "Refused",
@@ -69,27 +70,27 @@ impl Counters {
         });
     }
 
-    /// Counts what reconciling one bucket came to.
-    pub fn bucket(&mut self, result: &Result<BucketOutcome, reconcile::Error>) {
+    /// Counts the rules of a bucket that was reconciled.
+    pub fn count_bucket(&mut self, result: &Result<BucketOutcome, reconcile::Error>) {
         match result {
-            Ok(BucketOutcome::Skipped(_)) => self.skipped(),
+            Ok(BucketOutcome::Skipped(_)) => self.count_skipped(),
             Ok(BucketOutcome::Retired(plan)) => {
                 self.count(if plan.is_empty() { "Unchanged" } else { "Removed" })
             }
             Ok(BucketOutcome::Rules(rules)) => {
                 for (_, result) in rules {
                     match result {
-                        Ok(outcome) => self.rule(outcome),
-                        Err(error) => self.failed_rule(&error.clone().into()),
+                        Ok(outcome) => self.count_rule(outcome),
+                        Err(error) => self.count_failure(&error.clone().into()),
                     }
                 }
             }
-            Err(error) => self.failed_rule(&error.clone().into()),
+            Err(error) => self.count_failure(&error.clone().into()),
         }
     }
 
-    /// Counts a request for nothing.
-    pub fn skipped(&mut self) {
+    /// Counts a request or a bucket without anything to do.
+    pub fn count_skipped(&mut self) {
         self.count("Skipped");
     }
 
@@ -97,7 +98,7 @@ impl Counters {
         *self.counts.entry(name).or_default() += 1;
     }
 
-    /// The line of JSON for CloudWatch, of an invocation of the function `name` that took `duration` and ends `now`.
+    /// Returns the line of JSON for an invocation of the function `name` that took `duration` and ends `now`.
     pub fn line(&self, name: &str, duration: Duration, now: SystemTime) -> String {
         let asked_by = match self.asked_by {
             AskedBy::CloudFormation => "CloudFormation",
@@ -105,9 +106,9 @@ impl Counters {
             AskedBy::EventBridge => "EventBridge",
             AskedBy::Sqs => "SQS",
         };
-        let counted = self.counts.keys().map(|name| json!({"Name": name, "Unit": "Count"}));
+        let counts = self.counts.keys().map(|name| json!({"Name": name, "Unit": "Count"}));
         let metrics: Vec<Value> =
-            counted.chain([json!({"Name": "Duration", "Unit": "Milliseconds"})]).collect();
+            counts.chain([json!({"Name": "Duration", "Unit": "Milliseconds"})]).collect();
         let mut line = json!({
             "_aws": {
                 "Timestamp": milliseconds(now.duration_since(UNIX_EPOCH).unwrap_or_default()),

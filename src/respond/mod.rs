@@ -1,4 +1,7 @@
-//! Answers: what each way of asking is told, and the metrics of an invocation.
+//! Answers to each kind of invocation, and the metrics of an invocation.
+//!
+//! It owns the JSON of answers and its limits. It must not decide what happened: outcomes and errors come from
+//! [`crate::reconcile`].
 
 pub mod metrics;
 
@@ -17,7 +20,7 @@ use crate::reconcile::retry::{Failed, RetryBudget, retry};
 use crate::reconcile::{self, BucketOutcome, Outcome, Status};
 use crate::request::cloudformation::{ReplyTo, Request};
 
-/// The most characters of a `Reason`, so that the whole answer keeps CloudFormation's limit.
+/// The longest `Reason` in bytes, so that the whole answer stays within CloudFormation's limit.
 const MAX_REASON: usize = 1_024;
 
 /// CloudFormation's limit for an answer, in bytes.
@@ -36,7 +39,7 @@ pub struct RuleAnswer {
     plan: PlanAnswer,
 }
 
-/// What `Fn::GetAtt` gives for a rule, but for its id.
+/// The attributes of a rule that `Fn::GetAtt` returns, without its id.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Attributes {
@@ -69,7 +72,7 @@ struct ActionAnswer {
     document: Option<PolicyDocument>,
 }
 
-/// The answer about one bucket and the replication policy.
+/// The answer about one bucket that was reconciled.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct BucketAnswer {
@@ -89,7 +92,7 @@ enum OutcomeAnswer {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum RuleResult {
-    Ended(Box<RuleAnswer>),
+    Succeeded(Box<RuleAnswer>),
     #[serde(rename_all = "PascalCase")]
     Failed {
         rule_id: String,
@@ -152,8 +155,11 @@ fn attributes(outcome: &Outcome) -> Option<Attributes> {
 }
 
 /// The answer to an event or to `Reconcile`.
-pub fn bucket(bucket: &str, followed: &Result<BucketOutcome, reconcile::Error>) -> BucketAnswer {
-    let outcome = match followed {
+pub fn bucket_answer(
+    bucket: &str,
+    result: &Result<BucketOutcome, reconcile::Error>,
+) -> BucketAnswer {
+    let outcome = match result {
         Ok(BucketOutcome::Skipped(reason)) => OutcomeAnswer::Skipped(reason.clone()),
         Ok(BucketOutcome::Retired(plan)) => OutcomeAnswer::Retired(PlanAnswer::from(plan)),
         Ok(BucketOutcome::Rules(rules)) => {
@@ -166,7 +172,7 @@ pub fn bucket(bucket: &str, followed: &Result<BucketOutcome, reconcile::Error>) 
 
 fn rule_result((rule_id, result): &(RuleId, Result<Outcome, reconcile::Error>)) -> RuleResult {
     match result {
-        Ok(outcome) => RuleResult::Ended(Box::new(RuleAnswer::from(outcome))),
+        Ok(outcome) => RuleResult::Succeeded(Box::new(RuleAnswer::from(outcome))),
         Err(error) => RuleResult::Failed {
             rule_id: rule_id.to_string(),
             status: "Failed",
@@ -175,8 +181,8 @@ fn rule_result((rule_id, result): &(RuleId, Result<Outcome, reconcile::Error>)) 
     }
 }
 
-/// The answer to a batch: the messages that are to come again, or to go to the dead-letter queue in the end.
-pub fn batch(failed: Vec<String>) -> SqsBatchResponse {
+/// The answer to a batch. It names the messages that SQS must deliver again or, after several failures, move to the dead-letter queue.
+pub fn batch_answer(failed: Vec<String>) -> SqsBatchResponse {
     let failure = |id| {
         let mut failure = BatchItemFailure::default();
         failure.item_identifier = id;
@@ -189,8 +195,8 @@ pub fn batch(failed: Vec<String>) -> SqsBatchResponse {
 
 /// The answer to CloudFormation.
 ///
-/// Follows <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html>: at most 4,096 bytes, a resource id of 1 to
-/// 1,024 bytes, a reason when it failed, and nothing that is null.
+/// An answer has at most 4,096 bytes, a resource id of 1 to 1,024 bytes, a reason when the request failed, and no null values:
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html>.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct CloudFormationAnswer<'a> {
@@ -211,7 +217,7 @@ struct Data {
     rule_id: String,
     role_arn: String,
     role_name: String,
-    /// With commas, since CloudFormation's attributes are strings.
+    /// Joined with commas, since CloudFormation's attributes are strings. Left out when the answer would be too long.
     #[serde(skip_serializing_if = "Option::is_none")]
     source_kms_key_arns: Option<String>,
     replica_kms_key_arn: String,
@@ -221,11 +227,11 @@ struct Data {
     job_id: Option<String>,
 }
 
-/// The body of the answer to a request: `None` as outcome is a success that had nothing to do.
+/// Returns the body of the answer to a custom resource's request. The outcome is `None` when there was nothing to do.
 ///
 /// # Errors
 /// When the answer cannot be written as JSON.
-pub fn cloudformation(
+pub fn cloudformation_answer(
     request: &Request,
     physical_id: String,
     result: &Result<Option<Outcome>, Error>,
@@ -233,11 +239,11 @@ pub fn cloudformation(
     let ReplyTo { stack_id, request_id, logical_id, .. } = &request.reply;
     let (status, reason, data) = match result {
         Ok(outcome) => {
-            ("SUCCESS", outcome.as_ref().and_then(remarks), outcome.as_ref().and_then(data))
+            ("SUCCESS", outcome.as_ref().and_then(success_reason), outcome.as_ref().and_then(data))
         }
         Err(error) => ("FAILED", Some(error.to_string()), None),
     };
-    let reason = reason.map(|reason| shortened(&reason));
+    let reason = reason.map(|reason| truncate_reason(&reason));
     let mut answer = CloudFormationAnswer {
         status,
         reason,
@@ -251,19 +257,18 @@ pub fn cloudformation(
     if body.len() <= MAX_BODY {
         return Ok(body);
     }
-    // Only this attribute has no bound of its own; a template that needs it has the keys at hand, having listed them.
+    // Only this attribute is unbounded. It is long only when the template lists many keys, so the template does not need the attribute.
     if let Some(data) = &mut answer.data {
         data.source_kms_key_arns = None;
     }
     serde_json::to_string(&answer)
 }
 
-/// What a success has to say: its warnings, and with `DryRun` the plan.
-fn remarks(outcome: &Outcome) -> Option<String> {
-    let planned = (outcome.status == Status::Planned)
+/// The reason of a success: with `DryRun` the plan, otherwise the warnings.
+fn success_reason(outcome: &Outcome) -> Option<String> {
+    let plan = (outcome.status == Status::Planned)
         .then(|| format!("DryRun, nothing was changed; the plan is:\n{}", outcome.plan));
-    planned
-        .or_else(|| (!outcome.plan.warnings.is_empty()).then(|| outcome.plan.warnings.join("; ")))
+    plan.or_else(|| (!outcome.plan.warnings.is_empty()).then(|| outcome.plan.warnings.join("; ")))
 }
 
 fn data(outcome: &Outcome) -> Option<Data> {
@@ -279,25 +284,25 @@ fn data(outcome: &Outcome) -> Option<Data> {
     })
 }
 
-/// At most [`MAX_REASON`] bytes, counted as JSON writes them.
-fn shortened(reason: &str) -> String {
+/// Truncates a reason to [`MAX_REASON`] bytes of JSON.
+fn truncate_reason(reason: &str) -> String {
     let mut length = 0;
-    let written = |character: char| match character {
+    let json_length = |character: char| match character {
         '"' | '\\' | '\n' | '\t' | '\r' => 2,
         character if character.is_control() => 6,
         character => character.len_utf8(),
     };
     let fits = |character: &char| {
-        length += written(*character);
+        length += json_length(*character);
         length <= MAX_REASON
     };
     reason.chars().take_while(fits).collect()
 }
 
-/// Puts `body` where CloudFormation waits for it; again while that can help and there is time.
+/// Puts `body` to the `ResponseURL`. Retries until `deadline`, unless a retry cannot help.
 ///
 /// # Errors
-/// [`Error::Unanswered`] when the answer did not get there.
+/// [`Error::Unanswered`] when the answer could not be delivered.
 pub async fn deliver<C: Callback>(
     cloud: &C,
     reply: &ReplyTo,
@@ -307,9 +312,9 @@ pub async fn deliver<C: Callback>(
     let budget = RetryBudget::until_deadline(Duration::from_millis(200), Duration::from_secs(30))
         .ending(deadline);
     let delivered = retry(budget, async || {
-        let sent = timeout_at(deadline, cloud.answer(&reply.url, body.to_owned())).await;
-        let sent = sent.map_err(|_| Failed::Final("the time ran out".to_owned()))?;
-        sent.map_err(|failure| match failure.retry {
+        let response = timeout_at(deadline, cloud.answer(&reply.url, body.to_owned())).await;
+        let response = response.map_err(|_| Failed::Final("the time ran out".to_owned()))?;
+        response.map_err(|failure| match failure.retry {
             Retry::Never => Failed::Final(failure.to_string()),
             Retry::Soon | Retry::Replan | Retry::NextInvocation => {
                 tracing::warn!(%failure, "CloudFormation could not be answered; trying again");

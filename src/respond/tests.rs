@@ -13,7 +13,7 @@ fn request(stack: &str, logical_id: &str) -> Request {
     let Invocation::CloudFormation(request) =
         request::read(&payload, Environment::default()).unwrap()
     else {
-        panic!("no request")
+        panic!("the payload was not read as a request of CloudFormation")
     };
     *request
 }
@@ -41,12 +41,12 @@ fn outcome(keys: usize) -> Outcome {
 }
 
 fn answer(request: &Request, result: &Result<Option<Outcome>, Error>) -> (usize, Value) {
-    let body = cloudformation(request, "p".repeat(200), result).unwrap();
+    let body = cloudformation_answer(request, "p".repeat(200), result).unwrap();
     (body.len(), serde_json::from_str(&body).unwrap())
 }
 
 #[test]
-fn an_answer_keeps_cloudformations_limit_whatever_it_has_to_say() {
+fn cloudformation_answer_stays_within_the_size_limit_for_many_keys_and_long_reasons() {
     let request = request(
         &format!("arn:aws:cloudformation:us-east-1:111122223333:stack/{}/6f3c", "s".repeat(128)),
         &"L".repeat(255),
@@ -62,19 +62,19 @@ fn an_answer_keeps_cloudformations_limit_whatever_it_has_to_say() {
 }
 
 #[test]
-fn a_reason_has_a_kilobyte_as_json_writes_it() {
-    let written = |reason: &str| serde_json::to_string(reason).unwrap().len() - 2;
-    for (character, most) in
+fn reason_is_truncated_to_a_kilobyte_of_escaped_json() {
+    let json_length = |reason: &str| serde_json::to_string(reason).unwrap().len() - 2;
+    for (character, expected) in
         [("a", 1_024), ("\u{1}", 1_020), ("\n", 1_024), ("\"", 1_024), ("é", 1_024), ("€", 1_023)]
     {
-        let reason = shortened(&character.repeat(2_000));
-        assert_eq!(written(&reason), most, "{character:?}");
-        assert_eq!(shortened(&reason), reason);
+        let reason = truncate_reason(&character.repeat(2_000));
+        assert_eq!(json_length(&reason), expected, "{character:?}");
+        assert_eq!(truncate_reason(&reason), reason);
     }
 }
 
 #[test]
-fn an_answer_copies_the_ids_and_leaves_out_what_is_null() {
+fn cloudformation_answer_copies_the_ids_and_omits_null_values() {
     let (_, answer) = answer(&request("stack", "Logical"), &Ok(None));
     let expected = json!({
         "Status": "SUCCESS", "PhysicalResourceId": "p".repeat(200), "StackId": "stack", "RequestId": "request", "LogicalResourceId": "Logical",
