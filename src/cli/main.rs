@@ -217,7 +217,7 @@ mod tests {
         let error = reconcile::Error::Apply {
             failure,
             done: Vec::new(),
-            left: vec!["CreateBucket on bucket `copy`".to_owned()],
+            not_done: vec!["CreateBucket on bucket `copy`".to_owned()],
         };
         assert!(error.to_string().contains("AllowCreateDestinationBuckets"));
         let interrupted = reconcile::Error::Interrupted {

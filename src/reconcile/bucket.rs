@@ -1,8 +1,11 @@
-//! Reconcile: the replication policy held against one bucket.
+//! Reconcile: applies the replication policy to one bucket.
+//!
+//! It owns the order in which a bucket's rules are applied and removed. It must not know how a rule is planned or applied, nor how the
+//! request arrived.
 //!
 //! # Expected flow
-//! [`decision`](super::decision) says what the policy means for the bucket: skip it, apply rules, or remove what rules made that no
-//! longer match. A bucket that is gone has its role removed. The rules are carried out one after the other.
+//! [`decision`](super::decision) decides whether to skip the bucket, which rules to apply, and which rules to remove since the bucket
+//! lost their tags. The rules are applied one after the other. When the bucket is deleted, its role is removed.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,14 +23,14 @@ use crate::plan::{self, Plan, Roles};
 use crate::ports::{Cloud, Read};
 use crate::spec::Spec;
 
-/// What reconciling a bucket came to.
+/// The outcome of reconciling a bucket.
 #[derive(Debug)]
 pub enum BucketOutcome {
-    /// Nothing was to be done, for this reason.
+    /// Nothing had to be done, for this reason.
     Skipped(String),
-    /// These rules were carried out, each with its own result: a failure of one keeps no other from being applied.
+    /// The result of each rule. A rule is applied even when another one fails.
     Rules(Vec<(RuleId, Result<Outcome, Error>)>),
-    /// The bucket is gone; this plan removed its role.
+    /// The bucket is deleted; this plan removed its role.
     Retired(Plan),
 }
 
@@ -36,49 +39,51 @@ pub enum BucketOutcome {
 pub struct ReconcileRequest<'a> {
     /// The bucket.
     pub bucket: &'a BucketName,
-    /// The Region in which it is looked up first.
+    /// The Region in which the bucket is looked up first.
     pub expected: &'a Region,
-    /// Whether its role is removed when the bucket is gone.
+    /// Whether the bucket's role is removed when the bucket is deleted.
     pub remove_if_gone: bool,
-    /// Plan only.
+    /// Whether to plan only.
     pub dry_run: bool,
 }
 
-/// The other bucket of a rule of two directions.
+/// The destination of a two-way rule, which is the source of the other direction.
 struct ReverseDirection {
     bucket: BucketName,
     region: Region,
 }
 
 impl<C: Cloud> Engine<'_, C> {
-    /// Applies every rule of the policy that matches the bucket, and removes what those made whose names match and whose tags no
-    /// longer do.
+    /// Applies every rule of the policy that matches the bucket. Removes every rule that matches the bucket's name but no longer its
+    /// tags.
     ///
     /// # Errors
-    /// When it could not be found out what the policy means for the bucket. The rules' own errors are in [`BucketOutcome::Rules`].
+    /// When the policy or the bucket cannot be read. The rules' own errors are in [`BucketOutcome::Rules`].
     pub async fn reconcile_bucket(
         &self,
         request: &ReconcileRequest<'_>,
     ) -> Result<BucketOutcome, Error> {
         let (mut outcome, reverse) = Box::pin(self.reconcile_one_direction(request)).await?;
-        // This function's own writes to its buckets raise no event that it handles, so the other direction is reconciled here.
+        // Events of this function's own writes are ignored, so no event would reconcile the other direction.
         for ReverseDirection { bucket, region } in reverse {
-            let other = ReconcileRequest {
+            let reverse_request = ReconcileRequest {
                 bucket: &bucket,
                 expected: &region,
                 remove_if_gone: false,
                 dry_run: request.dry_run,
             };
-            let (back, _) = Box::pin(self.reconcile_one_direction(&other)).await?;
-            if let (BucketOutcome::Rules(rules), BucketOutcome::Rules(back)) = (&mut outcome, back)
+            let (reverse_outcome, _) =
+                Box::pin(self.reconcile_one_direction(&reverse_request)).await?;
+            if let (BucketOutcome::Rules(rules), BucketOutcome::Rules(reverse_rules)) =
+                (&mut outcome, reverse_outcome)
             {
-                rules.extend(back);
+                rules.extend(reverse_rules);
             }
         }
         Ok(outcome)
     }
 
-    /// As [`Engine::reconcile_bucket`]; gives the destinations of rules of two directions, too.
+    /// Reconciles the bucket as a source. Also returns the destinations of its two-way rules.
     async fn reconcile_one_direction(
         &self,
         request: &ReconcileRequest<'_>,
@@ -90,25 +95,23 @@ impl<C: Cloud> Engine<'_, C> {
                 .await
                 .map(skip);
         };
-        let rules = match decision::by_name(&policy, request.bucket) {
+        let rules = match decision::match_name(&policy, request.bucket) {
             Ok(rules) => rules,
             Err(reason) => return self.skip_unless_gone(request, reason).await.map(skip),
         };
         let account = self.identity().await?.account;
-        let candidates = match decision::by_destination(&policy, rules, request.bucket, &account) {
+        let candidates = match decision::check_destination(&policy, rules, request.bucket, &account)
+        {
             Ok(candidates) => candidates,
             Err(reason) => return self.skip_unless_gone(request, reason).await.map(skip),
         };
         let first = first_spec(&candidates, request, &account);
         let Some(BucketReads { location, tags, prefetched }) =
-            self.read_tags(request, first.as_ref()).await?
+            self.read_tags_and_prefetch(request, first.as_ref()).await?
         else {
-            return self
-                .skip_unless_gone(request, "the bucket does not exist (any more)")
-                .await
-                .map(skip);
+            return self.skip_unless_gone(request, "the bucket does not exist").await.map(skip);
         };
-        match decision::by_tags(&policy, candidates, &location, &tags) {
+        match decision::match_tags(&policy, candidates, &location, &tags) {
             Ok(rules) => {
                 self.apply_rules(&location, rules, first.zip(prefetched), request.dry_run).await
             }
@@ -116,7 +119,7 @@ impl<C: Cloud> Engine<'_, C> {
         }
     }
 
-    /// The replication policy in force.
+    /// Returns the replication policy, from the environment or from its SSM parameter.
     async fn policy(&self) -> Result<Option<Cow<'_, Policy>>, Error> {
         Ok(match &self.settings.policy {
             None => None,
@@ -130,7 +133,7 @@ impl<C: Cloud> Engine<'_, C> {
         })
     }
 
-    /// Skips a bucket; one that is gone has its role removed, when the request asks for that.
+    /// Skips the bucket. Removes the bucket's role instead when the bucket is deleted and the request asks for that.
     async fn skip_unless_gone(
         &self,
         request: &ReconcileRequest<'_>,
@@ -145,9 +148,8 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(BucketOutcome::Skipped(reason.to_owned()))
     }
 
-    /// Reads the bucket's Region and tags and, at the same time, what the plan for `first` begins with; `None` when there is no such
-    /// bucket.
-    async fn read_tags(
+    /// Reads the bucket's Region and tags and, concurrently, makes the first reads for `first`; `None` when there is no such bucket.
+    async fn read_tags_and_prefetch(
         &self,
         request: &ReconcileRequest<'_>,
         first: Option<&Spec>,
@@ -167,8 +169,8 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(found.map(|(location, tags)| BucketReads { location, tags, prefetched }))
     }
 
-    /// Applies the matching rules, then removes what the untagged ones made: a role that one rule leaves and another needs stays
-    /// the same role.
+    /// Applies the matching rules, then removes the untagged ones. In this order, a role that both need is never deleted and created
+    /// again.
     async fn apply_rules(
         &self,
         location: &Location,
@@ -182,19 +184,18 @@ impl<C: Cloud> Engine<'_, C> {
         let mut reverse = Vec::new();
         for rule in matching {
             let result = match rule.spec(&location.bucket, &location.region, &location.owner) {
-                Ok(mut spec) => {
+                Ok(spec) => {
+                    if rule.is_two_way() && spec.other_account(&location.owner).is_none() {
+                        reverse.push(ReverseDirection {
+                            bucket: spec.destination.clone(),
+                            region: spec.destination_region.clone(),
+                        });
+                    }
                     let prefetched = first
                         .take_if(|(first, _)| *first == spec)
                         .map(|(_, prefetched)| prefetched);
-                    spec.dry_run |= dry_run;
-                    let result = self.apply_policy_rule(&spec, &location.region, prefetched).await;
-                    if rule.is_two_way() && spec.other_account(&location.owner).is_none() {
-                        reverse.push(ReverseDirection {
-                            bucket: spec.destination,
-                            region: spec.destination_region,
-                        });
-                    }
-                    result
+                    let spec = Spec { dry_run: spec.dry_run || dry_run, ..spec };
+                    self.apply_policy_rule(&spec, &location.region, prefetched).await
                 }
                 Err(invalid) => Err(invalid.into()),
             };
@@ -214,7 +215,7 @@ impl<C: Cloud> Engine<'_, C> {
         Ok((outcome, reverse))
     }
 
-    /// Removes the role of a source bucket that is gone, unless the bucket exists again.
+    /// Removes the role of a deleted source bucket, unless the bucket exists again.
     async fn clean_up_deleted_bucket(&self, request: &ReconcileRequest<'_>) -> Result<Plan, Error> {
         let policy = self.policy().await?;
         let planner = DeletedBucket { reader: self.reader(), request, policy: policy.as_deref() };
@@ -223,7 +224,7 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(self.converge(&scope, None, &planner).await?.plan)
     }
 
-    /// Removes what a rule made for a bucket that has lost its tags, unless it has them again.
+    /// Removes a rule from a bucket that has lost the rule's tags, unless the bucket has them again.
     async fn remove_untagged_rule(
         &self,
         rule: &PolicyRule,
@@ -252,7 +253,8 @@ struct BucketReads {
     prefetched: Option<Prefetched<ApplyFirstReads>>,
 }
 
-/// The spec of the first rule, whose reads can begin before the bucket's tags are known: the rule matches whatever they are.
+/// Returns the spec of the first rule when that rule applies whatever the bucket's tags are. Its first reads can be made while the tags
+/// are read.
 fn first_spec(
     candidates: &Candidates<'_>,
     request: &ReconcileRequest<'_>,
@@ -265,7 +267,7 @@ fn first_spec(
     rule.spec(request.bucket, request.expected, account).ok()
 }
 
-/// Removes the role of a source bucket that is gone.
+/// Removes the role of a deleted source bucket.
 struct DeletedBucket<'a, R> {
     reader: SnapshotReader<'a, R>,
     request: &'a ReconcileRequest<'a>,
@@ -308,7 +310,7 @@ impl<R: Read> Planner for DeletedBucket<'_, R> {
     }
 }
 
-/// Removes what a rule made for a bucket whose tags the rule does not match.
+/// Removes a rule from a bucket whose tags it does not match.
 struct UntaggedRule<'a, R> {
     delete: DeleteRule<'a, R>,
     rule: &'a PolicyRule,

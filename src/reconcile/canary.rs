@@ -1,4 +1,6 @@
-//! Where a rule's canary is, and its removal there.
+//! The buckets that a canary reaches, and its removal from them.
+//!
+//! It must not know whether the canary was replicated: [`super::verify`] judges that.
 
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio::try_join;
 
 use super::retry::{Failed, RetryBudget, retry};
-use super::snapshot::located;
+use super::snapshot::own_location;
 use super::verify::Verification;
 use super::{Engine, Error};
 use crate::model::{
@@ -20,13 +22,13 @@ use crate::ports::Cloud;
 use crate::spec::{Invalid, Spec};
 use crate::verify;
 
-/// How often the removal from one bucket is tried.
+/// The number of attempts to remove a canary from one bucket.
 const REMOVAL_ATTEMPTS: u32 = 3;
 
-/// Time for one attempt.
+/// Time for one attempt to remove a canary.
 const REMOVAL_ATTEMPT: Duration = Duration::from_secs(3);
 
-/// The rule that a canary verifies, and every bucket that the canary gets to.
+/// The rule that a canary verifies, and every bucket that the canary reaches.
 pub(super) struct CanarySites {
     pub identity: Identity,
     pub rule: ReplicationRule,
@@ -34,27 +36,27 @@ pub(super) struct CanarySites {
     pub replica_key: Option<String>,
     pub canary: Canary,
     pub source: Location,
-    /// Where the rule replicates to.
+    /// The destination of the verified rule.
     pub destination: Location,
-    /// Where other rules replicate the canary to.
+    /// The destinations of other rules that replicate the canary.
     pub other_destinations: Vec<Location>,
 }
 
 impl CanarySites {
-    /// All buckets that the canary gets to; the source is the first.
+    /// All buckets that the canary reaches; the source is the first.
     fn locations(&self) -> impl Iterator<Item = &Location> {
         [&self.source, &self.destination].into_iter().chain(&self.other_destinations)
     }
 }
 
-/// The key of the canary that verifies a rule.
+/// The object key of the canary that verifies a rule.
 pub(super) fn canary_key(spec: &Spec) -> Result<String, Error> {
     let key = spec.rule.id.canary_key(&spec.filter.prefix);
     Ok(key.map_err(|problem| Invalid::new("Prefix", problem))?)
 }
 
 impl<C: Cloud> Engine<'_, C> {
-    /// Finds the rule, and every bucket that the canary will get to.
+    /// Finds the rule and every bucket that the canary will reach.
     pub(super) async fn canary_sites(
         &self,
         verification: &Verification<'_>,
@@ -64,7 +66,7 @@ impl<C: Cloud> Engine<'_, C> {
         let region = self.cloud.bucket_region(bucket, expected, &Access::Own);
         let (identity, region) = try_join!(self.cloud.identity(), region)?;
         let region = region.ok_or_else(|| Refusal::SourceMissing { bucket: bucket.clone() })?;
-        let source = located(bucket, region, &identity);
+        let source = own_location(bucket, region, &identity);
         let configuration = self.cloud.replication(&source).await?;
         let (role_arn, rules) =
             configuration.map(|found| (found.role, found.rules)).unwrap_or_default();
@@ -78,9 +80,9 @@ impl<C: Cloud> Engine<'_, C> {
         let replica_key = verify::destination(&rule)?.1.map(str::to_owned);
         let others =
             rules.iter().filter(|other| other.id() != rule.id() && verify::selects(other, &canary));
-        let others =
-            others.map(|other| self.destination_of(other, &source, &identity, verification.access));
-        let destination = self.destination_of(&rule, &source, &identity, verification.access);
+        let others = others
+            .map(|other| self.destination_location(other, &source, &identity, verification.access));
+        let destination = self.destination_location(&rule, &source, &identity, verification.access);
         let (destination, other_destinations) = try_join!(destination, try_join_all(others))?;
         let sites = CanarySites {
             identity,
@@ -95,7 +97,8 @@ impl<C: Cloud> Engine<'_, C> {
         self.refuse_object_lock(&sites).await.map(|()| sites)
     }
 
-    async fn destination_of(
+    /// Finds the destination bucket of a rule.
+    async fn destination_location(
         &self,
         rule: &ReplicationRule,
         source: &Location,
@@ -115,7 +118,7 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(Location { bucket, region, owner, access })
     }
 
-    /// Refuses to write an object that Object Lock may keep from being removed.
+    /// Refuses to write a canary that Object Lock could keep from being removed.
     async fn refuse_object_lock(&self, sites: &CanarySites) -> Result<(), Error> {
         let locations: Vec<&Location> = sites.locations().collect();
         let locked =
@@ -128,6 +131,7 @@ impl<C: Cloud> Engine<'_, C> {
         }
     }
 
+    /// Finds a bucket; `None` when it does not exist.
     pub(super) async fn locate(
         &self,
         bucket: &BucketName,
@@ -145,7 +149,7 @@ impl<C: Cloud> Engine<'_, C> {
         }))
     }
 
-    /// Removes the canary that an earlier request left to resume, since this request cannot resume it.
+    /// Removes the canary that an earlier request left for this one, which failed before it could resume the verification.
     pub(super) async fn remove_stale_canary(&self, spec: &Spec, expected: &Region) {
         let sites = [
             (&spec.rule.source, expected, &Access::Own),
@@ -161,11 +165,11 @@ impl<C: Cloud> Engine<'_, C> {
             Ok::<(), Error>(())
         });
         if let Ok(Err(error)) = removal.await {
-            tracing::warn!(rule = spec.rule.id.as_str(), %error, "a canary that an earlier request may have left was not looked for");
+            tracing::warn!(rule = spec.rule.id.as_str(), %error, "cannot look for a canary that an earlier request may have left");
         }
     }
 
-    /// Removes the canary everywhere: at the source first, so that no further replica arrives.
+    /// Removes the canary from all buckets, from the source first so that no further replica arrives.
     pub(super) async fn remove_canary(&self, sites: &CanarySites, deadline: Instant) {
         let (key, mut locations) = (&sites.canary.key, sites.locations());
         let removal = timeout_at(deadline, async {
@@ -184,7 +188,7 @@ impl<C: Cloud> Engine<'_, C> {
         }
     }
 
-    /// Tries again whatever the failure is: until the rule's next Verify nothing else removes the canary.
+    /// Removes the canary from one bucket. Any failure is retried, since nothing else removes the canary until the rule's next Verify.
     async fn remove_from_bucket(&self, location: &Location, key: &str) {
         let bucket = location.bucket.as_str();
         let pause = Duration::from_millis(200);

@@ -1,5 +1,6 @@
-//! Reads in the destination's account, where it is another: what can be read of the destination, and the policies there in which a
-//! rule has statements.
+//! Reads in the destination's account when that is another account: the destination, and the policies that have statements of the rule.
+//!
+//! It must not know what those statements contain: [`crate::iam_policy`] knows.
 
 use futures_util::future::try_join_all;
 
@@ -13,10 +14,10 @@ use crate::plan::{Destination, Roles, TargetPolicy};
 use crate::ports::Read;
 use crate::spec::Spec;
 
-/// What was read, or that access was denied.
+/// The result of a read whose denial may be acceptable.
 pub(super) type ReadResult<T> = Result<Option<T>, ApiError>;
 
-/// Awaits a read of which a denial may be no failure: [`destination_read`] decides that later.
+/// Fails for any failure but a denial, which is returned for [`DeniedReads::accept`] to decide about.
 pub(super) async fn allow_access_denied<T>(
     read: impl Future<Output = ReadResult<T>>,
 ) -> Result<ReadResult<T>, ApiError> {
@@ -26,54 +27,72 @@ pub(super) async fn allow_access_denied<T>(
     }
 }
 
-/// The result of reading something that `owner` owns. A denial goes to `denied_reads` when `owner` is another account of which no
-/// role is known; otherwise it is a failure.
-pub(super) fn destination_read<T>(
-    result: ReadResult<T>,
-    owner: &Account,
-    spec: &Spec,
-    identity: &Identity,
-    denied_reads: &mut Vec<ApiError>,
-) -> ReadResult<T> {
-    let is_out_of_reach =
-        *owner != identity.account && spec.destination_access.for_account(owner) == Access::Own;
-    match result {
-        Err(failure) if is_out_of_reach => {
-            denied_reads.push(failure);
-            Ok(None)
+/// Decides about denied reads in the destination's account, and collects those that are accepted.
+pub(super) struct DeniedReads<'a> {
+    spec: &'a Spec,
+    identity: &'a Identity,
+    accepted: Vec<ApiError>,
+}
+
+impl<'a> DeniedReads<'a> {
+    pub(super) fn new(spec: &'a Spec, identity: &'a Identity) -> Self {
+        Self { spec, identity, accepted: Vec::new() }
+    }
+
+    /// Accepts a denied read of something that `owner` owns when `owner` is another account of which no role or credentials are
+    /// configured. Any other denial is a failure.
+    pub(super) fn accept<T>(&mut self, result: ReadResult<T>, owner: &Account) -> ReadResult<T> {
+        let is_inaccessible = *owner != self.identity.account
+            && self.spec.destination_access.for_account(owner) == Access::Own;
+        match result {
+            Err(failure) if is_inaccessible => {
+                self.accepted.push(failure);
+                Ok(None)
+            }
+            result => result,
         }
-        result => result,
+    }
+
+    pub(super) fn into_accepted(self) -> Vec<ApiError> {
+        self.accepted
     }
 }
 
+/// What was read of the destination.
+pub(super) struct DestinationReads<'a> {
+    pub bucket: Option<&'a Destination>,
+    pub replica_key: Option<&'a Key>,
+}
+
 impl<R: Read> SnapshotReader<'_, R> {
-    /// Reads the policies in the destination's account that are to have statements of the rule, and those that have had them.
+    /// Reads the policies in the destination's account that must have statements of the rule, and those that had them for an earlier
+    /// destination.
     pub(super) async fn cross_account_policies(
         &self,
         spec: &Spec,
         identity: &Identity,
-        destination: Option<&Destination>,
-        replica_key: Option<&Key>,
+        destination: &DestinationReads<'_>,
         roles: &Roles,
     ) -> Result<Vec<TargetPolicy>, ApiError> {
         let access = &spec.destination_access;
         let Some(account) = access.account().filter(|account| **account != identity.account) else {
             return Ok(Vec::new());
         };
-        let bucket =
-            destination.map(|destination| PolicyTarget::Bucket(destination.location.clone()));
-        let key = replica_key.and_then(|key| key_of_account(&key.arn, account, access));
+        let bucket = destination.bucket.map(|bucket| PolicyTarget::Bucket(bucket.location.clone()));
+        let key = destination.replica_key.and_then(|key| key_of_account(&key.arn, account, access));
         let mut targets: Vec<PolicyTarget> = bucket.into_iter().chain(key).collect();
         for earlier in roles.grants(&spec.rule).iter().flat_map(PolicyDocument::destinations) {
             let earlier = self.policy_targets(&earlier, access, &spec.destination_region).await?;
-            let more: Vec<PolicyTarget> =
-                earlier.into_iter().filter(|earlier| !targets.contains(earlier)).collect();
-            targets.extend(more);
+            for target in earlier {
+                if !targets.contains(&target) {
+                    targets.push(target);
+                }
+            }
         }
         self.target_policies(targets).await
     }
 
-    /// Reads the policies in the destination's account that have statements of a rule to delete.
+    /// Reads the policies in the destination's account that may have statements of a rule to delete.
     pub(super) async fn policies_with_statements(
         &self,
         rule: &RuleAddress,
@@ -89,8 +108,8 @@ impl<R: Read> SnapshotReader<'_, R> {
         self.target_policies(try_join_all(targets).await?.concat()).await
     }
 
-    /// The bucket and the key of a destination; nothing when its key is of another account than the accessed one. The rule's
-    /// statements there stay.
+    /// Returns the bucket and the key of a granted destination. Returns nothing when the key belongs to an account other than the accessed
+    /// one: that account's policies keep the rule's statements.
     async fn policy_targets(
         &self,
         granted: &GrantedDestination,
@@ -124,13 +143,13 @@ impl<R: Read> SnapshotReader<'_, R> {
     }
 }
 
-/// The account of a destination, as far as its key shows it.
+/// The account of a destination's key; `None` when the destination has no key ARN.
 fn key_account(destination: &GrantedDestination) -> Option<Account> {
     let key = destination.key.as_deref().and_then(|arn| KeyReference::parse(arn).ok());
     key.map(|key| key.account().clone())
 }
 
-/// A key, when `account` owns it.
+/// The policy of a key; `None` unless `account` owns the key.
 fn key_of_account(arn: &str, account: &Account, access: &Access) -> Option<PolicyTarget> {
     let key = KeyReference::parse(arn).ok().filter(|key| key.account() == account)?;
     Some(PolicyTarget::Key {

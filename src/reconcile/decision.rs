@@ -1,4 +1,6 @@
-//! What the replication policy means for one bucket. Pure.
+//! Decides which rules of the replication policy apply to one bucket. Pure.
+//!
+//! It must not know AWS or how rules are applied.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +8,12 @@ use crate::config::{Policy, PolicyRule};
 use crate::model::{Account, BucketName, Location, OWNER_TAG, RuleId};
 use crate::plan::Refusal;
 
-/// Why a bucket is skipped when all rules with its name ask for tags that it never had.
+/// Why a bucket is skipped when all rules that match its name require tags that it does not have.
 pub(super) const NO_TAGS_MATCH: SkipReason =
     "no rule of the replication policy matches the bucket's tags";
 
 const IS_DESTINATION: &str = "the bucket is the destination of a rule of the replication policy";
-const WAS_CREATED: &str = "the bucket was created as a destination by this function";
+const CREATED_BY_US: &str = "this function created the bucket as a destination";
 
 /// Why a bucket is skipped.
 pub(super) type SkipReason = &'static str;
@@ -20,22 +22,22 @@ pub(super) type SkipReason = &'static str;
 pub(super) struct Candidates<'a> {
     /// The rules, in the policy's order; at least one.
     pub rules: Vec<&'a PolicyRule>,
-    /// Whether the bucket is the destination of a rule, so that only rules of two directions may apply.
+    /// Whether the bucket is the destination of a rule. Then only two-way rules may apply.
     pub is_destination: bool,
 }
 
 /// The rules of the policy for a bucket.
 pub(super) struct RulesOfBucket<'a> {
-    /// Rules that cannot apply, since the bucket is their own or another rule's destination.
+    /// Rules that must not apply, since the bucket is a destination and the rule does not replicate back.
     pub refused: Vec<(RuleId, Refusal)>,
     /// Rules to apply.
     pub matching: Vec<&'a PolicyRule>,
-    /// Rules whose names match and whose tags do not: what they made is removed.
+    /// Rules that match the bucket's name but not its tags: they are removed.
     pub untagged: Vec<&'a PolicyRule>,
 }
 
-/// The rules whose name patterns match the bucket.
-pub(super) fn by_name<'a>(
+/// Returns the rules whose name patterns match the bucket.
+pub(super) fn match_name<'a>(
     policy: &'a Policy,
     bucket: &BucketName,
 ) -> Result<Vec<&'a PolicyRule>, SkipReason> {
@@ -47,8 +49,8 @@ pub(super) fn by_name<'a>(
     }
 }
 
-/// Those of the rules that may apply, going by whose destination the bucket is.
-pub(super) fn by_destination<'a>(
+/// Skips a bucket that is the destination of a rule, unless one of its rules is two-way.
+pub(super) fn check_destination<'a>(
     policy: &Policy,
     rules: Vec<&'a PolicyRule>,
     bucket: &BucketName,
@@ -61,21 +63,21 @@ pub(super) fn by_destination<'a>(
     Ok(Candidates { rules, is_destination })
 }
 
-/// What is to be done about the rules, going by the bucket's tags.
-pub(super) fn by_tags<'a>(
+/// Sorts the rules into those to refuse, to apply and to remove, by the bucket's tags.
+pub(super) fn match_tags<'a>(
     policy: &Policy,
     candidates: Candidates<'a>,
     location: &Location,
     tags: &BTreeMap<String, String>,
 ) -> Result<RulesOfBucket<'a>, SkipReason> {
     let Candidates { rules, is_destination } = candidates;
-    let is_created = tags.contains_key(OWNER_TAG);
+    let is_created_by_us = tags.contains_key(OWNER_TAG);
     let (rules, one_way): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| {
-        !(is_destination || is_created)
+        !(is_destination || is_created_by_us)
             || policy.replicates_back(rule, &location.bucket, &location.region, &location.owner)
     });
     if rules.is_empty() {
-        return Err(if is_created { WAS_CREATED } else { IS_DESTINATION });
+        return Err(if is_created_by_us { CREATED_BY_US } else { IS_DESTINATION });
     }
     let refusal = || Refusal::DestinationOfRule { bucket: location.bucket.clone() };
     let refused = one_way.into_iter().map(|rule| (rule.rule_id().clone(), refusal())).collect();

@@ -1,18 +1,20 @@
-//! Why a request about a rule was not carried out.
+//! The engine's errors: why a request about a rule failed.
+//!
+//! It must not know how a request arrived or how its error is answered.
 
 use crate::model::{ApiError, Retry};
 use crate::plan::Refusal;
 use crate::spec::Invalid;
 use crate::verify::Failure;
 
-/// Why a request about a rule was not carried out. Each message can be shown to whoever asked: none holds a secret.
+/// Why a request about a rule failed. No message contains a secret, so each can be shown to the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A value that cannot be accepted.
+    /// A value of the request is invalid.
     #[error(transparent)]
     Invalid(#[from] Invalid),
 
-    /// Something is wrong in AWS that this program may not or cannot mend. Nothing was changed.
+    /// The state of AWS forbids the change. Nothing was changed.
     #[error(transparent)]
     Refused(#[from] Refusal),
 
@@ -20,24 +22,24 @@ pub enum Error {
     #[error(transparent)]
     Read(#[from] ApiError),
 
-    /// A call failed while a plan was applied. The same request finishes the rest.
-    #[error("{failure}; done before: {}; not done: {}", list(.done), list(.left))]
+    /// A call failed while a plan was applied. Repeating the request completes the rest.
+    #[error("{failure}; done before: {}; not done: {}", list(.done), list(.not_done))]
     Apply {
         /// The failed call.
         failure: Box<ApiError>,
         /// The actions that were done.
         done: Vec<String>,
         /// The actions that were not done, the failed one among them.
-        left: Vec<String>,
+        not_done: Vec<String>,
     },
 
     /// The deadline passed.
-    #[error("ran out of time; done: {}; not done: {}", list(.done), list(.left))]
+    #[error("ran out of time; done: {}; not done: {}", list(.done), list(.not_done))]
     OutOfTime {
         /// The actions that were done.
         done: Vec<String>,
         /// The actions that may not have been done.
-        left: Vec<String>,
+        not_done: Vec<String>,
     },
 
     /// Another holder did not release the lease before the deadline.
@@ -48,16 +50,16 @@ pub enum Error {
     #[error("custom resource `{0}` has had a later request than this one")]
     Superseded(String),
 
-    /// The state had changed since the snapshot, and the next attempt failed.
+    /// The state had changed since the snapshot, so the request started over, and that attempt failed.
     #[error("{error}; done before: {}", list(.done))]
     Interrupted {
-        /// Why the next attempt failed.
+        /// Why the last attempt failed.
         error: Box<Error>,
-        /// The actions that were done by the attempts before.
+        /// The actions that earlier attempts had done.
         done: Vec<String>,
     },
 
-    /// Verify did not see the rule replicate.
+    /// Verify could not confirm that the rule replicates.
     #[error("`Verify` of rule `{rule}` with canary `{canary}`: {failure}")]
     Unverified {
         /// The rule, as `<source bucket>/<rule id>`.
@@ -68,9 +70,9 @@ pub enum Error {
         failure: Box<Failure>,
     },
 
-    /// The canary is not replicated yet.
+    /// The canary is not replicated yet, and repeating the request resumes the verification.
     #[error(
-        "`Verify` of rule `{rule}`: its canary `{canary}` is still PENDING, and stays for the same request to go on with"
+        "`Verify` of rule `{rule}`: its canary `{canary}` is still PENDING; repeat the request to continue with it"
     )]
     VerifyPending {
         /// The rule, as `<source bucket>/<rule id>`.
@@ -87,7 +89,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same request may succeed later although nobody changes anything.
+    /// Whether the same request may succeed later without any change by a person.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::OutOfTime { .. } | Self::Busy(_) | Self::VerifyPending { .. } => true,
@@ -96,7 +98,7 @@ impl Error {
         }
     }
 
-    /// Whether the request itself is at fault, rather than a call that failed.
+    /// Whether the request was refused, rather than failed in a call.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Invalid(_) | Self::Refused(_) | Self::NoPolicy | Self::Superseded(_) => true,
@@ -105,7 +107,7 @@ impl Error {
         }
     }
 
-    /// Whether it is certain that nothing was changed.
+    /// Whether certainly nothing was changed.
     pub fn changed_nothing(&self) -> bool {
         matches!(
             self,
@@ -133,7 +135,7 @@ impl Error {
         }
     }
 
-    /// The failed call, when one failed.
+    /// The failed call; `None` when no call failed.
     pub fn failure_mut(&mut self) -> Option<&mut ApiError> {
         match self {
             Self::Read(failure) => Some(failure),
@@ -147,7 +149,7 @@ impl Error {
         }
     }
 
-    /// The error's type for Lambda, by which Step Functions tells errors apart.
+    /// The error's type for Lambda. Step Functions decides by it whether to retry.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Invalid(_) | Self::NoPolicy => "InvalidRequest",
@@ -163,7 +165,7 @@ impl Error {
     }
 }
 
-/// Actions as text.
+/// Joins actions to text.
 fn list(actions: &[String]) -> String {
     if actions.is_empty() { "nothing".to_owned() } else { actions.join(", ") }
 }

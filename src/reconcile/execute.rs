@@ -1,4 +1,9 @@
-//! Carries out a plan: stage by stage, the actions of a stage at once, each until its effect can be read back.
+//! Executes a plan.
+//!
+//! Stages run one after the other, and the actions of a stage concurrently. An action that replaces a whole resource is read back
+//! before the next stage.
+//!
+//! It must not know why an action is in the plan.
 
 use std::time::Duration;
 
@@ -11,8 +16,7 @@ use crate::model::{ApiError, Retry};
 use crate::plan::{Action, Plan, Replaces, Stage};
 use crate::ports::{Cloud, Executed};
 
-/// How long IAM may take until a role's trust and rights are known everywhere: S3 accepts a job that comes earlier, and the job
-/// fails.
+/// How long IAM may take to propagate a role's trust and permissions. A job that starts earlier fails, although S3 accepts it.
 const IAM_PROPAGATION: Duration = Duration::from_secs(10);
 
 /// The pause before the first retry of a write or a read-back.
@@ -26,39 +30,37 @@ pub(super) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    fn of(plan: &'a Plan) -> Self {
+    fn new(plan: &'a Plan) -> Self {
         Self { all: plan.actions().collect(), done: Vec::new() }
     }
 
-    /// The done actions as text.
     fn done(&self) -> Vec<String> {
         self.done.iter().map(|action| action.to_string()).collect()
     }
 
-    /// The other actions as text.
-    fn left(&self) -> Vec<String> {
-        let left = self.all.iter().filter(|action| !self.done.contains(*action));
-        left.map(|action| action.to_string()).collect()
+    fn not_done(&self) -> Vec<String> {
+        let not_done = self.all.iter().filter(|action| !self.done.contains(*action));
+        not_done.map(|action| action.to_string()).collect()
     }
 
     pub(super) fn out_of_time(&self) -> Error {
-        Error::OutOfTime { done: self.done(), left: self.left() }
+        Error::OutOfTime { done: self.done(), not_done: self.not_done() }
     }
 
     fn failed(&self, failure: ApiError) -> Error {
-        Error::Apply { failure: Box::new(failure), done: self.done(), left: self.left() }
+        Error::Apply { failure: Box::new(failure), done: self.done(), not_done: self.not_done() }
     }
 }
 
 impl<C: Cloud> Engine<'_, C> {
-    /// Carries out a plan; gives the id of the job that it starts.
+    /// Executes a plan. Returns the id of the job that it starts; `None` when it starts no job.
     pub(super) async fn execute(
         &self,
         plan: &Plan,
         snapshot_expires: Instant,
     ) -> Result<Option<String>, Error> {
-        let mut progress = Progress::of(plan);
-        let mut started = None;
+        let mut progress = Progress::new(plan);
+        let mut started_job = None;
         for stage in &plan.stages {
             let results = timeout_at(
                 self.deadline,
@@ -73,20 +75,20 @@ impl<C: Cloud> Engine<'_, C> {
                     Ok(executed) => {
                         progress.done.push(action);
                         if let Executed::JobStarted(id) = executed {
-                            started = Some(id);
+                            started_job = Some(id);
                         }
                     }
                     Err(failure) => failures.push(failure),
                 }
             }
-            // A failure after which a write may still take effect is reported before all others.
-            let worst =
+            // The lease must outlast a write that may still take effect, so such a failure takes precedence.
+            let failure =
                 failures.into_iter().min_by_key(|failure| failure.retry != Retry::NextInvocation);
-            if let Some(failure) = worst {
+            if let Some(failure) = failure {
                 return Err(progress.failed(failure));
             }
         }
-        Ok(started)
+        Ok(started_job)
     }
 
     async fn execute_stage(
@@ -104,7 +106,7 @@ impl<C: Cloud> Engine<'_, C> {
             .await
     }
 
-    /// Carries out one action, again while AWS has yet to make an earlier action visible, and reads back what it wrote.
+    /// Executes one action and reads it back. Retries while AWS has not made an earlier action visible.
     async fn apply_with_retry(
         &self,
         action: &Action,
@@ -128,7 +130,7 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(executed)
     }
 
-    /// Reads once more what the action replaces as a whole: others may have written since the snapshot.
+    /// Checks that no other writer has changed what the action replaces since the snapshot.
     async fn check_precondition(&self, action: &Action) -> Result<(), ApiError> {
         match action.replaces() {
             Replaces::Replication(write) => {
@@ -140,17 +142,18 @@ impl<C: Cloud> Engine<'_, C> {
                     operation: action.operation(),
                     resource: action.resource(),
                     code: "Changed".to_owned(),
-                    message: "another has written it since it was looked at".to_owned(),
+                    message: "another writer has changed it since it was read".to_owned(),
                     parameter: None,
                     retry: Retry::Replan,
                 })
             }
-            // The policy is read immediately before each write.
+            // A resource policy is read immediately before each write.
             Replaces::ResourcePolicy(_) | Replaces::Nothing => Ok(()),
         }
     }
 
-    /// Reads back until the action's effect shows. The write has succeeded, so it is no failure when its effect does not show.
+    /// Reads back until the action's effect is visible. The write has succeeded, so an effect that does not become visible in time is only
+    /// logged.
     async fn await_read_back(&self, action: &Action) {
         let read_back = retry(RetryBudget::for_visibility(FIRST_PAUSE), async || {
             match self.is_visible(action).await {
@@ -164,7 +167,7 @@ impl<C: Cloud> Engine<'_, C> {
             Err(None) => {
                 tracing::warn!(resource = action.resource(), "the write is not visible yet")
             }
-            Err(Some(failure)) => tracing::warn!(%failure, "the write could not be read back"),
+            Err(Some(failure)) => tracing::warn!(%failure, "cannot read the write back"),
         }
     }
 

@@ -1,4 +1,7 @@
-//! Jobs that replicate the objects that existed before their rules: their state, and what follows their end.
+//! Jobs that replicate objects which existed before their rule.
+//!
+//! It reads the state of jobs, and removes a job's permissions after its end. It must not know when a job is started: [`crate::plan`]
+//! decides that.
 
 use super::converge::{Planned, Planner, RequestScope};
 use super::snapshot::SnapshotReader;
@@ -10,7 +13,7 @@ use crate::request::JobEvent;
 use crate::spec::Spec;
 
 impl<R: Read> SnapshotReader<'_, R> {
-    /// Reads the rule's job; `None` when there is none that has rights.
+    /// Reads the rule's job; `None` unless the rule's role grants a job permissions and that job exists.
     pub(super) async fn job(
         &self,
         rule: &RuleAddress,
@@ -34,7 +37,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         job.map_err(|failure| failure.naming(Some(JOB_PARAMETER)))
     }
 
-    /// Reads whether the bucket for the report of a job to start is missing.
+    /// Reads whether the report bucket of a job to start is missing; `false` when no job is to be started.
     pub(super) async fn lacks_report_bucket(
         &self,
         spec: &Spec,
@@ -51,10 +54,11 @@ impl<R: Read> SnapshotReader<'_, R> {
 }
 
 impl<C: Cloud> Engine<'_, C> {
-    /// Removes the rights of a job of ours that has ended, according to its event; gives the name of the bucket, too.
+    /// Removes the permissions of a job of ours that has ended. Also returns the name of the source bucket; it is empty when the event is
+    /// skipped.
     ///
     /// # Errors
-    /// As [`Error`] says.
+    /// Any [`Error`].
     pub async fn handle_job_event(
         &self,
         event: &JobEvent,
@@ -87,7 +91,7 @@ impl<C: Cloud> Engine<'_, C> {
     }
 }
 
-/// Removes the rights of a job that has ended.
+/// Removes the permissions of a job that has ended.
 struct EndedJob<'a, R> {
     reader: SnapshotReader<'a, R>,
     id: &'a str,
@@ -112,21 +116,22 @@ impl<R: Read> Planner for EndedJob<'_, R> {
         let named_ours = reader.cloud.role(&RoleName::of_source(&rule.source)).await?;
         let roles = Roles { named_ours, serving: None };
         let job = reader.job(rule, region, identity, &roles).await?;
-        let is_meant = roles.job_with_rights(rule) == Some(*id);
-        if let Some(job) = job.as_ref().filter(|job| is_meant && !job.has_ended()) {
+        let is_job_of_event = roles.job_with_rights(rule) == Some(*id);
+        if let Some(job) = job.as_ref().filter(|job| is_job_of_event && !job.has_ended()) {
             return Err(not_ended(id, job).into());
         }
         Ok(plan::end_job(rule, &roles, job.as_ref()).into())
     }
 }
 
-/// A job whose event says that it has ended, and which S3 says has not: the event must be delivered again.
+/// The error for a job that S3 does not report as ended although its event does. The event must be delivered again.
 fn not_ended(id: &str, job: &Job) -> ApiError {
     ApiError {
         operation: "DescribeJob",
         resource: format!("job `{id}`"),
         code: job.status.to_string(),
-        message: "its event says that it has ended".to_owned(),
+        message: "the event says that the job has ended, but S3 still reports it as running"
+            .to_owned(),
         parameter: None,
         retry: Retry::NextInvocation,
     }

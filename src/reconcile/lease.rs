@@ -1,21 +1,25 @@
-//! The lease on a bucket's replication configuration, or on the policies of another account: only its holder writes them.
+//! The lease on a bucket's replication configuration, or on the policies of other accounts. Only the holder writes them.
 //!
-//! AWS has no conditional write of either, so two writers that each add a part to what they read would lose one of the parts.
+//! AWS has no conditional write of either. So of two concurrent writers that each add something to what they read, one would lose its
+//! addition.
+//!
+//! It must not know what the holder writes.
 //!
 //! # Expected flow
 //! Acquire the lease, read the state again when the snapshot may be stale, write, read back, release the lease.
 //!
 //! # Guarantees
-//! - The lease is acquired when there is something to write, or will be unless the plan is refused. Requests about custom
-//!   resources, and those that delete a rule, also acquire it when there is nothing to write: nobody else may be writing then.
-//! - A lease expires [`MARGIN`] after its holder's deadline, so a crashed holder blocks nobody for longer.
+//! - The configuration and these policies are written only under the lease.
+//! - Requests about custom resources, and requests that delete a rule, acquire the lease even when there is nothing to write. So no
+//!   earlier request is still writing when they end.
+//! - A lease expires [`MARGIN`] after its holder's deadline, so a crashed holder blocks other writers no longer than that.
 //!
 //! # Assumptions
 //! - The clocks of two invocations differ by less than [`MARGIN`].
-//! - What one reader of the configuration has seen after a write, the next reader sees, too.
+//! - Once a write was visible to one reader, it is visible to all later readers.
 //!
 //! # Caveats
-//! - Without `LOCK_TABLE` there are no leases, and two writers at once can lose a rule.
+//! - Without `LOCK_TABLE` there are no leases, and concurrent writers can lose a rule.
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
@@ -31,17 +35,17 @@ use super::{Engine, Error};
 use crate::model::{Lease, Retry};
 use crate::ports::Cloud;
 
-/// Time between a holder's deadline and the expiry of its lease: for clocks that differ, and for a call that was given up but
-/// may still take effect.
+/// Time between a holder's deadline and the expiry of its lease. It covers differing clocks, and calls that timed out but may still
+/// take effect.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// Time for releasing a lease. It is taken from the time for the answer, of which it is at most a quarter.
+/// The longest time for releasing a lease. It is also at most a quarter of the time kept for the answer.
 const RELEASE_TIME: Duration = Duration::from_secs(2);
 
 /// What the holder of a lease knows about it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LeaseGuard {
-    /// When the lease before this one ended, in seconds since the epoch; `None` when that is long ago.
+    /// When the previous lease expires or expired, in seconds since the epoch; `None` when the table no longer has it.
     previous_expiry: Option<u64>,
 }
 
@@ -49,20 +53,20 @@ impl LeaseGuard {
     /// Whether another holder may have written after `snapshot_time`, in seconds since the epoch.
     pub(super) fn may_be_stale(self, snapshot_time: u64) -> bool {
         self.previous_expiry
-            .is_some_and(|ended| ended.saturating_add(MARGIN.as_secs()) >= snapshot_time)
+            .is_some_and(|expiry| expiry.saturating_add(MARGIN.as_secs()) >= snapshot_time)
     }
 }
 
 /// How waiting for a lease ended.
 enum Acquisition {
     Acquired(LeaseGuard),
-    /// What was to be written failed before the lease was acquired.
+    /// The concurrent work failed before the lease was acquired.
     NotNeeded,
 }
 
 impl<C: Cloud> Engine<'_, C> {
-    /// Runs `work` with the result of `concurrent` while holding the lease of `resource`. The lease is acquired while
-    /// `concurrent` runs. Without `LOCK_TABLE`, `work` runs after `concurrent`.
+    /// Acquires the lease of `resource` while `concurrent` runs, then runs `work` with the result of `concurrent` under the lease. Without
+    /// `LOCK_TABLE`, runs `work` after `concurrent` without a lease.
     pub(super) async fn with_lease<B, T>(
         &self,
         resource: &str,
@@ -72,48 +76,47 @@ impl<C: Cloud> Engine<'_, C> {
         let Some(table) = &self.settings.lock_table else {
             return work(LeaseGuard { previous_expiry: None }, concurrent.await?).await;
         };
-        let left = self.deadline.saturating_duration_since(Instant::now());
         let lease = Lease {
             table: table.clone(),
             resource: resource.to_owned(),
             holder: random_holder_id(),
-            expires_at: epoch_seconds(left + MARGIN),
+            expires_at: epoch_seconds(self.time_left() + MARGIN),
         };
         let is_needed = Cell::new(true);
         let concurrent = async {
-            let ended = AssertUnwindSafe(concurrent).catch_unwind().await;
-            is_needed.set(matches!(ended, Ok(Ok(_))));
-            ended
+            let result = AssertUnwindSafe(concurrent).catch_unwind().await;
+            is_needed.set(matches!(result, Ok(Ok(_))));
+            result
         };
         let (prepared, acquisition) = join!(concurrent, self.acquire(&lease, &is_needed));
-        // Also when acquiring failed: the answer may be what was lost.
-        let may_be_ours = match &acquisition {
+        // A failed call may have acquired the lease: only its response may be lost.
+        let may_hold_lease = match &acquisition {
             Ok(Acquisition::Acquired(_)) => true,
             Ok(Acquisition::NotNeeded) => false,
             Err(error) => error.retry() != Some(Retry::Never),
         };
-        let work_began = Cell::new(false);
+        let work_started = Cell::new(false);
         let result = AssertUnwindSafe(Box::pin(async {
             let prepared = prepared.unwrap_or_else(|panic| resume_unwind(panic))?;
             let guard = match acquisition? {
                 Acquisition::Acquired(guard) => guard,
                 Acquisition::NotNeeded => return Err(Error::Busy(resource.to_owned())),
             };
-            work_began.set(true);
+            work_started.set(true);
             work(guard, prepared).await
         }))
         .catch_unwind()
         .await;
-        if may_be_ours {
+        if may_hold_lease {
             let is_uncertain = result
                 .as_ref()
                 .map_or(true, |result| result.as_ref().is_err_and(Error::is_uncertain));
-            self.release(&lease, work_began.get() && is_uncertain).await;
+            self.release(&lease, work_started.get() && is_uncertain).await;
         }
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Waits until the lease is acquired, or is not needed any more.
+    /// Waits until the lease is acquired or no longer needed.
     async fn acquire(&self, lease: &Lease, is_needed: &Cell<bool>) -> Result<Acquisition, Error> {
         let budget = RetryBudget::until_deadline(Duration::from_millis(50), Duration::from_secs(2));
         let acquired = retry(budget, async || {
@@ -139,10 +142,10 @@ impl<C: Cloud> Engine<'_, C> {
             .map_err(|_| Error::Busy(lease.resource.clone()))?
     }
 
-    /// Releases the lease: at once, or [`MARGIN`] from now when a write of the holder may still take effect.
+    /// Releases the lease. When a write of the holder may still take effect, the lease stays for another [`MARGIN`].
     async fn release(&self, lease: &Lease, is_uncertain: bool) {
-        let from_now = if is_uncertain { MARGIN } else { Duration::ZERO };
-        let expires_at = lease.expires_at.min(epoch_seconds(from_now));
+        let delay = if is_uncertain { MARGIN } else { Duration::ZERO };
+        let expires_at = lease.expires_at.min(epoch_seconds(delay));
         let left = self.end.saturating_duration_since(Instant::now());
         match timeout(RELEASE_TIME.min(left / 4), self.cloud.release(lease, expires_at)).await {
             Ok(Ok(())) => {}
@@ -156,13 +159,13 @@ impl<C: Cloud> Engine<'_, C> {
     }
 }
 
-/// Seconds since the epoch, `from_now` later than now, rounded up.
+/// The time `from_now` later than now, in seconds since the epoch, rounded up.
 pub(super) fn epoch_seconds(from_now: Duration) -> u64 {
     let then = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + from_now;
     then.as_secs() + u64::from(!from_now.is_zero())
 }
 
-/// A random id, from the operating system's randomness that seeds every [`RandomState`].
+/// A random id. Every [`RandomState`] is seeded with the operating system's randomness.
 fn random_holder_id() -> String {
     format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1))
 }

@@ -1,13 +1,15 @@
-//! The engine: it takes a snapshot, plans, applies the plan and verifies the result, within a deadline and under a lease.
+//! The engine: takes a snapshot, plans, applies the plan and verifies the result, within a deadline and under a lease.
+//!
+//! It must not know how a request arrived or how it is answered.
 //!
 //! # Expected flow
-//! Each kind of request is a [`Planner`](converge::Planner): its first reads, and the plan that it makes of them. [`Engine::converge`] runs it: it
-//! acquires the lease when something is to be written, takes the snapshot again when it may be stale, and applies the plan stage by
-//! stage. When the state turns out to differ from the snapshot, it starts over.
+//! Each kind of request is a [`Planner`](converge::Planner), which makes the first reads and the plan. [`Engine::converge`] runs the
+//! planner. It acquires the lease before it writes, takes the snapshot again when it may be stale, and applies the plan stage by stage.
+//! When the state differs from the snapshot, it starts over.
 //!
 //! # Guarantees
-//! - A snapshot is read through [`crate::ports::Read`] alone: taking it changes nothing.
-//! - A failure names the actions that were done and those that were not; the same request does the rest.
+//! - A snapshot is read through [`crate::ports::Read`] alone, so taking it changes nothing.
+//! - A failure names the actions that were done and those that were not. Repeating the request does the rest.
 
 mod bucket;
 mod canary;
@@ -41,14 +43,14 @@ use crate::plan::{Plan, RuleAttributes};
 use crate::ports::Cloud;
 use crate::spec::Spec;
 
-/// How a request about one rule ended.
+/// The outcome of a request about one rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// The rule.
     pub rule: RuleAddress,
     /// What happened to the rule.
     pub status: Status,
-    /// The plan that was applied, or would be.
+    /// The plan that was applied, or with [`Status::Planned`] would be.
     pub plan: Plan,
     /// The attributes of the rule; `None` when it was deleted.
     pub attributes: Option<RuleAttributes>,
@@ -65,22 +67,22 @@ pub enum Status {
     Unchanged,
     /// The plan was applied, and the rule is deleted.
     Removed,
-    /// The rule exists, and it was seen to replicate an object.
+    /// The rule exists, and S3 has replicated its canary.
     Verified,
-    /// The rule exists, and its canary is not replicated yet; the same request goes on with the canary.
+    /// The rule exists, and its canary is not replicated yet. Repeating the request continues with the canary.
     Pending,
 }
 
-/// What the engine needs beside the request.
+/// The engine of one invocation.
 #[derive(Debug)]
 pub struct Engine<'a, C> {
     /// AWS.
     pub cloud: &'a C,
     /// The function's environment.
     pub settings: &'a Settings,
-    /// When the work must end, so that time is left to answer.
+    /// When the work must end, so that time remains for the answer.
     pub deadline: Instant,
-    /// When the answer must be given.
+    /// When the invocation ends.
     pub end: Instant,
     /// When CloudFormation signed its request, as [`ResponseUrl::signed_at`](crate::model::ResponseUrl::signed_at) gives it;
     /// `None` for any other request.
@@ -88,15 +90,15 @@ pub struct Engine<'a, C> {
 }
 
 impl<C: Cloud> Engine<'_, C> {
-    /// Makes `spec` true. `expected` is the Region in which the source bucket is looked up first.
+    /// Changes AWS so that its state matches `spec`. `expected` is the Region in which the source bucket is looked up first.
     ///
     /// # Errors
-    /// As [`Error`] says; a failure on the way names what was done and what was not.
+    /// Any [`Error`]. A failure after the first change names the actions that were done and those that were not.
     pub async fn apply(&self, spec: &Spec, expected: &Region) -> Result<Outcome, Error> {
         self.apply_prefetched(spec, expected, None).await
     }
 
-    /// As [`Engine::apply`], with first reads that were made already.
+    /// Does the same as [`Engine::apply`], with first reads that were already made.
     async fn apply_prefetched(
         &self,
         spec: &Spec,
@@ -114,11 +116,11 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(converged?.into_outcome(spec.rule.clone(), Status::Configured, spec.dry_run))
     }
 
-    /// Deletes `rule` and what was made for it, and nothing else; in the destination's account with `access`. A rule or a bucket
+    /// Deletes `rule` and what was made for it, and nothing else. Accesses the destination's account with `access`. A rule or a bucket
     /// that does not exist is success.
     ///
     /// # Errors
-    /// As [`Error`] says.
+    /// Any [`Error`].
     pub async fn delete(
         &self,
         rule: &RuleAddress,
@@ -133,10 +135,10 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(planned.into_outcome(rule.clone(), Status::Removed, dry_run))
     }
 
-    /// Reads whose credentials are in use.
+    /// Reads the account and the partition of the credentials in use.
     ///
     /// # Errors
-    /// As [`Error`] says.
+    /// When the call fails or the deadline passes.
     pub async fn identity(&self) -> Result<Identity, Error> {
         self.before_deadline(self.cloud.identity()).await
     }
@@ -145,7 +147,7 @@ impl<C: Cloud> Engine<'_, C> {
         SnapshotReader { cloud: self.cloud }
     }
 
-    /// Awaits what changes nothing, until the deadline.
+    /// Awaits reads until the deadline.
     async fn before_deadline<T, E: Into<Error>>(
         &self,
         read: impl Future<Output = Result<T, E>>,

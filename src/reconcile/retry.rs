@@ -1,20 +1,22 @@
-//! Retries with growing, jittered pauses.
+//! Retries with exponential back-off and jitter.
+//!
+//! It must not know what is retried.
 //!
 //! # Expected flow
-//! [`retry`] runs an attempt. A [`Failed::Final`] ends it; a [`Failed::Retryable`] pauses and runs the next attempt, until the
-//! [`RetryBudget`] is used up. Then the last failure is the result.
+//! [`retry`] runs an attempt. After a [`Failed::Retryable`], it pauses and runs the next attempt. It ends at success, at a
+//! [`Failed::Final`], or when the [`RetryBudget`] is used up. The result is that of the last attempt.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// How long a change may take to be visible: as long as Terraform's AWS provider waits.
+/// How long to wait until a change is visible. Terraform's AWS provider waits as long.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The longest pause, on average.
+/// The longest pause before jitter.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// How a failed attempt ends.
+/// The failure of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failed<E> {
     /// Another attempt may succeed.
@@ -23,7 +25,7 @@ pub enum Failed<E> {
     Final(E),
 }
 
-/// Runs `attempt` until it succeeds, fails for good, or `budget` is used up.
+/// Runs `attempt` until it succeeds, its failure is final, or `budget` is used up.
 ///
 /// # Errors
 /// The failure of the last attempt.
@@ -44,21 +46,21 @@ pub async fn retry<T, E>(
     }
 }
 
-/// Pauses between attempts: each about twice as long as the one before, half to one and a half times that at random, so that
-/// writers that wait for one another do not try together.
+/// Limits the attempts and sets the pauses between them. Each pause is twice the previous one, times a random factor of 0.5 to 1.5, so
+/// that waiting writers do not retry at the same time.
 #[derive(Debug)]
 pub struct RetryBudget {
     next_pause: Duration,
     max_pause: Duration,
-    /// After this no further attempt is made.
+    /// No pause begins after this time.
     gives_up_at: Option<Instant>,
-    /// Before this the last attempt begins.
+    /// No attempt begins at or after this time.
     deadline: Option<Instant>,
     attempts_left: u32,
 }
 
 impl RetryBudget {
-    /// A budget for what AWS makes visible some time after a write.
+    /// A budget for waiting until AWS makes a write visible.
     pub fn for_visibility(first_pause: Duration) -> Self {
         Self {
             gives_up_at: Some(Instant::now() + VISIBILITY_TIMEOUT),
@@ -66,7 +68,7 @@ impl RetryBudget {
         }
     }
 
-    /// A budget that only the caller's deadline ends.
+    /// A budget without a limit of its own; the caller stops at its deadline.
     pub fn until_deadline(first_pause: Duration, max_pause: Duration) -> Self {
         Self {
             next_pause: first_pause,
@@ -77,19 +79,19 @@ impl RetryBudget {
         }
     }
 
-    /// This budget with at most so many attempts.
+    /// Limits the number of attempts.
     #[must_use]
     pub fn with_attempts(self, attempts: u32) -> Self {
         Self { attempts_left: attempts.saturating_sub(1), ..self }
     }
 
-    /// This budget with no attempt at or after `deadline`.
+    /// Allows no attempt at or after `deadline`.
     #[must_use]
     pub fn ending(self, deadline: Instant) -> Self {
         Self { deadline: Some(deadline), ..self }
     }
 
-    /// Pauses before the next attempt; `false`, at once, when the budget is used up.
+    /// Pauses before the next attempt. Returns `false` without a pause when the budget is used up.
     pub async fn pause(&mut self) -> bool {
         let pause = self.next_pause.mul_f64(0.5 + fastrand::f64());
         let now = Instant::now();
@@ -109,7 +111,7 @@ impl RetryBudget {
 mod tests {
     use super::*;
 
-    async fn attempts_of(budget: RetryBudget) -> usize {
+    async fn count_attempts(budget: RetryBudget) -> usize {
         let mut attempts = 0;
         let failed: Result<(), ()> = retry(budget, async || {
             attempts += 1;
@@ -121,15 +123,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn retry_stops_when_its_budget_is_used_up() {
+    async fn retry_ends_when_the_budget_is_used_up() {
         let budget = || RetryBudget::until_deadline(Duration::from_secs(1), Duration::from_secs(1));
-        assert_eq!(attempts_of(budget().with_attempts(3)).await, 3);
+        assert_eq!(count_attempts(budget().with_attempts(3)).await, 3);
         let ten_seconds = budget().ending(Instant::now() + Duration::from_secs(10));
-        assert!((8..=22).contains(&attempts_of(ten_seconds).await));
+        assert!((8..=22).contains(&count_attempts(ten_seconds).await));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn retry_stops_at_a_final_failure() {
+    async fn retry_ends_at_a_final_failure() {
         let budget = RetryBudget::for_visibility(Duration::from_secs(1));
         let failed: Result<(), u8> = retry(budget, async || Err(Failed::Final(7))).await;
         assert_eq!(failed, Err(7));

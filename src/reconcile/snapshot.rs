@@ -1,7 +1,10 @@
-//! Snapshots: what is read of AWS before planning, in two rounds of reads whose calls do not depend on each other.
+//! Snapshots: everything that is read of AWS before planning.
 //!
-//! The first round does not wait for the source bucket's Region: it reads where the bucket is expected, and the reads count only
-//! when the bucket is there. Everything here is generic over [`Read`], so that it cannot write.
+//! It must not know how a plan is made of a snapshot. Everything here is generic over [`Read`], so it cannot write.
+//!
+//! # Expected flow
+//! There are two rounds of concurrent reads. The first round does not wait for the source bucket's Region: it reads in the Region where
+//! the bucket is expected. Those reads are used only when the bucket is in that Region; otherwise they are made again.
 
 use aws_sdk_s3::types::ReplicationConfiguration;
 use futures_util::future::try_join_all;
@@ -9,10 +12,10 @@ use tokio::{join, try_join};
 
 use super::Error;
 use super::converge::{Planned, Planner};
-use super::cross_account::{ReadResult, allow_access_denied, destination_read};
+use super::cross_account::{DeniedReads, DestinationReads, ReadResult, allow_access_denied};
 use crate::model::{
     Access, Alarm, ApiError, BucketName, Encryption, Identity, Key, Location, OWNER_TAG, Region,
-    Role, RoleName, RoleOutline, RuleAddress, RuleId,
+    Role, RoleName, RoleOutline, RuleAddress, RuleId, Versioning,
 };
 use crate::plan::{
     self, ApplySnapshot, Created, DeleteSnapshot, Destination, Refusal, Roles, Source,
@@ -34,7 +37,7 @@ impl<R> Clone for SnapshotReader<'_, R> {
 
 impl<R> Copy for SnapshotReader<'_, R> {}
 
-/// Makes `spec` true.
+/// Plans so that AWS's state matches `spec`.
 pub(super) struct ApplyRule<'a, R> {
     pub reader: SnapshotReader<'a, R>,
     pub spec: &'a Spec,
@@ -43,17 +46,17 @@ pub(super) struct ApplyRule<'a, R> {
     pub roles: &'a RoleSettings,
 }
 
-/// Deletes a rule and what was made for it.
+/// Plans the deletion of a rule and of what was made for it.
 pub(super) struct DeleteRule<'a, R> {
     pub reader: SnapshotReader<'a, R>,
     pub rule: &'a RuleAddress,
-    /// With whose credentials the destination's account is accessed.
+    /// The credentials for the destination's account.
     pub access: &'a Access,
     /// The Region in which the source bucket is looked up first.
     pub expected: &'a Region,
 }
 
-/// What the first round of reads shows of a rule to apply.
+/// The first reads for a rule to apply.
 pub(super) struct ApplyFirstReads {
     identity: Identity,
     source: Location,
@@ -65,12 +68,20 @@ pub(super) struct ApplyFirstReads {
     replica_key: ReadResult<Key>,
 }
 
-/// What the first round of reads shows of a rule to delete.
+/// The first reads for a rule to delete.
 pub(super) struct DeleteFirstReads {
     source: Option<(Location, Option<ReplicationConfiguration>)>,
     role_named_ours: Option<RoleOutline>,
-    /// Whether the configuration or the role shows something of the rule.
+    /// Whether the rule is in the configuration or has an inline policy.
     pub is_present: bool,
+}
+
+/// The second round of reads of a source bucket.
+struct SourceReads {
+    versioning: Versioning,
+    object_lock: bool,
+    /// The keys that encrypt the source's objects, by the ids that they were read by; `None` for a key that does not exist.
+    keys: Vec<(String, Option<Key>)>,
 }
 
 impl<R: Read> Planner for ApplyRule<'_, R> {
@@ -109,14 +120,14 @@ impl<R: Read> Planner for DeleteRule<'_, R> {
 }
 
 impl<R: Read> SnapshotReader<'_, R> {
-    /// Reads where a bucket of the caller's account is, and `read` of it; `None` when there is no such bucket.
+    /// Reads the location of a bucket of the caller's account and, concurrently, runs `read` on it; `None` when there is no such bucket.
     pub(super) async fn read_bucket<T>(
         &self,
         bucket: &BucketName,
         expected: &Region,
         read: impl AsyncFn(&Location) -> Result<T, ApiError>,
     ) -> Result<Option<(Location, T)>, ApiError> {
-        let mut location = located(bucket, expected.clone(), &self.cloud.identity().await?);
+        let mut location = own_location(bucket, expected.clone(), &self.cloud.identity().await?);
         let (region, prefetched) =
             join!(self.cloud.bucket_region(bucket, expected, &Access::Own), read(&location));
         let Some(region) = region? else {
@@ -175,7 +186,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         })
     }
 
-    /// Reads all that a plan for `spec` depends on.
+    /// Reads the rest of the snapshot for `spec`.
     async fn apply_snapshot(
         &self,
         spec: &Spec,
@@ -184,14 +195,10 @@ impl<R: Read> SnapshotReader<'_, R> {
         let ApplyFirstReads { identity, source: location, replication, has_rule, .. } = first_reads;
         let ApplyFirstReads { encryption, role_named_ours, destination, replica_key, .. } =
             first_reads;
-        let cloud = self.cloud;
-        let mut denied_reads = Vec::new();
-        let key_owner = spec.replica_key.account();
-        let replica_key =
-            destination_read(replica_key, key_owner, spec, &identity, &mut denied_reads)?;
-        let owner = spec.destination_account.clone().unwrap_or_else(|| identity.account.clone());
-        let region = destination_read(destination, &owner, spec, &identity, &mut denied_reads)?;
-        let destination = region.map(|region| Location {
+        let mut denied = DeniedReads::new(spec, &identity);
+        let replica_key = denied.accept(replica_key, spec.replica_key.account())?;
+        let owner = spec.destination_account.as_ref().unwrap_or(&identity.account);
+        let destination = denied.accept(destination, owner)?.map(|region| Location {
             bucket: spec.destination.clone(),
             region,
             owner: owner.clone(),
@@ -204,32 +211,23 @@ impl<R: Read> SnapshotReader<'_, R> {
         let has_policy = has_policy(role_named_ours.as_ref(), &spec.rule.id);
         let may_have_alarm =
             spec.alarm_topic.is_some() || serving.is_some() || has_rule || has_policy;
-        let key_ids = source_keys(spec, encryption);
         let region = &location.region;
-        let (versioning, object_lock, keys, destination, named_ours, serving, alarm) = try_join!(
-            cloud.versioning(&location),
-            cloud.object_lock(&location),
-            try_join_all(key_ids.iter().map(|key| cloud.key(key, region, &Access::Own))),
+        let (source, destination, roles, alarm) = try_join!(
+            self.source_reads(&location, source_keys(spec, encryption)),
             allow_access_denied(self.destination(spec, destination, &identity)),
-            self.with_policies(role_named_ours),
-            self.serving_role(serving),
+            self.roles(role_named_ours, serving),
             self.alarm(&spec.rule, region, may_have_alarm),
         )?;
-        let destination =
-            destination_read(destination, &owner, spec, &identity, &mut denied_reads)?;
-        let roles = Roles { named_ours, serving };
+        let SourceReads { versioning, object_lock, keys: source_keys } = source;
+        let destination = denied.accept(destination, owner)?;
+        let destination_reads =
+            DestinationReads { bucket: destination.as_ref(), replica_key: replica_key.as_ref() };
         let (policies, job, report_missing) = try_join!(
-            self.cross_account_policies(
-                spec,
-                &identity,
-                destination.as_ref(),
-                replica_key.as_ref(),
-                &roles
-            ),
+            self.cross_account_policies(spec, &identity, &destination_reads, &roles),
             self.job(&spec.rule, region, &identity, &roles),
             self.lacks_report_bucket(spec, region, &roles),
         )?;
-        let source_keys = key_ids.into_iter().zip(keys).collect();
+        let denied_reads = denied.into_accepted();
         let source = Source { location, versioning, object_lock, replication };
         Ok(ApplySnapshot {
             identity,
@@ -244,6 +242,32 @@ impl<R: Read> SnapshotReader<'_, R> {
             job,
             report_missing,
         })
+    }
+
+    /// Makes the second round of reads of the source bucket, and reads its keys.
+    async fn source_reads(
+        &self,
+        location: &Location,
+        key_ids: Vec<String>,
+    ) -> Result<SourceReads, ApiError> {
+        let keys = key_ids.iter().map(|key| self.cloud.key(key, &location.region, &Access::Own));
+        let (versioning, object_lock, keys) = try_join!(
+            self.cloud.versioning(location),
+            self.cloud.object_lock(location),
+            try_join_all(keys),
+        )?;
+        let keys = key_ids.into_iter().zip(keys).collect();
+        Ok(SourceReads { versioning, object_lock, keys })
+    }
+
+    async fn roles(
+        &self,
+        role_named_ours: Option<RoleOutline>,
+        serving: Option<RoleName>,
+    ) -> Result<Roles, ApiError> {
+        let (named_ours, serving) =
+            try_join!(self.with_policies(role_named_ours), self.serving_role(serving))?;
+        Ok(Roles { named_ours, serving })
     }
 
     async fn default_encryption(
@@ -266,9 +290,9 @@ impl<R: Read> SnapshotReader<'_, R> {
         let Some(location) = location else {
             return Ok(None);
         };
-        let is_out_of_reach = location.owner != identity.account && location.access == Access::Own;
+        let is_inaccessible = location.owner != identity.account && location.access == Access::Own;
         let created = async {
-            if !spec.create_destination_bucket || is_out_of_reach {
+            if !spec.create_destination_bucket || is_inaccessible {
                 return Ok(None);
             }
             let (tags, encryption, public_access_blocked) = try_join!(
@@ -335,7 +359,8 @@ impl<R: Read> SnapshotReader<'_, R> {
         Ok(DeleteFirstReads { source, role_named_ours, is_present })
     }
 
-    /// Reads all that a plan to delete a rule depends on. `always_read_alarm`: also where nothing shows that the rule exists.
+    /// Reads the rest of the snapshot for deleting a rule. With `always_read_alarm`, the alarm is read even when nothing else shows that
+    /// the rule exists.
     pub(super) async fn delete_snapshot(
         &self,
         request: &DeleteRule<'_, R>,
@@ -349,12 +374,10 @@ impl<R: Read> SnapshotReader<'_, R> {
             replication.and_then(|replication| other_role(replication.role(), &rule.source));
         let region = source.as_ref().map_or(*expected, |(location, _)| &location.region);
         let may_have_alarm = always_read_alarm || is_present || serving.is_some();
-        let (named_ours, serving, alarm) = try_join!(
-            self.with_policies(role_named_ours),
-            self.serving_role(serving),
+        let (roles, alarm) = try_join!(
+            self.roles(role_named_ours, serving),
             self.alarm(rule, region, may_have_alarm)
         )?;
-        let roles = Roles { named_ours, serving };
         let job = async {
             match &source {
                 Some(_) => self.job(rule, region, &self.cloud.identity().await?, &roles).await,
@@ -367,7 +390,7 @@ impl<R: Read> SnapshotReader<'_, R> {
     }
 }
 
-/// The name of a configuration's role, when it is not ours: an account has one role of a name.
+/// The name of a configuration's role; `None` when it is the bucket's own role. A role's name is unique in its account.
 fn other_role(arn: &str, source: &BucketName) -> Option<RoleName> {
     RoleName::of_arn(arn).filter(|name| *name != RoleName::of_source(source))
 }
@@ -376,8 +399,8 @@ fn has_policy(role: Option<&RoleOutline>, rule_id: &RuleId) -> bool {
     role.is_some_and(|role| role.policies.iter().any(|policy| policy == rule_id.as_str()))
 }
 
-/// A bucket of the caller's account.
-pub(super) fn located(bucket: &BucketName, region: Region, identity: &Identity) -> Location {
+/// The location of a bucket of the caller's account.
+pub(super) fn own_location(bucket: &BucketName, region: Region, identity: &Identity) -> Location {
     Location {
         bucket: bucket.clone(),
         region,
@@ -386,7 +409,7 @@ pub(super) fn located(bucket: &BucketName, region: Region, identity: &Identity) 
     }
 }
 
-/// The ids of the keys to read: those that were given, or the one of the bucket's default encryption.
+/// The ids of the keys to read: those of the spec, or the key of the bucket's default encryption.
 fn source_keys(spec: &Spec, default_encryption: Option<Encryption>) -> Vec<String> {
     match (&spec.source_keys, default_encryption) {
         (SourceKeys::Given(keys), _) => keys.iter().map(ToString::to_string).collect(),

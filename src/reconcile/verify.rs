@@ -1,13 +1,15 @@
-//! Verify: a canary is written, polled until it is replicated, and removed everywhere.
+//! Verify: writes a canary, polls it until S3 has replicated it, and removes it from all buckets.
+//!
+//! It must not know what the canary's state means: [`crate::verify`] judges that.
 //!
 //! # Guarantees
-//! - Whatever fails, every version of the canary is removed before the answer, wherever a rule may have replicated it. What could
-//!   not be removed is logged, and the rule's next Verify removes it; it also removes a canary whose write took effect late.
-//! - A canary that is still pending at the deadline stays only where the same request will be made again, and goes on with it.
-//! - Two verifications of one rule at a time both end: the one whose canary the other removes writes another.
+//! - After any failure, every version of the canary is removed from every bucket that a rule may have replicated it to. A version that
+//!   cannot be removed is logged, and the rule's next Verify removes it. That also removes a canary whose write took effect late.
+//! - A canary that is still pending at the deadline stays only when the request will be repeated and continue with it.
+//! - Two concurrent verifications of one rule both end. When one removes the canary of the other, the other writes a new canary.
 //!
 //! # Assumptions
-//! - S3 does not replicate a version that was removed at the source.
+//! - S3 does not replicate a version that was deleted from the source.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::Duration;
@@ -39,16 +41,16 @@ pub struct Verification<'a> {
     pub rule: &'a RuleAddress,
     /// The key that encrypts the canary; `None` for the bucket's default encryption.
     pub key: Option<&'a KeyReference>,
-    /// With whose credentials the destination's account is accessed.
+    /// The credentials for the destination's account.
     pub access: &'a Access,
-    /// Whether the rule was changed a moment ago, so that an earlier canary says nothing about it.
+    /// Whether this request has changed the rule. Then a canary of an earlier request does not verify the rule.
     pub changed: bool,
-    /// Whether the same request will be made again when the canary is still pending.
+    /// Whether the request will be repeated while the canary is pending.
     pub resumable: bool,
 }
 
 impl Outcome {
-    /// The outcome of a verification, which changes nothing that lasts.
+    /// The outcome of a request that only verifies.
     pub fn of_verification(verification: &Verification<'_>, status: Status) -> Self {
         Self { rule: verification.rule.clone(), status, plan: Plan::default(), attributes: None }
     }
@@ -57,15 +59,15 @@ impl Outcome {
 /// How S3 treated a canary.
 enum CanaryResult {
     Replicated,
-    /// S3 could not replicate it; the canary was encrypted with this key.
+    /// S3 could not replicate the canary, which was encrypted with this key.
     Refused(Option<String>),
 }
 
 impl<C: Cloud> Engine<'_, C> {
-    /// Verifies a rule that has been applied, when the request asks for that.
+    /// Verifies a rule that has been applied, when its spec requires that.
     ///
     /// # Errors
-    /// As [`Engine::verify`].
+    /// The same as [`Engine::verify`].
     pub async fn verify_applied(
         &self,
         spec: &Spec,
@@ -89,7 +91,7 @@ impl<C: Cloud> Engine<'_, C> {
         };
         match self.verify(&verification, expected).await {
             Ok(()) => Ok(Outcome { status: Status::Verified, ..outcome }),
-            // The verification did not begin, but the rule was applied before it.
+            // The verification failed before it wrote a canary, but the rule was applied before.
             Err(error) if error.changed_nothing() => {
                 let done = outcome.plan.actions().map(ToString::to_string).collect();
                 Err(Error::Interrupted { error: Box::new(error), done })
@@ -98,8 +100,8 @@ impl<C: Cloud> Engine<'_, C> {
         }
     }
 
-    /// Applies a rule of the policy. Verifies it, when the policy asks for that, only if the rule was changed or an earlier
-    /// verification of it has not ended: not on each event of the bucket.
+    /// Applies a rule of the replication policy. When the policy requires it, verifies the rule if the rule was changed or its earlier
+    /// verification has not ended. So not every event of the bucket causes a verification.
     pub(super) async fn apply_policy_rule(
         &self,
         spec: &Spec,
@@ -107,17 +109,19 @@ impl<C: Cloud> Engine<'_, C> {
         prefetched: Option<Prefetched<ApplyFirstReads>>,
     ) -> Result<Outcome, Error> {
         let outcome = self.apply_prefetched(spec, expected, prefetched).await?;
-        let is_asked = spec.verify && !spec.dry_run;
-        if !is_asked || (outcome.plan.is_empty() && !self.is_being_verified(spec, expected).await?)
+        let is_required = spec.verify && !spec.dry_run;
+        if !is_required
+            || (outcome.plan.is_empty() && !self.has_pending_canary(spec, expected).await?)
         {
             return Ok(outcome);
         }
-        // The other half of the time is left for the other rules and messages of this invocation.
+        // Half of the time is kept for the other rules and messages of this invocation.
         let engine = Engine { deadline: self.deadline - self.time_left() / 2, ..*self };
         engine.verify_applied(spec, outcome, expected, true).await
     }
 
-    async fn is_being_verified(&self, spec: &Spec, expected: &Region) -> Result<bool, Error> {
+    /// Whether an earlier verification of the rule has left a canary.
+    async fn has_pending_canary(&self, spec: &Spec, expected: &Region) -> Result<bool, Error> {
         let key = canary_key(spec)?;
         let source =
             self.before_deadline(self.locate(&spec.rule.source, expected, &Access::Own)).await?;
@@ -136,8 +140,8 @@ impl<C: Cloud> Engine<'_, C> {
     /// Verifies that a rule replicates.
     ///
     /// # Errors
-    /// [`Error::VerifyPending`] when the canary is not replicated yet and the verification can be resumed, [`Error::Unverified`]
-    /// once a canary may have been written, and as [`Error`] says before that.
+    /// [`Error::VerifyPending`] when the canary is not replicated yet and the verification can be resumed. [`Error::Unverified`] for any
+    /// other failure once a canary may have been written. Any other [`Error`] before that.
     pub async fn verify(
         &self,
         verification: &Verification<'_>,
@@ -159,8 +163,8 @@ impl<C: Cloud> Engine<'_, C> {
             Ok(Ok(CanaryResult::Refused(key))) => {
                 let cause =
                     self.before_deadline(self.explain_refusal(verification, &sites, key)).await;
-                let unknown = |error| format!("the cause could not be looked for: {error}");
-                Failure::NotReplicated(cause.unwrap_or_else(unknown))
+                let unknown_cause = |error| format!("the cause is unknown: {error}");
+                Failure::NotReplicated(cause.unwrap_or_else(unknown_cause))
             }
             Ok(Err(failure)) => failure,
             Err(_) => Failure::StillPending(started.elapsed().as_secs()),
@@ -175,14 +179,14 @@ impl<C: Cloud> Engine<'_, C> {
         changed: bool,
     ) -> Result<CanaryResult, Failure> {
         let (source, canary) = (&sites.source, &sites.canary);
-        // Listed even when the earlier version will not be used: who may not list may not remove it afterwards.
+        // Removing the canary requires the right to list versions, so it is checked before the write, even if the result is not used.
         let earlier = self.cloud.versions(source, &canary.key).await?.objects.into_iter().next();
         let mut version = match earlier.filter(|_| !changed) {
             Some(version) => version,
             None => self.cloud.put_canary(source, canary).await?,
         };
-        let mut another_canary = RetryBudget::for_visibility(Duration::from_secs(1));
-        let mut pending =
+        let mut rewrite_budget = RetryBudget::for_visibility(Duration::from_secs(1));
+        let mut poll_budget =
             RetryBudget::until_deadline(Duration::from_millis(500), Duration::from_secs(10));
         loop {
             let at_source = self.cloud.object_version(source, &canary.key, &version).await?;
@@ -200,20 +204,20 @@ impl<C: Cloud> Engine<'_, C> {
                 }
                 Verdict::Fails(failure) => return Err(failure),
                 Verdict::Another(failure) => {
-                    if !another_canary.pause().await {
+                    if !rewrite_budget.pause().await {
                         return Err(failure);
                     }
                     tracing::info!(bucket = source.bucket.as_str(), key = canary.key, %failure, "writing another canary");
                     version = self.cloud.put_canary(source, canary).await?;
                 }
                 Verdict::Pending => {
-                    pending.pause().await;
+                    poll_budget.pause().await;
                 }
             }
         }
     }
 
-    /// Looks for what kept S3 from replicating a canary that was encrypted with `key`.
+    /// Reads the rule's resources to find out why S3 did not replicate a canary that was encrypted with `key`.
     async fn explain_refusal(
         &self,
         verification: &Verification<'_>,

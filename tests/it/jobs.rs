@@ -303,7 +303,7 @@ async fn events_of_other_jobs_and_of_jobs_that_run_change_nothing() {
         early.is_transient() && has_rights(&fake.state.borrow()),
         "an event that S3 does not bear out yet comes again"
     );
-    insta::assert_snapshot!(early, @"DescribeJob on job `job-1`: Active: its event says that it has ended");
+    insta::assert_snapshot!(early, @"DescribeJob on job `job-1`: Active: the event says that the job has ended, but S3 still reports it as running");
 }
 
 #[tokio::test(start_paused = true)]
