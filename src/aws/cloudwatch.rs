@@ -1,12 +1,14 @@
 //! CloudWatch: the alarms on S3's replication metrics.
+//!
+//! It must not know when a rule has an alarm or what its thresholds are: [`crate::plan`] decides that.
 
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::{AlarmType, ComparisonOperator, Dimension, MetricAlarm, Statistic};
 
-use super::sdk_error::{self, Cause};
+use super::sdk_error::{self, CallError};
 use crate::model::{Alarm, ApiError, Region};
 
-/// The alarms with these names, at most a hundred, that exist.
+/// Reads those of the alarms with these names that exist. CloudWatch takes 100 names at most.
 pub(super) async fn alarms(
     client: &Client,
     names: &[String],
@@ -20,45 +22,46 @@ pub(super) async fn alarms(
         .set_alarm_names(Some(names.to_vec()))
         .alarm_types(AlarmType::MetricAlarm)
         .max_records(100);
-    let answer = request.send().await.map_err(|error| {
-        sdk_error::of("DescribeAlarms", format!("alarm `{}`", names.join("`, `")), error)
+    let response = request.send().await.map_err(|error| {
+        sdk_error::api_error("DescribeAlarms", format!("alarm `{}`", names.join("`, `")), error)
     })?;
-    Ok(answer
+    Ok(response
         .metric_alarms
         .unwrap_or_default()
         .into_iter()
-        .map(|found| alarm(found, region.clone()))
+        .map(|alarm| from_sdk(alarm, region.clone()))
         .collect())
 }
 
-fn alarm(found: MetricAlarm, region: Region) -> Alarm {
-    let dimension = |dimension: Dimension| Some((dimension.name?, dimension.value?));
+fn from_sdk(alarm: MetricAlarm, region: Region) -> Alarm {
+    let name_and_value = |dimension: Dimension| Some((dimension.name?, dimension.value?));
     Alarm {
-        name: found.alarm_name.unwrap_or_default(),
+        name: alarm.alarm_name.unwrap_or_default(),
         region,
-        namespace: found.namespace.unwrap_or_default(),
-        metric: found.metric_name.unwrap_or_default(),
-        dimensions: found
+        namespace: alarm.namespace.unwrap_or_default(),
+        metric: alarm.metric_name.unwrap_or_default(),
+        dimensions: alarm
             .dimensions
             .unwrap_or_default()
             .into_iter()
-            .filter_map(dimension)
+            .filter_map(name_and_value)
             .collect(),
-        statistic: found.statistic.map(|statistic| statistic.to_string()).unwrap_or_default(),
-        period: found.period.unwrap_or_default(),
-        periods: found.evaluation_periods.unwrap_or_default(),
-        comparison: found
+        statistic: alarm.statistic.map(|statistic| statistic.to_string()).unwrap_or_default(),
+        period: alarm.period.unwrap_or_default(),
+        periods: alarm.evaluation_periods.unwrap_or_default(),
+        comparison: alarm
             .comparison_operator
             .map(|operator| operator.to_string())
             .unwrap_or_default(),
-        threshold: found.threshold.unwrap_or_default(),
-        missing_data: found.treat_missing_data.unwrap_or_default(),
-        actions: found.alarm_actions.unwrap_or_default(),
-        actions_enabled: found.actions_enabled.unwrap_or_default(),
+        threshold: alarm.threshold.unwrap_or_default(),
+        missing_data: alarm.treat_missing_data.unwrap_or_default(),
+        actions: alarm.alarm_actions.unwrap_or_default(),
+        actions_enabled: alarm.actions_enabled.unwrap_or_default(),
     }
 }
 
-pub(super) async fn put(client: &Client, alarm: &Alarm) -> Result<(), Cause> {
+/// Creates or replaces an alarm.
+pub(super) async fn put(client: &Client, alarm: &Alarm) -> Result<(), CallError> {
     let dimensions = alarm
         .dimensions
         .iter()
@@ -82,8 +85,8 @@ pub(super) async fn put(client: &Client, alarm: &Alarm) -> Result<(), Cause> {
     Ok(())
 }
 
-/// An alarm that is gone is no error to CloudWatch.
-pub(super) async fn delete(client: &Client, name: &str) -> Result<(), Cause> {
+/// Deletes an alarm. CloudWatch reports no error when it does not exist.
+pub(super) async fn delete(client: &Client, name: &str) -> Result<(), CallError> {
     client.delete_alarms().alarm_names(name).send().await?;
     Ok(())
 }

@@ -1,4 +1,7 @@
-//! DynamoDB: the leases, and the generations of requests about custom resources.
+//! DynamoDB: leases, and the generations of requests about custom resources.
+//!
+//! It owns the layout of the table's items. It must not know when a lease is needed or how long it lasts: [`crate::reconcile`]
+//! decides that.
 
 use std::collections::HashMap;
 
@@ -8,21 +11,22 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use super::sdk_error::{self, none_if};
 use crate::model::{Acquired, ApiError, Lease};
 
-/// The table's partition key: a bucket's name, or with a slash, so that it is none, a custom resource's id or an account's policies.
+/// The table's partition key. It is a bucket's name, or a text with a slash, which no bucket's name has: the id of a custom resource,
+/// or the resource of the lease on other accounts' policies.
 const KEY: &str = "BucketName";
 const HOLDER: &str = "Holder";
-/// Epoch seconds at which a lease ends.
+/// When a lease expires, in seconds since the epoch.
 const EXPIRES_AT: &str = "ExpiresAt";
-/// Epoch seconds; the table's time-to-live attribute.
+/// The table's time-to-live attribute, in seconds since the epoch.
 const FORGET_AT: &str = "ForgetAt";
-/// For how many seconds it is remembered when a lease ended.
-const REMEMBERED: u64 = 24 * 60 * 60;
-/// The table's attribute for the generation of a request about a custom resource.
+/// For how many seconds an expired lease stays in the table.
+const LEASE_RETENTION: u64 = 24 * 60 * 60;
+/// The generation of the latest request about a custom resource.
 const GENERATION: &str = "Turn";
 const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
 
-/// Acquires the lease when nobody holds it, its holder's lease has expired, or this holder has it already: the first answer may have
-/// been lost.
+/// Acquires the lease when nobody holds it, when it has expired, or when this holder already has it. The latter happens after a
+/// retry: the response to the first attempt was lost.
 pub(super) async fn acquire(
     client: &Client,
     lease: &Lease,
@@ -36,16 +40,18 @@ pub(super) async fn acquire(
             "attribute_not_exists({KEY}) OR {EXPIRES_AT} <= :now OR {HOLDER} = :holder"
         ))
         .expression_attribute_values(":now", AttributeValue::N(now.to_string()))
-        .expression_attribute_values(":holder", text(&lease.holder))
+        .expression_attribute_values(":holder", text_value(&lease.holder))
         .return_values(ReturnValue::AllOld);
-    let answer = none_if(CONDITION_FAILED, request.send().await);
-    let answer = answer.map_err(|cause| cause.into_error("PutItem", lease_name(lease)))?;
-    Ok(answer.map(|answer| Acquired {
-        previous_expiry: answer.attributes().and_then(|previous| number_in(previous, EXPIRES_AT)),
+    let response = none_if(CONDITION_FAILED, request.send().await);
+    let response = response.map_err(|cause| cause.into_error("PutItem", lease_resource(lease)))?;
+    Ok(response.map(|response| Acquired {
+        previous_expiry: response
+            .attributes()
+            .and_then(|previous| number_attribute(previous, EXPIRES_AT)),
     }))
 }
 
-/// Lets the lease expire at `expires_at`, when this holder has it.
+/// Sets the lease's expiry to `expires_at`, unless another holder has acquired the lease.
 pub(super) async fn release(
     client: &Client,
     lease: &Lease,
@@ -56,70 +62,77 @@ pub(super) async fn release(
         .table_name(&lease.table)
         .set_item(Some(lease_item(lease, expires_at)))
         .condition_expression(format!("{HOLDER} = :holder"))
-        .expression_attribute_values(":holder", text(&lease.holder));
-    let answer = none_if(CONDITION_FAILED, request.send().await);
-    answer.map(|_| ()).map_err(|cause| cause.into_error("PutItem", lease_name(lease)))
+        .expression_attribute_values(":holder", text_value(&lease.holder));
+    let response = none_if(CONDITION_FAILED, request.send().await);
+    response.map(|_| ()).map_err(|cause| cause.into_error("PutItem", lease_resource(lease)))
 }
 
 fn lease_item(lease: &Lease, expires_at: u64) -> HashMap<String, AttributeValue> {
     HashMap::from([
-        (KEY.to_owned(), text(&lease.resource)),
-        (HOLDER.to_owned(), text(&lease.holder)),
+        (KEY.to_owned(), text_value(&lease.resource)),
+        (HOLDER.to_owned(), text_value(&lease.holder)),
         (EXPIRES_AT.to_owned(), AttributeValue::N(expires_at.to_string())),
-        (FORGET_AT.to_owned(), AttributeValue::N((expires_at + REMEMBERED).to_string())),
+        (FORGET_AT.to_owned(), AttributeValue::N((expires_at + LEASE_RETENTION).to_string())),
     ])
 }
 
-/// Records the generation, unless a later one is recorded.
+/// Where the generation of a custom resource is recorded.
+#[derive(Clone, Copy)]
+pub(super) struct GenerationKey<'a> {
+    pub table: &'a str,
+    /// The custom resource.
+    pub id: &'a str,
+}
+
+/// Records the generation; `false` when a later one is recorded already.
 pub(super) async fn record_generation(
     client: &Client,
-    table: &str,
-    id: &str,
+    key: GenerationKey<'_>,
     generation: u64,
     forget_at: u64,
 ) -> Result<bool, ApiError> {
     let request = client
         .put_item()
-        .table_name(table)
+        .table_name(key.table)
         .set_item(Some(HashMap::from([
-            (KEY.to_owned(), text(id)),
+            (KEY.to_owned(), text_value(key.id)),
             (GENERATION.to_owned(), AttributeValue::N(generation.to_string())),
             (FORGET_AT.to_owned(), AttributeValue::N(forget_at.to_string())),
         ])))
-        .condition_expression(format!("attribute_not_exists({KEY}) OR {GENERATION} <= :turn"))
-        .expression_attribute_values(":turn", AttributeValue::N(generation.to_string()));
+        .condition_expression(format!("attribute_not_exists({KEY}) OR {GENERATION} <= :generation"))
+        .expression_attribute_values(":generation", AttributeValue::N(generation.to_string()));
     let recorded = none_if(CONDITION_FAILED, request.send().await);
     let recorded =
-        recorded.map_err(|cause| cause.into_error("PutItem", generation_name(id, table)))?;
+        recorded.map_err(|cause| cause.into_error("PutItem", generation_resource(key)))?;
     Ok(recorded.is_some())
 }
 
-/// The latest generation that is recorded.
+/// Reads the latest generation that is recorded.
 pub(super) async fn latest_generation(
     client: &Client,
-    table: &str,
-    id: &str,
+    key: GenerationKey<'_>,
 ) -> Result<Option<u64>, ApiError> {
-    let request = client.get_item().table_name(table).key(KEY, text(id)).consistent_read(true);
-    let answer = request
+    let request =
+        client.get_item().table_name(key.table).key(KEY, text_value(key.id)).consistent_read(true);
+    let response = request
         .send()
         .await
-        .map_err(|error| sdk_error::of("GetItem", generation_name(id, table), error))?;
-    Ok(answer.item().and_then(|item| number_in(item, GENERATION)))
+        .map_err(|error| sdk_error::api_error("GetItem", generation_resource(key), error))?;
+    Ok(response.item().and_then(|item| number_attribute(item, GENERATION)))
 }
 
-fn number_in(item: &HashMap<String, AttributeValue>, attribute: &str) -> Option<u64> {
+fn number_attribute(item: &HashMap<String, AttributeValue>, attribute: &str) -> Option<u64> {
     item.get(attribute)?.as_n().ok()?.parse().ok()
 }
 
-fn text(value: &str) -> AttributeValue {
+fn text_value(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-fn lease_name(lease: &Lease) -> String {
+fn lease_resource(lease: &Lease) -> String {
     format!("lease of `{}` in table `{}`", lease.resource, lease.table)
 }
 
-fn generation_name(id: &str, table: &str) -> String {
+fn generation_resource(GenerationKey { table, id }: GenerationKey<'_>) -> String {
     format!("latest request about `{id}` in table `{table}`")
 }

@@ -1,4 +1,6 @@
-//! IAM: the roles that replicate, and their inline policies.
+//! IAM: replication roles and their inline policies.
+//!
+//! It must not know what a role should contain: [`crate::plan`] and [`crate::iam_policy`] decide that.
 
 use std::collections::BTreeMap;
 
@@ -8,28 +10,28 @@ use futures_util::future::try_join_all;
 use percent_encoding::percent_decode_str;
 use tokio::try_join;
 
-use super::sdk_error::{Cause, none_if};
+use super::sdk_error::{CallError, none_if};
 use crate::iam_policy::PolicyDocument;
 use crate::model::{ApiError, BucketName, OWNER_TAG, PolicyName, Role, RoleName, RoleOutline};
 
-/// IAM's word for what does not exist.
-const NOT_THERE: &str = "NoSuchEntity";
+/// IAM's error code for a role or policy that does not exist.
+const NOT_FOUND: &str = "NoSuchEntity";
 
-/// What is known of a role before the texts of its inline policies, asked for together.
+/// Reads a role and the names of its policies, with concurrent calls; `None` when there is no such role.
 pub(super) async fn role_outline(
     client: &Client,
     name: &RoleName,
 ) -> Result<Option<RoleOutline>, ApiError> {
-    let read = async {
+    let reads = async {
         try_join!(
             get_role(client, name),
             policy_names(client, name),
             attached_policies(client, name)
         )
     };
-    let (role, policies, attached) = match read.await {
+    let (role, policies, attached) = match reads.await {
         Ok(role) => role,
-        Err((_, cause)) if cause.code() == NOT_THERE => return Ok(None),
+        Err((_, cause)) if cause.code() == NOT_FOUND => return Ok(None),
         Err((operation, cause)) => {
             return Err(cause.into_error(operation, format!("role `{name}`")));
         }
@@ -39,7 +41,7 @@ pub(super) async fn role_outline(
     let role = Role {
         name: name.clone(),
         arn: role.arn().to_owned(),
-        trust: decoded(role.assume_role_policy_document().unwrap_or_default()),
+        trust: decode_document(role.assume_role_policy_document().unwrap_or_default()),
         boundary: role
             .permissions_boundary()
             .and_then(|boundary| boundary.permissions_boundary_arn())
@@ -51,7 +53,7 @@ pub(super) async fn role_outline(
     Ok(Some(RoleOutline { role, policies }))
 }
 
-/// The role with the texts of its inline policies, asked for together.
+/// Reads the documents of the role's inline policies, with concurrent calls.
 pub(super) async fn with_policies(
     client: &Client,
     RoleOutline { role, policies }: RoleOutline,
@@ -62,29 +64,30 @@ pub(super) async fn with_policies(
     Ok(Role { policies: policies.into_iter().flatten().collect(), ..role })
 }
 
-type Read<T> = Result<T, (&'static str, Cause)>;
+/// What a call read, or the operation that failed and why.
+type CallResult<T> = Result<T, (&'static str, CallError)>;
 
-async fn get_role(client: &Client, name: &RoleName) -> Read<SdkRole> {
+async fn get_role(client: &Client, name: &RoleName) -> CallResult<SdkRole> {
     let operation = "GetRole";
-    let answer = client
+    let response = client
         .get_role()
         .role_name(name.as_str())
         .send()
         .await
-        .map_err(|error| (operation, Cause::from(error)))?;
-    answer.role.ok_or_else(|| (operation, Cause::empty_answer()))
+        .map_err(|error| (operation, CallError::from(error)))?;
+    response.role.ok_or_else(|| (operation, CallError::empty_response()))
 }
 
-async fn policy_names(client: &Client, name: &RoleName) -> Read<Vec<String>> {
+async fn policy_names(client: &Client, name: &RoleName) -> CallResult<Vec<String>> {
     let pages =
         client.list_role_policies().role_name(name.as_str()).into_paginator().items().send();
     pages
         .collect::<Result<Vec<_>, _>>()
         .await
-        .map_err(|error| ("ListRolePolicies", Cause::from(error)))
+        .map_err(|error| ("ListRolePolicies", CallError::from(error)))
 }
 
-async fn attached_policies(client: &Client, name: &RoleName) -> Read<Vec<String>> {
+async fn attached_policies(client: &Client, name: &RoleName) -> CallResult<Vec<String>> {
     let pages = client
         .list_attached_role_policies()
         .role_name(name.as_str())
@@ -94,32 +97,32 @@ async fn attached_policies(client: &Client, name: &RoleName) -> Read<Vec<String>
     let policies = pages
         .collect::<Result<Vec<_>, _>>()
         .await
-        .map_err(|error| ("ListAttachedRolePolicies", Cause::from(error)))?;
+        .map_err(|error| ("ListAttachedRolePolicies", CallError::from(error)))?;
     Ok(policies.into_iter().filter_map(|policy| policy.policy_arn).collect())
 }
 
-/// `None` for a policy that another writer has removed since the names were listed.
+/// Reads an inline policy; `None` when another writer has removed it since the names were listed.
 async fn get_policy(
     client: &Client,
     role: &RoleName,
     policy: String,
 ) -> Result<Option<(String, String)>, ApiError> {
-    let answer =
+    let response =
         client.get_role_policy().role_name(role.as_str()).policy_name(&policy).send().await;
-    let failed = |cause: Cause| {
+    let failed = |cause: CallError| {
         cause.into_error("GetRolePolicy", format!("inline policy `{policy}` of role `{role}`"))
     };
-    let answer = none_if(NOT_THERE, answer).map_err(failed)?;
-    Ok(answer.map(|answer| (policy, decoded(answer.policy_document()))))
+    let response = none_if(NOT_FOUND, response).map_err(failed)?;
+    Ok(response.map(|response| (policy, decode_document(response.policy_document()))))
 }
 
 /// IAM returns policy documents percent-encoded.
-fn decoded(document: &str) -> String {
+fn decode_document(document: &str) -> String {
     percent_decode_str(document).decode_utf8_lossy().into_owned()
 }
 
-/// The id that no other role has, with the same name at another time either.
-pub(super) async fn role_id(client: &Client, name: &RoleName) -> Result<String, Cause> {
+/// Reads a role's unique id. A role that is deleted and created again gets another one.
+pub(super) async fn role_id(client: &Client, name: &RoleName) -> Result<String, CallError> {
     get_role(client, name).await.map(|role| role.role_id).map_err(|(_, cause)| cause)
 }
 
@@ -128,36 +131,49 @@ pub(super) async fn tag_role(
     name: &RoleName,
     key: &str,
     value: &str,
-) -> Result<(), Cause> {
-    let tag = Tag::builder().key(key).value(value).build().map_err(Cause::unsendable)?;
+) -> Result<(), CallError> {
+    let tag = Tag::builder().key(key).value(value).build().map_err(CallError::unsendable)?;
     client.tag_role().role_name(name.as_str()).tags(tag).send().await?;
     Ok(())
 }
 
-pub(super) async fn untag_role(client: &Client, name: &RoleName, key: &str) -> Result<(), Cause> {
+pub(super) async fn untag_role(
+    client: &Client,
+    name: &RoleName,
+    key: &str,
+) -> Result<(), CallError> {
     client.untag_role().role_name(name.as_str()).tag_keys(key).send().await?;
     Ok(())
 }
 
-pub(super) async fn create_role(
-    client: &Client,
-    name: &RoleName,
-    path: &str,
-    trust: &PolicyDocument,
-    boundary: Option<String>,
-    source: &BucketName,
-) -> Result<(), Cause> {
-    let tag =
-        Tag::builder().key(OWNER_TAG).value(source.as_str()).build().map_err(Cause::unsendable)?;
-    let request = client
+/// A role to create.
+pub(super) struct NewRole<'a> {
+    pub name: &'a RoleName,
+    pub path: &'a str,
+    pub trust: &'a PolicyDocument,
+    pub boundary: Option<&'a str>,
+    /// The source bucket, which is the value of the owner tag.
+    pub source: &'a BucketName,
+}
+
+pub(super) async fn create_role(client: &Client, role: NewRole<'_>) -> Result<(), CallError> {
+    let tag = Tag::builder()
+        .key(OWNER_TAG)
+        .value(role.source.as_str())
+        .build()
+        .map_err(CallError::unsendable)?;
+    let description =
+        format!("S3 replication of bucket {}, made by s3-kms-replication", role.source);
+    client
         .create_role()
-        .role_name(name.as_str())
-        .path(path)
-        .assume_role_policy_document(trust.to_string())
-        .tags(tag);
-    let request = request
-        .description(format!("S3 replication of bucket {source}, made by s3-kms-replication"));
-    request.set_permissions_boundary(boundary).send().await?;
+        .role_name(role.name.as_str())
+        .path(role.path)
+        .assume_role_policy_document(role.trust.to_string())
+        .tags(tag)
+        .description(description)
+        .set_permissions_boundary(role.boundary.map(str::to_owned))
+        .send()
+        .await?;
     Ok(())
 }
 
@@ -165,7 +181,7 @@ pub(super) async fn update_assume_role_policy(
     client: &Client,
     name: &RoleName,
     trust: &PolicyDocument,
-) -> Result<(), Cause> {
+) -> Result<(), CallError> {
     client
         .update_assume_role_policy()
         .role_name(name.as_str())
@@ -179,7 +195,7 @@ pub(super) async fn put_role_permissions_boundary(
     client: &Client,
     name: &RoleName,
     boundary: &str,
-) -> Result<(), Cause> {
+) -> Result<(), CallError> {
     client
         .put_role_permissions_boundary()
         .role_name(name.as_str())
@@ -194,7 +210,7 @@ pub(super) async fn put_role_policy(
     role: &RoleName,
     policy: &PolicyName,
     document: &PolicyDocument,
-) -> Result<(), Cause> {
+) -> Result<(), CallError> {
     let request = client.put_role_policy().role_name(role.as_str()).policy_name(policy.as_str());
     request.policy_document(document.to_string()).send().await?;
     Ok(())
@@ -204,7 +220,7 @@ pub(super) async fn delete_role_policy(
     client: &Client,
     role: &RoleName,
     policy: &PolicyName,
-) -> Result<(), Cause> {
+) -> Result<(), CallError> {
     client
         .delete_role_policy()
         .role_name(role.as_str())
@@ -214,7 +230,7 @@ pub(super) async fn delete_role_policy(
     Ok(())
 }
 
-pub(super) async fn delete_role(client: &Client, name: &RoleName) -> Result<(), Cause> {
+pub(super) async fn delete_role(client: &Client, name: &RoleName) -> Result<(), CallError> {
     client.delete_role().role_name(name.as_str()).send().await?;
     Ok(())
 }

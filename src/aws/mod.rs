@@ -1,9 +1,14 @@
-//! The seam on the AWS SDK. Only this module and its children call AWS.
+//! The ports on the AWS SDK.
+//!
+//! Only this module and its children call AWS, and only they see errors of the SDK. It owns clients, credentials, timeouts and the
+//! retries of single calls. It must not decide what to change.
 
 mod cloudwatch;
+mod connector;
 mod dynamodb;
 mod iam;
 mod kms;
+mod objects;
 mod replace;
 mod s3;
 mod s3control;
@@ -12,68 +17,65 @@ mod ssm;
 mod sts;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_sdk_s3::types::ReplicationConfiguration;
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
-    SharedHttpConnector, http_client_fn,
-};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_types::body::SdkBody;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+pub use connector::{connector, http_client};
+use dynamodb::GenerationKey;
 use futures_util::FutureExt;
 use tokio::sync::{Mutex, OnceCell};
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 
 use crate::config::Settings;
 use crate::model::{
     Access, Account, Acquired, Alarm, ApiError, BucketName, Canary, Encryption, Identity, Job, Key,
-    Lease, ListedBucket, Location, ObjectVersion, PolicyTarget, Region, ResponseUrl, Retry, Role,
-    RoleName, RoleOutline, Versioning, Versions,
+    Lease, ListedBucket, Location, ObjectVersion, PolicyTarget, Region, Role, RoleName,
+    RoleOutline, Versioning, Versions,
 };
 use crate::plan::{Action, NewJob};
-use crate::ports::{Callback, Execute, Executed, Leases, Objects, Read};
+use crate::ports::{Execute, Executed, Leases, Objects, Read};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for one operation, with its retries.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
-/// For one try to answer CloudFormation, of which there can be three in the time that is kept for it.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// AWS, with the credentials of the environment.
 #[derive(Debug)]
 pub struct Aws {
     config: SdkConfig,
     connector: SharedHttpConnector,
-    /// Whether buckets are in the path: an emulator on this machine has no host name for each.
+    /// Whether a bucket's name goes into the URL's path. An emulator on this machine has no host name for each bucket.
     path_style: bool,
     dynamodb: aws_sdk_dynamodb::Client,
     iam: aws_sdk_iam::Client,
-    s3: OfRegions<aws_sdk_s3::Client>,
-    kms: OfRegions<aws_sdk_kms::Client>,
-    /// For a policy that is in a parameter.
+    s3: RegionalClients<aws_sdk_s3::Client>,
+    kms: RegionalClients<aws_sdk_kms::Client>,
+    /// Created on first use, which only a policy in a parameter needs.
     ssm: OnceLock<aws_sdk_ssm::Client>,
-    policy: ssm::Cached,
+    policy: ssm::CachedParameter,
     identity: OnceCell<Identity>,
     sessions: sts::Sessions,
-    /// The account of other credentials that the caller has, and the configuration whose clients call with them.
-    given: Option<(Account, SdkConfig)>,
+    /// Credentials of a second account.
+    second_account: Option<SecondAccount>,
 }
 
-/// A service's clients with the caller's own credentials, kept since to make one takes longer than to sign a request.
-type OfRegions<C> = Mutex<HashMap<Region, C>>;
+/// A second account, and the configuration of clients that call with its credentials.
+#[derive(Debug)]
+struct SecondAccount {
+    account: Account,
+    config: SdkConfig,
+}
+
+/// A service's clients with the caller's own credentials. They are cached, since creating one takes longer than signing a request.
+type RegionalClients<C> = Mutex<HashMap<Region, C>>;
 
 impl Aws {
     /// Takes Region, credentials and endpoint from the environment, as every AWS SDK does.
     pub async fn from_env(settings: &Settings) -> Self {
-        // The role that the function runs as names its account: no call is needed to know it.
+        // The ARN of the execution role contains the account, so no call is needed.
         let identity = OnceCell::new_with(
             settings.execution_role_arn.as_deref().and_then(sts::identity_of_role),
         );
@@ -83,7 +85,7 @@ impl Aws {
         }
     }
 
-    /// Takes from the environment what `loader` does not have.
+    /// Takes from the environment everything that `loader` does not set.
     pub async fn load(loader: ConfigLoader, settings: &Settings) -> Self {
         let connector = connector();
         let config = loader.http_client(http_client(connector.clone())).load().await;
@@ -93,7 +95,7 @@ impl Aws {
         }
     }
 
-    /// Uses `config` for AWS's APIs, and `connector` for answers to CloudFormation.
+    /// Uses `config` for AWS's APIs and `connector` for responses to CloudFormation.
     pub fn new(config: SdkConfig, connector: SharedHttpConnector) -> Self {
         Self {
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
@@ -101,38 +103,38 @@ impl Aws {
             s3: Mutex::default(),
             kms: Mutex::default(),
             ssm: OnceLock::new(),
-            policy: ssm::Cached::default(),
+            policy: ssm::CachedParameter::default(),
             connector,
             config,
             path_style: false,
             identity: OnceCell::new(),
             sessions: sts::Sessions::default(),
-            given: None,
+            second_account: None,
         }
     }
 
-    /// Takes `config`, too, for the account that its credentials are of.
+    /// Adds the credentials of a second account and returns the access that uses them.
     ///
     /// # Errors
-    /// When it cannot be found out whose they are.
-    pub async fn give(&mut self, config: SdkConfig) -> Result<Access, ApiError> {
+    /// When the account of the credentials cannot be read.
+    pub async fn add_credentials(&mut self, config: SdkConfig) -> Result<Access, ApiError> {
         let config = with_retries(config);
         let account = sts::identity(&aws_sdk_sts::Client::new(&config)).await?.account;
-        self.given = Some((account.clone(), config));
+        self.second_account = Some(SecondAccount { account: account.clone(), config });
         Ok(Access::Credentials(account))
     }
 
-    /// The configuration whose clients call with this access.
-    async fn with(&self, access: &Access) -> Result<SdkConfig, ApiError> {
+    /// The configuration of clients that call with this access.
+    async fn config_for(&self, access: &Access) -> Result<SdkConfig, ApiError> {
         match access {
             Access::Own => Ok(self.config.clone()),
-            Access::Role(role) => self.sessions.of(&self.config, role).boxed_local().await,
-            Access::Credentials(account) => match &self.given {
-                Some((of, config)) if of == account => Ok(config.clone()),
-                _ => Err(sdk_error::malformed(
+            Access::Role(role) => self.sessions.config_for(&self.config, role).boxed_local().await,
+            Access::Credentials(account) => match &self.second_account {
+                Some(second) if second.account == *account => Ok(second.config.clone()),
+                _ => Err(sdk_error::malformed_response(
                     "GetCallerIdentity",
                     format!("account `{account}`"),
-                    "no credentials of it were given",
+                    "there are no credentials of this account",
                 )),
             },
         }
@@ -151,7 +153,7 @@ impl Aws {
                 .entry(region.clone())
                 .or_insert_with(|| client(&self.config))
                 .clone(),
-            access => client(&self.with(access).await?),
+            access => client(&self.config_for(access).await?),
         })
     }
 
@@ -172,7 +174,7 @@ impl Aws {
                 .entry(region.clone())
                 .or_insert_with(|| client(&self.config))
                 .clone(),
-            access => client(&self.with(access).await?),
+            access => client(&self.config_for(access).await?),
         })
     }
 
@@ -189,67 +191,31 @@ impl Aws {
     }
 }
 
-/// The way to AWS: one pool of connections. It is made on another thread, which the first call waits for.
-pub fn connector() -> SharedHttpConnector {
-    let connector: Arc<LazyLock<_>> = Arc::new(LazyLock::new(new_connector));
-    let made = connector.clone();
-    // On the thread that looks up names of hosts later.
-    spawn_blocking(move || {
-        LazyLock::force(&made);
-    });
-    SharedHttpConnector::new(Pending(connector))
-}
-
-fn new_connector() -> Connector {
-    let connections = HttpConnectorSettings::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .build();
-    Connector::builder()
-        .connector_settings(connections)
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build()
-}
-
-/// A connector that is being made: to read and parse the system's certificates takes longer than the rest of a start.
-#[derive(Debug)]
-struct Pending(Arc<LazyLock<Connector>>);
-
-impl HttpConnector for Pending {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        self.0.call(request)
-    }
-}
-
-/// A client that has this connector for every call.
-pub fn http_client(connector: SharedHttpConnector) -> SharedHttpClient {
-    http_client_fn(move |_, _| connector.clone())
-}
-
 impl Aws {
-    /// Starts a job and notes it in its role: that fails alone when it does, and then the same request finds the job by its token.
-    async fn start(&self, action: &Action, job: &NewJob) -> Result<String, ApiError> {
+    /// Starts a job and records its id in a tag of its role. When the tag cannot be written, the same request finds the job by its token.
+    async fn start_job(&self, action: &Action, job: &NewJob) -> Result<String, ApiError> {
         let Identity { partition, .. } = self.identity().await?;
-        let of_role = |operation| {
-            move |cause: sdk_error::Cause| {
-                cause.into_error(operation, format!("role `{}`", job.role))
+        let role_error = |operation| {
+            move |error: sdk_error::CallError| {
+                error.into_error(operation, format!("role `{}`", job.role))
             }
         };
         let token =
-            job.token(&iam::role_id(&self.iam, &job.role).await.map_err(of_role("GetRole"))?);
+            job.token(&iam::role_id(&self.iam, &job.role).await.map_err(role_error("GetRole"))?);
         let created =
-            s3control::create(&self.s3control(&job.location.region), job, partition, token).await;
+            s3control::create_job(&self.s3control(&job.location.region), job, partition, token)
+                .await;
         let id =
-            created.map_err(|cause| cause.into_error(action.operation(), action.resource()))?;
+            created.map_err(|error| error.into_error(action.operation(), action.resource()))?;
         let (key, value) = job.note(&id);
         iam::tag_role(&self.iam, &job.role, key.as_str(), &value)
             .await
-            .map_err(of_role("TagRole"))?;
+            .map_err(role_error("TagRole"))?;
         Ok(id)
     }
 }
 
-/// `config` with the tries and the time that each call has.
+/// Sets the retries and the timeout of each operation.
 pub fn with_retries(config: SdkConfig) -> SdkConfig {
     let timeouts = TimeoutConfig::builder().operation_timeout(OPERATION_TIMEOUT).build();
     config.into_builder().retry_config(RetryConfig::standard()).timeout_config(timeouts).build()
@@ -259,7 +225,7 @@ fn sdk_region(region: &Region) -> aws_config::Region {
     aws_config::Region::new(region.to_string())
 }
 
-/// Calls are boxed, those of `apply` as one: with 5 KB each, the futures around them would fill the stack.
+/// Each call is boxed: its future has about 5 KB, and the futures that contain it would overflow the stack.
 impl Read for Aws {
     async fn identity(&self) -> Result<Identity, ApiError> {
         let identity = self.identity.get_or_try_init(|| async {
@@ -273,7 +239,7 @@ impl Read for Aws {
             .to_builder()
             .force_path_style(self.path_style)
             .build();
-        s3::list(&aws_sdk_s3::Client::from_conf(config)).boxed_local().await
+        s3::list_buckets(&aws_sdk_s3::Client::from_conf(config)).boxed_local().await
     }
 
     async fn bucket_region(
@@ -282,7 +248,7 @@ impl Read for Aws {
         expected: &Region,
         access: &Access,
     ) -> Result<Option<Region>, ApiError> {
-        s3::region(&self.s3(expected, access).await?, bucket, expected).boxed_local().await
+        s3::bucket_region(&self.s3(expected, access).await?, bucket, expected).boxed_local().await
     }
 
     async fn versioning(&self, location: &Location) -> Result<Versioning, ApiError> {
@@ -346,7 +312,7 @@ impl Read for Aws {
 
     async fn parameter(&self, name: &str) -> Result<String, ApiError> {
         let ssm = self.ssm.get_or_init(|| aws_sdk_ssm::Client::new(&self.config));
-        self.policy.parameter(ssm, name).boxed_local().await
+        self.policy.get(ssm, name).boxed_local().await
     }
 
     async fn job(
@@ -381,10 +347,10 @@ impl Execute for Aws {
                 return self.replace_whole(action).boxed_local().await.map(|()| Executed::Done);
             }
             Action::StartJob { job } => {
-                return self.start(action, job).await.map(Executed::JobStarted);
+                return self.start_job(action, job).await.map(Executed::JobStarted);
             }
             Action::CancelJob { location, id, .. } => {
-                s3control::cancel(&self.s3control(&location.region), location, id).await
+                s3control::cancel_job(&self.s3control(&location.region), location, id).await
             }
             Action::UntagRole { role, tag, .. } => {
                 iam::untag_role(&self.iam, role, tag.as_str()).await
@@ -396,7 +362,9 @@ impl Execute for Aws {
                 cloudwatch::delete(&self.cloudwatch(&alarm.region), &alarm.name).await
             }
             Action::CreateRole { name, path, trust, boundary, source } => {
-                iam::create_role(&self.iam, name, path, trust, boundary.clone(), source).await
+                let boundary = boundary.as_deref();
+                let role = iam::NewRole { name, path, trust, boundary, source };
+                iam::create_role(&self.iam, role).await
             }
             Action::UpdateAssumeRolePolicy { name, trust, .. } => {
                 iam::update_assume_role_policy(&self.iam, name, trust).await
@@ -413,7 +381,7 @@ impl Execute for Aws {
             Action::DeleteRole { name } => iam::delete_role(&self.iam, name).await,
         };
         done.map(|()| Executed::Done)
-            .map_err(|cause| cause.into_error(action.operation(), action.resource()))
+            .map_err(|error| error.into_error(action.operation(), action.resource()))
     }
 }
 
@@ -433,19 +401,24 @@ impl Leases for Aws {
         generation: u64,
         forget_at: u64,
     ) -> Result<bool, ApiError> {
-        dynamodb::record_generation(&self.dynamodb, table, id, generation, forget_at)
-            .boxed_local()
-            .await
+        dynamodb::record_generation(
+            &self.dynamodb,
+            GenerationKey { table, id },
+            generation,
+            forget_at,
+        )
+        .boxed_local()
+        .await
     }
 
     async fn latest_generation(&self, table: &str, id: &str) -> Result<Option<u64>, ApiError> {
-        dynamodb::latest_generation(&self.dynamodb, table, id).boxed_local().await
+        dynamodb::latest_generation(&self.dynamodb, GenerationKey { table, id }).boxed_local().await
     }
 }
 
 impl Objects for Aws {
     async fn put_canary(&self, location: &Location, canary: &Canary) -> Result<String, ApiError> {
-        s3::put_canary(&self.s3_at(location).await?, location, canary).boxed_local().await
+        objects::put_canary(&self.s3_at(location).await?, location, canary).boxed_local().await
     }
 
     async fn object_version(
@@ -454,11 +427,13 @@ impl Objects for Aws {
         key: &str,
         version: &str,
     ) -> Result<Option<ObjectVersion>, ApiError> {
-        s3::object_version(&self.s3_at(location).await?, location, key, version).boxed_local().await
+        objects::object_version(&self.s3_at(location).await?, location, key, version)
+            .boxed_local()
+            .await
     }
 
     async fn versions(&self, location: &Location, key: &str) -> Result<Versions, ApiError> {
-        s3::versions(&self.s3_at(location).await?, location, key).boxed_local().await
+        objects::versions(&self.s3_at(location).await?, location, key).boxed_local().await
     }
 
     async fn delete_version(
@@ -467,57 +442,8 @@ impl Objects for Aws {
         key: &str,
         version: &str,
     ) -> Result<(), ApiError> {
-        s3::delete_version(&self.s3_at(location).await?, location, key, version).boxed_local().await
-    }
-}
-
-impl Callback for Aws {
-    async fn answer(&self, url: &ResponseUrl, body: String) -> Result<(), ApiError> {
-        let failed = |code: String, message: String, retry| ApiError {
-            operation: "PUT",
-            resource: "the `ResponseURL`".to_owned(),
-            code,
-            message,
-            parameter: None,
-            retry,
-        };
-        // CloudFormation signs the URL for an empty content type.
-        let request = http::Request::put(url.expose().clone())
-            .header(http::header::CONTENT_TYPE, "")
-            .header(http::header::CONTENT_LENGTH, body.len())
-            .body(SdkBody::from(body))
-            .ok()
-            .and_then(|request| HttpRequest::try_from(request).ok())
-            .ok_or_else(|| {
-                failed(
-                    "Unsendable".to_owned(),
-                    "the request could not be made".to_owned(),
-                    Retry::Never,
-                )
-            })?;
-        let answer = timeout(ANSWER_TIMEOUT, self.connector.call(request)).await;
-        let answer = answer.map_err(|_| {
-            failed("TimedOut".to_owned(), "no answer in time".to_owned(), Retry::NextInvocation)
-        })?;
-        // The cause may hold the URL: it is not shown.
-        let answer = answer.map_err(|_| {
-            failed(
-                "Unreachable".to_owned(),
-                "the connection failed".to_owned(),
-                Retry::NextInvocation,
-            )
-        })?;
-        let status = answer.status();
-        // S3 also says "400" about a request that came too slowly.
-        let retry = if status.is_server_error() || status.as_u16() == 400 {
-            Retry::NextInvocation
-        } else {
-            Retry::Never
-        };
-        if status.is_success() {
-            Ok(())
-        } else {
-            Err(failed(format!("HTTP {status}"), "the answer was not taken".to_owned(), retry))
-        }
+        objects::delete_version(&self.s3_at(location).await?, location, key, version)
+            .boxed_local()
+            .await
     }
 }

@@ -1,37 +1,37 @@
 //! S3: buckets and their configuration.
+//!
+//! It must not know what a configuration should be: [`crate::plan`] decides that.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
     BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, ObjectLockEnabled,
-    PublicAccessBlockConfiguration, ReplicationConfiguration, ReplicationStatus,
-    ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
-    ServerSideEncryptionRule, Tag, VersioningConfiguration,
+    PublicAccessBlockConfiguration, ReplicationConfiguration, ServerSideEncryption,
+    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
+    Tag, VersioningConfiguration,
 };
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::sdk_error::{Cause, malformed, none_if};
+use super::sdk_error::{CallError, malformed_response, none_if};
 use crate::iam_policy::ResourcePolicy;
 use crate::model::{
-    ApiError, BucketName, Canary, Encryption, ListedBucket, Location, OWNER_TAG, ObjectVersion,
-    Region, Replication, Versioning, Versions,
+    ApiError, BucketName, Encryption, ListedBucket, Location, OWNER_TAG, Region, Versioning,
 };
 
-/// How many buckets are asked for at once.
-const PAGE: i32 = 1_000;
+/// The page size of ListBuckets.
+const PAGE_SIZE: i32 = 1_000;
 
-/// The one Region that is not named when a bucket is created in it.
+/// The Region that CreateBucket uses without a location constraint, and that it refuses as one.
 const DEFAULT_REGION: &str = "us-east-1";
 
-/// In pages, for S3 names the Regions of buckets in these alone.
-pub(super) async fn list(client: &Client) -> Result<Vec<ListedBucket>, ApiError> {
+/// Lists the account's buckets. The request asks for pages, since S3 returns the buckets' Regions only in pages.
+pub(super) async fn list_buckets(client: &Client) -> Result<Vec<ListedBucket>, ApiError> {
     let resource = "the account's buckets";
-    let mut pages = client.list_buckets().max_buckets(PAGE).into_paginator().send();
+    let mut pages = client.list_buckets().max_buckets(PAGE_SIZE).into_paginator().send();
     let mut listed = Vec::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| Cause::from(error).into_error("ListBuckets", resource))?;
+        let page =
+            page.map_err(|error| CallError::from(error).into_error("ListBuckets", resource))?;
         let buckets = page.buckets.unwrap_or_default().into_iter();
         listed.extend(buckets.filter_map(|bucket| {
             Some(ListedBucket {
@@ -43,40 +43,42 @@ pub(super) async fn list(client: &Client) -> Result<Vec<ListedBucket>, ApiError>
     Ok(listed)
 }
 
-/// Where a bucket is, asked in the Region where it is expected. Another Region answers with an error whose header names the right one.
-pub(super) async fn region(
+/// Reads a bucket's Region with a call in the Region where it is expected; `None` when there is no such bucket. When the bucket is in
+/// another Region, S3 answers with an error and names that Region in a header.
+pub(super) async fn bucket_region(
     client: &Client,
     bucket: &BucketName,
     expected: &Region,
 ) -> Result<Option<Region>, ApiError> {
     let operation = "HeadBucket";
     let resource = format!("bucket `{bucket}`");
-    let (header, cause) = match client.head_bucket().bucket(bucket.as_str()).send().await {
-        Ok(answer) => (answer.bucket_region, None),
+    let (header, error) = match client.head_bucket().bucket(bucket.as_str()).send().await {
+        Ok(response) => (response.bucket_region, None),
         Err(error) => {
             let header = error
                 .raw_response()
                 .and_then(|response| response.headers().get("x-amz-bucket-region"))
                 .map(str::to_owned);
-            (header, Some(Cause::from(error)))
+            (header, Some(CallError::from(error)))
         }
     };
-    let named = header
+    let region = header
         .map(|region| Region::parse(&region))
         .transpose()
-        .map_err(|problem| malformed(operation, &resource, &problem))?;
-    match (named, cause) {
+        .map_err(|problem| malformed_response(operation, &resource, &problem))?;
+    match (region, error) {
         (Some(region), None) => Ok(Some(region)),
         (None, None) => Ok(Some(expected.clone())),
-        (_, Some(cause)) if cause.is_not_found() => Ok(None),
+        (_, Some(error)) if error.is_not_found() => Ok(None),
         (Some(region), Some(_)) if region != *expected => Ok(Some(region)),
-        (_, Some(cause)) => Err(cause.into_error(operation, resource)),
+        (_, Some(error)) => Err(error.into_error(operation, resource)),
     }
 }
 
-fn named(operation: &'static str, location: &Location) -> impl FnOnce(Cause) -> ApiError {
+/// Adds the operation and the bucket to an error.
+fn on_bucket(operation: &'static str, location: &Location) -> impl FnOnce(CallError) -> ApiError {
     let resource = format!("bucket `{}`", location.bucket);
-    move |cause| cause.into_error(operation, resource)
+    move |error| error.into_error(operation, resource)
 }
 
 pub(super) async fn versioning(
@@ -87,12 +89,12 @@ pub(super) async fn versioning(
         .get_bucket_versioning()
         .bucket(location.bucket.as_str())
         .expected_bucket_owner(location.owner.as_str());
-    let answer = request
+    let response = request
         .send()
         .await
-        .map_err(Cause::from)
-        .map_err(named("GetBucketVersioning", location))?;
-    Ok(match answer.status() {
+        .map_err(CallError::from)
+        .map_err(on_bucket("GetBucketVersioning", location))?;
+    Ok(match response.status() {
         Some(BucketVersioningStatus::Enabled) => Versioning::Enabled,
         Some(_) => Versioning::Suspended,
         None => Versioning::Off,
@@ -107,9 +109,9 @@ pub(super) async fn encryption(
         .get_bucket_encryption()
         .bucket(location.bucket.as_str())
         .expected_bucket_owner(location.owner.as_str());
-    let answer = none_if("ServerSideEncryptionConfigurationNotFoundError", request.send().await);
-    let answer = answer.map_err(named("GetBucketEncryption", location))?;
-    let configuration = answer.and_then(|answer| answer.server_side_encryption_configuration);
+    let response = none_if("ServerSideEncryptionConfigurationNotFoundError", request.send().await);
+    let response = response.map_err(on_bucket("GetBucketEncryption", location))?;
+    let configuration = response.and_then(|response| response.server_side_encryption_configuration);
     let rule = configuration.and_then(|configuration| configuration.rules.into_iter().next());
     let bucket_key = rule.as_ref().and_then(|rule| rule.bucket_key_enabled()).unwrap_or(false);
     let default = rule.and_then(|rule| rule.apply_server_side_encryption_by_default);
@@ -134,10 +136,10 @@ pub(super) async fn replication(
         .get_bucket_replication()
         .bucket(location.bucket.as_str())
         .expected_bucket_owner(location.owner.as_str());
-    let answer = none_if("ReplicationConfigurationNotFoundError", request.send().await);
-    Ok(answer
-        .map_err(named("GetBucketReplication", location))?
-        .and_then(|answer| answer.replication_configuration))
+    let response = none_if("ReplicationConfigurationNotFoundError", request.send().await);
+    Ok(response
+        .map_err(on_bucket("GetBucketReplication", location))?
+        .and_then(|response| response.replication_configuration))
 }
 
 pub(super) async fn object_lock(client: &Client, location: &Location) -> Result<bool, ApiError> {
@@ -145,9 +147,9 @@ pub(super) async fn object_lock(client: &Client, location: &Location) -> Result<
         .get_object_lock_configuration()
         .bucket(location.bucket.as_str())
         .expected_bucket_owner(location.owner.as_str());
-    let answer = none_if("ObjectLockConfigurationNotFoundError", request.send().await);
-    let answer = answer.map_err(named("GetObjectLockConfiguration", location))?;
-    let configuration = answer.and_then(|answer| answer.object_lock_configuration);
+    let response = none_if("ObjectLockConfigurationNotFoundError", request.send().await);
+    let response = response.map_err(on_bucket("GetObjectLockConfiguration", location))?;
+    let configuration = response.and_then(|response| response.object_lock_configuration);
     Ok(configuration.is_some_and(|configuration| {
         configuration.object_lock_enabled() == Some(&ObjectLockEnabled::Enabled)
     }))
@@ -161,10 +163,10 @@ pub(super) async fn tags(
         .get_bucket_tagging()
         .bucket(location.bucket.as_str())
         .expected_bucket_owner(location.owner.as_str());
-    let answer = none_if("NoSuchTagSet", request.send().await);
-    let tags = answer
-        .map_err(named("GetBucketTagging", location))?
-        .map(|answer| answer.tag_set)
+    let response = none_if("NoSuchTagSet", request.send().await);
+    let tags = response
+        .map_err(on_bucket("GetBucketTagging", location))?
+        .map(|response| response.tag_set)
         .unwrap_or_default();
     Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
 }
@@ -177,10 +179,10 @@ pub(super) async fn public_access_blocked(
         .get_public_access_block()
         .bucket(location.bucket.as_str())
         .expected_bucket_owner(location.owner.as_str());
-    let answer = none_if("NoSuchPublicAccessBlockConfiguration", request.send().await);
-    let answer = answer.map_err(named("GetPublicAccessBlock", location))?;
-    Ok(answer
-        .and_then(|answer| answer.public_access_block_configuration)
+    let response = none_if("NoSuchPublicAccessBlockConfiguration", request.send().await);
+    let response = response.map_err(on_bucket("GetPublicAccessBlock", location))?;
+    Ok(response
+        .and_then(|response| response.public_access_block_configuration)
         .is_some_and(|configuration| configuration == all_blocked()))
 }
 
@@ -192,10 +194,10 @@ pub(super) async fn policy(
         .get_bucket_policy()
         .bucket(location.bucket.as_str())
         .expected_bucket_owner(location.owner.as_str());
-    match request.send().await.map_err(Cause::from) {
-        Ok(answer) => Ok(answer.policy),
-        Err(cause) if cause.is_not_found() || cause.code() == "NoSuchBucketPolicy" => Ok(None),
-        Err(cause) => Err(named("GetBucketPolicy", location)(cause)),
+    match request.send().await.map_err(CallError::from) {
+        Ok(response) => Ok(response.policy),
+        Err(error) if error.is_not_found() || error.code() == "NoSuchBucketPolicy" => Ok(None),
+        Err(error) => Err(on_bucket("GetBucketPolicy", location)(error)),
     }
 }
 
@@ -203,7 +205,7 @@ pub(super) async fn put_policy(
     client: &Client,
     location: &Location,
     policy: &ResourcePolicy,
-) -> Result<(), Cause> {
+) -> Result<(), CallError> {
     let request = client
         .put_bucket_policy()
         .bucket(location.bucket.as_str())
@@ -212,7 +214,7 @@ pub(super) async fn put_policy(
     Ok(())
 }
 
-pub(super) async fn delete_policy(client: &Client, location: &Location) -> Result<(), Cause> {
+pub(super) async fn delete_policy(client: &Client, location: &Location) -> Result<(), CallError> {
     let request = client
         .delete_bucket_policy()
         .bucket(location.bucket.as_str())
@@ -230,16 +232,19 @@ fn all_blocked() -> PublicAccessBlockConfiguration {
         .build()
 }
 
-/// Creates a bucket that carries the mark of its creator from the start: if nothing but this call succeeds, the next run knows it as ours.
+/// Creates a bucket with its owner tag in the same call. When a later call fails, the next request still recognizes the bucket as ours.
 pub(super) async fn create_bucket(
     client: &Client,
     location: &Location,
     source: &BucketName,
-) -> Result<(), Cause> {
+) -> Result<(), CallError> {
     let region = location.region.as_str();
     let constraint = (region != DEFAULT_REGION).then(|| BucketLocationConstraint::from(region));
-    let tag =
-        Tag::builder().key(OWNER_TAG).value(source.as_str()).build().map_err(Cause::unsendable)?;
+    let tag = Tag::builder()
+        .key(OWNER_TAG)
+        .value(source.as_str())
+        .build()
+        .map_err(CallError::unsendable)?;
     let configuration =
         CreateBucketConfiguration::builder().set_location_constraint(constraint).tags(tag).build();
     client
@@ -251,7 +256,10 @@ pub(super) async fn create_bucket(
     Ok(())
 }
 
-pub(super) async fn enable_versioning(client: &Client, location: &Location) -> Result<(), Cause> {
+pub(super) async fn enable_versioning(
+    client: &Client,
+    location: &Location,
+) -> Result<(), CallError> {
     let enabled =
         VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
     let request = client
@@ -266,12 +274,12 @@ pub(super) async fn encrypt_bucket(
     client: &Client,
     location: &Location,
     key: &str,
-) -> Result<(), Cause> {
+) -> Result<(), CallError> {
     let default = ServerSideEncryptionByDefault::builder()
         .sse_algorithm(ServerSideEncryption::AwsKms)
         .kms_master_key_id(key)
         .build();
-    let default = default.map_err(Cause::unsendable)?;
+    let default = default.map_err(CallError::unsendable)?;
     let rule = ServerSideEncryptionRule::builder()
         .apply_server_side_encryption_by_default(default)
         .bucket_key_enabled(true)
@@ -279,7 +287,7 @@ pub(super) async fn encrypt_bucket(
     let configuration = ServerSideEncryptionConfiguration::builder()
         .rules(rule)
         .build()
-        .map_err(Cause::unsendable)?;
+        .map_err(CallError::unsendable)?;
     let request = client
         .put_bucket_encryption()
         .bucket(location.bucket.as_str())
@@ -288,7 +296,10 @@ pub(super) async fn encrypt_bucket(
     Ok(())
 }
 
-pub(super) async fn block_public_access(client: &Client, location: &Location) -> Result<(), Cause> {
+pub(super) async fn block_public_access(
+    client: &Client,
+    location: &Location,
+) -> Result<(), CallError> {
     let request = client
         .put_public_access_block()
         .bucket(location.bucket.as_str())
@@ -301,7 +312,7 @@ pub(super) async fn put_replication(
     client: &Client,
     location: &Location,
     configuration: ReplicationConfiguration,
-) -> Result<(), Cause> {
+) -> Result<(), CallError> {
     let request = client
         .put_bucket_replication()
         .bucket(location.bucket.as_str())
@@ -310,134 +321,14 @@ pub(super) async fn put_replication(
     Ok(())
 }
 
-pub(super) async fn delete_replication(client: &Client, location: &Location) -> Result<(), Cause> {
+pub(super) async fn delete_replication(
+    client: &Client,
+    location: &Location,
+) -> Result<(), CallError> {
     let request = client
         .delete_bucket_replication()
         .bucket(location.bucket.as_str())
         .expected_bucket_owner(location.owner.as_str());
     request.send().await?;
     Ok(())
-}
-
-/// What a person reads who comes across a canary.
-const CANARY: &[u8] =
-    b"Written by s3-kms-replication to see whether a replication rule works. It is removed again; if it stays, it can be deleted.\n";
-
-fn object(location: &Location, key: &str) -> String {
-    format!("object `{key}` of bucket `{}`", location.bucket)
-}
-
-/// Without a key of its own, the canary is encrypted by the bucket's default, as other objects are; with or without a Bucket Key, too.
-pub(super) async fn put_canary(
-    client: &Client,
-    location: &Location,
-    canary: &Canary,
-) -> Result<String, ApiError> {
-    let operation = "PutObject";
-    let resource = object(location, &canary.key);
-    let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let tags: Vec<String> = canary
-        .tags
-        .iter()
-        .map(|(key, value)| format!("{}={}", encoded(key), encoded(value)))
-        .collect();
-    let request = client
-        .put_object()
-        .bucket(location.bucket.as_str())
-        .expected_bucket_owner(location.owner.as_str())
-        .key(&canary.key)
-        .set_tagging((!tags.is_empty()).then(|| tags.join("&")))
-        .set_server_side_encryption(canary.kms_key.as_ref().map(|_| ServerSideEncryption::AwsKms))
-        .set_ssekms_key_id(canary.kms_key.clone())
-        .content_type("text/plain")
-        .body(ByteStream::from_static(CANARY));
-    let answer = request
-        .send()
-        .await
-        .map_err(|error| Cause::from(error).into_error(operation, &resource))?;
-    answer.version_id.ok_or_else(|| {
-        malformed(operation, &resource, "no version id: the bucket is not versioned")
-    })
-}
-
-/// Without its checksum, for which S3 would decrypt it.
-pub(super) async fn object_version(
-    client: &Client,
-    location: &Location,
-    key: &str,
-    version: &str,
-) -> Result<Option<ObjectVersion>, ApiError> {
-    let operation = "HeadObject";
-    let request = client
-        .head_object()
-        .bucket(location.bucket.as_str())
-        .expected_bucket_owner(location.owner.as_str());
-    let answer = match request.key(key).version_id(version).send().await.map_err(Cause::from) {
-        Ok(answer) => answer,
-        Err(cause) if cause.is_not_found() => return Ok(None),
-        Err(cause) => return Err(cause.into_error(operation, object(location, key))),
-    };
-    let replication = match answer.replication_status() {
-        None => None,
-        Some(ReplicationStatus::Pending) => Some(Replication::Pending),
-        Some(ReplicationStatus::Complete | ReplicationStatus::Completed) => {
-            Some(Replication::Completed)
-        }
-        Some(ReplicationStatus::Failed) => Some(Replication::Failed),
-        Some(ReplicationStatus::Replica) => Some(Replication::Replica),
-        Some(other) => {
-            return Err(malformed(
-                operation,
-                object(location, key),
-                &format!("replication status `{other}`"),
-            ));
-        }
-    };
-    Ok(Some(ObjectVersion { replication, kms_key: answer.ssekms_key_id }))
-}
-
-/// One page holds a thousand of them, and S3 lists those of this very key before those of keys that begin with it.
-pub(super) async fn versions(
-    client: &Client,
-    location: &Location,
-    key: &str,
-) -> Result<Versions, ApiError> {
-    let request = client
-        .list_object_versions()
-        .bucket(location.bucket.as_str())
-        .expected_bucket_owner(location.owner.as_str());
-    let answer = request.prefix(key).send().await;
-    let answer = answer.map_err(|error| {
-        Cause::from(error).into_error("ListObjectVersions", object(location, key))
-    })?;
-    let objects = answer
-        .versions
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|version| version.key() == Some(key));
-    let markers = answer
-        .delete_markers
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|marker| marker.key() == Some(key));
-    Ok(Versions {
-        objects: objects.filter_map(|version| version.version_id).collect(),
-        delete_markers: markers.filter_map(|marker| marker.version_id).collect(),
-    })
-}
-
-pub(super) async fn delete_version(
-    client: &Client,
-    location: &Location,
-    key: &str,
-    version: &str,
-) -> Result<(), ApiError> {
-    let request = client
-        .delete_object()
-        .bucket(location.bucket.as_str())
-        .expected_bucket_owner(location.owner.as_str());
-    let deleted = request.key(key).version_id(version).send().await;
-    deleted
-        .map(|_| ())
-        .map_err(|error| Cause::from(error).into_error("DeleteObject", object(location, key)))
 }

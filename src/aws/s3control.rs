@@ -1,4 +1,6 @@
 //! S3 Control: S3 Batch Operations jobs.
+//!
+//! It must not know when a rule needs a job: [`crate::plan`] decides that.
 
 use aws_config::SdkConfig;
 use aws_sdk_s3control::config::endpoint::{Endpoint, EndpointFuture, Params, ResolveEndpoint};
@@ -9,40 +11,41 @@ use aws_sdk_s3control::types::{
 };
 use aws_sdk_s3control::{Client, Config};
 
-use super::sdk_error::{Cause, malformed};
+use super::sdk_error::{CallError, malformed_response};
 use crate::model::{Account, ApiError, Job, Location, Partition, Region, is_loopback};
 use crate::plan::NewJob;
 
-/// Jobs of an account have priorities among themselves; ours are all alike.
+/// The priority among the account's jobs. All jobs of this program have the same.
 const PRIORITY: i32 = 10;
 
-/// An endpoint on this machine: the SDK would put the account before its name, and no such host could be found.
+/// Resolves to an endpoint on this machine. The SDK would prefix its host name with the account, and that name does not resolve.
 #[derive(Debug)]
-struct Loopback(String);
+struct LoopbackEndpoint(String);
 
-impl ResolveEndpoint for Loopback {
+impl ResolveEndpoint for LoopbackEndpoint {
     fn resolve_endpoint<'a>(&'a self, _: &'a Params) -> EndpointFuture<'a> {
         EndpointFuture::ready(Ok(Endpoint::builder().url(self.0.clone()).build()))
     }
 }
 
+/// A client for the Region.
 pub(super) fn client(config: &SdkConfig, region: &Region) -> Client {
-    let is_here =
+    let is_on_this_machine =
         |url: &&str| url.parse::<http::Uri>().is_ok_and(|url| url.host().is_some_and(is_loopback));
-    let control = Config::from(config).to_builder().region(super::sdk_region(region));
-    Client::from_conf(match config.endpoint_url().filter(is_here) {
-        Some(url) => control.endpoint_resolver(Loopback(url.to_owned())).build(),
-        None => control.build(),
+    let builder = Config::from(config).to_builder().region(super::sdk_region(region));
+    Client::from_conf(match config.endpoint_url().filter(is_on_this_machine) {
+        Some(url) => builder.endpoint_resolver(LoopbackEndpoint(url.to_owned())).build(),
+        None => builder.build(),
     })
 }
 
-/// Starts a job, or finds the one that was started with the same token; its id.
-pub(super) async fn create(
+/// Starts a job and returns its id. A job that was already started with the same token is not started again.
+pub(super) async fn create_job(
     client: &Client,
     job: &NewJob,
     partition: Partition,
     token: String,
-) -> Result<String, Cause> {
+) -> Result<String, CallError> {
     let owner = job.location.owner.as_str();
     let prefix = Some(job.prefix.clone()).filter(|prefix| !prefix.is_empty());
     let filter = JobManifestGeneratorFilter::builder()
@@ -74,16 +77,17 @@ pub(super) async fn create(
                 .build(),
         )
         .manifest_generator(JobManifestGenerator::S3JobManifestGenerator(
-            manifest.build().map_err(Cause::unsendable)?,
+            manifest.build().map_err(CallError::unsendable)?,
         ))
         .report(report.build())
         .priority(PRIORITY)
         .role_arn(&job.role_arn)
         .description(job.description())
         .client_request_token(token);
-    request.send().await?.job_id.ok_or_else(Cause::empty_answer)
+    request.send().await?.job_id.ok_or_else(CallError::empty_response)
 }
 
+/// Reads a job; `None` when there is no such job.
 pub(super) async fn job(
     client: &Client,
     id: &str,
@@ -96,32 +100,38 @@ pub(super) async fn job(
         .job_id(id)
         .send()
         .await
-        .map_err(Cause::from)
+        .map_err(CallError::from)
     {
-        Ok(answer) => {
-            let job = answer.job.ok_or_else(|| malformed(operation, &resource, "no job"))?;
-            let status = job.status.ok_or_else(|| malformed(operation, &resource, "no status"))?;
+        Ok(response) => {
+            let job =
+                response.job.ok_or_else(|| malformed_response(operation, &resource, "no job"))?;
+            let status =
+                job.status.ok_or_else(|| malformed_response(operation, &resource, "no status"))?;
             Ok(Some(Job { description: job.description.unwrap_or_default(), status }))
         }
-        Err(cause) if is_not_there(&cause) => Ok(None),
+        Err(cause) if is_job_not_found(&cause) => Ok(None),
         Err(cause) => Err(cause.into_error(operation, resource)),
     }
 }
 
-/// A job that is gone need not be cancelled.
-pub(super) async fn cancel(client: &Client, location: &Location, id: &str) -> Result<(), Cause> {
+/// Cancels a job. A job that does not exist is success.
+pub(super) async fn cancel_job(
+    client: &Client,
+    location: &Location,
+    id: &str,
+) -> Result<(), CallError> {
     let request = client.update_job_status().account_id(location.owner.as_str()).job_id(id);
     match request
         .requested_job_status(RequestedJobStatus::Cancelled)
         .send()
         .await
-        .map_err(Cause::from)
+        .map_err(CallError::from)
     {
-        Err(cause) if !is_not_there(&cause) => Err(cause),
+        Err(cause) if !is_job_not_found(&cause) => Err(cause),
         _ => Ok(()),
     }
 }
 
-fn is_not_there(cause: &Cause) -> bool {
+fn is_job_not_found(cause: &CallError) -> bool {
     cause.is_not_found() || matches!(cause.code(), "NoSuchJob" | "NotFoundException")
 }

@@ -1,4 +1,7 @@
-//! SDK errors to [`ApiError`]: converted once, by AWS's error code and a loose part of its message.
+//! Converts errors of the AWS SDK to [`ApiError`].
+//!
+//! It owns the decision whether a retry can help, which it takes from AWS's error code and, for some codes, from a part of the
+//! message. It must not know which operations the program calls. No other module reads an error code to decide about retries.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -6,15 +9,16 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::model::{ApiError, Retry};
 
-/// Why a call failed, apart from what was called.
+/// Why a call failed, without the operation and the resource.
 #[derive(Debug)]
-pub(super) struct Cause {
+pub(super) struct CallError {
     code: String,
     message: String,
     retry: Retry,
 }
 
-impl Cause {
+impl CallError {
+    /// Adds the operation and the resource.
     pub(super) fn into_error(
         self,
         operation: &'static str,
@@ -28,18 +32,18 @@ impl Cause {
         &self.code
     }
 
-    /// Whether AWS says that there is no such thing; HeadBucket's answer has no body and says so by its status alone.
+    /// Whether AWS answers that the resource does not exist. HeadBucket's response has no body, so only its status shows that.
     pub(super) fn is_not_found(&self) -> bool {
         matches!(self.code.as_str(), "NotFound" | "NoSuchBucket" | "HTTP 404")
     }
 
-    /// A request that lacks what its type requires.
+    /// A request that lacks a required member.
     pub(super) fn unsendable(error: aws_smithy_types::error::operation::BuildError) -> Self {
         Self { code: "Unsendable".to_owned(), message: error.to_string(), retry: Retry::Never }
     }
 
-    /// An answer without its content.
-    pub(super) fn empty_answer() -> Self {
+    /// A response without its content.
+    pub(super) fn empty_response() -> Self {
         Self {
             code: "MalformedAnswer".to_owned(),
             message: "the answer is empty".to_owned(),
@@ -48,42 +52,46 @@ impl Cause {
     }
 }
 
-/// `None` when AWS refuses with `code`, which says that the thing asked for is not there, or not as it was asked for.
-pub(super) fn none_if<T, E: Into<Cause>>(
+/// Turns the error `code` into `None`: the resource does not exist, or a condition does not hold.
+pub(super) fn none_if<T, E: Into<CallError>>(
     code: &str,
-    answer: Result<T, E>,
-) -> Result<Option<T>, Cause> {
-    match answer.map_err(Into::into) {
-        Ok(answer) => Ok(Some(answer)),
+    response: Result<T, E>,
+) -> Result<Option<T>, CallError> {
+    match response.map_err(Into::into) {
+        Ok(response) => Ok(Some(response)),
         Err(cause) if cause.code == code => Ok(None),
         Err(cause) => Err(cause),
     }
 }
 
-/// A failed call of `operation` on `resource`.
-pub(super) fn of<E: ProvideErrorMetadata + std::error::Error + 'static>(
+/// The error of a failed call of `operation` on `resource`.
+pub(super) fn api_error<E: ProvideErrorMetadata + std::error::Error + 'static>(
     operation: &'static str,
     resource: impl Into<String>,
     error: SdkError<E, HttpResponse>,
 ) -> ApiError {
-    Cause::from(error).into_error(operation, resource)
+    CallError::from(error).into_error(operation, resource)
 }
 
-/// An answer that was understood and makes no sense.
-pub(super) fn malformed(
+/// The error of a response that lacks a required value or has an invalid one.
+pub(super) fn malformed_response(
     operation: &'static str,
     resource: impl Into<String>,
     problem: &str,
 ) -> ApiError {
-    Cause { code: "MalformedAnswer".to_owned(), message: problem.to_owned(), retry: Retry::Never }
-        .into_error(operation, resource)
+    CallError {
+        code: "MalformedAnswer".to_owned(),
+        message: problem.to_owned(),
+        retry: Retry::Never,
+    }
+    .into_error(operation, resource)
 }
 
 impl<E: ProvideErrorMetadata + std::error::Error + 'static> From<SdkError<E, HttpResponse>>
-    for Cause
+    for CallError
 {
     fn from(error: SdkError<E, HttpResponse>) -> Self {
-        let later = |code: &str, message: String| Self {
+        let transient = |code: &str, message: String| Self {
             code: code.to_owned(),
             message,
             retry: Retry::NextInvocation,
@@ -96,40 +104,40 @@ impl<E: ProvideErrorMetadata + std::error::Error + 'static> From<SdkError<E, Htt
                     .code()
                     .map_or_else(|| format!("HTTP {}", status.as_u16()), str::to_owned);
                 let message =
-                    service.err().message().unwrap_or(explanation(status.as_u16())).to_owned();
+                    service.err().message().unwrap_or(default_message(status.as_u16())).to_owned();
                 let retry = if status.is_server_error() {
                     Retry::NextInvocation
                 } else {
-                    retry(&code, &message)
+                    classify(&code, &message)
                 };
                 Self { code, message, retry }
             }
-            SdkError::TimeoutError(_) => later("TimedOut", "no answer in time".to_owned()),
-            SdkError::DispatchFailure(failure) => later(
+            SdkError::TimeoutError(_) => transient("TimedOut", "no answer in time".to_owned()),
+            SdkError::DispatchFailure(failure) => transient(
                 "Unreachable",
-                failure.as_connector_error().map(|error| innermost(error)).unwrap_or_default(),
+                failure.as_connector_error().map(|error| root_cause(error)).unwrap_or_default(),
             ),
             SdkError::ResponseError(_) => {
-                later("UnreadableAnswer", "the answer could not be read".to_owned())
+                transient("UnreadableAnswer", "the answer could not be read".to_owned())
             }
             other => Self {
                 code: "Unsendable".to_owned(),
-                message: innermost(other),
+                message: root_cause(other),
                 retry: Retry::Never,
             },
         }
     }
 }
 
-/// What an answer without a body means, as HeadBucket's are.
-fn explanation(status: u16) -> &'static str {
+/// The message for a response without a body, such as HeadBucket's.
+fn default_message(status: u16) -> &'static str {
     match status {
         403 => "access denied: rights are missing, or it belongs to another account",
         _ => "no message",
     }
 }
 
-fn innermost(error: &dyn std::error::Error) -> String {
+fn root_cause(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;
@@ -137,8 +145,8 @@ fn innermost(error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
-/// What helps, by AWS's word for what happened; every 5xx has been dealt with.
-fn retry(code: &str, message: &str) -> Retry {
+/// Decides whether a retry can help, for errors other than a 5xx status.
+fn classify(code: &str, message: &str) -> Retry {
     match code {
         "OperationAborted" | "ConcurrentModification" | "ConcurrentModificationException" => {
             Retry::Soon

@@ -1,44 +1,53 @@
 //! Systems Manager: the parameter that holds the replication policy.
+//!
+//! It owns the cache of the parameter's value. It must not know what the value means.
 
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_ssm::Client;
 use tokio::sync::Mutex;
 
-use super::sdk_error::{self, Cause};
+use super::sdk_error::{self, CallError};
 use crate::model::ApiError;
 
-/// How long a value that was read is used: so long may a change of the policy take to be followed.
-const FRESH: Duration = Duration::from_secs(300);
+/// How old a cached value may be, and so how late a change of the policy may take effect.
+const MAX_AGE: Duration = Duration::from_secs(300);
 
-/// The value of the one parameter that this program reads, and when it was read, on a clock that goes on while Lambda freezes the process.
+/// The cached value of the only parameter that this program reads.
 #[derive(Debug, Default)]
-pub(super) struct Cached(Mutex<Option<(SystemTime, String)>>);
+pub(super) struct CachedParameter(Mutex<Option<CachedValue>>);
 
-impl Cached {
-    /// The parameter's value, read at most [`FRESH`] ago.
-    pub(super) async fn parameter(&self, client: &Client, name: &str) -> Result<String, ApiError> {
-        // LeaseGuard while reading: several that ask at once read once.
+#[derive(Debug)]
+struct CachedValue {
+    /// When the value was read, on a clock that runs on while Lambda freezes the process.
+    read_at: SystemTime,
+    value: String,
+}
+
+impl CachedParameter {
+    /// Returns the parameter's value, read at most [`MAX_AGE`] ago.
+    pub(super) async fn get(&self, client: &Client, name: &str) -> Result<String, ApiError> {
+        // The lock is held during the read, so that concurrent callers make one call.
         let mut cached = self.0.lock().await;
-        if let Some((_, value)) =
-            cached.as_ref().filter(|(read, _)| read.elapsed().is_ok_and(|age| age < FRESH))
-        {
+        let is_fresh =
+            |cached: &&CachedValue| cached.read_at.elapsed().is_ok_and(|age| age < MAX_AGE);
+        if let Some(CachedValue { value, .. }) = cached.as_ref().filter(is_fresh) {
             return Ok(value.clone());
         }
-        let value = parameter(client, name).await?;
-        *cached = Some((SystemTime::now(), value.clone()));
+        let value = get_parameter(client, name).await?;
+        *cached = Some(CachedValue { read_at: SystemTime::now(), value: value.clone() });
         Ok(value)
     }
 }
 
-async fn parameter(client: &Client, name: &str) -> Result<String, ApiError> {
+async fn get_parameter(client: &Client, name: &str) -> Result<String, ApiError> {
     let (operation, resource) = ("GetParameter", format!("parameter `{name}`"));
-    let answer = client
+    let response = client
         .get_parameter()
         .name(name)
         .send()
         .await
-        .map_err(|error| sdk_error::of(operation, &resource, error))?;
-    let value = answer.parameter.and_then(|parameter| parameter.value);
-    value.ok_or_else(|| Cause::empty_answer().into_error(operation, resource))
+        .map_err(|error| sdk_error::api_error(operation, &resource, error))?;
+    let value = response.parameter.and_then(|parameter| parameter.value);
+    value.ok_or_else(|| CallError::empty_response().into_error(operation, resource))
 }

@@ -1,4 +1,6 @@
-//! STS: who the caller is, and the roles of other accounts that it assumes.
+//! STS: the caller's identity, and sessions of assumed roles.
+//!
+//! It owns the cached sessions. It must not know what the sessions are used for.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -8,77 +10,90 @@ use aws_sdk_sts::Client;
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 use tokio::sync::Mutex;
 
-use super::sdk_error::{self, malformed};
+use super::sdk_error::{self, malformed_response};
 use crate::model::{Account, ApiError, AssumedRole, Identity, Partition, RoleArn};
 
-const ACTION: &str = "AssumeRole";
+const ASSUME_ROLE: &str = "AssumeRole";
 
-/// A session must last longer than any invocation of the function may.
-const LEAST_LEFT: Duration = Duration::from_secs(16 * 60);
+/// The shortest remaining time in which a session is reused: longer than any invocation of the function.
+const MIN_TIME_LEFT: Duration = Duration::from_secs(16 * 60);
 
+/// Reads the account and the partition of the client's credentials.
 pub(super) async fn identity(client: &Client) -> Result<Identity, ApiError> {
     let operation = "GetCallerIdentity";
-    let answer = client.get_caller_identity().send().await;
-    let answer = answer.map_err(|error| sdk_error::of(operation, "the caller", error))?;
-    let malformed = |problem: String| sdk_error::malformed(operation, "the caller", &problem);
-    let partition = answer.arn().and_then(|arn| arn.split(':').nth(1)).unwrap_or_default();
+    let response = client.get_caller_identity().send().await;
+    let response =
+        response.map_err(|error| sdk_error::api_error(operation, "the caller", error))?;
+    let malformed = |problem: String| malformed_response(operation, "the caller", &problem);
+    let partition = response.arn().and_then(|arn| arn.split(':').nth(1)).unwrap_or_default();
     Ok(Identity {
-        account: Account::parse(answer.account().unwrap_or_default()).map_err(malformed)?,
+        account: Account::parse(response.account().unwrap_or_default()).map_err(malformed)?,
         partition: Partition::parse(partition).map_err(malformed)?,
     })
 }
 
-/// The identity of whoever runs as a role; `None` when the text is no role's ARN.
+/// The identity of a program that runs as this role; `None` when the text is not a role's ARN.
 pub(super) fn identity_of_role(arn: &str) -> Option<Identity> {
     let role = RoleArn::parse(arn).ok()?;
     Some(Identity { account: role.account().clone(), partition: role.partition() })
 }
 
-/// The sessions of assumed roles, each with the configuration that makes clients act in it.
+/// The cached sessions of assumed roles.
 #[derive(Debug, Default)]
-pub(super) struct Sessions(Mutex<HashMap<AssumedRole, (SdkConfig, SystemTime)>>);
+pub(super) struct Sessions(Mutex<HashMap<AssumedRole, Session>>);
+
+#[derive(Debug)]
+struct Session {
+    /// The configuration of clients that call with the session's credentials.
+    config: SdkConfig,
+    expires_at: SystemTime,
+}
 
 impl Sessions {
-    /// `own` with the credentials of `role`, which is assumed unless there is a session with time left.
-    pub(super) async fn of(
+    /// Returns `own` with the credentials of `role`. The role is assumed, unless a cached session lasts long enough.
+    pub(super) async fn config_for(
         &self,
         own: &SdkConfig,
         role: &AssumedRole,
     ) -> Result<SdkConfig, ApiError> {
-        // LeaseGuard while the role is assumed, so that calls of one stage share the session.
+        // The lock is held while the role is assumed, so that concurrent calls share the session.
         let mut sessions = self.0.lock().await;
         let now = SystemTime::now();
-        sessions.retain(|_, (_, ends)| *ends > now + LEAST_LEFT);
-        if let Some((config, _)) = sessions.get(role) {
-            return Ok(config.clone());
+        sessions.retain(|_, session| session.expires_at > now + MIN_TIME_LEFT);
+        if let Some(session) = sessions.get(role) {
+            return Ok(session.config.clone());
         }
-        let (credentials, ends) = assume(&Client::new(own), role).await?;
+        let (credentials, expires_at) = assume_role(&Client::new(own), role).await?;
         let config = own.clone().into_builder().credentials_provider(credentials).build();
-        sessions.insert(role.clone(), (config.clone(), ends));
+        sessions.insert(role.clone(), Session { config: config.clone(), expires_at });
         Ok(config)
     }
 }
 
-async fn assume(
+async fn assume_role(
     client: &Client,
     role: &AssumedRole,
 ) -> Result<(SharedCredentialsProvider, SystemTime), ApiError> {
     let resource = format!("role `{}`", role.arn);
     let request =
         client.assume_role().role_arn(role.arn.as_str()).set_external_id(role.external_id.clone());
-    let answer = request.role_session_name(&role.session).send().await.map_err(|error| {
-        let mut failure = sdk_error::of(ACTION, &resource, error);
+    let response = request.role_session_name(&role.session).send().await.map_err(|error| {
+        let mut failure = sdk_error::api_error(ASSUME_ROLE, &resource, error);
         if failure.is_denied() {
-            failure.message.push_str("; the role must trust whoever assumes it");
+            failure
+                .message
+                .push_str("; the role's trust policy must allow the caller to assume it");
         }
         failure.naming(Some("DestinationRoleArns"))
     })?;
-    let credentials =
-        answer.credentials().ok_or_else(|| malformed(ACTION, &resource, "no credentials"))?;
-    let ends = SystemTime::try_from(*credentials.expiration())
-        .map_err(|error| malformed(ACTION, &resource, &error.to_string()))?;
+    let credentials = response
+        .credentials()
+        .ok_or_else(|| malformed_response(ASSUME_ROLE, &resource, "no credentials"))?;
+    let expires_at = SystemTime::try_from(*credentials.expiration())
+        .map_err(|error| malformed_response(ASSUME_ROLE, &resource, &error.to_string()))?;
     let (id, secret, token) =
         (credentials.access_key_id(), credentials.secret_access_key(), credentials.session_token());
-    let credentials = Credentials::new(id, secret, Some(token.to_owned()), Some(ends), ACTION);
-    Ok((SharedCredentialsProvider::new(credentials), ends))
+    let credentials =
+        Credentials::new(id, secret, Some(token.to_owned()), Some(expires_at), ASSUME_ROLE);
+    Ok((SharedCredentialsProvider::new(credentials), expires_at))
 }

@@ -52,7 +52,7 @@ impl Session {
         let loader = loader(Some(profile), SdkRegion::new(self.settings.region.to_string()));
         let config = loader.http_client(aws::http_client(aws::connector())).load().await;
         let given =
-            self.aws.give(config).await.map_err(|failure| Failure::from(Error::from(failure)));
+            self.aws.add_credentials(config).await.map_err(|failure| Failure::from(Error::from(failure)));
         given.map_err(|failure| Failure {
             message: format!("--destination-profile {profile}: {}", failure.message),
             ..failure

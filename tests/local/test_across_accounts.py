@@ -129,7 +129,7 @@ def test_apply_changes_nothing_when_the_destination_role_cannot_be_assumed(app: 
     request = {"Action": "Apply", "SourceBucket": source, "DestinationBucket": copy, **destination.properties}
     for change in ({"DestinationRoleExternalId": "of-somebody-else"},
                    {"DestinationRoleArn": f"arn:aws:iam::{DESTINATION_ACCOUNT}:role/of-nobody"}):
-        with pytest.raises(ClientError, match="AssumeRole on role .* AccessDenied.* must trust whoever assumes it; .*`DestinationRoleArns`"):
+        with pytest.raises(ClientError, match="AssumeRole on role .* AccessDenied.* trust policy must allow the caller to assume it; .*`DestinationRoleArns`"):
             app.invoke({**request, **change})
     assert app.rules(source) == []
     assert app.versioning(source) is None

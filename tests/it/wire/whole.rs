@@ -70,7 +70,7 @@ async fn a_role_that_cannot_be_assumed_is_said_with_the_parameter() {
         .bucket_region(&spec.destination, &spec.destination_region, &spec.destination_access)
         .await
         .unwrap_err();
-    assert_snapshot!(failure, @"AssumeRole on role `arn:aws:iam::444455556666:role/replication-setup`: AccessDenied: not authorized; the role must trust whoever assumes it; the template's parameter `DestinationRoleArns` gives this right");
+    assert_snapshot!(failure, @"AssumeRole on role `arn:aws:iam::444455556666:role/replication-setup`: AccessDenied: not authorized; the role's trust policy must allow the caller to assume it; the template's parameter `DestinationRoleArns` gives this right");
 }
 
 #[tokio::test]

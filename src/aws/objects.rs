@@ -1,0 +1,139 @@
+//! S3: canaries and their replicas.
+//!
+//! It must not know what a replication status means for a rule: [`crate::verify`] decides that.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ReplicationStatus, ServerSideEncryption};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::sdk_error::{CallError, malformed_response};
+use crate::model::{ApiError, Canary, Location, ObjectVersion, Replication, Versions};
+
+/// A canary's content, for a person who finds one.
+const CANARY_CONTENT: &[u8] =
+    b"Written by s3-kms-replication to verify a replication rule. It is normally removed at once; you can delete it.\n";
+
+fn object_resource(location: &Location, key: &str) -> String {
+    format!("object `{key}` of bucket `{}`", location.bucket)
+}
+
+/// Writes a canary and returns the id of its version. Without `kms_key`, the bucket's default encryption applies. Whether a Bucket Key
+/// is used is always left to the bucket's default.
+pub(super) async fn put_canary(
+    client: &Client,
+    location: &Location,
+    canary: &Canary,
+) -> Result<String, ApiError> {
+    let operation = "PutObject";
+    let resource = object_resource(location, &canary.key);
+    let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let tags: Vec<String> = canary
+        .tags
+        .iter()
+        .map(|(key, value)| format!("{}={}", encode(key), encode(value)))
+        .collect();
+    let request = client
+        .put_object()
+        .bucket(location.bucket.as_str())
+        .expected_bucket_owner(location.owner.as_str())
+        .key(&canary.key)
+        .set_tagging((!tags.is_empty()).then(|| tags.join("&")))
+        .set_server_side_encryption(canary.kms_key.as_ref().map(|_| ServerSideEncryption::AwsKms))
+        .set_ssekms_key_id(canary.kms_key.clone())
+        .content_type("text/plain")
+        .body(ByteStream::from_static(CANARY_CONTENT));
+    let response = request
+        .send()
+        .await
+        .map_err(|error| CallError::from(error).into_error(operation, &resource))?;
+    response.version_id.ok_or_else(|| {
+        malformed_response(operation, &resource, "no version id: the bucket is not versioned")
+    })
+}
+
+/// Reads a version of an object; `None` when there is no such version. It does not ask for the checksum, for which S3 would need to
+/// decrypt the object.
+pub(super) async fn object_version(
+    client: &Client,
+    location: &Location,
+    key: &str,
+    version: &str,
+) -> Result<Option<ObjectVersion>, ApiError> {
+    let operation = "HeadObject";
+    let request = client
+        .head_object()
+        .bucket(location.bucket.as_str())
+        .expected_bucket_owner(location.owner.as_str());
+    let response = match request.key(key).version_id(version).send().await.map_err(CallError::from)
+    {
+        Ok(response) => response,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error.into_error(operation, object_resource(location, key))),
+    };
+    let replication = match response.replication_status() {
+        None => None,
+        Some(ReplicationStatus::Pending) => Some(Replication::Pending),
+        Some(ReplicationStatus::Complete | ReplicationStatus::Completed) => {
+            Some(Replication::Completed)
+        }
+        Some(ReplicationStatus::Failed) => Some(Replication::Failed),
+        Some(ReplicationStatus::Replica) => Some(Replication::Replica),
+        Some(other) => {
+            return Err(malformed_response(
+                operation,
+                object_resource(location, key),
+                &format!("replication status `{other}`"),
+            ));
+        }
+    };
+    Ok(Some(ObjectVersion { replication, kms_key: response.ssekms_key_id }))
+}
+
+/// Lists the versions and delete markers of an object. One page of 1,000 suffices: S3 lists the versions of this key before those of
+/// longer keys that begin with it.
+pub(super) async fn versions(
+    client: &Client,
+    location: &Location,
+    key: &str,
+) -> Result<Versions, ApiError> {
+    let request = client
+        .list_object_versions()
+        .bucket(location.bucket.as_str())
+        .expected_bucket_owner(location.owner.as_str());
+    let response = request.prefix(key).send().await;
+    let response = response.map_err(|error| {
+        CallError::from(error).into_error("ListObjectVersions", object_resource(location, key))
+    })?;
+    let objects = response
+        .versions
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|version| version.key() == Some(key));
+    let markers = response
+        .delete_markers
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|marker| marker.key() == Some(key));
+    Ok(Versions {
+        objects: objects.filter_map(|version| version.version_id).collect(),
+        delete_markers: markers.filter_map(|marker| marker.version_id).collect(),
+    })
+}
+
+/// Deletes a version or a delete marker for good.
+pub(super) async fn delete_version(
+    client: &Client,
+    location: &Location,
+    key: &str,
+    version: &str,
+) -> Result<(), ApiError> {
+    let request = client
+        .delete_object()
+        .bucket(location.bucket.as_str())
+        .expected_bucket_owner(location.owner.as_str());
+    let deleted = request.key(key).version_id(version).send().await;
+    deleted.map(|_| ()).map_err(|error| {
+        CallError::from(error).into_error("DeleteObject", object_resource(location, key))
+    })
+}
