@@ -1,6 +1,6 @@
-//! The command line program: the function's engine, asked by a person in a terminal or by a script.
+//! The command-line program: the same engine as the Lambda function, for a person in a terminal or for a script.
 //!
-//! It owns options, what is printed, and exit codes; what replication needs, and how it is done, is the library's alone.
+//! It owns options, output and exit codes. It must not know what replication needs or how it is set up: that is in the library.
 
 mod options;
 mod policies;
@@ -20,17 +20,17 @@ use s3_kms_replication::spec::Invalid;
 use serde::Serialize;
 use tokio::runtime;
 
-use crate::options::{Action, CommandLine, Common, Output};
+use crate::options::{CommandLine, Commands, Common, Output};
 use crate::progress::Progress;
 
-/// Exit codes.
+// Exit codes; `--help` explains them.
 const DONE: i32 = 0;
 const FAILED: i32 = 1;
 const USAGE: i32 = 2;
 const PENDING: i32 = 3;
 const INTERRUPTED: i32 = 130;
 
-/// Why the program ends without having done what was asked for.
+/// Why a command failed, as it is printed with `--output json`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Failure {
@@ -53,15 +53,16 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let code = if error.is_invalid() { USAGE } else { FAILED };
-        Self { code, error: error.kind(), message: options::in_options(&error_message(error)) }
+        Self { code, error: error.kind(), message: options::name_options(&error_message(error)) }
     }
 }
 
-/// What the AWS SDK says when it finds no credentials, which helps nobody.
+/// Messages of the AWS SDK when it finds no credentials. They do not tell a person what to do.
 const NO_CREDENTIALS: [&str; 2] =
     ["the credential provider was not enabled", "no providers in chain provided credentials"];
 
-/// An error in words, without the parameter that would give a deployed function its missing right: here the rights are the person's own.
+/// The error's message without the name of a template parameter. Such a parameter would grant a deployed function the missing right, but
+/// this program uses the person's own rights.
 fn error_message(mut error: Error) -> String {
     if let Some(failure) = error.failure_mut() {
         failure.parameter = None;
@@ -82,51 +83,55 @@ impl From<Invalid> for Failure {
 }
 
 impl Failure {
-    /// What helps against it, as far as the options do.
+    /// The option that solves the problem, as an addition to the message; empty when there is none.
     fn hint(&self, common: &Common) -> String {
         match &common.profile {
-            _ if !NO_CREDENTIALS.iter().any(|said| self.message.contains(said)) => String::new(),
+            _ if !NO_CREDENTIALS.iter().any(|message| self.message.contains(message)) => {
+                String::new()
+            }
             _ if self.message.starts_with("--destination-profile") => {
                 "; this profile has no credentials".to_owned()
             }
             Some(profile) => format!("; --profile {profile} has no credentials"),
-            None => "; give --profile, or credentials as the AWS CLI takes them".to_owned(),
+            None => "; pass --profile, or set credentials as for the AWS CLI".to_owned(),
         }
     }
 }
 
-/// Ends the program as clap does, but for an error about the command line that was to be answered in JSON.
-fn misused(error: &clap::Error) -> ! {
-    let asked: Vec<OsString> = std::env::args_os().collect();
-    let in_json = asked.iter().any(|word| word == "--output=json")
-        || asked.windows(2).any(|words| words == ["--output", "json"]);
-    if in_json && error.use_stderr() {
+/// Prints the error of the command line and exits. With `--output json` the error is JSON; otherwise clap prints it.
+fn exit_with_clap_error(error: &clap::Error) -> ! {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let wants_json = arguments.iter().any(|argument| argument == "--output=json")
+        || arguments.windows(2).any(|pair| pair == ["--output", "json"]);
+    if wants_json && error.use_stderr() {
         let message = error.to_string();
         let message =
             message.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
-        screen::say(&serde_json::to_string(&Failure::usage(message)).unwrap_or_default());
+        screen::print_to_stderr(
+            &serde_json::to_string(&Failure::usage(message)).unwrap_or_default(),
+        );
         exit(USAGE)
     }
     error.exit()
 }
 
 fn main() {
-    let CommandLine { action, common } =
-        CommandLine::try_parse().unwrap_or_else(|error| misused(&error));
-    screen::colour(common.color);
+    let CommandLine { command, common } =
+        CommandLine::try_parse().unwrap_or_else(|error| exit_with_clap_error(&error));
+    screen::set_color(common.color);
     let progress = Progress::default();
-    let ended = match runtime::Builder::new_current_thread().enable_all().build() {
+    let result = match runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
-            let ended = runtime.block_on(interruptible(&action, &common, &progress));
-            // A question that nobody answers would keep it waiting.
+            let result = runtime.block_on(run_until_interrupted(&command, &common, &progress));
+            // A normal shutdown would wait for the thread that reads the answer to a question.
             runtime.shutdown_background();
-            ended
+            result
         }
         Err(error) => Err(Failure::other(error.to_string())),
     };
-    let code = ended.unwrap_or_else(|mut failure| {
+    let code = result.unwrap_or_else(|mut failure| {
         failure.message += &failure.hint(&common);
-        screen::say(&match common.output {
+        screen::print_to_stderr(&match common.output {
             Output::Text => format!("{} {}", screen::red("error:"), failure.message),
             Output::Json => serde_json::to_string(&failure).unwrap_or_default(),
         });
@@ -135,19 +140,20 @@ fn main() {
     exit(code)
 }
 
-/// Does what was asked for until Ctrl-C. Between any two calls that is safe: the same command finds out what is left.
-async fn interruptible(
-    action: &Action,
+/// Runs the command until it ends or Ctrl-C is pressed. An interruption between any two calls is safe: the same command completes the
+/// rest.
+async fn run_until_interrupted(
+    command: &Commands,
     common: &Common,
     progress: &Progress,
 ) -> Result<i32, Failure> {
     tokio::select! {
-        ended = act(action, common, progress) => ended,
+        result = run_command(command, common, progress) => result,
         _ = tokio::signal::ctrl_c() => {
             progress.clear();
-            let message = match action {
-                Action::Apply(_) | Action::Delete(_) => "interrupted; what was done stays, and the same command does the rest",
-                Action::Verify(_) => "interrupted; the same command goes on with the object that was written, and removes it",
+            let message = match command {
+                Commands::Apply(_) | Commands::Delete(_) => "interrupted; completed changes stay, and the same command does the rest",
+                Commands::Verify(_) => "interrupted; run the same command again: it continues with the object that was written, and removes it",
                 _ => "interrupted; nothing was changed",
             };
             Err(Failure { code: INTERRUPTED, error: "Interrupted", message: message.to_owned() })
@@ -155,16 +161,20 @@ async fn interruptible(
     }
 }
 
-async fn act(action: &Action, common: &Common, progress: &Progress) -> Result<i32, Failure> {
-    match action {
-        Action::Plan(asked) if asked.walk.all => walk::plan(asked, common, progress).await,
-        Action::Apply(asked) if asked.walk.all => walk::apply(asked, common, progress).await,
-        Action::Plan(asked) => rule::plan(asked, common, progress).await,
-        Action::Apply(asked) => rule::apply(asked, common, progress).await,
-        Action::Delete(asked) => rule::delete(asked, common, progress).await,
-        Action::Verify(asked) => rule::verify(asked, common, progress).await,
-        Action::Policies(asked) => policies::print(asked, common),
-        Action::Completions { shell } => {
+async fn run_command(
+    command: &Commands,
+    common: &Common,
+    progress: &Progress,
+) -> Result<i32, Failure> {
+    match command {
+        Commands::Plan(args) if args.walk.all => walk::plan(args, common, progress).await,
+        Commands::Apply(args) if args.walk.all => walk::apply(args, common, progress).await,
+        Commands::Plan(args) => rule::plan(args, common, progress).await,
+        Commands::Apply(args) => rule::apply(args, common, progress).await,
+        Commands::Delete(args) => rule::delete(args, common, progress).await,
+        Commands::Verify(args) => rule::verify(args, common, progress).await,
+        Commands::Policies(args) => policies::print(args, common),
+        Commands::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(
                 *shell,
@@ -174,22 +184,22 @@ async fn act(action: &Action, common: &Common, progress: &Progress) -> Result<i3
             );
             screen::print_bytes(&script)
         }
-        Action::Man { command } => manual(command.as_deref()),
+        Commands::Man { command } => print_manual(command.as_deref()),
     }
 }
 
-fn manual(command: Option<&str>) -> Result<i32, Failure> {
-    let mut all = CommandLine::command();
-    all.build();
-    let asked = match command {
-        None => Some(all),
-        Some(name) => all.find_subcommand(name).cloned(),
+fn print_manual(command: Option<&str>) -> Result<i32, Failure> {
+    let mut program = CommandLine::command();
+    program.build();
+    let documented = match command {
+        None => Some(program),
+        Some(name) => program.find_subcommand(name).cloned(),
     };
-    let asked = asked.ok_or_else(|| {
+    let documented = documented.ok_or_else(|| {
         Failure::usage(format!("there is no command `{}`", command.unwrap_or_default()))
     })?;
     let mut page = Vec::new();
-    clap_mangen::Man::new(asked)
+    clap_mangen::Man::new(documented)
         .render(&mut page)
         .map_err(|error| Failure::other(error.to_string()))?;
     screen::print_bytes(&page)
@@ -202,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_person_is_told_of_no_parameter_of_the_template() {
+    fn error_message_omits_the_template_parameter() {
         let (resource, code, message) =
             ("bucket `copy`".to_owned(), "AccessDenied".to_owned(), "no".to_owned());
         let failure = ApiError {

@@ -1,4 +1,6 @@
-//! The command line: its options, named as the properties, and the command that they amount to.
+//! The options of the command line, and their conversion to the library's commands and settings.
+//!
+//! Options have the names of the properties. This module must not validate their values: [`request::read`] does.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -16,26 +18,25 @@ use serde_json::Value;
 
 use crate::Failure;
 
-const ABOUT: &str =
-    "Sets up S3 replication of KMS-encrypted buckets, keeps it right, and says so when it cannot";
+const ABOUT: &str = "Sets up, maintains and verifies S3 replication of KMS-encrypted buckets";
 
 const EXAMPLES: &str = "\
 Examples:
-  Replicate a bucket: shows what is there and what will be, and asks before it changes anything
+  Replicate a bucket: shows the planned changes and asks before it makes them
 
     s3-kms-replication apply --source-bucket orders --destination-bucket orders-replica \\
       --replica-kms-key-arn arn:aws:kms:us-west-2:111122223333:alias/dr
 
-  See which buckets of the account are not replicated as a policy says
+  List the buckets of the account that are not replicated as a policy requires
 
     s3-kms-replication plan --policy policy.json --all --detailed-exitcode
 
 Exit codes:
     0  done, or nothing to do
     1  refused or failed
-    2  the command line, or the policy file, is wrong
+    2  the command line or the policy file is invalid
     3  changes are pending (plan --detailed-exitcode)
-  130  interrupted: the same command finishes what is left";
+  130  interrupted; the same command completes the rest";
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -47,30 +48,30 @@ const STYLES: Styles = Styles::styled()
 #[command(name = "s3-kms-replication", version, about = ABOUT, after_help = EXAMPLES, styles = STYLES, max_term_width = 120, disable_help_subcommand = true)]
 pub struct CommandLine {
     #[command(subcommand)]
-    pub action: Action,
+    pub command: Commands,
 
     #[command(flatten)]
     pub common: Common,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Action {
-    /// Shows what is there and what will be, and changes nothing
+pub enum Commands {
+    /// Shows the planned changes, and changes nothing
     Plan(Plan),
-    /// Shows the plan, asks, and makes it true
+    /// Shows the planned changes, asks for confirmation, and applies them
     Apply(Apply),
-    /// Takes a rule back, and what was made for it; asks before
+    /// Deletes a rule and what was made for it, after it asks for confirmation
     Delete(Delete),
-    /// Writes an object, sees it replicated with the right key, and removes both
+    /// Writes an object, checks that S3 replicates it with the right key, and removes both copies
     Verify(Verify),
-    /// Prints the role's trust and permission documents, without any call to AWS: needs --source-kms-key-arns
+    /// Prints the role's trust policy and inline policies without any call to AWS; requires --source-kms-key-arns
     Policies(Policies),
-    /// Prints the completion of a shell
+    /// Prints the completion script for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Prints the manual page, or that of a command
+    /// Prints the manual page of the program or of a command
     Man {
         /// The command
         command: Option<String>,
@@ -84,7 +85,7 @@ pub struct Plan {
     /// Shows policy documents in full
     #[arg(long)]
     pub documents: bool,
-    /// Exits with 3 when changes are pending
+    /// Exits with code 3 when changes are pending
     #[arg(long)]
     pub detailed_exitcode: bool,
     #[command(flatten)]
@@ -98,7 +99,7 @@ pub struct Apply {
     #[command(flatten)]
     pub rule: Rule,
     #[command(flatten)]
-    pub consent: Consent,
+    pub confirmation: Confirmation,
     #[command(flatten)]
     pub walk: Walk,
     #[command(flatten)]
@@ -108,12 +109,12 @@ pub struct Apply {
 #[derive(Debug, Args)]
 pub struct Delete {
     #[command(flatten)]
-    pub name: Name,
-    /// Shows what would go, and changes nothing
+    pub target: RuleTarget,
+    /// Shows what would be deleted, and changes nothing
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
-    pub consent: Consent,
+    pub confirmation: Confirmation,
     #[command(flatten)]
     pub deployment: Deployment,
 }
@@ -123,8 +124,8 @@ pub struct Delete {
 pub struct Verify {
     #[command(flatten)]
     #[serde(flatten)]
-    pub name: Name,
-    /// Key that encrypts the object [default: as the bucket encrypts]
+    pub target: RuleTarget,
+    /// Key that encrypts the object [default: the bucket's default encryption]
     #[arg(long, value_name = "ARN")]
     pub source_kms_key_arns: Option<String>,
 }
@@ -140,10 +141,10 @@ pub struct Policies {
     pub deployment: Deployment,
 }
 
-/// Which rule is meant, and how its destination is accessed.
+/// Identifies a rule, and says how to access its destination's account.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Name {
+pub struct RuleTarget {
     /// Bucket whose objects are replicated
     #[arg(long, value_name = "NAME")]
     source_bucket: Option<String>,
@@ -153,24 +154,24 @@ pub struct Name {
     /// Name of the rule [default: the destination bucket's]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Profile with credentials of the destination's account, when that is another
+    /// Profile with credentials of the destination's account, if that is another account
     #[arg(long, value_name = "NAME", conflicts_with = "destination_role_arn")]
     #[serde(skip)]
     pub destination_profile: Option<String>,
-    /// Role of the destination's account that is assumed for what is done there
+    /// Role to assume in the destination's account
     #[arg(long, value_name = "ARN")]
     destination_role_arn: Option<String>,
-    /// External id with which that role is assumed
+    /// External id for assuming that role
     #[arg(long, value_name = "ID")]
     destination_role_external_id: Option<String>,
 }
 
-/// A rule, in the words of the properties.
+/// A rule, as the properties describe it.
 #[derive(Debug, Args, Serialize)]
 pub struct Rule {
     #[command(flatten)]
     #[serde(flatten)]
-    pub name: Name,
+    pub target: RuleTarget,
     #[command(flatten)]
     #[serde(flatten)]
     properties: Properties,
@@ -179,7 +180,7 @@ pub struct Rule {
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Properties {
-    /// Account of the destination bucket [default: the source's, or that of the profile or role for it]
+    /// Account of the destination bucket [default: the account of the profile or role for it, else the source's]
     #[arg(long, value_name = "ID")]
     destination_account: Option<String>,
     /// Who owns replicas in another account's bucket: Source or Destination [default: Source]
@@ -191,7 +192,7 @@ struct Properties {
     /// Region of the destination bucket [default: the replica key's]
     #[arg(long, value_name = "REGION")]
     destination_region: Option<String>,
-    /// Keys or aliases of the source's objects [default: the key of the bucket's default encryption]
+    /// Keys or aliases that encrypt the source's objects [default: the key of the bucket's default encryption]
     #[arg(long, value_name = "ARN", num_args = 1.., value_delimiter = ',')]
     source_kms_key_arns: Option<Vec<String>>,
     /// Replicates only objects whose keys begin with this
@@ -206,7 +207,7 @@ struct Properties {
     /// Replicates delete markers [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     delete_marker_replication: Option<bool>,
-    /// Replicates changes of replicas' metadata back [default: false]
+    /// Replicates changes of replicas' metadata back to the source [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     replica_modifications: Option<bool>,
     /// Turns S3 Replication Time Control on [default: false]
@@ -221,22 +222,22 @@ struct Properties {
     /// Creates a missing destination bucket [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     create_destination_bucket: Option<bool>,
-    /// What to do when the bucket already replicates with a role that is not ours: Refuse or Extend [default: Refuse]
+    /// What to do when the bucket already replicates with a foreign role: Refuse or Extend [default: Refuse]
     #[arg(long, value_name = "CHOICE")]
     existing_role: Option<String>,
-    /// SNS topic that is told when S3 fails to replicate an object
+    /// SNS topic that is notified when S3 fails to replicate an object
     #[arg(long, value_name = "ARN")]
     alarm_topic_arn: Option<String>,
-    /// Starts an S3 Batch Replication job for the objects that are there already [default: false]
+    /// Starts an S3 Batch Replication job for existing objects [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     replicate_existing_objects: Option<bool>,
-    /// Bucket that takes the job's report
+    /// Bucket that receives the job's report
     #[arg(long, value_name = "NAME|ARN")]
     report_bucket: Option<String>,
-    /// Where in that bucket
+    /// Prefix of the job's report in that bucket
     #[arg(long, value_name = "PREFIX")]
     report_prefix: Option<String>,
-    /// Writes an object to see it replicated, and removes it again [default: false]
+    /// Verifies the rule with an object that is written, replicated and removed again [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     verify: Option<bool>,
 }
@@ -257,24 +258,24 @@ impl FromStr for Tag {
     }
 }
 
-/// All buckets of the account.
+/// The walk over all buckets of the account.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "All buckets of the account")]
 pub struct Walk {
-    /// Replication policy: which buckets are replicated, and how
-    #[arg(long, value_name = "FILE", requires = "all", conflicts_with_all = ["Name", "Properties"])]
+    /// File with a replication policy: which buckets are replicated, and how
+    #[arg(long, value_name = "FILE", requires = "all", conflicts_with_all = ["RuleTarget", "Properties"])]
     pub policy: Option<PathBuf>,
-    /// Holds the policy against every bucket of the account, in all Regions
-    #[arg(long, requires = "policy", conflicts_with_all = ["Name", "Properties", "documents"])]
+    /// Applies the policy to every bucket of the account, in all Regions
+    #[arg(long, requires = "policy", conflicts_with_all = ["RuleTarget", "Properties", "documents"])]
     pub all: bool,
-    /// How many buckets are worked on at once
+    /// Number of buckets to process concurrently
     #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=50))]
     pub concurrency: u8,
 }
 
-/// What a deployed function may have been given, and must be the same here.
+/// Settings that must be the same as those of a deployed function.
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Beside a deployed function")]
+#[command(next_help_heading = "With a deployed function (use its values)")]
 pub struct Deployment {
     /// Path of the replication roles [default: /s3-kms-replication/]
     #[arg(long, value_name = "PATH")]
@@ -282,14 +283,14 @@ pub struct Deployment {
     /// Permissions boundary of the replication roles
     #[arg(long, value_name = "ARN")]
     pub role_permissions_boundary_arn: Option<String>,
-    /// The function's DynamoDB table of leases, so that neither of the two loses a rule that the other writes
+    /// DynamoDB table of the function's leases, so that concurrent changes do not overwrite each other
     #[arg(long, value_name = "NAME")]
     pub lock_table: Option<String>,
 }
 
 #[derive(Debug, Args)]
-pub struct Consent {
-    /// Changes things without asking
+pub struct Confirmation {
+    /// Applies changes without asking for confirmation
     #[arg(long, short)]
     pub yes: bool,
     /// Shows policy documents in full
@@ -303,13 +304,13 @@ pub struct Common {
     /// Profile whose credentials and Region are used [default: AWS_PROFILE, or `default`]
     #[arg(long, global = true, value_name = "NAME")]
     pub profile: Option<String>,
-    /// Region in which buckets are looked for first [default: AWS_REGION, the profile's, or us-east-1]
+    /// Region in which buckets are looked up first [default: AWS_REGION, the profile's, or us-east-1]
     #[arg(long, global = true, value_parser = Region::parse)]
     pub region: Option<Region>,
-    /// Format of what is printed
+    /// Format of the output
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     pub output: Output,
-    /// When to colour what is printed
+    /// When to color the output
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: clap::ColorChoice,
 }
@@ -320,7 +321,7 @@ pub enum Output {
     Json,
 }
 
-/// Reads `options` as the command `action`, by the one reader of commands that there is.
+/// Converts `options` to the command `action` with [`request::read`], as the function does for its payloads.
 pub fn command(action: &str, options: &impl Serialize) -> Result<Command, Failure> {
     let mut payload =
         serde_json::to_value(options).map_err(|error| Error::Internal(error.to_string()))?;
@@ -329,12 +330,12 @@ pub fn command(action: &str, options: &impl Serialize) -> Result<Command, Failur
     }
     match request::read(&payload, Environment::default()).map_err(Error::from)? {
         Invocation::Command(command) => Ok(command),
-        other => Err(Error::Internal(format!("{other:?} is no command")).into()),
+        other => Err(Error::Internal(format!("{other:?} is not a command")).into()),
     }
 }
 
 impl Walk {
-    /// The policy in the file.
+    /// Reads the policy from the file.
     pub fn policy(&self) -> Result<Option<PolicySource>, Failure> {
         let Some(file) = &self.policy else {
             return Ok(None);
@@ -348,7 +349,7 @@ impl Walk {
 }
 
 impl Deployment {
-    /// The settings that a deployed function would have from its environment.
+    /// Returns the settings that a deployed function would read from its environment.
     pub fn settings(&self, region: Option<&Region>) -> Result<Settings, Invalid> {
         Settings::read(|name| match name {
             "ROLE_PATH" => self.role_path.clone(),
@@ -361,8 +362,8 @@ impl Deployment {
     }
 }
 
-/// The message with options in place of the properties and settings that it names in backticks.
-pub fn in_options(message: &str) -> String {
+/// Replaces properties and settings in backticks with the options of the same name.
+pub fn name_options(message: &str) -> String {
     let command = CommandLine::command();
     let options = |command: &clap::Command| {
         command
@@ -380,11 +381,11 @@ pub fn in_options(message: &str) -> String {
         }
         _ => format!("`{part}`"),
     };
-    let said: String = parts.iter().enumerate().map(part).collect();
-    if quotes_are_paired { said } else { message.to_owned() }
+    let renamed: String = parts.iter().enumerate().map(part).collect();
+    if quotes_are_paired { renamed } else { message.to_owned() }
 }
 
-/// `SourceBucket` and `SOURCE_BUCKET` as `source-bucket`.
+/// Converts `SourceBucket` and `SOURCE_BUCKET` to `source-bucket`.
 fn kebab_case(name: &str) -> String {
     if name.chars().all(|c| c.is_ascii_uppercase() || c == '_') {
         return name.to_ascii_lowercase().replace('_', "-");

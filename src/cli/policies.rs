@@ -1,4 +1,6 @@
-//! The role's documents, for whoever has to approve them: made by the same plan as always, for a bucket that is as it has to be.
+//! Prints a role's policy documents without a call to AWS, for people who must approve them.
+//!
+//! The library plans them for a snapshot in which everything but the role is ready. This module must not build documents itself.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +19,7 @@ use serde::Serialize;
 use crate::options::{self, Common, Output, Policies};
 use crate::{DONE, Failure, screen};
 
-/// What a role is made with, in the names of IAM's API.
+/// A role's documents, with the names of IAM's API.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Documents {
@@ -31,14 +33,14 @@ struct Documents {
     warnings: Vec<String>,
 }
 
-pub fn print(asked: &Policies, common: &Common) -> Result<i32, Failure> {
-    let settings = asked.deployment.settings(common.region.as_ref())?;
-    let Command::Apply(mut spec) = options::command("Plan", &asked.rule)? else {
+pub fn print(args: &Policies, common: &Common) -> Result<i32, Failure> {
+    let settings = args.deployment.settings(common.region.as_ref())?;
+    let Command::Apply(mut spec) = options::command("Plan", &args.rule)? else {
         return Err(Error::Internal("`Plan` was read as another command".to_owned()).into());
     };
-    // Somebody else's hands do what has to be done in the destination's account.
+    // Nothing is planned for the destination's account: its owner makes the changes there.
     spec.destination_access = Access::Own;
-    let snapshot = as_it_has_to_be(&spec, asked.object_lock)?;
+    let snapshot = ready_snapshot(&spec, args.object_lock)?;
     let (plan, _) =
         plan::apply(&spec, &snapshot, &settings.roles).map_err(reconcile::Error::from)?;
     let mut documents = Documents { warnings: plan.warnings.clone(), ..Documents::default() };
@@ -65,7 +67,7 @@ pub fn print(asked: &Policies, common: &Common) -> Result<i32, Failure> {
 
 impl Documents {
     fn text(&self) -> String {
-        let shown =
+        let to_json =
             |document: &PolicyDocument| serde_json::to_string_pretty(document).unwrap_or_default();
         let boundary = self
             .permissions_boundary
@@ -84,7 +86,7 @@ impl Documents {
             .iter()
             .map(|(name, document)| (format!("inline policy {name}"), document));
         for (title, document) in trust.chain(policies) {
-            text += &format!("\n{}\n{}\n", screen::bold(&title), shown(document));
+            text += &format!("\n{}\n{}\n", screen::bold(&title), to_json(document));
         }
         text.extend(
             self.warnings
@@ -95,20 +97,20 @@ impl Documents {
     }
 }
 
-/// The two buckets and the keys, as far as the options tell of them.
-fn as_it_has_to_be(spec: &Spec, object_lock: bool) -> Result<ApplySnapshot, Failure> {
+/// A snapshot in which the buckets and the keys are ready and the role is missing.
+fn ready_snapshot(spec: &Spec, object_lock: bool) -> Result<ApplySnapshot, Failure> {
     let SourceKeys::Given(keys) = &spec.source_keys else {
         return Err(Invalid::new(
             "SourceKmsKeyArns",
-            "is required: without a call, the key of the bucket's default encryption is not known",
+            "is required: this command makes no call to AWS, so it cannot read the bucket's default encryption",
         )
         .into());
     };
     let source_keys = keys
         .iter()
-        .map(|key| Ok((key.to_string(), Some(usable("SourceKmsKeyArns", key)?))))
+        .map(|key| Ok((key.to_string(), Some(enabled_key("SourceKmsKeyArns", key)?))))
         .collect::<Result<Vec<_>, Invalid>>()?;
-    let replica_key = usable("ReplicaKmsKeyArn", &spec.replica_key)?;
+    let replica_key = enabled_key("ReplicaKmsKeyArn", &spec.replica_key)?;
     let first = keys.first().unwrap_or(&spec.replica_key);
     let (partition, account) = (first.partition(), first.account().clone());
     let location = |bucket: &BucketName, region: &Region, owner: &Account| Location {
@@ -148,13 +150,13 @@ fn as_it_has_to_be(spec: &Spec, object_lock: bool) -> Result<ApplySnapshot, Fail
     })
 }
 
-/// The key that an ARN names; what key an alias stands for is not known here.
-fn usable(property: &str, key: &KeyReference) -> Result<Key, Invalid> {
+/// An enabled key with this ARN. Refuses an alias, since only a call can find out its key.
+fn enabled_key(property: &str, key: &KeyReference) -> Result<Key, Invalid> {
     if key.as_str().contains(":alias/") {
         return Err(Invalid::new(
             property,
             format!(
-                "is `{key}`, an alias, whose key is not known without a call: give the key's own ARN"
+                "is the alias `{key}`; this command makes no call to AWS, so pass the key's ARN"
             ),
         ));
     }

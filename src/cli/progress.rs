@@ -1,4 +1,6 @@
-//! What is going on, on standard error: a spinner or a bar on a terminal, and the engine's log in words.
+//! Progress on standard error: a spinner or a bar on a terminal, and the engine's log as plain lines.
+//!
+//! It must not know the commands.
 
 use std::fmt::{Debug, Write};
 use std::time::Duration;
@@ -12,6 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::screen;
 
+/// The progress display.
 #[derive(Debug, Clone)]
 pub struct Progress {
     bar: ProgressBar,
@@ -26,24 +29,24 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Lets the engine's log be heard: its warnings, and where `actions` are wanted, each change that was made.
-    pub fn listen(&self, actions: bool) {
-        let narrator = Narrator { bar: self.bar.clone(), actions };
-        let ours = Targets::new().with_target("s3_kms_replication", Level::DEBUG);
-        tracing_subscriber::registry().with(narrator.with_filter(ours)).init();
+    /// Prints the engine's log: its warnings and, with `shows_actions`, each completed action.
+    pub fn print_log(&self, shows_actions: bool) {
+        let printer = LogPrinter { bar: self.bar.clone(), shows_actions };
+        let this_crate = Targets::new().with_target("s3_kms_replication", Level::DEBUG);
+        tracing_subscriber::registry().with(printer.with_filter(this_crate)).init();
     }
 
-    /// Shows a spinner and what is being done, while that is being done.
-    pub async fn during<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
-        self.show("{spinner} {wide_msg}", None, what);
-        let done = work.await;
+    /// Shows a spinner with `message` while `work` runs.
+    pub async fn show_during<T>(&self, message: &str, work: impl Future<Output = T>) -> T {
+        self.show("{spinner} {wide_msg}", None, message);
+        let result = work.await;
         self.clear();
-        done
+        result
     }
 
-    /// Shows a bar of `length`.
-    pub fn bar(&self, length: usize, what: &str) {
-        self.show("{bar:30} {pos}/{len} {wide_msg}", Some(length as u64), what);
+    /// Shows a bar of `length` steps with `message`.
+    pub fn show_bar(&self, length: usize, message: &str) {
+        self.show("{bar:30} {pos}/{len} {wide_msg}", Some(length as u64), message);
     }
 
     pub fn advance(&self) {
@@ -54,31 +57,31 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 
-    fn show(&self, template: &str, length: Option<u64>, what: &str) {
+    fn show(&self, template: &str, length: Option<u64>, message: &str) {
         self.bar.reset();
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.bar.set_style(style);
         }
         self.bar.set_length(length.unwrap_or_default());
-        self.bar.set_message(what.to_owned());
+        self.bar.set_message(message.to_owned());
         self.bar.enable_steady_tick(Duration::from_millis(100));
     }
 }
 
-/// Turns the engine's log into words for a person.
-struct Narrator {
+/// Prints the engine's log for a person.
+struct LogPrinter {
     bar: ProgressBar,
-    actions: bool,
+    shows_actions: bool,
 }
 
-impl<S: Subscriber> Layer<S> for Narrator {
+impl<S: Subscriber> Layer<S> for LogPrinter {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut said = Said::default();
-        event.record(&mut said);
-        let Said { message, action, resource, others } = said;
-        // An event with an action is one that has been carried out.
+        let mut fields = EventFields::default();
+        event.record(&mut fields);
+        let EventFields { message, action, resource, others } = fields;
+        // The engine logs the field `action` when the action is completed.
         let line = if !action.is_empty() {
-            if !self.actions {
+            if !self.shows_actions {
                 return;
             }
             format!("{} {action} on {resource}", screen::green("done:"))
@@ -87,20 +90,20 @@ impl<S: Subscriber> Layer<S> for Narrator {
         } else {
             return self.bar.set_message(format!("{message}{others}"));
         };
-        self.bar.suspend(|| screen::say(&line));
+        self.bar.suspend(|| screen::print_to_stderr(&line));
     }
 }
 
-/// An event of the log.
+/// The fields of a log event.
 #[derive(Default)]
-struct Said {
+struct EventFields {
     message: String,
     action: String,
     resource: String,
     others: String,
 }
 
-impl Visit for Said {
+impl Visit for EventFields {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.record_debug(field, &format_args!("{value}"));
     }

@@ -1,4 +1,6 @@
-//! One rule: its plan, and making, removing or trying it.
+//! The commands for one rule: plan, apply, delete and verify.
+//!
+//! It must not know options of the walk or how output is formatted.
 
 use s3_kms_replication::error::Error;
 use s3_kms_replication::reconcile;
@@ -9,87 +11,94 @@ use s3_kms_replication::spec::{Invalid, Spec};
 use serde::Serialize;
 
 use crate::options::{
-    self, Apply, Common, Consent, Delete, Deployment, Output, Plan, Rule, Verify,
+    self, Apply, Common, Confirmation, Delete, Deployment, Output, Plan, Rule, Verify,
 };
 use crate::progress::Progress;
-use crate::session::{CHANGES, Session, TRIAL};
+use crate::session::{CHANGE_TIME, Session, VERIFY_TIME};
 use crate::{DONE, FAILED, Failure, PENDING, screen};
 
-const LOOKING: &str = "Looking at what is there";
-const TRYING: &str = "Waiting for S3 to replicate an object";
+const PLANNING: &str = "Reading the current state";
+const VERIFYING: &str = "Waiting for S3 to replicate an object";
 
-pub async fn plan(asked: &Plan, common: &Common, progress: &Progress) -> Result<i32, Failure> {
-    let settings = asked.deployment.settings(common.region.as_ref())?;
-    let mut spec = spec("Plan", &asked.rule)?;
-    progress.listen(true);
+pub async fn plan(args: &Plan, common: &Common, progress: &Progress) -> Result<i32, Failure> {
+    let settings = args.deployment.settings(common.region.as_ref())?;
+    let mut spec = spec("Plan", &args.rule)?;
+    progress.print_log(true);
     let mut session = Session::new(common, settings).await?;
-    reach(&mut session, &asked.rule, &mut spec).await?;
+    use_destination_profile(&mut session, &args.rule, &mut spec).await?;
     let outcome = progress
-        .during(LOOKING, session.engine(CHANGES).apply(&spec, &session.settings.region))
+        .show_during(PLANNING, session.engine(CHANGE_TIME).apply(&spec, &session.settings.region))
         .await?;
-    show(&outcome, asked.documents, common)?;
-    Ok(if asked.detailed_exitcode && !outcome.plan.is_empty() { PENDING } else { DONE })
+    print_plan(&outcome, args.documents, common)?;
+    Ok(if args.detailed_exitcode && !outcome.plan.is_empty() { PENDING } else { DONE })
 }
 
-pub async fn apply(asked: &Apply, common: &Common, progress: &Progress) -> Result<i32, Failure> {
-    let settings = asked.deployment.settings(common.region.as_ref())?;
-    let mut spec = spec("Apply", &asked.rule)?;
-    asked.consent.check(common, "`plan`")?;
-    progress.listen(true);
+pub async fn apply(args: &Apply, common: &Common, progress: &Progress) -> Result<i32, Failure> {
+    let settings = args.deployment.settings(common.region.as_ref())?;
+    let mut spec = spec("Apply", &args.rule)?;
+    args.confirmation.check(common, "`plan`")?;
+    progress.print_log(true);
     let mut session = Session::new(common, settings).await?;
-    reach(&mut session, &asked.rule, &mut spec).await?;
+    use_destination_profile(&mut session, &args.rule, &mut spec).await?;
     let region = &session.settings.region;
     let planned = Spec { dry_run: true, ..spec.clone() };
-    let planned =
-        async || progress.during(LOOKING, session.engine(CHANGES).apply(&planned, region)).await;
-    if !asked.consent.given(common, planned).await? {
+    let planned = async || {
+        progress.show_during(PLANNING, session.engine(CHANGE_TIME).apply(&planned, region)).await
+    };
+    if !args.confirmation.confirm_plan(common, planned).await? {
         return Ok(FAILED);
     }
-    let outcome = progress.during("Applying", session.engine(CHANGES).apply(&spec, region)).await?;
+    let outcome =
+        progress.show_during("Applying", session.engine(CHANGE_TIME).apply(&spec, region)).await?;
     let outcome = progress
-        .during(TRYING, session.engine(TRIAL).verify_applied(&spec, outcome, region, true))
+        .show_during(
+            VERIFYING,
+            session.engine(VERIFY_TIME).verify_applied(&spec, outcome, region, true),
+        )
         .await?;
-    end(&outcome, common)
+    print_result(&outcome, common)
 }
 
-pub async fn delete(asked: &Delete, common: &Common, progress: &Progress) -> Result<i32, Failure> {
-    let settings = asked.deployment.settings(common.region.as_ref())?;
-    let Command::Delete { rule, access, .. } = options::command("Delete", &asked.name)? else {
-        return Err(misread("Delete"));
+pub async fn delete(args: &Delete, common: &Common, progress: &Progress) -> Result<i32, Failure> {
+    let settings = args.deployment.settings(common.region.as_ref())?;
+    let Command::Delete { rule, access, .. } = options::command("Delete", &args.target)? else {
+        return Err(wrong_command("Delete"));
     };
-    if !asked.dry_run {
-        asked.consent.check(common, "--dry-run")?;
+    if !args.dry_run {
+        args.confirmation.check(common, "--dry-run")?;
     }
-    progress.listen(true);
+    progress.print_log(true);
     let mut session = Session::new(common, settings).await?;
-    let access = session.reach(asked.name.destination_profile.as_deref(), access).await?;
+    let access =
+        session.add_destination_profile(args.target.destination_profile.as_deref(), access).await?;
     let remove = async |dry_run| {
-        let engine = session.engine(CHANGES);
-        let what = if dry_run { LOOKING } else { "Removing" };
+        let engine = session.engine(CHANGE_TIME);
+        let message = if dry_run { PLANNING } else { "Deleting" };
         progress
-            .during(what, engine.delete(&rule, &access, &session.settings.region, dry_run))
+            .show_during(message, engine.delete(&rule, &access, &session.settings.region, dry_run))
             .await
     };
     let planned = async || remove(true).await;
-    if asked.dry_run {
-        show(&planned().await?, asked.consent.documents, common)?;
+    if args.dry_run {
+        print_plan(&planned().await?, args.confirmation.documents, common)?;
         return Ok(DONE);
     }
-    if !asked.consent.given(common, planned).await? {
+    if !args.confirmation.confirm_plan(common, planned).await? {
         return Ok(FAILED);
     }
     let outcome = remove(false).await?;
-    end(&outcome, common)
+    print_result(&outcome, common)
 }
 
-pub async fn verify(asked: &Verify, common: &Common, progress: &Progress) -> Result<i32, Failure> {
+pub async fn verify(args: &Verify, common: &Common, progress: &Progress) -> Result<i32, Failure> {
     let settings = Deployment::default().settings(common.region.as_ref())?;
-    let Command::Verify { rule, key, access } = options::command("Verify", asked)? else {
-        return Err(misread("Verify"));
+    let Command::Verify { rule, key, access } = options::command("Verify", args)? else {
+        return Err(wrong_command("Verify"));
     };
-    progress.listen(true);
+    progress.print_log(true);
     let mut session = Session::new(common, settings).await?;
-    let access = session.reach(asked.name.destination_profile.as_deref(), access).await?;
+    let access =
+        session.add_destination_profile(args.target.destination_profile.as_deref(), access).await?;
     let verification = Verification {
         rule: &rule,
         access: &access,
@@ -98,29 +107,39 @@ pub async fn verify(asked: &Verify, common: &Common, progress: &Progress) -> Res
         resumable: true,
     };
     progress
-        .during(TRYING, session.engine(TRIAL).verify(&verification, &session.settings.region))
+        .show_during(
+            VERIFYING,
+            session.engine(VERIFY_TIME).verify(&verification, &session.settings.region),
+        )
         .await?;
-    end(&Outcome::of_verification(&verification, Status::Verified), common)
+    print_result(&Outcome::of_verification(&verification, Status::Verified), common)
 }
 
 fn spec(action: &'static str, rule: &impl Serialize) -> Result<Spec, Failure> {
     match options::command(action, rule)? {
         Command::Apply(spec) => Ok(*spec),
-        _ => Err(misread(action)),
+        _ => Err(wrong_command(action)),
     }
 }
 
-/// Gives the rule the profile for its destination, which says its account, too.
-async fn reach(session: &mut Session, rule: &Rule, spec: &mut Spec) -> Result<(), Failure> {
+/// Sets the rule's access to its destination to the profile, and the destination's account to the profile's account.
+async fn use_destination_profile(
+    session: &mut Session,
+    rule: &Rule,
+    spec: &mut Spec,
+) -> Result<(), Failure> {
     let access = session
-        .reach(rule.name.destination_profile.as_deref(), spec.destination_access.clone())
+        .add_destination_profile(
+            rule.target.destination_profile.as_deref(),
+            spec.destination_access.clone(),
+        )
         .await?;
-    if let (Some(asked), Some(reached)) = (&spec.destination_account, access.account())
-        && asked != reached
+    if let (Some(requested), Some(account)) = (&spec.destination_account, access.account())
+        && requested != account
     {
         return Err(Invalid::new(
             "DestinationAccount",
-            format!("is {asked}, but --destination-profile is of account {reached}"),
+            format!("is {requested}, but --destination-profile is of account {account}"),
         )
         .into());
     }
@@ -130,20 +149,20 @@ async fn reach(session: &mut Session, rule: &Rule, spec: &mut Spec) -> Result<()
     Ok(())
 }
 
-fn misread(action: &str) -> Failure {
+fn wrong_command(action: &str) -> Failure {
     Error::Internal(format!("`{action}` was read as another command")).into()
 }
 
-fn show(outcome: &Outcome, documents: bool, common: &Common) -> Result<(), Failure> {
+fn print_plan(outcome: &Outcome, shows_documents: bool, common: &Common) -> Result<(), Failure> {
     match common.output {
-        Output::Text => {
-            screen::print(&(screen::heading(outcome) + &screen::plan(&outcome.plan, documents)))
-        }
+        Output::Text => screen::print(
+            &(screen::heading(outcome) + &screen::plan(&outcome.plan, shows_documents)),
+        ),
         Output::Json => screen::print_json(&RuleAnswer::from(outcome)),
     }
 }
 
-fn end(outcome: &Outcome, common: &Common) -> Result<i32, Failure> {
+fn print_result(outcome: &Outcome, common: &Common) -> Result<i32, Failure> {
     match common.output {
         Output::Text => screen::print(&screen::heading(outcome))?,
         Output::Json => screen::print_json(&RuleAnswer::from(outcome))?,
@@ -151,20 +170,22 @@ fn end(outcome: &Outcome, common: &Common) -> Result<i32, Failure> {
     Ok(DONE)
 }
 
-impl Consent {
-    /// Refuses, before anything is looked at, what could not be asked.
-    pub fn check(&self, common: &Common, look: &str) -> Result<(), Failure> {
+impl Confirmation {
+    /// Refuses a command that cannot ask for confirmation, before it reads anything. `preview` is the option or command that only plans.
+    pub fn check(&self, common: &Common, preview: &str) -> Result<(), Failure> {
         let problem = match common.output {
             _ if self.yes => return Ok(()),
-            Output::Json => "--output json does not ask",
-            Output::Text if screen::can_ask() => return Ok(()),
-            Output::Text => "there is no terminal to ask on",
+            Output::Json => "--output json cannot ask for confirmation",
+            Output::Text if screen::is_interactive() => return Ok(()),
+            Output::Text => "there is no terminal to ask for confirmation",
         };
-        Err(Failure::usage(format!("{problem}: give --yes, or look with {look} first")))
+        Err(Failure::usage(format!(
+            "{problem}; pass --yes, or see the changes first with {preview}"
+        )))
     }
 
-    /// Shows the plan, and asks whether it is to be made true; there is nothing to ask about a plan that is empty.
-    async fn given(
+    /// Prints the plan and asks whether to apply it. An empty plan needs no confirmation.
+    async fn confirm_plan(
         &self,
         common: &Common,
         planned: impl AsyncFnOnce() -> Result<Outcome, reconcile::Error>,
@@ -173,15 +194,16 @@ impl Consent {
             return Ok(true);
         }
         let outcome = planned().await?;
-        show(&outcome, self.documents, common)?;
-        Ok(self.yes || outcome.plan.is_empty() || self.ask("Do this?").await)
+        print_plan(&outcome, self.documents, common)?;
+        Ok(self.yes || outcome.plan.is_empty() || self.confirm("Apply this plan?").await)
     }
 
-    pub async fn ask(&self, question: &str) -> bool {
-        let consent = screen::ask(question).await;
-        if !consent {
-            screen::say("nothing was changed");
+    /// Asks for confirmation.
+    pub async fn confirm(&self, question: &str) -> bool {
+        let is_confirmed = screen::confirm(question).await;
+        if !is_confirmed {
+            screen::print_to_stderr("nothing was changed");
         }
-        consent
+        is_confirmed
     }
 }

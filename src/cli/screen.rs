@@ -1,4 +1,6 @@
-//! What is printed: answers on standard output, everything else on standard error; in colour where that is a terminal.
+//! Output: answers on standard output, everything else on standard error, with color on a terminal.
+//!
+//! It must not know the commands or their exit codes.
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
@@ -11,8 +13,8 @@ use serde::Serialize;
 
 use crate::{DONE, Failure};
 
-/// Decides about colours for the whole program; `auto` heeds `NO_COLOR` and whether there is a terminal.
-pub fn colour(choice: ColorChoice) {
+/// Sets whether the program prints in color. `Auto` depends on `NO_COLOR` and on the terminal.
+pub fn set_color(choice: ColorChoice) {
     let choice = match choice {
         ColorChoice::Auto => anstream::ColorChoice::Auto,
         ColorChoice::Always => anstream::ColorChoice::Always,
@@ -41,7 +43,7 @@ pub fn yellow(text: &str) -> String {
     styled(AnsiColor::Yellow.on_default(), text)
 }
 
-/// Prints an answer. Whoever closes the pipe has read enough: that stops no work.
+/// Prints an answer. A closed pipe is no error: the reader has read enough.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -62,20 +64,20 @@ pub fn print_json(answer: &impl Serialize) -> Result<(), Failure> {
     print(&(text + "\n"))
 }
 
-/// Says something that is not the answer.
-pub fn say(text: &str) {
+/// Prints a line that is not part of the answer.
+pub fn print_to_stderr(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
-/// Whether somebody is there to be asked.
-pub fn can_ask() -> bool {
+/// Whether a person can answer questions.
+pub fn is_interactive() -> bool {
     io::stdin().is_terminal()
 }
 
-/// Asks; only a yes is one.
-pub async fn ask(question: &str) -> bool {
+/// Asks for confirmation. Only `y` and `yes` confirm.
+pub async fn confirm(question: &str) -> bool {
     let _ = write!(anstream::stderr(), "{} [y/N] ", bold(question));
-    // On a thread of its own, so that Ctrl-C is noticed meanwhile.
+    // A thread of its own reads the answer, so that Ctrl-C still works.
     let answer = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line).map(|_| line)
@@ -95,8 +97,8 @@ pub fn heading(outcome: &Outcome) -> String {
     )
 }
 
-/// A plan as the function's answers have it, but in colour, and with documents only where they are asked for.
-pub fn plan(plan: &Plan, documents: bool) -> String {
+/// A plan as text, as in the function's answers but with color. Policy documents are included only with `shows_documents`.
+pub fn plan(plan: &Plan, shows_documents: bool) -> String {
     let mut text = String::new();
     let mut line = |line: String| text.extend([line.as_str(), "\n"]);
     if plan.is_empty() {
@@ -115,12 +117,12 @@ pub fn plan(plan: &Plan, documents: bool) -> String {
             }
             match action.document() {
                 None => {}
-                Some(document) if documents => {
+                Some(document) if shows_documents => {
                     line("    document:".to_owned());
                     let document = serde_json::to_string_pretty(document).unwrap_or_default();
                     document
                         .lines()
-                        .for_each(|of_document| line(format!("      {}", green(of_document))));
+                        .for_each(|document_line| line(format!("      {}", green(document_line))));
                 }
                 Some(_) => line("    document: (--documents shows it)".to_owned()),
             }
@@ -135,7 +137,7 @@ pub fn plan(plan: &Plan, documents: bool) -> String {
     text
 }
 
-/// Rows in columns, under their headings.
+/// Formats rows as a table with headings.
 pub fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column).map(|cell| cell.chars().count()));

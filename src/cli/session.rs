@@ -1,4 +1,6 @@
-//! AWS with the credentials, the Region and the settings that were asked for.
+//! AWS clients and settings for one run, with the credentials and the Region of the options.
+//!
+//! It must not know the commands.
 
 use std::time::Duration;
 
@@ -18,13 +20,14 @@ use tokio::time::Instant;
 use crate::Failure;
 use crate::options::Common;
 
-/// How long changes may take, as for the function.
-pub const CHANGES: Duration = Duration::from_secs(300);
-/// How long S3 may take to replicate an object.
-pub const TRIAL: Duration = Duration::from_secs(900);
-/// How long giving a lease back and answering may take after either.
-const ANSWER: Duration = Duration::from_secs(10);
+/// Time for changes, as for the function.
+pub const CHANGE_TIME: Duration = Duration::from_secs(300);
+/// Time for S3 to replicate an object.
+pub const VERIFY_TIME: Duration = Duration::from_secs(900);
+/// Time after either for releasing a lease.
+const RELEASE_TIME: Duration = Duration::from_secs(10);
 
+/// The clients and the settings of one run.
 #[derive(Debug)]
 pub struct Session {
     pub aws: Aws,
@@ -40,8 +43,8 @@ impl Session {
         Ok(Self { aws, settings })
     }
 
-    /// With the credentials of another profile for the destination's account: the access that they give, in place of `access`.
-    pub async fn reach(
+    /// Adds the credentials of the profile for the destination's account. Returns the access that uses them, or `access` without a profile.
+    pub async fn add_destination_profile(
         &mut self,
         profile: Option<&str>,
         access: Access,
@@ -51,42 +54,45 @@ impl Session {
         };
         let loader = loader(Some(profile), SdkRegion::new(self.settings.region.to_string()));
         let config = loader.http_client(aws::http_client(aws::connector())).load().await;
-        let given =
-            self.aws.add_credentials(config).await.map_err(|failure| Failure::from(Error::from(failure)));
-        given.map_err(|failure| Failure {
+        let added = self
+            .aws
+            .add_credentials(config)
+            .await
+            .map_err(|failure| Failure::from(Error::from(failure)));
+        added.map_err(|failure| Failure {
             message: format!("--destination-profile {profile}: {}", failure.message),
             ..failure
         })
     }
 
-    /// The engine, with so much time from now on.
+    /// Returns an engine that must end within `time`.
     pub fn engine(&self, time: Duration) -> Engine<'_, Aws> {
         let deadline = Instant::now() + time;
         Engine {
             cloud: &self.aws,
             settings: &self.settings,
             deadline,
-            end: deadline + ANSWER,
+            end: deadline + RELEASE_TIME,
             signed_at: None,
         }
     }
 }
 
-/// The Region that is asked for, else that of the environment, of the profile, or the one that all accounts have.
-async fn region(common: &Common, last: &Region) -> SdkRegion {
-    let of_profile = ProfileFileRegionProvider::builder();
-    let of_profile = match &common.profile {
-        Some(profile) => of_profile.profile_name(profile),
-        None => of_profile,
+/// The Region of the option, else of the environment, else of the profile, else `default`.
+async fn region(common: &Common, default: &Region) -> SdkRegion {
+    let profile_region = ProfileFileRegionProvider::builder();
+    let profile_region = match &common.profile {
+        Some(profile) => profile_region.profile_name(profile),
+        None => profile_region,
     };
     let sdk_region = |region: &Region| SdkRegion::new(region.to_string());
-    let asked = RegionProviderChain::first_try(common.region.as_ref().map(sdk_region));
-    let found = asked
+    let option = RegionProviderChain::first_try(common.region.as_ref().map(sdk_region));
+    let region = option
         .or_else(EnvironmentVariableRegionProvider::new())
-        .or_else(of_profile.build())
+        .or_else(profile_region.build())
         .region()
         .await;
-    found.unwrap_or_else(|| sdk_region(last))
+    region.unwrap_or_else(|| sdk_region(default))
 }
 
 fn loader(profile: Option<&str>, region: SdkRegion) -> ConfigLoader {
@@ -99,7 +105,7 @@ fn loader(profile: Option<&str>, region: SdkRegion) -> ConfigLoader {
     }
 }
 
-/// The credentials of a profile, which go before those of the environment, as with the AWS CLI: it is named on purpose.
+/// The credentials of a profile. As in the AWS CLI, a profile option takes precedence over credentials in the environment.
 fn credentials(profile: &str, region: SdkRegion) -> ProfileFileCredentialsProvider {
     let config = ProviderConfig::default()
         .with_http_client(aws::http_client(aws::connector()))

@@ -1,4 +1,6 @@
-//! A replication policy held against every bucket of the account.
+//! The walk: applies a replication policy to every bucket of the account.
+//!
+//! It must not know what a rule needs: the engine reconciles each bucket.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,31 +16,31 @@ use serde::Serialize;
 
 use crate::options::{self, Apply, Common, Deployment, Output, Walk};
 use crate::progress::Progress;
-use crate::session::{CHANGES, Session};
+use crate::session::{CHANGE_TIME, Session};
 use crate::{DONE, FAILED, Failure, PENDING, error_message, screen};
 
-/// What the policy and a bucket are to each other.
+/// The state of a bucket's rule, compared with the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 enum State {
-    /// All is as the policy says.
+    /// The rule is as the policy requires.
     Configured,
-    /// The rule is not there.
+    /// The rule does not exist.
     Missing,
-    /// The rule is there, and something is not as the policy says.
+    /// The rule exists, but differs from the policy.
     Drifted,
-    /// The rule is there, and the bucket has lost the tags that it was for.
+    /// The rule exists, but the bucket has lost the tags that the policy requires.
     Withdrawn,
-    /// It was missing, and is there.
+    /// The rule was missing and has been created.
     Created,
-    /// It had drifted, and is as the policy says.
+    /// The rule had drifted and has been repaired.
     Repaired,
-    /// It was withdrawn, and is gone.
+    /// The rule was withdrawn and has been removed.
     Removed,
-    /// S3 has yet to replicate the object that shows it.
+    /// The rule is applied, but S3 has not yet replicated the canary.
     Unverified,
-    /// The policy is not about this bucket.
+    /// The policy has no rule for this bucket.
     Skipped,
-    /// It could not be looked at or changed.
+    /// The bucket could not be read or changed.
     Failed,
 }
 
@@ -64,44 +66,54 @@ struct Rows {
     summary: BTreeMap<State, usize>,
 }
 
+/// How to reconcile buckets.
+struct Walker<'a> {
+    session: &'a Session,
+    /// The number of buckets to reconcile concurrently.
+    concurrency: u8,
+    progress: &'a Progress,
+}
+
 pub async fn plan(
-    asked: &options::Plan,
+    args: &options::Plan,
     common: &Common,
     progress: &Progress,
 ) -> Result<i32, Failure> {
-    let session = session(&asked.walk, &asked.deployment, common, progress).await?;
+    let session = session(&args.walk, &args.deployment, common, progress).await?;
+    let walker = Walker { session: &session, concurrency: args.walk.concurrency, progress };
     let buckets = list(&session, progress).await?;
-    let rows = Rows::of(buckets, &session, &asked.walk, true, progress).await;
-    rows.show(common)?;
+    let rows = Rows::collect(buckets, &walker, true).await;
+    rows.print(common)?;
     Ok(match rows.exit_code() {
-        DONE if asked.detailed_exitcode && rows.pending().next().is_some() => PENDING,
+        DONE if args.detailed_exitcode && rows.pending().next().is_some() => PENDING,
         code => code,
     })
 }
 
-/// A bucket that is as the policy says costs reads only, so what was interrupted is simply done again.
-pub async fn apply(asked: &Apply, common: &Common, progress: &Progress) -> Result<i32, Failure> {
-    asked.consent.check(common, "`plan`")?;
-    let session = session(&asked.walk, &asked.deployment, common, progress).await?;
+/// Applies the policy. After an interruption, the same command starts over: a bucket that is already configured costs reads only.
+pub async fn apply(args: &Apply, common: &Common, progress: &Progress) -> Result<i32, Failure> {
+    args.confirmation.check(common, "`plan`")?;
+    let session = session(&args.walk, &args.deployment, common, progress).await?;
+    let walker = Walker { session: &session, concurrency: args.walk.concurrency, progress };
     let mut buckets = list(&session, progress).await?;
-    if !asked.consent.yes {
-        let planned = Rows::of(buckets.clone(), &session, &asked.walk, true, progress).await;
-        planned.show(common)?;
+    if !args.confirmation.yes {
+        let planned = Rows::collect(buckets.clone(), &walker, true).await;
+        planned.print(common)?;
         let pending: BTreeSet<&str> = planned.pending().map(|row| row.bucket.as_str()).collect();
         if pending.is_empty() {
             return Ok(planned.exit_code());
         }
-        if !asked
-            .consent
-            .ask(&format!("Change {} of {} buckets?", pending.len(), buckets.len()))
+        if !args
+            .confirmation
+            .confirm(&format!("Change {} of {} buckets?", pending.len(), buckets.len()))
             .await
         {
             return Ok(FAILED);
         }
         buckets.retain(|bucket| pending.contains(bucket.name.as_str()));
     }
-    let rows = Rows::of(buckets, &session, &asked.walk, false, progress).await;
-    rows.show(common)?;
+    let rows = Rows::collect(buckets, &walker, false).await;
+    rows.print(common)?;
     Ok(rows.exit_code())
 }
 
@@ -113,37 +125,35 @@ async fn session(
 ) -> Result<Session, Failure> {
     let settings =
         Settings { policy: walk.policy()?, ..deployment.settings(common.region.as_ref())? };
-    progress.listen(false);
+    progress.print_log(false);
     Session::new(common, settings).await
 }
 
 async fn list(session: &Session, progress: &Progress) -> Result<Vec<ListedBucket>, Failure> {
     progress
-        .during("Listing the account's buckets", session.aws.buckets())
+        .show_during("Listing the account's buckets", session.aws.buckets())
         .await
         .map_err(|failure| Error::from(failure).into())
 }
 
 impl Rows {
-    async fn of(
-        buckets: Vec<ListedBucket>,
-        session: &Session,
-        walk: &Walk,
-        dry_run: bool,
-        progress: &Progress,
-    ) -> Self {
-        progress
-            .bar(buckets.len(), if dry_run { "Looking at buckets" } else { "Working on buckets" });
+    /// Reconciles the buckets concurrently.
+    async fn collect(buckets: Vec<ListedBucket>, walker: &Walker<'_>, dry_run: bool) -> Self {
+        let Walker { session, concurrency, progress } = walker;
+        progress.show_bar(
+            buckets.len(),
+            if dry_run { "Reading buckets" } else { "Applying the policy" },
+        );
         let rows = stream::iter(buckets).map(async |bucket| {
             let rows = reconcile_bucket(&bucket, session, dry_run).await;
             progress.advance();
             rows
         });
-        let rows: Vec<Vec<Row>> = rows.buffer_unordered(walk.concurrency.into()).collect().await;
+        let rows: Vec<Vec<Row>> = rows.buffer_unordered(usize::from(*concurrency)).collect().await;
         progress.clear();
         let mut rows: Vec<Row> = rows.into_iter().flatten().collect();
-        rows.sort_by(|one, other| {
-            (&one.bucket, &one.rule_id).cmp(&(&other.bucket, &other.rule_id))
+        rows.sort_by(|left, right| {
+            (&left.bucket, &left.rule_id).cmp(&(&right.bucket, &right.rule_id))
         });
         let mut summary = BTreeMap::new();
         for row in &rows {
@@ -166,7 +176,7 @@ impl Rows {
         }
     }
 
-    fn show(&self, common: &Common) -> Result<(), Failure> {
+    fn print(&self, common: &Common) -> Result<(), Failure> {
         if common.output == Output::Json {
             return screen::print_json(self);
         }
@@ -200,28 +210,29 @@ async fn reconcile_bucket(bucket: &ListedBucket, session: &Session, dry_run: boo
     };
     let expected = bucket.region.as_ref().unwrap_or(&session.settings.region);
     let request = ReconcileRequest { bucket: &name, expected, remove_if_gone: false, dry_run };
-    match session.engine(CHANGES).reconcile_bucket(&request).await {
+    match session.engine(CHANGE_TIME).reconcile_bucket(&request).await {
         Ok(BucketOutcome::Skipped(why)) => vec![row("", State::Skipped, why)],
         Ok(BucketOutcome::Retired(plan)) => {
-            vec![row("", State::Removed, why(State::Removed, &plan))]
+            vec![row("", State::Removed, explain(State::Removed, &plan))]
         }
         Ok(BucketOutcome::Rules(rules)) => {
-            // The rules of the other direction are those of another bucket, which has rows of its own.
-            let of_this = |(_, ended): &(RuleId, Result<Outcome, reconcile::Error>)| {
-                ended.as_ref().map_or(true, |outcome| outcome.rule.source == name)
+            // The rules of the reverse direction belong to the other bucket, which has its own rows.
+            let is_of_bucket = |(_, result): &(RuleId, Result<Outcome, reconcile::Error>)| {
+                result.as_ref().map_or(true, |outcome| outcome.rule.source == name)
             };
-            let rows = rules.into_iter().filter(of_this).map(|(rule_id, ended)| match ended {
-                Ok(outcome) => {
-                    let state = state(&outcome, dry_run);
-                    row(rule_id.as_str(), state, why(state, &outcome.plan))
-                }
-                Err(reconcile::Error::VerifyPending { .. }) => row(
-                    rule_id.as_str(),
-                    State::Unverified,
-                    "S3 has yet to replicate the canary".to_owned(),
-                ),
-                Err(error) => row(rule_id.as_str(), State::Failed, error_message(error.into())),
-            });
+            let rows =
+                rules.into_iter().filter(is_of_bucket).map(|(rule_id, result)| match result {
+                    Ok(outcome) => {
+                        let state = state(&outcome, dry_run);
+                        row(rule_id.as_str(), state, explain(state, &outcome.plan))
+                    }
+                    Err(reconcile::Error::VerifyPending { .. }) => row(
+                        rule_id.as_str(),
+                        State::Unverified,
+                        "S3 has not replicated the canary yet".to_owned(),
+                    ),
+                    Err(error) => row(rule_id.as_str(), State::Failed, error_message(error.into())),
+                });
             rows.collect()
         }
         Err(error) => vec![row("", State::Failed, error_message(error.into()))],
@@ -251,7 +262,7 @@ fn state(outcome: &Outcome, dry_run: bool) -> State {
     }
 }
 
-/// Whether the action writes a rule that was not there before.
+/// Whether the action adds a rule to the configuration.
 fn adds_rule(action: &Action) -> bool {
     match action {
         Action::PutReplication { before, rule, .. } => {
@@ -262,8 +273,8 @@ fn adds_rule(action: &Action) -> bool {
     }
 }
 
-/// What is, or was, not as the policy says, of what was not there at all, how much that is; and what one should know of it.
-fn why(state: State, plan: &Plan) -> String {
+/// Explains a state: the number of changes for a new rule, otherwise the operations of the changes; and the plan's warnings.
+fn explain(state: State, plan: &Plan) -> String {
     let changes = match (state, plan.actions().count()) {
         (State::Missing | State::Created, 1) => "1 change".to_owned(),
         (State::Missing | State::Created, count) => format!("{count} changes"),

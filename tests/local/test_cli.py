@@ -206,7 +206,7 @@ def test_plan_is_coloured_in_a_terminal_unless_no_color_is_set(user: CliUser) ->
 def test_apply_writes_only_after_the_user_confirms(user: CliUser) -> None:
     before = user.writes()
     refused = user.run_in_terminal("apply", *user.apply_arguments, answer_to_prompt="n\n", code=1)
-    assert "Do this?" in refused
+    assert "Apply this plan?" in refused
     assert "nothing was changed" in refused
     assert user.writes() == before
     done = user.run_in_terminal("apply", *user.apply_arguments, answer_to_prompt="y\n")
