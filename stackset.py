@@ -1,7 +1,8 @@
-"""The packaged template as StackSets take it: without the SAM transform, and with the code in a bucket of each Region.
+"""Converts the packaged template for StackSets: expands the SAM transform, and uses a code bucket in each Region.
 
-StackSets with service-managed permissions refuse templates with macros, and Lambda loads code from a bucket in the function's own
-Region. So this expands on standard input what `sam package` wrote, and names the bucket after the Region that the stack is in.
+StackSets with service-managed permissions refuse templates with macros. Lambda loads code only from a bucket in the function's own
+Region. So this program reads the output of `sam package` from standard input, expands the transform, and makes the name of the code
+bucket depend on the stack's Region.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
 
-def with_bucket_of_region(value: Any, packaged: str, of_region: str) -> Any:
-    """`value`, in which the name of the bucket that was packaged to has become the one of the stack's Region."""
+def replace_bucket(value: Any, packaged_bucket: str, regional_bucket: str) -> Any:
+    """Returns `value` with the name of the packaged bucket replaced by the name of the bucket in the stack's Region."""
     if isinstance(value, dict):
-        return {name: with_bucket_of_region(each, packaged, of_region) for name, each in value.items()}
+        return {name: replace_bucket(item, packaged_bucket, regional_bucket) for name, item in value.items()}
     if isinstance(value, list):
-        return [with_bucket_of_region(each, packaged, of_region) for each in value]
-    return {"Fn::Sub": of_region} if value == packaged else value
+        return [replace_bucket(item, packaged_bucket, regional_bucket) for item in value]
+    return {"Fn::Sub": regional_bucket} if value == packaged_bucket else value
 
 
 def main(bucket: str, region: str) -> None:
     template = Translator({}, Parser()).translate(yaml_parse(sys.stdin.read()), {})
-    json.dump(with_bucket_of_region(template, f"{bucket}-{region}", f"{bucket}-${{AWS::Region}}"), sys.stdout)
+    json.dump(replace_bucket(template, f"{bucket}-{region}", f"{bucket}-${{AWS::Region}}"), sys.stdout)
 
 
 if __name__ == "__main__":
