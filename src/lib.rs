@@ -10,8 +10,8 @@
 //!
 //! # Layers
 //! A module imports only from modules above it: `model`, `spec`, `iam_policy`, `plan`, `verify`, `ports`, `config`, `request`,
-//! `reconcile`, `error`, `respond`, `aws`, `handler`. A test checks that. The first five are pure: they have no async function, clock,
-//! environment or client.
+//! `reconcile`, `error`, `respond`, `aws`, `handler`. A test checks that. The first five are pure: they have no async function,
+//! clock, environment or client.
 
 pub mod aws;
 pub mod config;

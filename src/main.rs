@@ -48,7 +48,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             started.elapsed(),
             SystemTime::now(),
         );
-        // CloudWatch needs the metrics as a line of their own, and tracing would wrap them in another JSON object. A closed pipe is no error.
+        // CloudWatch needs the metrics as a line of their own, and tracing would wrap them in another JSON object. A closed pipe
+        // is no error.
         let _ = writeln!(std::io::stdout(), "{metrics}");
         answer.map_err(diagnostic)
     }))

@@ -11,8 +11,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use super::sdk_error::{self, none_if};
 use crate::model::{Acquired, ApiError, Lease};
 
-/// The table's partition key. It is a bucket's name, or a text with a slash, which no bucket's name has: the id of a custom resource,
-/// or the resource of the lease on other accounts' policies.
+/// The table's partition key. It is a bucket's name, or a text with a slash, which no bucket's name has: the id of a custom
+/// resource, or the resource of the lease on other accounts' policies.
 const KEY: &str = "BucketName";
 const HOLDER: &str = "Holder";
 /// When a lease expires, in seconds since the epoch.

@@ -1,7 +1,7 @@
 //! The ports on the AWS SDK.
 //!
-//! Only this module and its children call AWS, and only they see errors of the SDK. It owns clients, credentials, timeouts and the
-//! retries of single calls. It must not decide what to change.
+//! Only this module and its children call AWS, and only they see errors of the SDK. It owns clients, credentials, timeouts and
+//! the retries of single calls. It must not decide what to change.
 
 mod cloudwatch;
 mod connector;
@@ -69,7 +69,8 @@ struct SecondAccount {
     config: SdkConfig,
 }
 
-/// A service's clients with the caller's own credentials. They are cached, since creating one takes longer than signing a request.
+/// A service's clients with the caller's own credentials. They are cached, since creating one takes longer than signing a
+/// request.
 type RegionalClients<C> = Mutex<HashMap<Region, C>>;
 
 impl Aws {
@@ -192,7 +193,8 @@ impl Aws {
 }
 
 impl Aws {
-    /// Starts a job and records its id in a tag of its role. When the tag cannot be written, the same request finds the job by its token.
+    /// Starts a job and records its id in a tag of its role. When the tag cannot be written, the same request finds the job by
+    /// its token.
     async fn start_job(&self, action: &Action, job: &NewJob) -> Result<String, ApiError> {
         let Identity { partition, .. } = self.identity().await?;
         let role_error = |operation| {

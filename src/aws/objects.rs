@@ -18,8 +18,8 @@ fn object_resource(location: &Location, key: &str) -> String {
     format!("object `{key}` of bucket `{}`", location.bucket)
 }
 
-/// Writes a canary and returns the id of its version. Without `kms_key`, the bucket's default encryption applies. Whether a Bucket Key
-/// is used is always left to the bucket's default.
+/// Writes a canary and returns the id of its version. Without `kms_key`, the bucket's default encryption applies. Whether a
+/// Bucket Key is used is always left to the bucket's default.
 pub(super) async fn put_canary(
     client: &Client,
     location: &Location,
@@ -52,8 +52,8 @@ pub(super) async fn put_canary(
     })
 }
 
-/// Reads a version of an object; `None` when there is no such version. It does not ask for the checksum, for which S3 would need to
-/// decrypt the object.
+/// Reads a version of an object; `None` when there is no such version. It does not ask for the checksum, for which S3 would need
+/// to decrypt the object.
 pub(super) async fn object_version(
     client: &Client,
     location: &Location,
@@ -90,8 +90,8 @@ pub(super) async fn object_version(
     Ok(Some(ObjectVersion { replication, kms_key: response.ssekms_key_id }))
 }
 
-/// Lists the versions and delete markers of an object. One page of 1,000 suffices: S3 lists the versions of this key before those of
-/// longer keys that begin with it.
+/// Lists the versions and delete markers of an object. One page of 1,000 suffices: S3 lists the versions of this key before those
+/// of longer keys that begin with it.
 pub(super) async fn versions(
     client: &Client,
     location: &Location,

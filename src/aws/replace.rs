@@ -139,7 +139,8 @@ async fn write_with_retry<T>(
         };
         let failure = error.into_error(action.operation(), action.resource());
         if failure.retry != Retry::NextInvocation {
-            // An earlier attempt may still take effect, whatever this failure says. `Soon` stays: it carries out the action again.
+            // An earlier attempt may still take effect, whatever this failure says. `Soon` stays: it carries out the action
+            // again.
             let retry = if is_first || failure.retry == Retry::Soon {
                 failure.retry
             } else {

@@ -43,8 +43,8 @@ pub(super) async fn list_buckets(client: &Client) -> Result<Vec<ListedBucket>, A
     Ok(listed)
 }
 
-/// Reads a bucket's Region with a call in the Region where it is expected; `None` when there is no such bucket. When the bucket is in
-/// another Region, S3 answers with an error and names that Region in a header.
+/// Reads a bucket's Region with a call in the Region where it is expected; `None` when there is no such bucket. When the bucket
+/// is in another Region, S3 answers with an error and names that Region in a header.
 pub(super) async fn bucket_region(
     client: &Client,
     bucket: &BucketName,
@@ -232,7 +232,8 @@ fn all_blocked() -> PublicAccessBlockConfiguration {
         .build()
 }
 
-/// Creates a bucket with its owner tag in the same call. When a later call fails, the next request still recognizes the bucket as ours.
+/// Creates a bucket with its owner tag in the same call. When a later call fails, the next request still recognizes the bucket as
+/// ours.
 pub(super) async fn create_bucket(
     client: &Client,
     location: &Location,

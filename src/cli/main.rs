@@ -61,8 +61,8 @@ impl From<Error> for Failure {
 const NO_CREDENTIALS: [&str; 2] =
     ["the credential provider was not enabled", "no providers in chain provided credentials"];
 
-/// The error's message without the name of a template parameter. Such a parameter would grant a deployed function the missing right, but
-/// this program uses the person's own rights.
+/// The error's message without the name of a template parameter. Such a parameter would grant a deployed function the missing
+/// right, but this program uses the person's own rights.
 fn error_message(mut error: Error) -> String {
     if let Some(failure) = error.failure_mut() {
         failure.parameter = None;
@@ -140,8 +140,8 @@ fn main() {
     exit(code)
 }
 
-/// Runs the command until it ends or Ctrl-C is pressed. An interruption between any two calls is safe: the same command completes the
-/// rest.
+/// Runs the command until it ends or Ctrl-C is pressed. An interruption between any two calls is safe: the same command completes
+/// the rest.
 async fn run_until_interrupted(
     command: &Commands,
     common: &Common,

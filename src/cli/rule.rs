@@ -171,7 +171,8 @@ fn print_result(outcome: &Outcome, common: &Common) -> Result<i32, Failure> {
 }
 
 impl Confirmation {
-    /// Refuses a command that cannot ask for confirmation, before it reads anything. `preview` is the option or command that only plans.
+    /// Refuses a command that cannot ask for confirmation, before it reads anything. `preview` is the option or command that only
+    /// plans.
     pub fn check(&self, common: &Common, preview: &str) -> Result<(), Failure> {
         let problem = match common.output {
             _ if self.yes => return Ok(()),

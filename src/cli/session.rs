@@ -43,7 +43,8 @@ impl Session {
         Ok(Self { aws, settings })
     }
 
-    /// Adds the credentials of the profile for the destination's account. Returns the access that uses them, or `access` without a profile.
+    /// Adds the credentials of the profile for the destination's account. Returns the access that uses them, or `access` without
+    /// a profile.
     pub async fn add_destination_profile(
         &mut self,
         profile: Option<&str>,

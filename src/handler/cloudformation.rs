@@ -3,8 +3,8 @@
 //! It must not know the properties of a rule or the JSON of an answer.
 //!
 //! # Guarantees
-//! - CloudFormation gets exactly one answer, even after a panic. The only delay: while a canary is pending and Lambda will deliver the
-//!   request again, a later delivery answers.
+//! - CloudFormation gets exactly one answer, even after a panic. The only delay: while a canary is pending and Lambda will
+//!   deliver the request again, a later delivery answers.
 
 use std::panic::AssertUnwindSafe;
 use std::time::SystemTime;
@@ -85,8 +85,8 @@ async fn run<C: Cloud>(
     }
 }
 
-/// Removes what a failed request may have left: a failed Update on another bucket, or a Create that failed. A failure that a retry cannot
-/// help is only logged: for example, the properties named a foreign bucket by mistake, and it cannot be read.
+/// Removes what a failed request may have left: a failed Update on another bucket, or a Create that failed. A failure that a
+/// retry cannot help is only logged: for example, the properties named a foreign bucket by mistake, and it cannot be read.
 async fn cleanup<C: Cloud>(
     rule: &RuleAddress,
     access: &Access,
@@ -104,8 +104,8 @@ async fn cleanup<C: Cloud>(
     }
 }
 
-/// Returns the physical id of the resource, which is normally the rule's id. An Update that failed or only planned keeps its id. A Create
-/// that changed nothing gets the id [`NOTHING_CREATED`].
+/// Returns the physical id of the resource, which is normally the rule's id. An Update that failed or only planned keeps its id.
+/// A Create that changed nothing gets the id [`NOTHING_CREATED`].
 fn resource_id(request: &Request, result: &Result<Option<Outcome>, Error>) -> String {
     let spec = match &request.operation {
         Ok(ResourceOperation::Apply { spec, .. }) => Some(spec),

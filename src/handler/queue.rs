@@ -13,8 +13,8 @@ use crate::request::Message;
 use crate::respond;
 use crate::respond::metrics::Counters;
 
-/// Handles every message. The answer names each message that failed, in whole or in part. SQS delivers it again and finally moves it to
-/// the dead-letter queue, where a person can inspect it and send it again.
+/// Handles every message. The answer names each message that failed, in whole or in part. SQS delivers it again and finally moves
+/// it to the dead-letter queue, where a person can inspect it and send it again.
 pub(super) async fn handle<C: Cloud>(
     messages: Vec<Message>,
     engine: &Engine<'_, C>,

@@ -1,11 +1,11 @@
 //! Reconcile: applies the replication policy to one bucket.
 //!
-//! It owns the order in which a bucket's rules are applied and removed. It must not know how a rule is planned or applied, nor how the
-//! request arrived.
+//! It owns the order in which a bucket's rules are applied and removed. It must not know how a rule is planned or applied, nor
+//! how the request arrived.
 //!
 //! # Expected flow
-//! [`decision`](super::decision) decides whether to skip the bucket, which rules to apply, and which rules to remove since the bucket
-//! lost their tags. The rules are applied one after the other. When the bucket is deleted, its role is removed.
+//! [`decision`](super::decision) decides whether to skip the bucket, which rules to apply, and which rules to remove since the
+//! bucket lost their tags. The rules are applied one after the other. When the bucket is deleted, its role is removed.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -54,8 +54,8 @@ struct ReverseDirection {
 }
 
 impl<C: Cloud> Engine<'_, C> {
-    /// Applies every rule of the policy that matches the bucket. Removes every rule that matches the bucket's name but no longer its
-    /// tags.
+    /// Applies every rule of the policy that matches the bucket. Removes every rule that matches the bucket's name but no longer
+    /// its tags.
     ///
     /// # Errors
     /// When the policy or the bucket cannot be read. The rules' own errors are in [`BucketOutcome::Rules`].
@@ -148,7 +148,8 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(BucketOutcome::Skipped(reason.to_owned()))
     }
 
-    /// Reads the bucket's Region and tags and, concurrently, makes the first reads for `first`; `None` when there is no such bucket.
+    /// Reads the bucket's Region and tags and, concurrently, makes the first reads for `first`; `None` when there is no such
+    /// bucket.
     async fn read_tags_and_prefetch(
         &self,
         request: &ReconcileRequest<'_>,
@@ -169,8 +170,8 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(found.map(|(location, tags)| BucketReads { location, tags, prefetched }))
     }
 
-    /// Applies the matching rules, then removes the untagged ones. In this order, a role that both need is never deleted and created
-    /// again.
+    /// Applies the matching rules, then removes the untagged ones. In this order, a role that both need is never deleted and
+    /// created again.
     async fn apply_rules(
         &self,
         location: &Location,
@@ -253,8 +254,8 @@ struct BucketReads {
     prefetched: Option<Prefetched<ApplyFirstReads>>,
 }
 
-/// Returns the spec of the first rule when that rule applies whatever the bucket's tags are. Its first reads can be made while the tags
-/// are read.
+/// Returns the spec of the first rule when that rule applies whatever the bucket's tags are. Its first reads can be made while
+/// the tags are read.
 fn first_spec(
     candidates: &Candidates<'_>,
     request: &ReconcileRequest<'_>,

@@ -188,7 +188,8 @@ impl<C: Cloud> Engine<'_, C> {
         }
     }
 
-    /// Removes the canary from one bucket. Any failure is retried, since nothing else removes the canary until the rule's next Verify.
+    /// Removes the canary from one bucket. Any failure is retried, since nothing else removes the canary until the rule's next
+    /// Verify.
     async fn remove_from_bucket(&self, location: &Location, key: &str) {
         let bucket = location.bucket.as_str();
         let pause = Duration::from_millis(200);

@@ -16,8 +16,8 @@ use crate::model::{BucketName, Retry, RuleAddress};
 use crate::plan::{Plan, RuleAttributes};
 use crate::ports::Cloud;
 
-/// How long after its first read a snapshot counts as current. Writers outside this deployment take no lease, so an older snapshot needs
-/// a precondition check.
+/// How long after its first read a snapshot counts as current. Writers outside this deployment take no lease, so an older
+/// snapshot needs a precondition check.
 const SNAPSHOT_MAX_AGE: Duration = Duration::from_secs(2);
 
 /// The resource of the lease on the policies of other accounts. No bucket's name contains a slash.
@@ -31,8 +31,8 @@ pub(super) trait Planner {
     /// Makes the first round of reads.
     async fn first_reads(&self) -> Result<Self::FirstReads, Error>;
 
-    /// Whether to acquire the lease while the rest is read. That is so when the plan will probably have something to write, and when a
-    /// concurrent request must have ended even if there is nothing to write.
+    /// Whether to acquire the lease while the rest is read. That is so when the plan will probably have something to write, and
+    /// when a concurrent request must have ended even if there is nothing to write.
     fn needs_lease(&self, first_reads: &Self::FirstReads) -> bool;
 
     /// Reads the rest of the snapshot and plans.
@@ -99,8 +99,8 @@ impl SnapshotTime {
 }
 
 impl<C: Cloud> Engine<'_, C> {
-    /// Plans and applies, and starts over when the state differs from the snapshot. Fails when a later request has superseded this one.
-    /// The first attempt uses the `prefetched` reads, if any.
+    /// Plans and applies, and starts over when the state differs from the snapshot. Fails when a later request has superseded
+    /// this one. The first attempt uses the `prefetched` reads, if any.
     pub(super) async fn converge<P: Planner>(
         &self,
         scope: &RequestScope<'_>,
@@ -129,8 +129,8 @@ impl<C: Cloud> Engine<'_, C> {
         })
     }
 
-    /// Plans, and applies the plan under the lease. The lease is acquired while the rest of the snapshot is read when the first reads
-    /// show that it will be needed, and otherwise only when the plan is not empty.
+    /// Plans, and applies the plan under the lease. The lease is acquired while the rest of the snapshot is read when the first
+    /// reads show that it will be needed, and otherwise only when the plan is not empty.
     async fn attempt<P: Planner>(
         &self,
         scope: &RequestScope<'_>,
@@ -159,8 +159,8 @@ impl<C: Cloud> Engine<'_, C> {
         Box::pin(self.apply_under_lease(scope, time, ready(Ok(planned)), planner)).await
     }
 
-    /// Acquires the lease while `planning` runs, then applies the plan. Plans again first when another holder may have written since the
-    /// snapshot.
+    /// Acquires the lease while `planning` runs, then applies the plan. Plans again first when another holder may have written
+    /// since the snapshot.
     async fn apply_under_lease<P: Planner>(
         &self,
         scope: &RequestScope<'_>,

@@ -1,4 +1,5 @@
-//! Reads in the destination's account when that is another account: the destination, and the policies that have statements of the rule.
+//! Reads in the destination's account when that is another account: the destination, and the policies that have statements of the
+//! rule.
 //!
 //! It must not know what those statements contain: [`crate::iam_policy`] knows.
 
@@ -65,8 +66,8 @@ pub(super) struct DestinationReads<'a> {
 }
 
 impl<R: Read> SnapshotReader<'_, R> {
-    /// Reads the policies in the destination's account that must have statements of the rule, and those that had them for an earlier
-    /// destination.
+    /// Reads the policies in the destination's account that must have statements of the rule, and those that had them for an
+    /// earlier destination.
     pub(super) async fn cross_account_policies(
         &self,
         spec: &Spec,
@@ -108,8 +109,8 @@ impl<R: Read> SnapshotReader<'_, R> {
         self.target_policies(try_join_all(targets).await?.concat()).await
     }
 
-    /// Returns the bucket and the key of a granted destination. Returns nothing when the key belongs to an account other than the accessed
-    /// one: that account's policies keep the rule's statements.
+    /// Returns the bucket and the key of a granted destination. Returns nothing when the key belongs to an account other than the
+    /// accessed one: that account's policies keep the rule's statements.
     async fn policy_targets(
         &self,
         granted: &GrantedDestination,

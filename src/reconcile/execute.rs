@@ -152,8 +152,8 @@ impl<C: Cloud> Engine<'_, C> {
         }
     }
 
-    /// Reads back until the action's effect is visible. The write has succeeded, so an effect that does not become visible in time is only
-    /// logged.
+    /// Reads back until the action's effect is visible. The write has succeeded, so an effect that does not become visible in
+    /// time is only logged.
     async fn await_read_back(&self, action: &Action) {
         let read_back = retry(RetryBudget::for_visibility(FIRST_PAUSE), async || {
             match self.is_visible(action).await {

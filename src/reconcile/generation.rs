@@ -1,4 +1,5 @@
-//! The order of the requests about one custom resource. An earlier request that is delivered late or twice must not undo a later one.
+//! The order of the requests about one custom resource. An earlier request that is delivered late or twice must not undo a later
+//! one.
 //!
 //! It must not know what a request changes.
 //!
@@ -7,8 +8,8 @@
 //! Create would delete that request's rule.
 //!
 //! # Guarantees
-//! - A request records its generation before it acquires the lease. Under the lease, it checks that no later generation is recorded.
-//!   So of two concurrent requests, at least one sees the other.
+//! - A request records its generation before it acquires the lease. Under the lease, it checks that no later generation is
+//!   recorded. So of two concurrent requests, at least one sees the other.
 //!
 //! # Assumptions
 //! - CloudFormation signs a request's `ResponseURL` when it makes the request.

@@ -1,7 +1,7 @@
 //! Jobs that replicate objects which existed before their rule.
 //!
-//! It reads the state of jobs, and removes a job's permissions after its end. It must not know when a job is started: [`crate::plan`]
-//! decides that.
+//! It reads the state of jobs, and removes a job's permissions after its end. It must not know when a job is started:
+//! [`crate::plan`] decides that.
 
 use super::converge::{Planned, Planner, RequestScope};
 use super::snapshot::SnapshotReader;
@@ -54,8 +54,8 @@ impl<R: Read> SnapshotReader<'_, R> {
 }
 
 impl<C: Cloud> Engine<'_, C> {
-    /// Removes the permissions of a job of ours that has ended. Also returns the name of the source bucket; it is empty when the event is
-    /// skipped.
+    /// Removes the permissions of a job of ours that has ended. Also returns the name of the source bucket; it is empty when the
+    /// event is skipped.
     ///
     /// # Errors
     /// Any [`Error`].
@@ -75,7 +75,7 @@ impl<C: Cloud> Engine<'_, C> {
             self.before_deadline(self.reader().describe_job(&event.id, region, &identity)).await?;
         let rule = job.as_ref().and_then(|job| RuleAddress::parse(&job.description));
         let Some(rule) = rule else {
-            return skip(format!("job `{}` is not one of ours", event.id));
+            return skip(format!("job `{}` was not started by s3-kms-replication", event.id));
         };
         let planner = EndedJob {
             reader: self.reader(),
@@ -130,8 +130,7 @@ fn not_ended(id: &str, job: &Job) -> ApiError {
         operation: "DescribeJob",
         resource: format!("job `{id}`"),
         code: job.status.to_string(),
-        message: "the event says that the job has ended, but S3 still reports it as running"
-            .to_owned(),
+        message: "the event says that the job has ended, but S3 reports that it has not".to_owned(),
         parameter: None,
         retry: Retry::NextInvocation,
     }

@@ -1,7 +1,7 @@
 //! The lease on a bucket's replication configuration, or on the policies of other accounts. Only the holder writes them.
 //!
-//! AWS has no conditional write of either. So of two concurrent writers that each add something to what they read, one would lose its
-//! addition.
+//! AWS has no conditional write of either. So of two concurrent writers that each add something to what they read, one would lose
+//! its addition.
 //!
 //! It must not know what the holder writes.
 //!
@@ -10,8 +10,8 @@
 //!
 //! # Guarantees
 //! - The configuration and these policies are written only under the lease.
-//! - Requests about custom resources, and requests that delete a rule, acquire the lease even when there is nothing to write. So no
-//!   earlier request is still writing when they end.
+//! - Requests about custom resources, and requests that delete a rule, acquire the lease even when there is nothing to write. So
+//!   no earlier request is still writing when they end.
 //! - A lease expires [`MARGIN`] after its holder's deadline, so a crashed holder blocks other writers no longer than that.
 //!
 //! # Assumptions
@@ -35,8 +35,8 @@ use super::{Engine, Error};
 use crate::model::{Lease, Retry};
 use crate::ports::Cloud;
 
-/// Time between a holder's deadline and the expiry of its lease. It covers differing clocks, and calls that timed out but may still
-/// take effect.
+/// Time between a holder's deadline and the expiry of its lease. It covers differing clocks, and calls that timed out but may
+/// still take effect.
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// The longest time for releasing a lease. It is also at most a quarter of the time kept for the answer.
@@ -65,8 +65,8 @@ enum Acquisition {
 }
 
 impl<C: Cloud> Engine<'_, C> {
-    /// Acquires the lease of `resource` while `concurrent` runs, then runs `work` with the result of `concurrent` under the lease. Without
-    /// `LOCK_TABLE`, runs `work` after `concurrent` without a lease.
+    /// Acquires the lease of `resource` while `concurrent` runs, then runs `work` with the result of `concurrent` under the
+    /// lease. Without `LOCK_TABLE`, runs `work` after `concurrent` without a lease.
     pub(super) async fn with_lease<B, T>(
         &self,
         resource: &str,

@@ -3,9 +3,9 @@
 //! It must not know how a request arrived or how it is answered.
 //!
 //! # Expected flow
-//! Each kind of request is a [`Planner`](converge::Planner), which makes the first reads and the plan. [`Engine::converge`] runs the
-//! planner. It acquires the lease before it writes, takes the snapshot again when it may be stale, and applies the plan stage by stage.
-//! When the state differs from the snapshot, it starts over.
+//! Each kind of request is a [`Planner`](converge::Planner), which makes the first reads and the plan. [`Engine::converge`] runs
+//! the planner. It acquires the lease before it writes, takes the snapshot again when it may be stale, and applies the plan stage
+//! by stage. When the state differs from the snapshot, it starts over.
 //!
 //! # Guarantees
 //! - A snapshot is read through [`crate::ports::Read`] alone, so taking it changes nothing.
@@ -116,8 +116,8 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(converged?.into_outcome(spec.rule.clone(), Status::Configured, spec.dry_run))
     }
 
-    /// Deletes `rule` and what was made for it, and nothing else. Accesses the destination's account with `access`. A rule or a bucket
-    /// that does not exist is success.
+    /// Deletes `rule` and what was made for it, and nothing else. Accesses the destination's account with `access`. A rule or a
+    /// bucket that does not exist is success.
     ///
     /// # Errors
     /// Any [`Error`].

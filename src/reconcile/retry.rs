@@ -46,8 +46,8 @@ pub async fn retry<T, E>(
     }
 }
 
-/// Limits the attempts and sets the pauses between them. Each pause is twice the previous one, times a random factor of 0.5 to 1.5, so
-/// that waiting writers do not retry at the same time.
+/// Limits the attempts and sets the pauses between them. Each pause is twice the previous one, times a random factor of 0.5 to
+/// 1.5, so that waiting writers do not retry at the same time.
 #[derive(Debug)]
 pub struct RetryBudget {
     next_pause: Duration,

@@ -3,8 +3,8 @@
 //! It must not know how a plan is made of a snapshot. Everything here is generic over [`Read`], so it cannot write.
 //!
 //! # Expected flow
-//! There are two rounds of concurrent reads. The first round does not wait for the source bucket's Region: it reads in the Region where
-//! the bucket is expected. Those reads are used only when the bucket is in that Region; otherwise they are made again.
+//! There are two rounds of concurrent reads. The first round does not wait for the source bucket's Region: it reads in the Region
+//! where the bucket is expected. Those reads are used only when the bucket is in that Region; otherwise they are made again.
 
 use aws_sdk_s3::types::ReplicationConfiguration;
 use futures_util::future::try_join_all;
@@ -120,7 +120,8 @@ impl<R: Read> Planner for DeleteRule<'_, R> {
 }
 
 impl<R: Read> SnapshotReader<'_, R> {
-    /// Reads the location of a bucket of the caller's account and, concurrently, runs `read` on it; `None` when there is no such bucket.
+    /// Reads the location of a bucket of the caller's account and, concurrently, runs `read` on it; `None` when there is no such
+    /// bucket.
     pub(super) async fn read_bucket<T>(
         &self,
         bucket: &BucketName,
@@ -326,8 +327,8 @@ impl<R: Read> SnapshotReader<'_, R> {
         }
     }
 
-    /// Reads the rule's alarm, only where it may have one: CloudWatch answers a few of these calls a second. A rule's inline policy
-    /// is written before its alarm and deleted after it, so the policy tells whether there may be an alarm.
+    /// Reads the rule's alarm, only where it may have one: CloudWatch answers a few of these calls a second. A rule's inline
+    /// policy is written before its alarm and deleted after it, so the policy tells whether there may be an alarm.
     async fn alarm(
         &self,
         rule: &RuleAddress,
@@ -359,8 +360,8 @@ impl<R: Read> SnapshotReader<'_, R> {
         Ok(DeleteFirstReads { source, role_named_ours, is_present })
     }
 
-    /// Reads the rest of the snapshot for deleting a rule. With `always_read_alarm`, the alarm is read even when nothing else shows that
-    /// the rule exists.
+    /// Reads the rest of the snapshot for deleting a rule. With `always_read_alarm`, the alarm is read even when nothing else
+    /// shows that the rule exists.
     pub(super) async fn delete_snapshot(
         &self,
         request: &DeleteRule<'_, R>,

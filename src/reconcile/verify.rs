@@ -3,8 +3,9 @@
 //! It must not know what the canary's state means: [`crate::verify`] judges that.
 //!
 //! # Guarantees
-//! - After any failure, every version of the canary is removed from every bucket that a rule may have replicated it to. A version that
-//!   cannot be removed is logged, and the rule's next Verify removes it. That also removes a canary whose write took effect late.
+//! - After any failure, every version of the canary is removed from every bucket that a rule may have replicated it to. A version
+//!   that cannot be removed is logged, and the rule's next Verify removes it. That also removes a canary whose write took effect
+//!   late.
 //! - A canary that is still pending at the deadline stays only when the request will be repeated and continue with it.
 //! - Two concurrent verifications of one rule both end. When one removes the canary of the other, the other writes a new canary.
 //!
@@ -100,8 +101,8 @@ impl<C: Cloud> Engine<'_, C> {
         }
     }
 
-    /// Applies a rule of the replication policy. When the policy requires it, verifies the rule if the rule was changed or its earlier
-    /// verification has not ended. So not every event of the bucket causes a verification.
+    /// Applies a rule of the replication policy. When the policy requires it, verifies the rule if the rule was changed or its
+    /// earlier verification has not ended. So not every event of the bucket causes a verification.
     pub(super) async fn apply_policy_rule(
         &self,
         spec: &Spec,
@@ -140,8 +141,8 @@ impl<C: Cloud> Engine<'_, C> {
     /// Verifies that a rule replicates.
     ///
     /// # Errors
-    /// [`Error::VerifyPending`] when the canary is not replicated yet and the verification can be resumed. [`Error::Unverified`] for any
-    /// other failure once a canary may have been written. Any other [`Error`] before that.
+    /// [`Error::VerifyPending`] when the canary is not replicated yet and the verification can be resumed. [`Error::Unverified`]
+    /// for any other failure once a canary may have been written. Any other [`Error`] before that.
     pub async fn verify(
         &self,
         verification: &Verification<'_>,
@@ -179,7 +180,8 @@ impl<C: Cloud> Engine<'_, C> {
         changed: bool,
     ) -> Result<CanaryResult, Failure> {
         let (source, canary) = (&sites.source, &sites.canary);
-        // Removing the canary requires the right to list versions, so it is checked before the write, even if the result is not used.
+        // Removing the canary requires the right to list versions, so it is checked before the write, even if the result is not
+        // used.
         let earlier = self.cloud.versions(source, &canary.key).await?.objects.into_iter().next();
         let mut version = match earlier.filter(|_| !changed) {
             Some(version) => version,

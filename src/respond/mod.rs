@@ -181,7 +181,8 @@ fn rule_result((rule_id, result): &(RuleId, Result<Outcome, reconcile::Error>)) 
     }
 }
 
-/// The answer to a batch. It names the messages that SQS must deliver again or, after several failures, move to the dead-letter queue.
+/// The answer to a batch. It names the messages that SQS must deliver again or, after several failures, move to the dead-letter
+/// queue.
 pub fn batch_answer(failed: Vec<String>) -> SqsBatchResponse {
     let failure = |id| {
         let mut failure = BatchItemFailure::default();
@@ -257,7 +258,8 @@ pub fn cloudformation_answer(
     if body.len() <= MAX_BODY {
         return Ok(body);
     }
-    // Only this attribute is unbounded. It is long only when the template lists many keys, so the template does not need the attribute.
+    // Only this attribute is unbounded. It is long only when the template lists many keys, so the template does not need the
+    // attribute.
     if let Some(data) = &mut answer.data {
         data.source_kms_key_arns = None;
     }

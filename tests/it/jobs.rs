@@ -289,8 +289,8 @@ async fn events_of_other_jobs_and_of_jobs_that_run_change_nothing() {
     let mut abroad = ended("job-1", "Complete");
     abroad["detail"]["recipientAccountId"] = json!("444455556666");
     for (event, reason) in [
-        (ended("theirs", "Complete"), "job `theirs` is not one of ours"),
-        (ended("gone", "Complete"), "job `gone` is not one of ours"),
+        (ended("theirs", "Complete"), "job `theirs` was not started by s3-kms-replication"),
+        (ended("gone", "Complete"), "job `gone` was not started by s3-kms-replication"),
         (ended("job-1", "Active"), "a job that is `Active` has not ended"),
         (abroad, "the event is of account 444455556666, not of 111122223333"),
     ] {
@@ -303,7 +303,7 @@ async fn events_of_other_jobs_and_of_jobs_that_run_change_nothing() {
         early.is_transient() && has_rights(&fake.state.borrow()),
         "an event that S3 does not bear out yet comes again"
     );
-    insta::assert_snapshot!(early, @"DescribeJob on job `job-1`: Active: the event says that the job has ended, but S3 still reports it as running");
+    insta::assert_snapshot!(early, @"DescribeJob on job `job-1`: Active: the event says that the job has ended, but S3 reports that it has not");
 }
 
 #[tokio::test(start_paused = true)]
