@@ -291,7 +291,7 @@ async fn created_destination_keeps_its_key_when_a_second_source_uses_it() {
 async fn event_fails_only_where_a_retry_can_help() {
     let undisturbed = Fake::new(two_buckets());
     invoke(&undisturbed, &sample("create-bucket")).await.unwrap();
-    // All but those when all is done: the rule is looked at, and the lease given back.
+    // All but the two after the last write: the read-back, and the release of the lease.
     let put = undisturbed.position("PutBucketReplication");
     let calls =
         (0..undisturbed.calls.take().len()).filter(|index| ![put + 1, put + 2].contains(index));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// What the invocation counted, as it is logged, without what CloudWatch needs beside it.
+/// What the invocation counted, as it is logged, without the metadata for CloudWatch.
 async fn counted(fake: &Fake, payload: &Value) -> String {
     let handled = Box::pin(handle(payload, within_five_minutes(), fake, &settings())).await;
     let line = handled.counters.line(

@@ -1,4 +1,4 @@
-//! Faults on the wire, under the AWS SDK and its own retries: what each becomes at the seam, where [`crate::faults`] takes over.
+//! Faults on the wire, under the AWS SDK and its own retries: the [`Retry`] that each becomes. [`crate::convergence`] tests what follows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -293,7 +293,7 @@ async fn every_call_maps_every_outage_to_its_retry() {
             if ["bucket_region", "object_version"].contains(&call.as_str())
                 && matches!(outage, Outage::Answer(400..500, _))
             {
-                // The answer to HEAD has no body, so no code: its status alone says that bucket or object cannot be looked at.
+                // The answer to HEAD has no body, so no code: its status alone says that bucket or object cannot be read.
                 assert_eq!((failure.retry, sent), (Retry::Never, 1), "{outage:?}: {failure}");
                 continue;
             }

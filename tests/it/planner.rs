@@ -250,8 +250,8 @@ async fn delete_plans_the_removal_of_the_rule_first_and_of_the_role_last() {
     let mut table = Table::default();
     for (case, state, spec) in [
         ("the only rule", converged.clone(), &base),
-        ("beside another rule of ours", applied(two_buckets(), &[&base, &other]).await, &base),
-        ("beside foreign rules", applied(with_foreign_rules(OWN_ROLE), &[&base]).await, &base),
+        ("with another rule of ours", applied(two_buckets(), &[&base, &other]).await, &base),
+        ("with foreign rules", applied(with_foreign_rules(OWN_ROLE), &[&base]).await, &base),
         ("in a foreign role", applied(with_foreign_role(), &[&extend]).await, &extend),
         ("with an alarm", applied(two_buckets(), &[&alarm]).await, &alarm),
         ("with a running job", applied(with_report_bucket(), &[&with_job]).await, &with_job),

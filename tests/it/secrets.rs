@@ -1,4 +1,4 @@
-//! Invariant 7: no secret leaves, by whatever door.
+//! Invariant 7: no secret is in a log, an answer or an error.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -51,7 +51,7 @@ fn invariant_7_response_url_is_in_no_log_answer_or_error_after_any_fault() {
         .start_paused(true)
         .build()
         .unwrap();
-    let mut told = String::new();
+    let mut outputs = String::new();
     runtime.block_on(async {
         for (second, request) in
             [("Create", json!({})), ("Create", json!({"Prefx": "x"})), ("Delete", json!({}))]
@@ -77,7 +77,7 @@ fn invariant_7_response_url_is_in_no_log_answer_or_error_after_any_fault() {
                     } else {
                         vec![Retry::Never]
                     });
-                    told += &format!(
+                    outputs += &format!(
                         "{:?} {:?}\n",
                         invoke(&fake, &request).await,
                         fake.answers.borrow()
@@ -87,7 +87,7 @@ fn invariant_7_response_url_is_in_no_log_answer_or_error_after_any_fault() {
         }
         let mut elsewhere = sample("cloudformation-create");
         elsewhere["ResponseURL"] = json!("https://example.com/?X-Amz-Signature=EXAMPLE");
-        told += &format!("{:?}", invoke(&Fake::new(two_buckets()), &elsewhere).await);
+        outputs += &format!("{:?}", invoke(&Fake::new(two_buckets()), &elsewhere).await);
     });
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(
@@ -95,6 +95,6 @@ fn invariant_7_response_url_is_in_no_log_answer_or_error_after_any_fault() {
         "the log was captured"
     );
     for secret in SECRETS {
-        assert!(!logged.contains(secret) && !told.contains(secret), "{secret}");
+        assert!(!logged.contains(secret) && !outputs.contains(secret), "{secret}");
     }
 }

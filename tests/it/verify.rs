@@ -160,24 +160,24 @@ async fn failed_replication_names_every_cause_that_can_be_read() {
             state.bucket_mut("demo-source").encryption = kms(new);
         }),
     ];
-    let mut told = Vec::new();
+    let mut messages = Vec::new();
     for (damage, change) in damages {
         let mut state = configured().await;
         change(&mut state);
-        told.push(format!(
+        messages.push(format!(
             "{damage}:\n  {}",
             refused(state, Replicator { fails: true, ..Replicator::default() }).await
         ));
     }
-    assert_snapshot!(told.join("\n"));
+    assert_snapshot!(messages.join("\n"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn invariant_11_verify_fails_when_the_replica_differs_from_the_rule() {
-    let mut told = vec![
+    let mut messages = vec![
         refused(configured().await, Replicator { keeps_key: true, ..Replicator::default() }).await,
     ];
-    told.push(
+    messages.push(
         refused(configured().await, Replicator { unnoticed: usize::MAX, ..Replicator::default() })
             .await,
     );
@@ -193,9 +193,9 @@ async fn invariant_11_verify_fails_when_the_replica_differs_from_the_rule() {
         .push(Object { content, ..impostor });
     // S3 has given up, so that its own replica does not come.
     fake.replicator.replace(Replicator { fails: true, ..Replicator::default() });
-    told.push(verify(&fake).await.unwrap_err().to_string());
+    messages.push(verify(&fake).await.unwrap_err().to_string());
     assert_eq!(fake.objects(), Vec::new());
-    assert_snapshot!(told.join("\n"));
+    assert_snapshot!(messages.join("\n"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -216,15 +216,15 @@ async fn invariant_9_verify_of_an_unusable_rule_is_refused_without_writes() {
                 Some(ReplicationRuleFilter::builder().prefix("p".repeat(1_000)).build());
         },
     ];
-    let mut told = Vec::new();
+    let mut messages = Vec::new();
     for change in changes {
         let mut state = configured().await;
         change(&mut state);
         let fake = Fake::new(state);
-        told.push(verify(&fake).await.unwrap_err().to_string());
+        messages.push(verify(&fake).await.unwrap_err().to_string());
         assert_eq!(fake.writes(), []);
     }
-    assert_snapshot!(told.join("\n"));
+    assert_snapshot!(messages.join("\n"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -262,7 +262,7 @@ async fn invariant_4_canary_is_removed_after_a_fault_in_any_call() {
                 Err(_) => false,
             };
             let in_removal = !calls[index..].iter().any(|call| call.operation == "HeadObject");
-            // The removal is tried again, whatever fails in it; but where the code itself breaks, that is for the next trial.
+            // A failed removal is retried. After a panic, the next verification removes the canary.
             let later = resumable || (in_removal && fault == Fault::Panic);
             if !later {
                 assert_eq!(fake.objects(), Vec::new(), "{point}");

@@ -190,8 +190,8 @@ async fn invariant_5_cloudformation_is_answered_in_time_when_the_canary_cannot_b
         fake.calls.take()
     };
     let calls = answered(None).await;
-    let looked = calls.iter().rposition(|call| call.operation == "HeadObject").unwrap();
-    for index in looked + 1..calls.len() {
+    let last_read = calls.iter().rposition(|call| call.operation == "HeadObject").unwrap();
+    for index in last_read + 1..calls.len() {
         answered(Some(index)).await;
     }
 }

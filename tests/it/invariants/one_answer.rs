@@ -13,7 +13,7 @@ use crate::support::*;
 async fn invariant_5_cloudformation_gets_one_answer_when_any_call_fails_panics_or_hangs() {
     let undisturbed = Fake::new(two_buckets());
     create(&undisturbed, json!({})).await;
-    // All but the last two, when all is done: the rule is looked at, and the lease given back.
+    // All but the two after the last write: the read-back, and the release of the lease.
     let calls = undisturbed.calls.borrow().len() - 2;
     for fault in [
         Fault::Refused("AccessDenied", Retry::Never),
@@ -89,7 +89,7 @@ async fn invariant_5_invalid_properties_are_answered_without_a_call() {
         let fake = Fake::new(two_buckets());
         let answer = create(&fake, change).await;
         assert_eq!(answer["Status"], "FAILED");
-        assert_eq!(fake.calls.borrow().len(), 0, "nothing is even asked");
+        assert_eq!(fake.calls.borrow().len(), 0, "nothing is called");
         reasons.push(answer["Reason"].as_str().unwrap().to_owned());
         let deleted = {
             let mut request = sample("cloudformation-delete");

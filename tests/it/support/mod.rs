@@ -7,7 +7,7 @@
 //! - **Requests**: [`invoke`] hands a payload to the program as Lambda does; [`create`], [`update`] and [`delete`] send the custom
 //!   resource's requests and return the one answer. [`settings`] and [`environment`] are the program's environment.
 //! - **Plans**: [`plan_apply`] plans for a state and a [`spec`] without any call, [`plan_text`] shows it, [`applied`] executes it.
-//! - **The fake**: [`Fake::new`] holds a state and fails as told: `fake.fail_call(3, Fault::Panic)`, `fake.refuse("CreateRole", 1, …)`.
+//! - **The fake**: [`Fake::new`] holds a state and fails where a test says so: `fake.fail_call(3, Fault::Panic)`, `fake.refuse("CreateRole", 1, …)`.
 //! - **Calls**: the fake records each [`Call`] with its kind; `fake.writes()`, `fake.reads()`, `fake.count("CreateRole")`,
 //!   `fake.position("CreateRole")`; `lines(&fake.writes())` is for snapshots, `fake.clear()` begins anew.
 

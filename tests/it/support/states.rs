@@ -135,7 +135,7 @@ impl Bucket {
     }
 }
 
-/// A V2 rule: enabled, for all objects, to `demo-destination`, unless told otherwise.
+/// A V2 rule: enabled, for all objects, to `demo-destination`, unless a method changes that.
 pub struct Rule {
     id: String,
     priority: i32,

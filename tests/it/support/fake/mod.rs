@@ -1,4 +1,4 @@
-//! A cloud that holds state: what was executed is what is read next. It refuses what S3 and IAM refuse, fails as it is told, and
+//! A cloud that holds state: what was executed is what is read next. It refuses what S3 and IAM refuse, fails where a test says so, and
 //! records all calls.
 
 mod effects;
@@ -20,7 +20,7 @@ pub use replicator::Replicator;
 
 use super::{ACCOUNT, Bucket, Call, Kind, Object, State};
 
-/// How long a request takes in tests that look at which requests wait for which.
+/// How long a request takes in tests about rounds.
 const ROUND_TRIP: Duration = Duration::from_millis(1);
 
 /// A job, as S3 Batch Operations knows it.
@@ -89,7 +89,7 @@ pub struct Fake {
     pub replicator: RefCell<Replicator>,
     fault: Cell<Option<(usize, Fault)>>,
     refusals: Cell<Option<Refusals>>,
-    /// The calls and when each was sent, in tests that look at that; each takes a [`ROUND_TRIP`] then.
+    /// The calls and when each was sent, in tests about rounds; each takes a [`ROUND_TRIP`] then.
     sent: RefCell<Option<Vec<(Instant, Call)>>>,
     earlier_replication: RefCell<Option<ReplicationConfiguration>>,
 }

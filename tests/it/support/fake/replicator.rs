@@ -42,7 +42,7 @@ pub(super) fn rules_of(bucket: &Bucket) -> Vec<ReplicationRule> {
     bucket.replication.as_ref().map(|configuration| configuration.rules.clone()).unwrap_or_default()
 }
 
-/// Replicates what is pending in a bucket, as far as it is told to.
+/// Replicates what is pending in a bucket, as the [`Replicator`] says.
 pub(super) fn replicate(
     state: &mut State,
     location: &Location,
