@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use s3_kms_replication::config::Settings;
 use s3_kms_replication::iam_policy::{PolicyDocument, ResourcePolicy};
 use s3_kms_replication::model::{BucketName, KeyReference, Partition, RoleArn, RoleName, RuleId};
-use s3_kms_replication::request::{self, Invocation, cloudformation};
+use s3_kms_replication::request::{self, Command, Environment, Invocation, cloudformation};
 use s3_kms_replication::spec::Spec;
 use serde_json::{Value, json};
 
@@ -29,21 +29,20 @@ fn check(spec: &Spec) {
     assert!(RoleName::of_source(&spec.rule.source).as_str().len() <= 64);
 }
 
-fn read(payload: &Value, settings: &Settings) {
-    match request::read(payload, settings) {
+fn read(payload: &Value) {
+    match request::read(payload, Environment::default()) {
         Ok(Invocation::CloudFormation(request)) => {
-            if let Ok(cloudformation::ResourceOperation::Apply { spec, .. }) = &request.asked {
+            if let Ok(cloudformation::ResourceOperation::Apply { spec, .. }) = &request.operation {
                 check(spec);
             }
         }
-        Ok(Invocation::Command(event::Command::Apply(spec))) => check(&spec),
+        Ok(Invocation::Command(Command::Apply(spec))) => check(&spec),
         Ok(_) => {}
         Err(error) => assert!(!error.to_string().is_empty()),
     }
 }
 
 fuzz_target!(|text: &str| {
-    let Ok(settings) = Settings::read(|_| None) else { return };
     if let Some(document) = PolicyDocument::parse(text) {
         assert_eq!(PolicyDocument::parse(&document.to_string()), Some(document.clone()));
         assert!(document.with_earlier(&document).covers(&document));
@@ -53,14 +52,27 @@ fuzz_target!(|text: &str| {
     }
     if let Some(policy) = ResourcePolicy::parse(Some(text)) {
         let written = policy.to_string();
-        assert_eq!(ResourcePolicy::parse(Some(&written)).map(|policy| policy.to_string()), Some(written));
+        assert_eq!(
+            ResourcePolicy::parse(Some(&written)).map(|policy| policy.to_string()),
+            Some(written)
+        );
     }
-    let _ = (KeyReference::parse(text), RoleArn::parse(text), RoleName::of_arn(text), RuleId::named(text));
+    let _ = (
+        KeyReference::parse(text),
+        RoleArn::parse(text),
+        RoleName::of_arn(text),
+        RuleId::named(text),
+    );
     let _ = Settings::read(|name| (name == "REPLICATION_POLICY").then(|| text.to_owned()));
-    read(&request(&json!({"SourceBucket": "a-source"}), text, text, text), &settings);
-    read(&request(&json!({"SourceBucket": text, "DestinationBucket": text, "Prefix": text}), URL, "s", "l"), &settings);
+    read(&request(&json!({"SourceBucket": "a-source"}), text, text, text));
+    read(&request(
+        &json!({"SourceBucket": text, "DestinationBucket": text, "Prefix": text}),
+        URL,
+        "s",
+        "l",
+    ));
     let Ok(json) = serde_json::from_str::<Value>(text) else { return };
-    read(&json, &settings);
-    read(&request(&json, URL, "s", "l"), &settings);
-    read(&json!({"Records": [{"messageId": "m", "body": text}]}), &settings);
+    read(&json);
+    read(&request(&json, URL, "s", "l"));
+    read(&json!({"Records": [{"messageId": "m", "body": text}]}));
 });

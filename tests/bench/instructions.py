@@ -25,12 +25,12 @@ INVOCATION = "s3_kms_replication::handler::handle::{{closure}}"
 SIZES = (1, 10, 100, 999)
 # The test to run, and the function whose calls are counted.
 FLOWS = {
-    "Create": ("rounds::a_create_takes_no_more_rounds", INVOCATION),
-    "a new bucket by event, twice": ("rounds::a_new_bucket_takes_no_more_rounds", INVOCATION),
+    "Create": ("rounds::create_takes_the_recorded_rounds", INVOCATION),
+    "a new bucket by event, twice": ("rounds::new_bucket_takes_the_recorded_rounds", INVOCATION),
 }
 GROWTH = {
-    "a plan for a bucket with this many rules": ("growth::a_plan_beside_many_rules", "s3_kms_replication::plan::apply::apply"),
-    "an event with a policy of this many rules": ("growth::an_event_under_a_policy_of_many_rules", INVOCATION),
+    "a plan for a bucket with this many rules": ("growth::plan_for_a_bucket_with_many_rules", "s3_kms_replication::plan::apply::apply"),
+    "an event with a policy of this many rules": ("growth::event_under_a_policy_of_many_rules", INVOCATION),
 }
 
 

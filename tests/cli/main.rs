@@ -47,7 +47,7 @@ fn rule(action: &str, more: &str) -> String {
 }
 
 #[test]
-fn help_teaches() {
+fn help_of_every_command_is_as_recorded() {
     assert_snapshot!("help", run("--help"));
     for command in ["plan", "apply", "delete", "verify", "policies"] {
         assert_snapshot!(format!("help_{command}"), run(&format!("{command} --help")));
@@ -55,7 +55,7 @@ fn help_teaches() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_the_name_of_the_option() {
+fn invariant_9_invalid_arguments_are_refused_with_the_option_name() {
     let orders = "plan --source-bucket orders";
     let cases = [
         "plan".to_owned(),
@@ -106,7 +106,7 @@ fn what_is_wrong_is_said_with_the_name_of_the_option() {
 
 #[test]
 #[cfg(unix)]
-fn an_argument_that_is_no_text_is_refused_without_a_panic() {
+fn argument_that_is_not_utf8_is_refused_without_a_panic() {
     use std::os::unix::ffi::OsStrExt;
     let mut command = program(&["plan", "--output", "json", "--name"]);
     let said = printed(command.arg(std::ffi::OsStr::from_bytes(b"\xff")));
@@ -114,7 +114,7 @@ fn an_argument_that_is_no_text_is_refused_without_a_panic() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_refused_before_any_call() {
+fn invariant_9_unconfirmed_change_is_refused_before_any_call() {
     let file = policy_file("empty.json", r#"{"Rules": []}"#);
     let walk = run(&format!("apply --all --policy {file}"));
     assert_snapshot!(
@@ -129,7 +129,7 @@ fn what_cannot_be_asked_is_refused_before_any_call() {
 }
 
 #[test]
-fn a_policy_that_does_not_parse_is_refused_with_its_place() {
+fn invalid_policy_file_is_refused_with_the_property_path() {
     let policies = [r#"{"Rules": [{"Name": "dr", "Match": {"BucketName": ["*"]}}]}"#, ""];
     let said = policies.map(|policy| {
         let file = policy_file("wrong.json", policy);
@@ -139,7 +139,7 @@ fn a_policy_that_does_not_parse_is_refused_with_its_place() {
 }
 
 #[test]
-fn aws_that_cannot_be_reached_is_a_failure_in_words_and_in_json() {
+fn invariant_11_unreachable_aws_fails_in_text_and_json() {
     let file = policy_file("none.json", r#"{"Rules": []}"#);
     let said = ["", "--output json", "--profile nobody"]
         .map(|options| run(&format!("plan --all --policy {file} {options}")));
@@ -160,7 +160,7 @@ fn policies_are_printed_without_a_call() {
 }
 
 #[test]
-fn policies_of_another_account_are_said_too() {
+fn policies_include_those_of_the_destination_account() {
     assert_snapshot!(rule(
         "policies",
         &format!(
@@ -170,7 +170,7 @@ fn policies_of_another_account_are_said_too() {
 }
 
 #[test]
-fn policies_say_what_cannot_be_known_without_a_call() {
+fn policies_name_what_is_unknown_without_a_call() {
     let alias = "arn:aws:kms:us-east-1:111122223333:alias/orders";
     let elsewhere = "arn:aws:kms:eu-west-1:111122223333:key/other";
     let keys = [
@@ -182,7 +182,7 @@ fn policies_say_what_cannot_be_known_without_a_call() {
 }
 
 #[test]
-fn colours_are_for_terminals_and_for_who_asks() {
+fn colours_are_printed_only_on_request_without_a_terminal() {
     let options = format!("--source-kms-key-arns {SOURCE_KEY}");
     assert!(!rule("policies", &options).contains('\x1b'));
     assert!(rule("policies", &format!("{options} --color always")).contains('\x1b'));
@@ -190,7 +190,7 @@ fn colours_are_for_terminals_and_for_who_asks() {
 }
 
 #[test]
-fn a_closed_pipe_is_no_panic() {
+fn closed_pipe_ends_without_a_panic() {
     for arguments in ["completions bash", "man", "man plan", "--help"] {
         let mut child =
             std::process::Command::new(assert_cmd::cargo::cargo_bin("s3-kms-replication"));
@@ -211,7 +211,7 @@ fn a_closed_pipe_is_no_panic() {
 }
 
 #[test]
-fn there_is_a_completion_for_each_shell_and_a_manual_page() {
+fn every_shell_has_a_completion_and_every_command_a_manual_page() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(run(&format!("completions {shell}")).contains("replica-kms-key-arn"), "{shell}");
     }
@@ -220,7 +220,7 @@ fn there_is_a_completion_for_each_shell_and_a_manual_page() {
 }
 
 #[test]
-fn bash_completes_the_options_of_a_command_and_their_values() {
+fn bash_completes_options_and_their_values() {
     let script = run("completions bash");
     let completed = |words: &str| {
         let words: Vec<&str> = words.split(' ').collect();
@@ -278,7 +278,7 @@ fn policy_file(name: &str, text: &str) -> String {
 
 /// The documents that are printed are those that a plan writes.
 #[test]
-fn the_printed_documents_are_json_as_iam_takes_it() {
+fn printed_policies_are_valid_iam_json() {
     let printed = rule("policies", &format!("--source-kms-key-arns {SOURCE_KEY} --output json"));
     let documents: Value =
         serde_json::from_str(printed.strip_suffix("exit code 0").unwrap()).unwrap();

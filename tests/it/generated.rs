@@ -2,17 +2,17 @@
 
 use std::cell::Cell;
 
-use aws_sdk_s3::types::{ReplicationRuleAndOperator, StorageClass, Tag};
-use proptest::prelude::*;
+use aws_sdk_s3::types::{
+    Destination, ReplicationRule, ReplicationRuleAndOperator, ReplicationRuleFilter,
+    ReplicationRuleStatus, StorageClass, Tag,
+};
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::TestRunner;
 use s3_kms_replication::model::Versioning;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
-use crate::fake::{Fake, State};
-use crate::*;
-
-const OWN_ROLE: &str = "arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source";
+use crate::support::*;
+use proptest::prelude::*;
 
 fn filter() -> impl Strategy<Value = ReplicationRuleFilter> {
     let tag = || Tag::builder().key("k").value("v").build().unwrap();
@@ -69,9 +69,9 @@ fn with_rules(rules: Vec<ReplicationRule>) -> State {
     let mut state = two_buckets();
     if !rules.is_empty() {
         for name in ["demo-source", "demo-destination"] {
-            state.buckets.get_mut(name).unwrap().versioning = Versioning::Enabled;
+            state.bucket_mut(name).versioning = Versioning::Enabled;
         }
-        state.buckets.get_mut("demo-source").unwrap().replication = replicating(OWN_ROLE, rules);
+        state.bucket_mut("demo-source").replication = replicating(OWN_ROLE, rules);
     }
     state
 }
@@ -105,12 +105,7 @@ fn properties() -> impl Strategy<Value = Value> {
 }
 
 fn rules_of(fake: &Fake) -> Vec<ReplicationRule> {
-    let state = fake.state.borrow();
-    state.buckets["demo-source"]
-        .replication
-        .as_ref()
-        .map(|configuration| configuration.rules.clone())
-        .unwrap_or_default()
+    fake.state.borrow().rules("demo-source")
 }
 
 fn run<T>(work: impl Future<Output = T>) -> T {
@@ -125,7 +120,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 const CASES: u32 = 512;
 
 #[test]
-fn any_request_on_any_configuration_keeps_the_others_converges_and_can_be_taken_back() {
+fn invariants_2_3_and_4_hold_for_generated_requests_on_generated_configurations() {
     let config =
         ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
     let accepted = Cell::new(0);
@@ -136,8 +131,8 @@ fn any_request_on_any_configuration_keeps_the_others_converges_and_can_be_taken_
     });
     tested.unwrap();
     assert!(accepted.get() > CASES / 2, "most requests are accepted: {}", accepted.get());
-    count(accepted.get(), "generated requests accepted, and taken back again");
-    count(CASES - accepted.get(), "generated requests refused");
+    print_count(accepted.get(), "generated requests accepted, and taken back again");
+    print_count(CASES - accepted.get(), "generated requests refused");
 }
 
 /// Whether the request was accepted.
@@ -146,7 +141,7 @@ async fn create_again_and_delete(
     properties: Value,
 ) -> Result<bool, TestCaseError> {
     let before = with_rules(rules.to_vec());
-    let fake = Fake::of(before.clone());
+    let fake = Fake::new(before.clone());
     let answer = create(&fake, properties.clone()).await;
     if answer["Status"] == "FAILED" {
         prop_assert_eq!(
@@ -167,7 +162,7 @@ async fn create_again_and_delete(
 
     fake.calls.take();
     create(&fake, properties).await;
-    prop_assert_eq!(fake.writes(), Vec::<String>::new(), "the plan after it is empty");
+    prop_assert_eq!(fake.writes(), [], "the plan after it is empty");
 
     delete(&fake).await;
     prop_assert_eq!(

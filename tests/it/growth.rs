@@ -1,32 +1,31 @@
-//! What an invocation costs when there is more to look at: `tests/bench/instructions.py` counts the instructions of these tests.
+//! What an invocation costs when there are many rules: `tests/bench/instructions.py` counts the instructions of these tests.
 
-use s3_kms_replication::config::{Policy, PolicySource};
+use s3_kms_replication::config::{Policy, PolicySource, Settings};
 use s3_kms_replication::model::Versioning;
+use serde_json::json;
 
-use crate::fake::Fake;
-use crate::*;
+use crate::support::*;
 
-/// How much there is to look at: as much as AWS allows, unless it is counted.
+/// The number of rules: as many as AWS allows, unless instructions are counted.
 fn size(most: u16) -> u16 {
     std::env::var("SIZE").map_or(most, |size| size.parse().unwrap())
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plan_beside_many_rules() {
+async fn plan_for_a_bucket_with_many_rules() {
     let mut state = two_buckets();
     let theirs = (1..=size(999))
         .map(|number| foreign_rule(&format!("theirs-{number}"), number.into()))
         .collect();
-    let source = state.buckets.get_mut("demo-source").unwrap();
-    source.replication =
-        replicating("arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source", theirs);
+    let source = state.bucket_mut("demo-source");
+    source.replication = replicating(OWN_ROLE, theirs);
     source.versioning = Versioning::Enabled;
-    let planned = ask(&Fake::of(state), &sample("command-plan")).await.unwrap();
+    let planned = invoke(&Fake::new(state), &sample("command-plan")).await.unwrap();
     assert_eq!(planned["Status"], "Planned");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_under_a_policy_of_many_rules() {
+async fn event_under_a_policy_of_many_rules() {
     let key = "arn:aws:kms:us-west-2:111122223333:alias/dr";
     let rules = (1..=size(1_000)).map(|number| {
         let match_ = json!({"BucketNames": [if number == 1 { "prod-*".to_owned() } else { format!("team-{number}-*") }]});
@@ -38,8 +37,7 @@ async fn an_event_under_a_policy_of_many_rules() {
         policy: Some(PolicySource::Inline(Policy::parse(&policy).unwrap())),
         ..settings()
     };
-    let fake = Fake::of(two_buckets());
-    let deadline = Instant::now() + Duration::from_secs(300);
-    let handled = Box::pin(handle(&sample("create-bucket"), deadline, &fake, &settings)).await;
-    assert_eq!(handled.answer.unwrap()["Rules"][0]["Status"], "Configured");
+    let fake = Fake::new(two_buckets());
+    let answer = invoke_with(&fake, &sample("create-bucket"), &settings).await.unwrap();
+    assert_eq!(answer["Rules"][0]["Status"], "Configured");
 }

@@ -1,30 +1,17 @@
-//! The job that replicates the objects that are there already: started after the rule, left alone while it runs, and its rights gone with it.
+//! The job that replicates existing objects: it starts after the rule, is left alone while it runs, and loses its rights at its end.
+
+use std::time::Duration;
 
 use aws_sdk_s3control::types::JobStatus;
-use serde_json::json;
+use s3_kms_replication::model::{Job, Retry, Role};
+use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use s3_kms_replication::model::Retry;
-
-use crate::fake::{Bucket, Fake, Fault, State};
-use crate::invariants::{FOREIGN_ROLE, foreign_role, with_foreign_rules};
-use crate::*;
-
-const ROLE: &str = "s3-crr-demo-source";
-
-/// Two buckets, and one for reports.
-pub fn buckets() -> State {
-    let mut state = two_buckets();
-    state.buckets.insert("reports".to_owned(), Bucket::new("us-east-1"));
-    state
-}
-
-pub fn properties() -> Value {
-    json!({"ReplicateExistingObjects": "true", "ReportBucket": "reports", "ReportPrefix": "crr/"})
-}
+use crate::support::*;
 
 /// Whether the role can be used by a job.
-pub fn has_rights(state: &State) -> bool {
-    let has = |role: &s3_kms_replication::model::Role| {
+fn has_rights(state: &State) -> bool {
+    let has = |role: &Role| {
         (
             role.trust.contains("batchoperations"),
             role.policies.keys().any(|name| name.starts_with("s3-kms-replication-job.")),
@@ -36,54 +23,34 @@ pub fn has_rights(state: &State) -> bool {
     !roles.is_empty()
 }
 
+/// Updates the custom resource, and forgets the calls before.
+async fn update_again(fake: &Fake, changes: Value) -> Value {
+    fake.clear();
+    update(fake, merged(json!({"Prefix": "Tax"}), changes)).await
+}
+
 fn status(fake: &Fake, id: &str) -> String {
-    fake.state.borrow().jobs[id].1.status.to_string()
+    fake.state.borrow().jobs[id].job.status.to_string()
 }
 
 fn ends(fake: &Fake, id: &str, status: &str) {
-    fake.state.borrow_mut().jobs.get_mut(id).unwrap().1.status = JobStatus::from(status);
-}
-
-/// The event by which S3 says what has become of a job.
-pub fn ended(id: &str, status: &str) -> Value {
-    let mut event = sample("job-status-changed");
-    event["detail"]["serviceEventDetails"]["jobId"] = json!(id);
-    event["detail"]["serviceEventDetails"]["status"] = json!(status);
-    event
-}
-
-async fn update(fake: &Fake, changes: Value) -> Value {
-    fake.calls.borrow_mut().clear();
-    fake.answers.borrow_mut().clear();
-    let mut request = custom_resource("Update", json!({"Prefix": "Tax"}));
-    request["ResourceProperties"]
-        .as_object_mut()
-        .unwrap()
-        .extend(changes.as_object().unwrap().clone());
-    ask(fake, &request).await.unwrap();
-    only_answer(fake)
-}
-
-fn with(more: Value) -> Value {
-    let mut properties = properties();
-    properties.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    properties
+    fake.state.borrow_mut().jobs.get_mut(id).unwrap().job.status = JobStatus::from(status);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_is_started_after_its_rule_and_left_alone_while_it_runs() {
-    let fake = Fake::of(buckets());
+async fn job_is_started_after_its_rule_and_not_written_again_while_it_runs() {
+    let fake = Fake::new(with_report_bucket());
     let began = Instant::now();
-    let answer = create(&fake, properties()).await;
+    let answer = create(&fake, job_properties()).await;
     assert!(began.elapsed() >= Duration::from_secs(10), "IAM has time to spread the new trust");
     assert_eq!(
         (answer["Status"].as_str(), answer["Data"]["JobId"].as_str()),
         (Some("SUCCESS"), Some("job-1")),
         "{answer}"
     );
-    insta::assert_snapshot!(fake.writes().join("\n"));
+    insta::assert_snapshot!(lines(&fake.writes()));
 
-    let answer = update(&fake, properties()).await;
+    let answer = update_again(&fake, job_properties()).await;
     assert_eq!(
         (fake.writes().len(), answer["Data"]["JobId"].as_str()),
         (0, Some("job-1")),
@@ -93,36 +60,32 @@ async fn a_job_is_started_after_its_rule_and_left_alone_while_it_runs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_rights_of_a_job_go_with_its_end_and_the_same_request_starts_no_other() {
-    let fake = Fake::of(buckets());
-    create(&fake, properties()).await;
+async fn ended_job_loses_its_rights_and_the_same_request_starts_no_second_job() {
+    let fake = Fake::new(with_report_bucket());
+    create(&fake, job_properties()).await;
     ends(&fake, "job-1", "Complete");
     fake.calls.borrow_mut().clear();
-    ask(&fake, &ended("job-1", "Complete")).await.unwrap();
-    insta::assert_snapshot!(fake.writes().join("\n"));
+    invoke(&fake, &job_status_changed("job-1", "Complete")).await.unwrap();
+    insta::assert_snapshot!(lines(&fake.writes()));
     assert!(!has_rights(&fake.state.borrow()));
 
     fake.calls.borrow_mut().clear();
-    ask(&fake, &ended("job-1", "Complete")).await.unwrap();
-    assert_eq!(fake.writes().len(), 0, "twice is once");
-    let answer = update(&fake, properties()).await;
+    invoke(&fake, &job_status_changed("job-1", "Complete")).await.unwrap();
+    assert_eq!(fake.writes().len(), 0, "the same event again changes nothing");
+    let answer = update_again(&fake, job_properties()).await;
     assert_eq!(
         (fake.writes().len(), answer["Data"]["JobId"].as_str()),
         (0, Some("job-1")),
         "the same request starts no second job"
     );
-    assert!(
-        !fake.calls.borrow().iter().any(|call| call.starts_with("DescribeJob")),
-        "nor does it ask about the first"
-    );
+    assert_eq!(fake.count("DescribeJob"), 0, "nor is the first job read");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_plan_says_that_a_job_would_start_and_with_which_rights() {
-    let fake = Fake::of(buckets());
-    let mut plan = sample("command-plan");
-    plan.as_object_mut().unwrap().extend(properties().as_object().unwrap().clone());
-    let answer = ask(&fake, &plan).await.unwrap();
+async fn plan_shows_the_job_and_its_rights() {
+    let fake = Fake::new(with_report_bucket());
+    let plan = merged(sample("command-plan"), job_properties());
+    let answer = invoke(&fake, &plan).await.unwrap();
     let actions =
         answer["Stages"].as_array().unwrap().iter().flat_map(|stage| stage.as_array().unwrap());
     let of_job: Vec<&Value> = actions
@@ -137,7 +100,7 @@ async fn the_plan_says_that_a_job_would_start_and_with_which_rights() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rule_that_is_removed_has_no_job_left_whatever_its_state() {
+async fn invariant_4_delete_leaves_no_running_job_in_any_job_state() {
     for state in [
         "Active",
         "Suspended",
@@ -148,8 +111,8 @@ async fn a_rule_that_is_removed_has_no_job_left_whatever_its_state() {
         "Cancelled",
         "Forgotten",
     ] {
-        let fake = Fake::of(buckets());
-        create(&fake, properties()).await;
+        let fake = Fake::new(with_report_bucket());
+        create(&fake, job_properties()).await;
         if state == "Forgotten" {
             fake.state.borrow_mut().jobs.clear();
         } else {
@@ -160,7 +123,7 @@ async fn a_rule_that_is_removed_has_no_job_left_whatever_its_state() {
         let writes = fake.writes();
         let is_cancelled = ["Active", "Suspended"].contains(&state);
         assert_eq!(
-            writes[0].starts_with("UpdateJobStatus"),
+            writes[0].operation == "UpdateJobStatus",
             is_cancelled,
             "{state}: first of {writes:#?}"
         );
@@ -172,17 +135,19 @@ async fn a_rule_that_is_removed_has_no_job_left_whatever_its_state() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_role_that_serves_another_rule_is_left_as_that_rule_needs_it() {
-    let fake = Fake::of(buckets());
-    let mut other = sample("command-apply");
-    other.as_object_mut().unwrap().extend(properties().as_object().unwrap().clone());
-    ask(&fake, &other).await.unwrap();
-    assert_eq!(create(&fake, with(json!({"Priority": null}))).await["Data"]["JobId"], "job-2");
+async fn invariant_4_delete_leaves_the_role_as_another_rule_with_a_job_needs_it() {
+    let fake = Fake::new(with_report_bucket());
+    let other = merged(sample("command-apply"), job_properties());
+    invoke(&fake, &other).await.unwrap();
+    assert_eq!(
+        create(&fake, merged(job_properties(), json!({"Priority": null}))).await["Data"]["JobId"],
+        "job-2"
+    );
     ends(&fake, "job-2", "Complete");
-    ask(&fake, &ended("job-2", "Complete")).await.unwrap();
+    invoke(&fake, &job_status_changed("job-2", "Complete")).await.unwrap();
     assert!(has_rights(&fake.state.borrow()), "the other job runs on");
-    ask(&fake, &sample("command-delete")).await.unwrap();
-    let role = fake.state.borrow().roles[ROLE].clone();
+    invoke(&fake, &sample("command-delete")).await.unwrap();
+    let role = fake.state.borrow().roles[OWN_ROLE_NAME].clone();
     assert!(!has_rights(&fake.state.borrow()));
     assert_eq!(status(&fake, "job-1"), "Cancelled");
     assert_eq!(
@@ -196,31 +161,32 @@ async fn a_role_that_serves_another_rule_is_left_as_that_rule_needs_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_asked_anew_cancels_the_job_that_runs_and_starts_another() {
-    let fake = Fake::of(buckets());
-    create(&fake, properties()).await;
-    let answer = update(&fake, with(json!({"ReportPrefix": "again"}))).await;
+async fn changed_job_request_cancels_the_running_job_and_starts_another() {
+    let fake = Fake::new(with_report_bucket());
+    create(&fake, job_properties()).await;
+    let answer =
+        update_again(&fake, merged(job_properties(), json!({"ReportPrefix": "again"}))).await;
     assert_eq!(answer["Data"]["JobId"], "job-2");
-    insta::assert_snapshot!(fake.writes().join("\n"));
+    insta::assert_snapshot!(lines(&fake.writes()));
     fake.calls.borrow_mut().clear();
-    ask(&fake, &ended("job-1", "Cancelled")).await.unwrap();
+    invoke(&fake, &job_status_changed("job-1", "Cancelled")).await.unwrap();
     assert_eq!(fake.writes().len(), 0, "the end of the first is not that of the second");
     ends(&fake, "job-2", "Complete");
     assert_eq!(
-        update(&fake, properties()).await["Data"]["JobId"],
+        update_again(&fake, job_properties()).await["Data"]["JobId"],
         "job-3",
-        "what was asked before something else is asked anew"
+        "an earlier request is new again after another one"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_is_no_longer_asked_for_runs_to_its_end() {
-    let fake = Fake::of(buckets());
-    create(&fake, properties()).await;
-    update(&fake, json!({})).await;
+async fn job_that_is_no_longer_requested_runs_to_its_end() {
+    let fake = Fake::new(with_report_bucket());
+    create(&fake, job_properties()).await;
+    update_again(&fake, json!({})).await;
     assert_eq!((fake.writes().len(), status(&fake, "job-1").as_str()), (0, "Active"));
     ends(&fake, "job-1", "Failed");
-    let answer = update(&fake, json!({})).await;
+    let answer = update_again(&fake, json!({})).await;
     assert_eq!(
         answer["Reason"],
         "job `job-1` has failed; S3 says why, and its report what became of each object"
@@ -229,23 +195,21 @@ async fn a_job_that_is_no_longer_asked_for_runs_to_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_stands_against_a_job_is_said_before_anything_is_changed() {
-    let mut foreign = with_foreign_rules(FOREIGN_ROLE);
-    foreign.roles.insert("their-replication".to_owned(), foreign_role());
-    foreign.buckets.insert("reports".to_owned(), Bucket::new("us-east-1"));
+async fn invariant_9_impossible_job_is_refused_without_writes() {
+    let foreign = with_foreign_role().with_bucket("reports", Bucket::new("us-east-1"));
     let mut reasons = Vec::new();
     for (state, changes) in [
         (foreign, json!({"ExistingRole": "Extend", "Priority": null})),
         (two_buckets(), json!({})),
-        (buckets(), json!({"ReportBucket": null})),
-        (buckets(), json!({"ReportBucket": "Reports"})),
-        (buckets(), json!({"ReportPrefix": "x".repeat(513)})),
-        (buckets(), json!({"ReplicateExistingObjects": "false"})),
-        (buckets(), json!({"ReplicateExistingObjects": null, "ReportBucket": null})),
-        (buckets(), json!({"ReplicateExistingObjects": "yes"})),
+        (with_report_bucket(), json!({"ReportBucket": null})),
+        (with_report_bucket(), json!({"ReportBucket": "Reports"})),
+        (with_report_bucket(), json!({"ReportPrefix": "x".repeat(513)})),
+        (with_report_bucket(), json!({"ReplicateExistingObjects": "false"})),
+        (with_report_bucket(), json!({"ReplicateExistingObjects": null, "ReportBucket": null})),
+        (with_report_bucket(), json!({"ReplicateExistingObjects": "yes"})),
     ] {
-        let fake = Fake::of(state.clone());
-        let answer = create(&fake, with(changes)).await;
+        let fake = Fake::new(state.clone());
+        let answer = create(&fake, merged(job_properties(), changes)).await;
         reasons.push(format!(
             "{}: {}",
             answer["Status"].as_str().unwrap(),
@@ -257,16 +221,16 @@ async fn what_stands_against_a_job_is_said_before_anything_is_changed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rights_that_are_missing_are_named_by_their_parameter() {
+async fn denied_job_call_names_the_parameter_that_gives_the_right() {
     for action in ["CreateJob", "DescribeJob"] {
-        let fake = Fake::of(buckets());
-        let create = custom_resource("Create", properties());
+        let fake = Fake::new(with_report_bucket());
+        let create = custom_resource("Create", job_properties());
         if action == "DescribeJob" {
-            ask(&fake, &create).await.unwrap();
+            invoke(&fake, &create).await.unwrap();
         }
-        fake.refusals.set(Some((action, 9, "AccessDenied", Retry::Never)));
+        fake.refuse(action, 9, "AccessDenied", Retry::Never);
         fake.answers.borrow_mut().clear();
-        ask(&fake, &create).await.unwrap();
+        invoke(&fake, &create).await.unwrap();
         let reason = only_answer(&fake)["Reason"].as_str().unwrap().to_owned();
         assert!(
             reason.contains(
@@ -278,27 +242,27 @@ async fn rights_that_are_missing_are_named_by_their_parameter() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_of_other_jobs_and_of_jobs_that_run_change_nothing() {
-    let fake = Fake::of(buckets());
-    create(&fake, properties()).await;
-    let job = s3_kms_replication::model::Job {
-        description: "reports/theirs".to_owned(),
-        status: JobStatus::Complete,
-    };
-    fake.state.borrow_mut().jobs.insert("theirs".to_owned(), ("token".to_owned(), job));
-    let mut abroad = ended("job-1", "Complete");
+async fn event_of_a_foreign_or_running_job_changes_nothing() {
+    let fake = Fake::new(with_report_bucket());
+    create(&fake, job_properties()).await;
+    let job = Job { description: "reports/theirs".to_owned(), status: JobStatus::Complete };
+    fake.state.borrow_mut().jobs.insert(
+        "theirs".to_owned(),
+        StartedJob { token: "token".to_owned(), role: "theirs".to_owned(), job },
+    );
+    let mut abroad = job_status_changed("job-1", "Complete");
     abroad["detail"]["recipientAccountId"] = json!("444455556666");
     for (event, reason) in [
-        (ended("theirs", "Complete"), "job `theirs` was not started by s3-kms-replication"),
-        (ended("gone", "Complete"), "job `gone` was not started by s3-kms-replication"),
-        (ended("job-1", "Active"), "a job that is `Active` has not ended"),
+        (job_status_changed("theirs", "Complete"), "job `theirs` is not one of ours"),
+        (job_status_changed("gone", "Complete"), "job `gone` is not one of ours"),
+        (job_status_changed("job-1", "Active"), "a job that is `Active` has not ended"),
         (abroad, "the event is of account 444455556666, not of 111122223333"),
     ] {
         fake.calls.borrow_mut().clear();
-        assert_eq!(ask(&fake, &event).await.unwrap()["Skipped"], reason);
+        assert_eq!(invoke(&fake, &event).await.unwrap()["Skipped"], reason);
         assert_eq!(fake.writes().len(), 0);
     }
-    let early = ask(&fake, &ended("job-1", "Complete")).await.unwrap_err();
+    let early = invoke(&fake, &job_status_changed("job-1", "Complete")).await.unwrap_err();
     assert!(
         early.is_transient() && has_rights(&fake.state.borrow()),
         "an event that S3 does not bear out yet comes again"
@@ -307,70 +271,55 @@ async fn events_of_other_jobs_and_of_jobs_that_run_change_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_policy_starts_one_job_for_each_bucket_that_matches() {
+async fn policy_rule_starts_one_job_for_a_matching_bucket() {
     let rule = json!({"Name": "dr", "Match": {"BucketNames": ["prod-*"]}, "DestinationBucket": "{bucket}-replica",
         "ReplicaKmsKeyArn": "arn:aws:kms:us-west-2:111122223333:alias/dr", "CreateDestinationBucket": true,
         "ReplicateExistingObjects": true, "ReportBucket": "arn:aws:s3:::reports"});
     let policy = json!({"Rules": [rule]}).to_string();
-    let variables = [
+    let settings = environment(&[
         ("REPLICATION_POLICY", policy.as_str()),
         ("LOCK_TABLE", "leases"),
         ("AWS_REGION", "us-east-1"),
-    ];
-    let settings = Settings::read(|name| {
-        variables
-            .iter()
-            .find(|(variable, _)| *variable == name)
-            .map(|(_, value)| (*value).to_owned())
-    })
-    .unwrap();
-    let fake = Fake::of(buckets());
+    ]);
+    let fake = Fake::new(with_report_bucket());
     let event = sample("create-bucket");
-    let ask = async |event: &Value| {
-        Box::pin(handle(event, Instant::now() + Duration::from_secs(300), &fake, &settings))
-            .await
-            .answer
-            .unwrap()
-    };
-    assert_eq!(ask(&event).await["Rules"][0]["JobId"], "job-1");
-    let reports = |role: &s3_kms_replication::model::Role| {
+    let invoke = async |event: &Value| invoke_with(&fake, event, &settings).await.unwrap();
+    assert_eq!(invoke(&event).await["Rules"][0]["JobId"], "job-1");
+    let reports = |role: &Role| {
         role.policies.values().any(|policy| policy.contains("arn:aws:s3:::reports/job-*"))
     };
     assert!(
         reports(&fake.state.borrow().roles["s3-crr-prod-orders"]),
         "without a prefix, reports are at the top"
     );
-    assert_eq!(ask(&event).await["Rules"][0]["Status"], "Unchanged");
+    assert_eq!(invoke(&event).await["Rules"][0]["Status"], "Unchanged");
     ends(&fake, "job-1", "Complete");
     assert_eq!(
-        ask(&json!({"Action": "Reconcile", "SourceBucket": "prod-orders"})).await["Rules"][0]["Status"],
+        invoke(&json!({"Action": "Reconcile", "SourceBucket": "prod-orders"})).await["Rules"][0]["Status"],
         "Configured"
     );
     assert!(!has_rights(&fake.state.borrow()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_role_of_a_bucket_that_is_gone_goes_with_the_rights_of_its_job() {
-    let fake = Fake::of(buckets());
-    create(&fake, properties()).await;
+async fn deleted_bucket_loses_its_role_with_the_rights_of_its_job() {
+    let fake = Fake::new(with_report_bucket());
+    create(&fake, job_properties()).await;
     fake.state.borrow_mut().buckets.remove("demo-source");
-    let mut deleted = sample("create-bucket");
-    deleted["detail"]["eventName"] = json!("DeleteBucket");
-    deleted["detail"]["requestParameters"]["bucketName"] = json!("demo-source");
-    ask(&fake, &deleted).await.unwrap();
+    invoke(&fake, &deleted_demo_source()).await.unwrap();
     assert!(fake.state.borrow().roles.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_a_job_is_followed_to_its_end_whatever_fails() {
+async fn invariant_3_end_of_a_job_converges_after_a_fault_in_any_call() {
     let before = {
-        let fake = Fake::of(buckets());
-        create(&fake, properties()).await;
+        let fake = Fake::new(with_report_bucket());
+        create(&fake, job_properties()).await;
         ends(&fake, "job-1", "Complete");
         fake.state.take()
     };
-    let undisturbed = Fake::of(before.clone());
-    ask(&undisturbed, &ended("job-1", "Complete")).await.unwrap();
+    let undisturbed = Fake::new(before.clone());
+    invoke(&undisturbed, &job_status_changed("job-1", "Complete")).await.unwrap();
     let calls = undisturbed.calls.borrow().len();
     let faults = [
         Fault::Refused("AccessDenied", Retry::Never),
@@ -381,12 +330,12 @@ async fn the_end_of_a_job_is_followed_to_its_end_whatever_fails() {
     for (fault, index) in
         faults.iter().flat_map(|fault| (0..calls).map(move |index| (*fault, index)))
     {
-        let fake = Fake::of(before.clone());
-        fake.fault.set(Some((index, fault)));
-        let _ = ask(&fake, &ended("job-1", "Complete")).await;
-        fake.fault.set(None);
+        let fake = Fake::new(before.clone());
+        fake.fail_call(index, fault);
+        let _ = invoke(&fake, &job_status_changed("job-1", "Complete")).await;
+        fake.stop_failing();
         fake.state.borrow_mut().leases.clear();
-        ask(&fake, &ended("job-1", "Complete")).await.unwrap();
+        invoke(&fake, &job_status_changed("job-1", "Complete")).await.unwrap();
         assert_eq!(fake.state, undisturbed.state, "{fault:?} in call {index} of {calls}");
     }
 }

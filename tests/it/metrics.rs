@@ -1,17 +1,15 @@
-//! What is counted, by way of asking.
+//! What is counted, by kind of request.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
-use serde_json::json;
+use s3_kms_replication::handler::handle;
+use serde_json::{Value, json};
 
-use crate::fake::{Fake, Fault, Replicator};
-use crate::*;
+use crate::support::*;
 
-/// What the invocation counted, as it is logged, without what CloudWatch needs beside it.
+/// What the invocation counted, as it is logged, without the metadata for CloudWatch.
 async fn counted(fake: &Fake, payload: &Value) -> String {
-    let handled =
-        Box::pin(handle(payload, Instant::now() + Duration::from_secs(300), fake, &settings()))
-            .await;
+    let handled = Box::pin(handle(payload, within_five_minutes(), fake, &settings())).await;
     let line = handled.counters.line(
         "function",
         Duration::from_millis(12),
@@ -33,13 +31,13 @@ async fn counted(fake: &Fake, payload: &Value) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_rule_is_counted_by_what_became_of_it_and_by_who_asked() {
-    let fake = Fake::of(two_buckets());
+async fn every_rule_is_counted_by_outcome_and_by_kind_of_request() {
+    let fake = Fake::new(two_buckets());
     let mut never_created = custom_resource("Delete", json!({"SourceBucket": null}));
     never_created["PhysicalResourceId"] = json!("made-up");
     let mut verified = sample("command-apply");
     verified["Verify"] = json!(true);
-    let mut told = Vec::new();
+    let mut lines_of_metrics = Vec::new();
     for (what, payload) in [
         ("a new bucket", sample("create-bucket")),
         ("again", sample("create-bucket")),
@@ -56,17 +54,20 @@ async fn every_rule_is_counted_by_what_became_of_it_and_by_who_asked() {
         ("Delete of what was never there", never_created),
         ("nothing known", json!({})),
     ] {
-        told.push(format!("{what}: {}", counted(&fake, &payload).await));
+        lines_of_metrics.push(format!("{what}: {}", counted(&fake, &payload).await));
     }
     fake.replicator.borrow_mut().pending = usize::MAX;
-    told.push(format!("Verify, pending: {}", counted(&fake, &sample("command-verify")).await));
-    told.push(format!("Apply and Verify, pending: {}", counted(&fake, &verified).await));
+    lines_of_metrics
+        .push(format!("Verify, pending: {}", counted(&fake, &sample("command-verify")).await));
+    lines_of_metrics
+        .push(format!("Apply and Verify, pending: {}", counted(&fake, &verified).await));
     fake.replicator.replace(Replicator { fails: true, ..Replicator::default() });
-    told.push(format!("Verify that fails: {}", counted(&fake, &sample("command-verify")).await));
-    fake.fault.set(Some((fake.calls.borrow().len(), Fault::Panic)));
-    told.push(format!(
+    lines_of_metrics
+        .push(format!("Verify that fails: {}", counted(&fake, &sample("command-verify")).await));
+    fake.fail_call(fake.calls.borrow().len(), Fault::Panic);
+    lines_of_metrics.push(format!(
         "Create that panics: {}",
         counted(&fake, &custom_resource("Create", json!({}))).await
     ));
-    insta::assert_snapshot!(told.join("\n"));
+    insta::assert_snapshot!(lines_of_metrics.join("\n"));
 }

@@ -1,9 +1,10 @@
-//! Faults on the wire, under the AWS SDK and its own retries: what each becomes at the seam, where [`crate::faults`] takes over.
+//! Faults on the wire, under the AWS SDK and its own retries: the [`Retry`] that each becomes. [`crate::convergence`] tests what follows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use aws_config::{BehaviorVersion, Region as SdkRegion, SdkConfig};
+use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
@@ -14,15 +15,15 @@ use aws_smithy_types::body::SdkBody;
 use s3_kms_replication::aws::{Aws, with_retries};
 use s3_kms_replication::iam_policy;
 use s3_kms_replication::model::{
-    Access, Account, Alarm, ApiError, BucketName, Canary, Lease, Location, PolicyName,
+    Access, Account, Alarm, ApiError, BucketName, Canary, Encryption, Lease, Location, PolicyName,
     PolicyTarget, Region, Retry, RoleName, RuleId, Versioning,
 };
 use s3_kms_replication::plan::Action;
 use s3_kms_replication::ports::{Callback, Execute, Leases, Objects, Read};
 use s3_kms_replication::request::{self, Environment, Invocation};
 
-use crate::fake::ACCOUNT;
-use crate::*;
+use crate::support::*;
+use aws_config::Region as SdkRegion;
 
 /// What happens to every request that is sent.
 #[derive(Debug, Clone, Copy)]
@@ -284,7 +285,7 @@ async fn every_call(outage: Outage) -> Vec<(String, ApiError, u32)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_call_makes_of_an_outage_on_the_wire_what_the_faults_at_the_seam_stand_for() {
+async fn every_call_maps_every_outage_to_its_retry() {
     let mut points = 0;
     for (outage, retry, tries) in OUTAGES {
         for (call, failure, sent) in every_call(outage).await {
@@ -292,7 +293,7 @@ async fn every_call_makes_of_an_outage_on_the_wire_what_the_faults_at_the_seam_s
             if ["bucket_region", "object_version"].contains(&call.as_str())
                 && matches!(outage, Outage::Answer(400..500, _))
             {
-                // The answer to HEAD has no body, so no code: its status alone says that bucket or object cannot be looked at.
+                // The answer to HEAD has no body, so no code: its status alone says that bucket or object cannot be read.
                 assert_eq!((failure.retry, sent), (Retry::Never, 1), "{outage:?}: {failure}");
                 continue;
             }
@@ -307,12 +308,11 @@ async fn every_call_makes_of_an_outage_on_the_wire_what_the_faults_at_the_seam_s
             assert!((1..=most).contains(&sent), "{call}, {outage:?}: sent {sent} times");
         }
     }
-    count(points, "outages on the wire");
+    print_count(points, "outages on the wire");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_to_cloudformation_that_does_not_get_through_is_worth_another_try_unless_it_was_refused()
- {
+async fn invariant_5_callback_is_worth_a_retry_unless_it_was_refused() {
     let Invocation::CloudFormation(request) =
         request::read(&sample("cloudformation-create"), Environment::default()).unwrap()
     else {

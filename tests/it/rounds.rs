@@ -1,18 +1,18 @@
-//! Which requests of a flow wait for which. Its time is that of its rounds: a flow that gets longer is seen here.
+//! The rounds of each flow: the calls of a round are sent at once, and the next round waits for their answers. A flow takes as long as its
+//! rounds, so a flow that gets longer fails here.
 //!
-//! What [`Cloud::role`](s3_kms_replication::model::Cloud::role) sends together counts as one `GetRole`, and connecting is not counted.
+//! What [`Read::role`](s3_kms_replication::ports::Read::role) sends together counts as one `GetRole`; connecting is not counted.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::fake::{Bucket, Fake, State};
-use crate::*;
+use crate::support::*;
 
 /// What a function that has just started sends, round by round, to do what is asked; and what AWS holds then.
 async fn rounds(state: State, payload: &Value) -> (String, State) {
-    let fake = Fake::of(state);
-    fake.sent.replace(Some(Vec::new()));
-    ask(&fake, payload).await.unwrap();
+    let fake = Fake::new(state);
+    fake.record_times();
+    invoke(&fake, payload).await.unwrap();
     (fake.rounds(), fake.state.take())
 }
 
@@ -24,9 +24,7 @@ fn created_bucket() -> Value {
 }
 
 fn with_new_bucket() -> State {
-    let mut state = two_buckets();
-    state.buckets.insert("prod-bills".to_owned(), state.buckets["prod-orders"].clone());
-    state
+    two_buckets().with_bucket("prod-bills", Bucket::new("us-east-1").encrypted_with(SOURCE_KEY))
 }
 
 fn requested(request_type: &str, changes: Value, second: u32) -> Value {
@@ -39,9 +37,8 @@ async fn created() -> State {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_bucket_takes_no_more_rounds() {
-    let mut state = with_new_bucket();
-    state.buckets.insert("prod-bills-replica".to_owned(), Bucket::new("us-west-2"));
+async fn new_bucket_takes_the_recorded_rounds() {
+    let state = with_new_bucket().with_bucket("prod-bills-replica", Bucket::new("us-west-2"));
     let (sent, state) = rounds(state, &created_bucket()).await;
     assert_snapshot!("new_bucket", sent);
     let (sent, _) = rounds(state, &created_bucket()).await;
@@ -49,19 +46,19 @@ async fn a_new_bucket_takes_no_more_rounds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_bucket_and_its_destination_take_no_more_rounds() {
+async fn new_bucket_with_a_created_destination_takes_the_recorded_rounds() {
     let (sent, _) = rounds(with_new_bucket(), &created_bucket()).await;
     assert_snapshot!("new_bucket_and_destination", sent);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_takes_no_more_rounds() {
+async fn create_takes_the_recorded_rounds() {
     let (sent, _) = rounds(two_buckets(), &requested("Create", json!({}), 0)).await;
     assert_snapshot!("create", sent);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_update_takes_no_more_rounds() {
+async fn update_takes_the_recorded_rounds() {
     let (sent, state) =
         rounds(created().await, &requested("Update", json!({"Prefix": "Vat"}), 1)).await;
     assert_snapshot!("update", sent);
@@ -70,7 +67,7 @@ async fn an_update_takes_no_more_rounds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delete_takes_no_more_rounds() {
+async fn delete_takes_the_recorded_rounds() {
     let (sent, _) = rounds(created().await, &requested("Delete", json!({}), 1)).await;
     assert_snapshot!("delete", sent);
 }

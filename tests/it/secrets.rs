@@ -1,18 +1,16 @@
-//! Invariant 7: no secret leaves, by whatever door.
+//! Invariant 7: no secret is in a log, an answer or an error.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use s3_kms_replication::model::Retry;
 use serde_json::json;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use s3_kms_replication::model::Retry;
-
-use crate::fake::{Fake, Fault};
-use crate::*;
+use crate::support::*;
 
 /// What is in the sample requests that must be in no output.
 const SECRETS: [&str; 3] =
@@ -40,7 +38,7 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 #[test]
-fn invariant_7_neither_log_nor_answer_nor_error_holds_the_response_url_whatever_fails() {
+fn invariant_7_response_url_is_in_no_log_answer_or_error_after_any_fault() {
     let log = Log::default();
     // Of the whole process, whatever other tests do meanwhile; everybody else's code is held to `info` by `main`.
     let ours = Targets::new().with_target("s3_kms_replication", LevelFilter::TRACE);
@@ -53,7 +51,7 @@ fn invariant_7_neither_log_nor_answer_nor_error_holds_the_response_url_whatever_
         .start_paused(true)
         .build()
         .unwrap();
-    let mut told = String::new();
+    let mut outputs = String::new();
     runtime.block_on(async {
         for (second, request) in
             [("Create", json!({})), ("Create", json!({"Prefx": "x"})), ("Delete", json!({}))]
@@ -62,8 +60,8 @@ fn invariant_7_neither_log_nor_answer_nor_error_holds_the_response_url_whatever_
         {
             let request =
                 signed(custom_resource(request.0, request.1), &format!("20261122T08165{second}Z"));
-            let undisturbed = Fake::of(two_buckets());
-            ask(&undisturbed, &request).await.unwrap();
+            let undisturbed = Fake::new(two_buckets());
+            invoke(&undisturbed, &request).await.unwrap();
             let calls = undisturbed.calls.borrow().len();
             for fault in [
                 Fault::Refused("AccessDenied", Retry::Never),
@@ -72,21 +70,24 @@ fn invariant_7_neither_log_nor_answer_nor_error_holds_the_response_url_whatever_
                 Fault::Hangs,
             ] {
                 for index in 0..=calls {
-                    let fake = Fake::of(two_buckets());
-                    fake.fault.set(Some((index, fault)));
+                    let fake = Fake::new(two_buckets());
+                    fake.fail_call(index, fault);
                     fake.answer_failures.replace(if index % 2 == 0 {
                         vec![Retry::NextInvocation]
                     } else {
                         vec![Retry::Never]
                     });
-                    told +=
-                        &format!("{:?} {:?}\n", ask(&fake, &request).await, fake.answers.borrow());
+                    outputs += &format!(
+                        "{:?} {:?}\n",
+                        invoke(&fake, &request).await,
+                        fake.answers.borrow()
+                    );
                 }
             }
         }
         let mut elsewhere = sample("cloudformation-create");
         elsewhere["ResponseURL"] = json!("https://example.com/?X-Amz-Signature=EXAMPLE");
-        told += &format!("{:?}", ask(&Fake::of(two_buckets()), &elsewhere).await);
+        outputs += &format!("{:?}", invoke(&Fake::new(two_buckets()), &elsewhere).await);
     });
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(
@@ -94,6 +95,6 @@ fn invariant_7_neither_log_nor_answer_nor_error_holds_the_response_url_whatever_
         "the log was captured"
     );
     for secret in SECRETS {
-        assert!(!logged.contains(secret) && !told.contains(secret), "{secret}");
+        assert!(!logged.contains(secret) && !outputs.contains(secret), "{secret}");
     }
 }

@@ -1,28 +1,33 @@
-//! The AWS SDK's side of the seam: the requests that it sends, to the letter, and what it makes of AWS's answers.
+//! The requests that the AWS SDK sends, to the letter, and what becomes of AWS's answers.
 
+mod canaries;
 mod jobs;
-mod whole;
+mod leases;
+mod replacements;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
-use aws_config::{BehaviorVersion, Region as SdkRegion, SdkConfig};
+use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use aws_sdk_s3control::types::JobStatus;
 use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_smithy_types::body::SdkBody;
 use insta::assert_snapshot;
 use s3_kms_replication::aws::Aws;
 use s3_kms_replication::model::{
-    Access, Account, Acquired, ApiError, BucketName, Canary, Encryption, Job, Lease, ListedBucket,
-    Location, ObjectVersion, PolicyName, PolicyTarget, Region, Replication, Retry, RoleName,
-    RuleId, Versioning, Versions,
+    Access, Account, ApiError, BucketName, Encryption, ListedBucket, Location, Region, Retry,
+    RoleName, Versioning,
 };
 use s3_kms_replication::plan::{Action, Plan};
 use s3_kms_replication::ports::{Callback, Execute, Leases, Objects, Read};
 use s3_kms_replication::request::{self, Environment, Invocation};
+use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use crate::fake::{ACCOUNT, Fake};
-use crate::*;
+use crate::support::*;
+use aws_config::Region as SdkRegion;
 
 /// Status, a header, and body.
 type Answer<'a> = (u16, Option<(&'static str, &'static str)>, &'a str);
@@ -114,7 +119,7 @@ fn sent(replay: &StaticReplayClient) -> String {
 }
 
 async fn planned(state: State, payload: &Value) -> Vec<Action> {
-    let fake = Fake::of(state);
+    let fake = Fake::new(state);
     let Invocation::Command(request::Command::Apply(spec)) =
         request::read(payload, Environment::default()).unwrap()
     else {
@@ -144,12 +149,12 @@ async fn requests_of(actions: Vec<Action>) -> String {
 }
 
 #[tokio::test]
-async fn the_walk_through_is_applied_with_exactly_these_requests() {
+async fn walkthrough_sends_the_recorded_requests() {
     assert_snapshot!(requests_of(planned(two_buckets(), &sample("command-apply")).await).await);
 }
 
 #[tokio::test]
-async fn every_option_of_a_rule_is_sent_as_s3_wants_it() {
+async fn every_rule_option_sends_the_recorded_requests() {
     let mut command = sample("command-apply");
     let options = json!({
         "Tags": {"b": "2", "a": "1"}, "Priority": 7, "ReplicaModifications": true, "ReplicationTimeControl": true, "StorageClass": "STANDARD_IA",
@@ -160,7 +165,7 @@ async fn every_option_of_a_rule_is_sent_as_s3_wants_it() {
 }
 
 #[tokio::test]
-async fn absence_is_none_and_denial_is_an_error() {
+async fn invariant_11_denied_read_is_an_error_and_only_not_found_is_absence() {
     let here = at("demo-source", "us-east-1");
     let not_there = |code: &str| format!("<Error><Code>{code}</Code><Message>m</Message></Error>");
     let answer = |code: &str| aws(&[(404, None, &not_there(code))]).0;
@@ -210,7 +215,7 @@ async fn absence_is_none_and_denial_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_bucket_is_found_in_whatever_region_it_is() {
+async fn bucket_region_is_read_from_success_redirect_and_error_responses() {
     let here = Region::parse("us-east-1").unwrap();
     let there = Region::parse("eu-west-1").unwrap();
     let demo = bucket("demo-source");
@@ -227,7 +232,7 @@ async fn a_bucket_is_found_in_whatever_region_it_is() {
 }
 
 #[tokio::test]
-async fn encryption_and_versioning_are_read_as_s3_writes_them() {
+async fn encryption_and_versioning_are_parsed_in_every_form() {
     let here = at("demo-source", "us-east-1");
     let encrypted = |rule: &str| {
         format!(
@@ -268,7 +273,7 @@ async fn encryption_and_versioning_are_read_as_s3_writes_them() {
 }
 
 #[tokio::test]
-async fn a_role_is_read_with_its_policies_decoded() {
+async fn role_policies_are_url_decoded() {
     let role = "<GetRoleResponse><GetRoleResult><Role><Path>/s3-kms-replication/</Path><RoleName>s3-crr-demo</RoleName><RoleId>AROA</RoleId>\
         <Arn>arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo</Arn><CreateDate>2026-11-20T12:00:00Z</CreateDate>\
         <AssumeRolePolicyDocument>%7B%22a%22%3A%22b%20c%22%7D</AssumeRolePolicyDocument><Tags><member><Key>s3-kms-replication</Key><Value>demo</Value>\
@@ -287,7 +292,7 @@ async fn a_role_is_read_with_its_policies_decoded() {
 }
 
 #[tokio::test]
-async fn errors_are_told_apart_by_code_and_message() {
+async fn every_error_code_maps_to_its_retry() {
     let action = Action::EnableVersioning {
         location: at("demo-source", "us-east-1"),
         before: Versioning::Off,
@@ -326,8 +331,7 @@ async fn errors_are_told_apart_by_code_and_message() {
 }
 
 #[tokio::test]
-async fn cloudformation_is_answered_with_an_empty_content_type_and_never_sees_its_url_in_an_error()
-{
+async fn invariant_7_callback_has_no_content_type_and_its_error_hides_the_url() {
     let Invocation::CloudFormation(request) =
         request::read(&sample("cloudformation-create"), Environment::default()).unwrap()
     else {
@@ -338,61 +342,6 @@ async fn cloudformation_is_answered_with_an_empty_content_type_and_never_sees_it
     assert_snapshot!(sent(&replay));
     let error = aws.answer(&request.reply.url, "{}".to_owned()).await.unwrap_err();
     assert_snapshot!(format!("{error} {request:?}").contains("X-Amz-Signature"), @"false");
-}
-
-#[tokio::test]
-async fn lease_is_acquired_and_released_under_conditions() {
-    let lease = Lease {
-        table: "leases".to_owned(),
-        resource: "demo-source".to_owned(),
-        holder: "me".to_owned(),
-        expires_at: 1_700_000_300,
-    };
-    let held = "{\"__type\":\"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException\",\"message\":\"m\"}";
-    let denied = "{\"__type\":\"AccessDeniedException\",\"message\":\"m\"}";
-    let earlier = "{\"Attributes\":{\"BucketName\":{\"S\":\"demo-source\"},\"ExpiresAt\":{\"N\":\"1699999999\"}}}";
-    let (aws, replay) = aws(&[
-        ok("{}"),
-        ok(earlier),
-        ok("{}"),
-        (400, None, held),
-        (400, None, held),
-        (400, None, denied),
-    ]);
-    assert_eq!(
-        aws.acquire(&lease, 1_700_000_000).await,
-        Ok(Some(Acquired { previous_expiry: None }))
-    );
-    let previous_expiry = Some(1_699_999_999);
-    assert_eq!(aws.acquire(&lease, 1_700_000_000).await, Ok(Some(Acquired { previous_expiry })));
-    assert_eq!(aws.release(&lease, 1_700_000_000).await, Ok(()));
-    assert_snapshot!(sent(&replay));
-    assert_eq!(aws.release(&lease, 1_700_000_000).await, Ok(()), "another holder has it");
-    assert_eq!(aws.acquire(&lease, 1_700_000_000).await, Ok(None));
-    assert_eq!(aws.acquire(&lease, 1_700_000_000).await.unwrap_err().code, "AccessDeniedException");
-}
-
-#[tokio::test]
-async fn a_turn_is_taken_unless_a_later_one_was() {
-    let later = "{\"__type\":\"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException\",\"message\":\"m\"}";
-    let item = "{\"Item\":{\"BucketName\":{\"S\":\"demo-source/rule\"},\"Turn\":{\"N\":\"40522244160001\"}}}";
-    let (aws, replay) = aws(&[ok("{}"), ok(item), ok("{}"), (400, None, later)]);
-    assert_eq!(
-        aws.record_generation("leases", "demo-source/rule", 40_522_244_160_000, 1_700_000_300)
-            .await,
-        Ok(true)
-    );
-    assert_eq!(
-        aws.latest_generation("leases", "demo-source/rule").await,
-        Ok(Some(40_522_244_160_001))
-    );
-    assert_eq!(aws.latest_generation("leases", "demo-source/rule").await, Ok(None));
-    assert_snapshot!(sent(&replay));
-    assert_eq!(
-        aws.record_generation("leases", "demo-source/rule", 40_522_244_160_000, 1_700_000_300)
-            .await,
-        Ok(false)
-    );
 }
 
 #[tokio::test]
@@ -415,64 +364,4 @@ async fn buckets_are_listed_page_by_page_with_their_regions() {
         replay.actual_requests().map(|request| request.uri().to_owned()).collect();
     let address = "https://s3.us-east-1.amazonaws.com/?x-id=ListBuckets&max-buckets=1000";
     assert_eq!(asked, [address.to_owned(), format!("{address}&continuation-token=next")]);
-}
-
-#[tokio::test]
-async fn a_canary_is_written_looked_at_listed_and_removed_with_exactly_these_requests() {
-    let listed = "<ListVersionsResult><Version><Key>a/b</Key><VersionId>2</VersionId></Version><DeleteMarker><Key>a/b</Key><VersionId>3\
-        </VersionId></DeleteMarker><Version><Key>a/b</Key><VersionId>1</VersionId></Version><Version><Key>a/bc</Key><VersionId>0</VersionId>\
-        </Version></ListVersionsResult>";
-    let written = (200, Some(("x-amz-version-id", "1")), "");
-    let (aws, replay) = aws(&[written, written, ok(""), ok(listed), (204, None, "")]);
-    let here = at("demo-source", "us-east-1");
-    let tags =
-        BTreeMap::from([("a b".to_owned(), "1&2".to_owned()), ("c".to_owned(), String::new())]);
-    let tagged = Canary { key: "a/b".to_owned(), tags, kms_key: Some(SOURCE_KEY.to_owned()) };
-    assert_eq!(aws.put_canary(&here, &tagged).await.unwrap(), "1");
-    assert_eq!(
-        aws.put_canary(&here, &Canary { tags: BTreeMap::new(), kms_key: None, ..tagged })
-            .await
-            .unwrap(),
-        "1"
-    );
-    assert_eq!(
-        aws.object_version(&here, "a/b", "1").await,
-        Ok(Some(ObjectVersion { replication: None, kms_key: None }))
-    );
-    let versions = Versions {
-        objects: vec!["2".to_owned(), "1".to_owned()],
-        delete_markers: vec!["3".to_owned()],
-    };
-    assert_eq!(aws.versions(&here, "a/b").await, Ok(versions));
-    assert_eq!(aws.delete_version(&here, "a/b", "1").await, Ok(()));
-    assert_snapshot!(sent(&replay));
-}
-
-#[tokio::test]
-async fn a_version_is_seen_with_its_status_and_its_key_or_not_at_all() {
-    let here = at("demo-source", "us-east-1");
-    let head =
-        async |status, header| aws(&[(status, header, "")]).0.object_version(&here, "a", "1").await;
-    for (word, replication) in [
-        ("PENDING", Replication::Pending),
-        ("COMPLETED", Replication::Completed),
-        ("COMPLETE", Replication::Completed),
-        ("FAILED", Replication::Failed),
-        ("REPLICA", Replication::Replica),
-    ] {
-        let seen = head(200, Some(("x-amz-replication-status", word))).await.unwrap().unwrap();
-        assert_eq!(seen, ObjectVersion { replication: Some(replication), kms_key: None });
-    }
-    let key = head(200, Some(("x-amz-server-side-encryption-aws-kms-key-id", SOURCE_KEY)))
-        .await
-        .unwrap()
-        .unwrap()
-        .kms_key;
-    assert_eq!(key.as_deref(), Some(SOURCE_KEY));
-    assert_eq!(head(404, None).await, Ok(None));
-    assert_snapshot!(head(403, None).await.unwrap_err(), @"HeadObject on object `a` of bucket `demo-source`: HTTP 403: access denied: rights are missing, or it belongs to another account");
-    assert_snapshot!(head(200, Some(("x-amz-replication-status", "TOMORROW"))).await.unwrap_err(), @"HeadObject on object `a` of bucket `demo-source`: MalformedAnswer: replication status `TOMORROW`");
-    let canary = Canary { key: "a".to_owned(), tags: BTreeMap::new(), kms_key: None };
-    let unversioned = aws(&[ok("")]).0.put_canary(&here, &canary).await;
-    assert_snapshot!(unversioned.unwrap_err(), @"PutObject on object `a` of bucket `demo-source`: MalformedAnswer: no version id: the bucket is not versioned");
 }

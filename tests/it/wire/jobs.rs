@@ -1,6 +1,11 @@
 //! The requests about S3 Batch Operations jobs.
 
+use aws_sdk_s3control::types::JobStatus;
+use insta::assert_snapshot;
+use s3_kms_replication::model::{Account, Job, PolicyName, Region, Retry, RoleName, RuleId};
+use s3_kms_replication::plan::Action;
 use s3_kms_replication::ports::Executed;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -16,11 +21,8 @@ fn role_answer(id: &str) -> String {
 }
 
 async fn job_to_start(changes: Value) -> Action {
-    let mut apply = sample("command-apply");
-    for more in [crate::jobs::properties(), changes] {
-        apply.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    }
-    planned(crate::jobs::buckets(), &apply)
+    let apply = merged(merged(sample("command-apply"), job_properties()), changes);
+    planned(with_report_bucket(), &apply)
         .await
         .into_iter()
         .find(|action| matches!(action, Action::StartJob { .. }))
@@ -28,7 +30,7 @@ async fn job_to_start(changes: Value) -> Action {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_is_started_noted_looked_at_cancelled_and_forgotten_with_exactly_these_requests() {
+async fn job_is_started_noted_read_cancelled_and_untagged_with_the_recorded_requests() {
     let role = role_answer("AROAEXAMPLE");
     let described = "<DescribeJobResult><Job><JobId>job-1</JobId><Description>demo-source/s3-kms-replication.x</Description>\
         <Status>Preparing</Status></Job></DescribeJobResult>";
@@ -73,7 +75,7 @@ async fn a_job_is_started_noted_looked_at_cancelled_and_forgotten_with_exactly_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_is_known_again_by_what_was_asked_of_this_very_role() {
+async fn job_token_depends_on_the_request_and_the_role_id() {
     let token = async |changes: Value, role_id: &str| {
         let Action::StartJob { job } = job_to_start(changes).await else { panic!("no job") };
         job.token(role_id)
@@ -103,7 +105,7 @@ async fn a_job_is_known_again_by_what_was_asked_of_this_very_role() {
 }
 
 #[tokio::test]
-async fn an_emulator_on_this_machine_needs_no_host_for_each_account() {
+async fn local_endpoint_has_no_account_in_its_host() {
     let (region, account) = (Region::parse("us-east-1").unwrap(), Account::parse(ACCOUNT).unwrap());
     for (endpoint, host) in [
         ("http://127.0.0.1:4566", "http://127.0.0.1:4566"),
@@ -123,7 +125,7 @@ async fn an_emulator_on_this_machine_needs_no_host_for_each_account() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_gone_is_none_and_needs_not_be_cancelled() {
+async fn missing_job_is_none_and_its_cancellation_succeeds() {
     let gone = |code: &str| {
         format!(
             "<ErrorResponse><Error><Code>{code}</Code><Message>m</Message></Error></ErrorResponse>"

@@ -1,12 +1,20 @@
-//! What AWS makes of an action, and of what is written into a bucket.
+//! What an action changes, and what AWS refuses.
 
-use super::*;
+use std::collections::BTreeMap;
 
-/// The role that a job of ours works with.
-pub(super) fn role_of_job(job: &Job) -> String {
-    let (bucket, _) = job.description.split_once('/').unwrap();
-    RoleName::of_source(&BucketName::parse(bucket).unwrap()).to_string()
-}
+use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRuleFilter};
+use aws_sdk_s3control::types::JobStatus;
+use s3_kms_replication::iam_policy::ResourcePolicy;
+use s3_kms_replication::model::{
+    Account, ApiError, Encryption, Job, OWNER_TAG, Retry, Role, Versioning,
+};
+use s3_kms_replication::plan::{Action, NewJob, Replaces};
+use serde_json::{Value, json};
+
+use super::replicator::rules_of;
+use super::{StartedJob, bucket, error, role};
+use crate::support::statements::statements;
+use crate::support::{ACCOUNT, Bucket, State};
 
 /// Starts a job, or finds the one with its token: S3 would fail one whose role is not ready, or whose rule is not there.
 pub(super) fn start(state: &mut State, new: &NewJob) -> Result<String, ApiError> {
@@ -18,76 +26,49 @@ pub(super) fn start(state: &mut State, new: &NewJob) -> Result<String, ApiError>
     if !(has_rule && has_rights && role.trust.contains("batchoperations.s3.amazonaws.com")) {
         return Err(error("InvalidRequest", Retry::Never));
     }
+    // The token is a part of the request, and depends on the role's id.
     let token = new.token(&role.arn);
-    if let Some((id, _)) = state.jobs.iter().find(|(_, (other, _))| *other == token) {
+    if let Some((id, _)) = state.jobs.iter().find(|(_, other)| other.token == token) {
         return Ok(id.clone());
     }
     let id = format!("job-{}", state.jobs.len() + 1);
-    state.jobs.insert(
-        id.clone(),
-        (token, Job { description: new.description(), status: JobStatus::Active }),
-    );
+    let job = Job { description: new.description(), status: JobStatus::Active };
+    state.jobs.insert(id.clone(), StartedJob { token, role: role.name.to_string(), job });
     Ok(id)
 }
 
-pub(super) fn rules_of(bucket: &Bucket) -> Vec<ReplicationRule> {
-    bucket.replication.as_ref().map(|configuration| configuration.rules.clone()).unwrap_or_default()
-}
-
-/// Replicates what is pending in a bucket, as far as it is told to.
-pub(super) fn replicate(
-    state: &mut State,
-    location: &Location,
-    replicator: &mut Replicator,
-) -> Result<(), ApiError> {
-    let source = bucket(state, location)?;
-    let rules = rules_of(source);
-    let pending = |object: &&mut Object| {
-        object.seen.as_ref().and_then(|seen| seen.replication) == Some(Replication::Pending)
-    };
-    let mut replicas = Vec::new();
-    for object in source.objects.iter_mut().filter(pending) {
-        if replicator.pending > 0 {
-            replicator.pending -= 1;
-            continue;
-        }
-        let Some(seen) = &mut object.seen else {
-            continue;
-        };
-        seen.replication =
-            Some(if replicator.fails { Replication::Failed } else { Replication::Completed });
-        let canary = Canary { key: object.key.clone(), tags: object.tags.clone(), kms_key: None };
-        for rule in rules.iter().filter(|rule| !replicator.fails && selects(rule, &canary)) {
-            let destination = rule.destination().unwrap();
-            let replica_key = destination
-                .encryption_configuration()
-                .and_then(|encryption| encryption.replica_kms_key_id());
-            let kms_key = if replicator.keeps_key {
-                object.seen.as_ref().and_then(|seen| seen.kms_key.clone())
-            } else {
-                None
-            };
-            let kms_key = kms_key.or_else(|| replica_key.map(str::to_owned));
-            let seen = Some(ObjectVersion { replication: Some(Replication::Replica), kms_key });
-            replicas.push((destination.bucket().to_owned(), Object { seen, ..object.clone() }));
-        }
-    }
-    for (arn, replica) in replicas {
-        state.buckets.get_mut(arn.rsplit(':').next().unwrap()).unwrap().objects.push(replica);
-    }
-    Ok(())
+fn is_versioned(state: &State, name_or_arn: &str) -> bool {
+    let name = name_or_arn.rsplit(':').next().unwrap_or_default();
+    state.buckets.get(name).is_some_and(|bucket| bucket.versioning == Versioning::Enabled)
 }
 
 /// S3 returns an empty filter for an empty prefix.
-pub(super) fn as_s3_returns(
-    mut configuration: ReplicationConfiguration,
-) -> ReplicationConfiguration {
+fn as_s3_returns(mut configuration: ReplicationConfiguration) -> ReplicationConfiguration {
     for rule in &mut configuration.rules {
         if rule.filter().is_some_and(|filter| filter.prefix() == Some("")) {
             rule.filter = Some(ReplicationRuleFilter::builder().build());
         }
     }
     configuration
+}
+
+/// Replaces a resource policy by the text that the program sends, which may differ in its one statement only.
+fn write_policy(state: &mut State, action: &Action, sid: &str, statement: Option<Value>) {
+    let Replaces::ResourcePolicy(write) = action.replaces() else { unreachable!() };
+    let target = write.target.to_string();
+    let before = state.policies.remove(&target);
+    let after = write.apply_to(ResourcePolicy::parse(before.as_deref()).unwrap());
+    let text = after.to_string();
+    let (ours, others): (Vec<Value>, Vec<Value>) =
+        statements(&text).into_iter().partition(|statement| statement["Sid"] == sid);
+    let mut expected = before.as_deref().map(statements).unwrap_or_default();
+    expected.retain(|statement| statement["Sid"] != sid);
+    assert_eq!(others, expected, "the other statements stay, in order");
+    assert_eq!(ours, Vec::from_iter(statement), "statement `{sid}` is as the action says");
+    assert_eq!(after.is_empty(), ours.is_empty() && others.is_empty());
+    if !after.is_empty() {
+        state.policies.insert(target, text);
+    }
 }
 
 pub(super) fn perform(state: &mut State, action: &Action) -> Result<(), ApiError> {
@@ -153,12 +134,10 @@ pub(super) fn perform(state: &mut State, action: &Action) -> Result<(), ApiError
                 state.roles.remove(name.as_str());
                 // Another role of this name has another id, and so no token again; and a job that is not known, since its start was not answered,
                 // fails for want of its role.
-                for (token, job) in
-                    state.jobs.values_mut().filter(|(_, job)| role_of_job(job) == name.as_str())
-                {
-                    token.clear();
-                    if !job.has_ended() {
-                        job.status = JobStatus::Failed;
+                for started in state.jobs.values_mut().filter(|job| job.role == name.as_str()) {
+                    started.token.clear();
+                    if !started.has_ended() {
+                        started.job.status = JobStatus::Failed;
                     }
                 }
             } else {
@@ -167,38 +146,29 @@ pub(super) fn perform(state: &mut State, action: &Action) -> Result<(), ApiError
         }
         Action::PutReplication { location, configuration, .. } => {
             let destinations = configuration.rules().iter().filter_map(|rule| rule.destination());
-            if destinations.map(|destination| destination.bucket()).any(|arn| !enabled(state, arn))
-                || !enabled(state, location.bucket.as_str())
+            if destinations
+                .map(|destination| destination.bucket())
+                .any(|arn| !is_versioned(state, arn))
+                || !is_versioned(state, location.bucket.as_str())
             {
                 return Err(error("InvalidRequest", Retry::Never));
             }
             bucket(state, location)?.replication = Some(as_s3_returns(configuration.clone()));
         }
-        Action::StartJob { .. } => unreachable!("it is more than one call"),
+        Action::StartJob { .. } => unreachable!("`execute` makes its two calls"),
         Action::CancelJob { id, .. } => match state.jobs.get_mut(id) {
-            Some((_, job)) if job.can_be_cancelled() => job.status = JobStatus::Cancelled,
-            _ => return Err(error("JobStatusException", Retry::Replan)),
+            Some(started) if started.can_be_cancelled() => {
+                started.job.status = JobStatus::Cancelled;
+            }
+            Some(_) | None => return Err(error("JobStatusException", Retry::Replan)),
         },
         Action::UntagRole { role: name, tag, .. } => {
             role(state, name)?.tags.remove(tag.as_str());
         }
-        Action::PutStatement { target, statement, .. } => {
-            let policy =
-                ResourcePolicy::parse(state.policies.get(&target.to_string()).map(String::as_str))
-                    .unwrap();
-            state.policies.insert(target.to_string(), policy.with(statement).to_string());
+        Action::PutStatement { statement, .. } => {
+            write_policy(state, action, statement.sid(), Some(json!(statement)));
         }
-        Action::RemoveStatement { target, sid, .. } => {
-            let policy =
-                ResourcePolicy::parse(state.policies.get(&target.to_string()).map(String::as_str))
-                    .unwrap()
-                    .without(sid);
-            if policy.is_empty() {
-                state.policies.remove(&target.to_string());
-            } else {
-                state.policies.insert(target.to_string(), policy.to_string());
-            }
-        }
+        Action::RemoveStatement { sid, .. } => write_policy(state, action, sid, None),
         Action::PutAlarm { alarm, .. } => {
             state.alarms.insert(alarm.name.clone(), (**alarm).clone());
         }

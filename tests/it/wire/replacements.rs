@@ -1,4 +1,10 @@
-//! What AWS replaces as a whole, and others write, too: replication configurations, and policies of other accounts.
+//! What AWS replaces as a whole and others write, too: replication configurations, and policies of other accounts.
+
+use insta::assert_snapshot;
+use s3_kms_replication::model::{Access, PolicyTarget, Retry, RuleId};
+use s3_kms_replication::plan::Action;
+use s3_kms_replication::request::{Environment, Invocation};
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -8,13 +14,9 @@ const SESSION: &str = "<AssumeRoleResponse><AssumeRoleResult><Credentials><Acces
     </Credentials></AssumeRoleResult></AssumeRoleResponse>";
 
 #[tokio::test]
-async fn statements_are_written_into_policies_of_others_as_the_role_that_is_assumed_once() {
-    let mut command = sample("command-apply");
-    command
-        .as_object_mut()
-        .unwrap()
-        .extend(cross_account::properties().as_object().unwrap().clone());
-    let actions = planned(cross_account::buckets(), &command).await;
+async fn statements_are_written_with_credentials_that_are_assumed_once() {
+    let command = merged(sample("command-apply"), other_account_properties());
+    let actions = planned(two_accounts(), &command).await;
     let theirs = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Theirs","Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*"}]}"#;
     let of_key = json!({"Policy": theirs, "PolicyName": "default"}).to_string();
     let (aws, replay) = aws(&[ok(SESSION), ok(theirs), ok(""), ok(&of_key), ok("{}")]);
@@ -31,7 +33,7 @@ async fn statements_are_written_into_policies_of_others_as_the_role_that_is_assu
 }
 
 #[tokio::test]
-async fn the_last_statement_takes_the_buckets_policy_with_it_and_what_is_gone_needs_nothing() {
+async fn removing_the_last_statement_deletes_the_policy_and_a_missing_policy_needs_no_write() {
     let location = at("demo-destination", "us-west-2");
     let remove = Action::RemoveStatement {
         target: PolicyTarget::Bucket(location),
@@ -53,14 +55,10 @@ async fn the_last_statement_takes_the_buckets_policy_with_it_and_what_is_gone_ne
 }
 
 #[tokio::test]
-async fn a_role_that_cannot_be_assumed_is_said_with_the_parameter() {
+async fn denied_assume_role_names_the_parameter_that_gives_the_right() {
     let denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not authorized</Message></Error></ErrorResponse>";
     let (aws, _) = aws(&[(403, None, denied)]);
-    let mut command = sample("command-apply");
-    command
-        .as_object_mut()
-        .unwrap()
-        .extend(cross_account::properties().as_object().unwrap().clone());
+    let command = merged(sample("command-apply"), other_account_properties());
     let Invocation::Command(request::Command::Apply(spec)) =
         request::read(&command, Environment::default()).unwrap()
     else {
@@ -74,7 +72,7 @@ async fn a_role_that_cannot_be_assumed_is_said_with_the_parameter() {
 }
 
 #[tokio::test]
-async fn foreign_rules_go_back_to_s3_as_they_came() {
+async fn invariant_2_foreign_rules_are_sent_back_as_s3_returned_them() {
     let foreign = "<ReplicationConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Role>arn:aws:iam::111122223333:role/theirs</Role>\
         <Rule><ID>a</ID><Priority>3</Priority><Filter><And><Prefix>p</Prefix><Tag><Key>k</Key><Value>v</Value></Tag></And></Filter>\
         <Status>Disabled</Status><SourceSelectionCriteria><SseKmsEncryptedObjects><Status>Enabled</Status></SseKmsEncryptedObjects>\
@@ -109,7 +107,7 @@ async fn foreign_rules_go_back_to_s3_as_they_came() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_configuration_is_sent_again_only_while_nobody_else_has_written_it() {
+async fn invariant_6_configuration_is_sent_again_only_while_unchanged_by_others() {
     let xml = |rules: &[&str]| {
         let rule = |id: &&str| {
             format!(
@@ -192,7 +190,7 @@ async fn a_configuration_is_sent_again_only_while_nobody_else_has_written_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_policy_of_others_is_read_again_before_it_is_sent_again() {
+async fn invariant_6_resource_policy_is_read_again_before_a_retry() {
     let location = at("demo-destination", "us-west-2");
     let key = PolicyTarget::Key {
         arn: REPLICA_KEY.to_owned(),

@@ -1,21 +1,24 @@
 //! Invariant 6: several writers of one bucket's configuration.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_s3::types::ReplicationRuleFilter;
 use futures_util::future::join_all;
-use serde_json::json;
-
+use s3_kms_replication::config::Settings;
 use s3_kms_replication::model::Retry;
+use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use crate::fake::{Fake, Fault, State};
-use crate::*;
+use crate::support::*;
 
 const WRITERS: usize = 20;
 
 /// Twenty requests at once, each for a rule of its own on one bucket: what AWS holds in the end, and the errors.
 async fn twenty_at_once(settings: &Settings) -> (State, Vec<String>) {
-    let fake = Fake::of(two_buckets());
-    let end = Instant::now() + Duration::from_secs(300);
+    let fake = Fake::new(two_buckets());
     // There is a role to share already.
-    ask(&fake, &sample("command-apply")).await.unwrap();
+    invoke(&fake, &sample("command-apply")).await.unwrap();
     let requests: Vec<Value> = (0..WRITERS)
         .map(|writer| {
             let mut request = sample("command-apply");
@@ -24,12 +27,8 @@ async fn twenty_at_once(settings: &Settings) -> (State, Vec<String>) {
             request
         })
         .collect();
-    let answers = join_all(
-        requests
-            .iter()
-            .map(async |request| Box::pin(handle(request, end, &fake, settings)).await.answer),
-    )
-    .await;
+    let invoke = async |request: &Value| invoke_with(&fake, request, settings).await;
+    let answers = join_all(requests.iter().map(invoke)).await;
     (
         fake.state.take(),
         answers
@@ -67,18 +66,18 @@ async fn invariant_6_no_rule_is_lost_between_twenty_writers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_the_lease_rules_are_lost_so_the_test_above_tests_it() {
+async fn invariant_6_rules_are_lost_between_twenty_writers_without_the_lease() {
     let (state, _) = twenty_at_once(&Settings { lock_table: None, ..settings() }).await;
     let (rules, policies) = rules_and_policies(&state);
     assert_ne!(rules, policies);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_is_taken_over_when_its_holders_time_is_over_and_waited_for_until_then() {
+async fn invariant_6_expired_lease_is_acquired_and_held_lease_is_waited_for() {
     let held = |expires_at| {
         let mut state = two_buckets();
         state.leases.insert("demo-source".to_owned(), ("another".to_owned(), expires_at));
-        Fake::of(state)
+        Fake::new(state)
     };
     assert_eq!(create(&held(0), json!({})).await["Status"], "SUCCESS");
     let fake = held(u64::MAX);
@@ -87,37 +86,36 @@ async fn a_lease_is_taken_over_when_its_holders_time_is_over_and_waited_for_unti
         answer["Reason"],
         "waited for another writer of `demo-source` until the time ran out"
     );
-    assert_eq!(fake.writes(), Vec::<String>::new());
+    assert_eq!(fake.writes(), []);
     assert_eq!(fake.state.borrow().leases["demo-source"].0, "another");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_is_taken_only_to_write_and_the_state_is_read_again_under_it_if_another_may_have_written()
- {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+async fn invariant_6_lease_is_acquired_only_to_write_and_a_recent_holder_causes_a_new_read() {
+    let now = now();
     for (ended, reads) in [(None, 0), (Some(now - 60), 0), (Some(now - 1), 1), (Some(now), 1)] {
-        let fake = Fake::of(two_buckets());
+        let fake = Fake::new(two_buckets());
         fake.released.borrow_mut().extend(ended.map(|ended| ("demo-source".to_owned(), ended)));
         create(&fake, json!({})).await;
+        let (acquired, released) = (fake.position("AcquireLease"), fake.position("ReleaseLease"));
+        let before_writing = acquired..fake.first_write();
         let calls = fake.calls.take();
-        let position = |name: &str| calls.iter().position(|call| call.starts_with(name)).unwrap();
-        let under_it = calls[position("Acquire")..position("! ")]
-            .iter()
-            .filter(|call| call.starts_with("GetBucketReplication"));
+        let under_it =
+            calls[before_writing].iter().filter(|call| call.operation == "GetBucketReplication");
         assert_eq!(under_it.count(), reads, "the lease before ended {ended:?}");
-        assert_eq!(position("Release"), calls.len() - 1);
+        assert_eq!(released, calls.len() - 1);
 
         create(&fake, json!({})).await;
-        assert!(!fake.calls.borrow().iter().any(|call| call.starts_with("Acquire")));
+        assert_eq!(fake.count("AcquireLease"), 0);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_refused_waits_for_no_lease_and_keeps_none() {
+async fn refused_request_neither_waits_for_nor_keeps_a_lease() {
     for held in [true, false] {
-        let fake = Fake::of(two_buckets());
+        let fake = Fake::new(two_buckets());
         let theirs = "arn:aws:iam::111122223333:role/theirs";
-        fake.state.borrow_mut().buckets.get_mut("demo-source").unwrap().replication =
+        fake.state.borrow_mut().bucket_mut("demo-source").replication =
             replicating(theirs, vec![foreign_rule("theirs", 1)]);
         let leases: BTreeMap<_, _> = held
             .then(|| ("demo-source".to_owned(), ("another".to_owned(), u64::MAX)))
@@ -133,23 +131,23 @@ async fn what_is_refused_waits_for_no_lease_and_keeps_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delete_that_overtakes_its_own_create_at_any_call_leaves_nothing() {
-    let created = Fake::of(two_buckets());
+async fn invariant_4_delete_during_its_own_create_leaves_nothing() {
+    let created = Fake::new(two_buckets());
     let (create, delete) = (
         signed(custom_resource("Create", json!({})), "20261122T080000Z"),
         signed(custom_resource("Delete", json!({})), "20261122T080000Z"),
     );
-    ask(&created, &create).await.unwrap();
+    invoke(&created, &create).await.unwrap();
     let calls = created.calls.borrow().len();
     for at in 0..=calls {
-        let fake = Fake::of(two_buckets());
+        let fake = Fake::new(two_buckets());
         let deleting = async {
             while fake.calls.borrow().len() < at {
                 tokio::task::yield_now().await;
             }
-            ask(&fake, &delete).await
+            invoke(&fake, &delete).await
         };
-        let (deleted, created) = tokio::join!(deleting, ask(&fake, &create));
+        let (deleted, created) = tokio::join!(deleting, invoke(&fake, &create));
         assert!(created.is_ok() && deleted.is_ok(), "after {at} calls of {calls}");
         assert_eq!(fake.state.borrow().roles, BTreeMap::new(), "after {at} calls of {calls}");
         assert_eq!(
@@ -161,8 +159,8 @@ async fn a_delete_that_overtakes_its_own_create_at_any_call_leaves_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_comes_late_or_again_undoes_no_later_one() {
-    let fake = Fake::of(two_buckets());
+async fn superseded_request_undoes_no_later_one() {
+    let fake = Fake::new(two_buckets());
     for (request_type, date, rules) in [
         ("Create", "20261122T080000Z", 1),
         ("Create", "20261122T080000Z", 1),
@@ -173,7 +171,7 @@ async fn a_request_that_comes_late_or_again_undoes_no_later_one() {
         ("Create", "20261122T080131Z", 1),
         ("Delete", "20261122T080130Z", 1),
     ] {
-        ask(&fake, &signed(custom_resource(request_type, json!({})), date)).await.unwrap();
+        invoke(&fake, &signed(custom_resource(request_type, json!({})), date)).await.unwrap();
         let state = fake.state.borrow();
         let configuration = state.buckets["demo-source"].replication.as_ref();
         assert_eq!(
@@ -186,68 +184,64 @@ async fn a_request_that_comes_late_or_again_undoes_no_later_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_that_was_lost_on_the_way_or_in_a_panic_is_given_back() {
-    let undisturbed = Fake::of(two_buckets());
+async fn lease_is_released_when_the_holder_panics_or_the_answer_is_lost() {
+    let undisturbed = Fake::new(two_buckets());
     create(&undisturbed, json!({})).await;
+    let (acquire, first_write) = (undisturbed.position("AcquireLease"), undisturbed.first_write());
     let calls = undisturbed.calls.take();
-    let acquire = calls.iter().position(|call| call.starts_with("Acquire")).unwrap();
-    let first_write = calls.iter().position(|call| call.starts_with("! ")).unwrap();
     let panics = (acquire + 1..first_write).map(|index| (index, Fault::Panic));
     for (index, fault) in panics.chain([(acquire, Fault::AnswerLost)]) {
-        let fake = Fake::of(two_buckets());
-        fake.fault.set(Some((index, fault)));
+        let fake = Fake::new(two_buckets());
+        fake.fail_call(index, fault);
         assert_eq!(create(&fake, json!({})).await["Status"], "FAILED");
         assert_eq!(fake.state.borrow().leases, BTreeMap::new(), "{fault:?} of {}", calls[index]);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_outlives_a_call_that_may_still_be_on_its_way_by_seconds_and_not_by_minutes() {
-    let undisturbed = Fake::of(two_buckets());
+async fn invariant_6_lease_outlives_a_call_in_flight_by_seconds() {
+    let undisturbed = Fake::new(two_buckets());
     create(&undisturbed, json!({})).await;
-    let calls = undisturbed.calls.take();
     let timed_out = Fault::Refused("TimedOut", Retry::NextInvocation);
-    // Also when another of its stage has failed before.
-    let denied = Some(("PutBucketVersioning", 1, "AccessDenied", Retry::Never));
-    for (call, fault, refusals) in [
-        ("PutBucketReplication", timed_out, None),
-        ("CreateRole", timed_out, denied),
-        ("PutRolePolicy", Fault::Panic, None),
+    for (operation, fault, is_other_call_denied) in [
+        ("PutBucketReplication", timed_out, false),
+        // Also when another call of its stage has failed before.
+        ("CreateRole", timed_out, true),
+        ("PutRolePolicy", Fault::Panic, false),
     ] {
-        let index = calls.iter().position(|done| done.starts_with(&format!("! {call}"))).unwrap();
-        let fake = Fake::of(two_buckets());
-        fake.fault.set(Some((index, fault)));
-        fake.refusals.set(refusals);
+        let fake = Fake::new(two_buckets());
+        fake.fail_call(undisturbed.position(operation), fault);
+        if is_other_call_denied {
+            fake.refuse("PutBucketVersioning", 1, "AccessDenied", Retry::Never);
+        }
         create(&fake, json!({})).await;
-        let now =
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let now = now();
         let (_, ends) = fake.state.borrow().leases["demo-source"];
-        assert!((now + 4..=now + 7).contains(&ends), "{call}: {}", ends - now);
+        assert!((now + 4..=now + 7).contains(&ends), "{operation}: {}", ends - now);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_outlives_the_time_that_its_holder_has_to_work() {
-    let fake = Fake::of(two_buckets());
-    fake.refusals.set(Some(("PutBucketReplication", 3, "InvalidRequest", Retry::Soon)));
+async fn invariant_6_lease_outlives_the_deadline_of_its_holder() {
+    let fake = Fake::new(two_buckets());
+    fake.refuse("PutBucketReplication", 3, "InvalidRequest", Retry::Soon);
     let looking = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         fake.state.borrow().leases["demo-source"].1
     };
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let now = now();
     let (_, ends) = tokio::join!(create(&fake, json!({"ServiceTimeout": "60"})), looking);
     assert!((now + 50 + 5..=now + 50 + 8).contains(&ends), "{}", ends - now);
 }
 
 #[tokio::test(start_paused = true)]
-async fn giving_a_lease_back_leaves_most_of_the_time_for_the_answer() {
-    let undisturbed = Fake::of(two_buckets());
+async fn invariant_5_hanging_lease_release_leaves_time_for_the_answer() {
+    let undisturbed = Fake::new(two_buckets());
     create(&undisturbed, json!({})).await;
-    let release =
-        undisturbed.calls.take().iter().position(|call| call.starts_with("Release")).unwrap();
+    let release = undisturbed.position("ReleaseLease");
     for (timeout, waited) in [("4", 1), ("300", 2)] {
-        let fake = Fake::of(two_buckets());
-        fake.fault.set(Some((release, Fault::Hangs)));
+        let fake = Fake::new(two_buckets());
+        fake.fail_call(release, Fault::Hangs);
         let started = Instant::now();
         assert_eq!(create(&fake, json!({"ServiceTimeout": timeout})).await["Status"], "SUCCESS");
         assert_eq!(started.elapsed().as_secs_f64().round() as u64, waited);
@@ -255,9 +249,9 @@ async fn giving_a_lease_back_leaves_most_of_the_time_for_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_with_nothing_to_write_waits_for_an_earlier_one_that_may_be_writing() {
-    let fake = Fake::of(two_buckets());
-    ask(&fake, &signed(custom_resource("Create", json!({})), "20261122T080000Z")).await.unwrap();
+async fn request_with_an_empty_plan_waits_for_an_earlier_writer() {
+    let fake = Fake::new(two_buckets());
+    invoke(&fake, &signed(custom_resource("Create", json!({})), "20261122T080000Z")).await.unwrap();
     let asked = fake.state.borrow().clone();
     fake.state
         .borrow_mut()
@@ -266,27 +260,22 @@ async fn a_request_with_nothing_to_write_waits_for_an_earlier_one_that_may_be_wr
     let earlier = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let mut state = fake.state.borrow_mut();
-        state.buckets.get_mut("demo-source").unwrap().replication.as_mut().unwrap().rules[0]
-            .filter = Some(ReplicationRuleFilter::builder().prefix("Vat").build());
+        state.bucket_mut("demo-source").replication.as_mut().unwrap().rules[0].filter =
+            Some(ReplicationRuleFilter::builder().prefix("Vat").build());
         let (_, ended) = state.leases.remove("demo-source").unwrap();
         fake.released.borrow_mut().insert("demo-source".to_owned(), ended);
     };
     let later = signed(custom_resource("Update", json!({"Prefix": "Tax"})), "20261122T080001Z");
-    let (answered, ()) = tokio::join!(ask(&fake, &later), earlier);
+    let (answered, ()) = tokio::join!(invoke(&fake, &later), earlier);
     answered.unwrap();
     assert_eq!(*fake.state.borrow(), asked);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_is_in_time_however_often_the_state_changes_underneath() {
+async fn invariant_5_answer_is_in_time_when_the_state_changes_at_every_replan() {
     for _ in 0..50 {
-        let fake = Fake::of(two_buckets());
-        fake.refusals.set(Some((
-            "PutBucketReplication",
-            usize::MAX,
-            "NoSuchEntity",
-            Retry::Replan,
-        )));
+        let fake = Fake::new(two_buckets());
+        fake.refuse("PutBucketReplication", usize::MAX, "NoSuchEntity", Retry::Replan);
         let started = Instant::now();
         create(&fake, json!({"ServiceTimeout": "40"})).await;
         assert!(started.elapsed() <= Duration::from_secs(32), "{:?}", started.elapsed());
@@ -298,10 +287,8 @@ async fn created_while_others_write(fake: &Fake, later: Duration) {
     let theirs = async {
         tokio::time::sleep(later).await;
         let mut state = fake.state.borrow_mut();
-        state.buckets.get_mut("demo-source").unwrap().replication = replicating(
-            "arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo-source",
-            vec![foreign_rule("theirs", 7)],
-        );
+        state.bucket_mut("demo-source").replication =
+            replicating(OWN_ROLE, vec![foreign_rule("theirs", 7)]);
     };
     let (answer, ()) = tokio::join!(create(fake, json!({})), theirs);
     assert_eq!(answer["Status"], "SUCCESS", "{answer}");
@@ -318,23 +305,21 @@ async fn created_while_others_write(fake: &Fake, later: Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rule_that_others_write_while_ours_waits_for_aws_is_not_lost() {
-    let fake = Fake::of(two_buckets());
+async fn invariant_2_foreign_rule_written_during_retries_survives() {
+    let fake = Fake::new(two_buckets());
     // Long enough for what was observed to be no longer fresh.
-    fake.refusals.set(Some(("PutBucketReplication", 6, "InvalidRequest", Retry::Soon)));
+    fake.refuse("PutBucketReplication", 6, "InvalidRequest", Retry::Soon);
     created_while_others_write(&fake, Duration::from_secs(3)).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rule_that_others_write_while_we_still_look_is_not_lost() {
-    let undisturbed = Fake::of(two_buckets());
+async fn invariant_2_foreign_rule_written_during_a_slow_read_survives() {
+    let undisturbed = Fake::new(two_buckets());
     create(&undisturbed, json!({})).await;
-    let calls = undisturbed.calls.take();
-    let seen = calls.iter().position(|call| call.starts_with("GetBucketReplication")).unwrap();
-    let put = calls.iter().position(|call| call.starts_with("! PutBucketReplication")).unwrap();
-    for slow in seen + 1..put {
-        let fake = Fake::of(two_buckets());
-        fake.fault.set(Some((slow, Fault::Slow)));
+    let read = undisturbed.position("GetBucketReplication");
+    for slow in read + 1..undisturbed.position("PutBucketReplication") {
+        let fake = Fake::new(two_buckets());
+        fake.fail_call(slow, Fault::Slow);
         created_while_others_write(&fake, Duration::from_secs(1)).await;
     }
 }

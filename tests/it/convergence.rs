@@ -1,13 +1,10 @@
-//! Invariant 3, by breaking every call: after a failure anywhere, the same request again ends where an undisturbed one ends.
+//! Invariant 3: applying converges, also after a failure of any call.
 
-use serde_json::json;
-
+use aws_sdk_s3::types::ReplicationRule;
 use s3_kms_replication::model::{Retry, Role};
+use serde_json::{Value, json};
 
-use crate::fake::{Bucket, Fake, Fault, State};
-use crate::invariants::{FOREIGN_ROLE, foreign_role, with_foreign_rules};
-use crate::jobs;
-use crate::*;
+use crate::support::*;
 
 const FAULTS: [Fault; 6] = [
     Fault::Refused("AccessDenied", Retry::Never),
@@ -18,7 +15,7 @@ const FAULTS: [Fault; 6] = [
     Fault::Hangs,
 ];
 
-/// What a holder that died left behind is over by now.
+/// The state when every lease has expired.
 fn later(mut state: State) -> State {
     state.leases.clear();
     state
@@ -27,7 +24,7 @@ fn later(mut state: State) -> State {
 /// The state with the jobs that run, by numbers, and without those that have ended.
 fn with_jobs_that_run(mut state: State) -> State {
     let jobs = std::mem::take(&mut state.jobs).into_iter();
-    for (number, (id, job)) in jobs.filter(|(_, (_, job))| !job.has_ended()).enumerate() {
+    for (number, (id, job)) in jobs.filter(|(_, job)| !job.has_ended()).enumerate() {
         let number = format!("running {number}");
         for tag in state.roles.values_mut().flat_map(|role| role.tags.values_mut()) {
             *tag = tag.replace(&id, &number);
@@ -46,13 +43,13 @@ fn signed_later(request: &Value, seconds: u32) -> Value {
     later
 }
 
-async fn after(before: &State, request: &Value) -> (State, usize) {
-    let fake = Fake::of(before.clone());
-    let _ = ask(&fake, request).await;
+async fn state_and_calls_after(before: &State, request: &Value) -> (State, usize) {
+    let fake = Fake::new(before.clone());
+    let _ = invoke(&fake, request).await;
     (fake.state.take(), fake.calls.borrow().len())
 }
 
-/// Every rule of ours has its role, and the role the grants that this very rule needs.
+/// Whether every rule of ours has its role, and the role the grants of this rule.
 fn rules_have_their_grants(state: &State) -> bool {
     state.buckets.values().filter_map(|bucket| bucket.replication.as_ref()).all(|configuration| {
         let role = state.roles.values().find(|role| role.arn == configuration.role());
@@ -71,8 +68,8 @@ fn rules_have_their_grants(state: &State) -> bool {
                 rule.destination().unwrap().bucket(),
                 rule.filter().unwrap().prefix().unwrap_or_default()
             );
-            let admitted = rule.destination().unwrap().account().is_none()
-                || cross_account::has_statement(state, rule);
+            let admitted =
+                rule.destination().unwrap().account().is_none() || admits_role(state, rule);
             policy
                 .is_some_and(|policy| policy.contains(&replicas) && policy.contains("kms:Decrypt"))
                 && admitted
@@ -80,8 +77,8 @@ fn rules_have_their_grants(state: &State) -> bool {
     })
 }
 
-/// The rules of others in every bucket, in order, and the roles that are not ours.
-fn of_others(state: &State) -> (Vec<Vec<ReplicationRule>>, Vec<Role>) {
+/// The foreign rules of every bucket, in order, and the foreign roles.
+fn foreign_rules_and_roles(state: &State) -> (Vec<Vec<ReplicationRule>>, Vec<Role>) {
     let foreign =
         |rule: &ReplicationRule| rule.id().is_some_and(|id| !id.starts_with("s3-kms-replication."));
     let rules = |bucket: &Bucket| {
@@ -118,35 +115,24 @@ fn versioned(mut state: State, after: &State) -> State {
 }
 
 #[tokio::test(start_paused = true)]
-async fn invariant_3_failing_after_any_call_and_running_again_ends_in_the_same_state() {
-    let foreign = {
-        let mut state = with_foreign_rules(FOREIGN_ROLE);
-        state.roles.insert("their-replication".to_owned(), foreign_role());
-        state
-    };
+async fn invariant_3_failing_in_any_call_and_running_again_ends_in_the_same_state() {
     let mut points = 0;
     let setups = [
         ("", two_buckets(), json!({})),
-        (", with foreign rules", foreign, json!({"ExistingRole": "Extend"})),
-        (", to another account", cross_account::buckets(), cross_account::properties()),
-        (", with a job", jobs::buckets(), jobs::properties()),
+        (", with foreign rules", with_foreign_role(), json!({"ExistingRole": "Extend"})),
+        (", to another account", two_accounts(), other_account_properties()),
+        (", with a job", with_report_bucket(), job_properties()),
     ];
     for (others, new, properties) in setups {
         let request = |request_type, changes: Value| {
-            let mut request =
-                custom_resource(request_type, json!({"Priority": null, "AlarmTopicArn": TOPIC}));
-            for more in [&properties, &changes] {
-                request["ResourceProperties"]
-                    .as_object_mut()
-                    .unwrap()
-                    .extend(more.as_object().unwrap().clone());
-            }
-            signed(request, "20261122T080000Z")
+            let common = json!({"Priority": null, "AlarmTopicArn": TOPIC});
+            let properties = merged(merged(common, properties.clone()), changes);
+            signed(custom_resource(request_type, properties), "20261122T080000Z")
         };
         let create = request("Create", json!({}));
         let mut request_to_delete = signed_later(&request("Delete", json!({})), 3);
         request_to_delete["ResourceProperties"] = create["ResourceProperties"].clone();
-        let (configured, _) = after(&new, &create).await;
+        let (configured, _) = state_and_calls_after(&new, &create).await;
         let flows = [
             ("event on a new bucket", &new, sample("create-bucket")),
             ("Create", &new, create.clone()),
@@ -171,31 +157,35 @@ async fn invariant_3_failing_after_any_call_and_running_again_ends_in_the_same_s
             ("Delete", &configured, request("Delete", json!({}))),
         ];
         for (flow, before, request) in flows {
-            let (undisturbed, calls) = after(before, &request).await;
+            let (undisturbed, calls) = state_and_calls_after(before, &request).await;
             for (fault, index) in
                 FAULTS.iter().flat_map(|fault| (0..calls).map(move |index| (*fault, index)))
             {
                 let point = format!("{flow}{others}, {fault:?} in call {index} of {calls}");
-                let fake = Fake::of(before.clone());
-                fake.fault.set(Some((index, fault)));
-                let _ = ask(&fake, &request).await;
-                fake.fault.set(None);
+                let fake = Fake::new(before.clone());
+                fake.fail_call(index, fault);
+                let _ = invoke(&fake, &request).await;
+                fake.stop_failing();
                 assert!(rules_have_their_grants(&fake.state.borrow()), "{point}");
-                assert_eq!(of_others(&fake.state.borrow()), of_others(before), "{point}");
                 assert_eq!(
-                    cross_account::statements_of_others(&fake.state.borrow()),
-                    cross_account::statements_of_others(before),
+                    foreign_rules_and_roles(&fake.state.borrow()),
+                    foreign_rules_and_roles(before),
+                    "{point}"
+                );
+                assert_eq!(
+                    foreign_statements(&fake.state.borrow()),
+                    foreign_statements(before),
                     "{point}"
                 );
 
-                let fake = Fake::of(later(fake.state.take()));
+                let fake = Fake::new(later(fake.state.take()));
                 let mut again = request.clone();
                 if flow == "Update to another bucket" {
                     // As CloudFormation does when the Update has failed: back to the old properties, and only then once more.
                     let mut back = signed_later(&request, 1);
                     back["OldResourceProperties"] = request["ResourceProperties"].clone();
                     back["ResourceProperties"] = create["ResourceProperties"].clone();
-                    let _ = ask(&fake, &back).await;
+                    let _ = invoke(&fake, &back).await;
                     let rolled_back = with_jobs_that_run(fake.state.borrow().clone());
                     assert_eq!(
                         rolled_back,
@@ -204,22 +194,21 @@ async fn invariant_3_failing_after_any_call_and_running_again_ends_in_the_same_s
                     );
                     again = signed_later(&request, 2);
                 }
-                let _ = ask(&fake, &again).await;
+                let _ = invoke(&fake, &again).await;
                 let ended = with_jobs_that_run(fake.state.borrow().clone());
                 assert_eq!(ended, with_jobs_that_run(undisturbed.clone()), "{point}, then again");
                 assert!(
                     flow != "Delete"
-                        || fake
-                            .state
-                            .borrow()
-                            .jobs
-                            .values()
-                            .all(|(_, job)| job.status.as_str() == "Cancelled"),
+                        || fake.state.borrow().jobs.values().all(|started| started
+                            .job
+                            .status
+                            .as_str()
+                            == "Cancelled"),
                     "{point}"
                 );
                 if request["RequestType"] == "Create" {
                     fake.answers.borrow_mut().clear();
-                    ask(&fake, &request_to_delete).await.unwrap();
+                    invoke(&fake, &request_to_delete).await.unwrap();
                     let deleted = with_jobs_that_run(fake.state.borrow().clone());
                     assert_eq!(
                         deleted,
@@ -231,100 +220,31 @@ async fn invariant_3_failing_after_any_call_and_running_again_ends_in_the_same_s
             }
         }
     }
-    count(points, "fault points");
+    print_count(points, "fault points");
     assert!(points >= 300);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_aws_has_yet_to_notice_is_waited_for_and_nothing_else_is_tried_again() {
-    for (code, retry, succeeds, tries) in [
-        ("InvalidRequest", Retry::Soon, true, 4),
-        ("NoSuchEntity", Retry::Replan, true, 3),
-        ("SlowDown", Retry::NextInvocation, false, 1),
-        ("AccessDenied", Retry::Never, false, 1),
+async fn invariant_3_reapplying_an_unchanged_spec_performs_no_writes() {
+    let extend = custom_resource("Create", json!({"ExistingRole": "Extend"}));
+    for payload in [
+        custom_resource("Create", json!({})),
+        extend,
+        sample("create-bucket"),
+        sample("command-apply"),
     ] {
-        let fake = Fake::of(two_buckets());
-        fake.refusals.set(Some((
-            "PutBucketReplication",
-            if retry == Retry::Replan { 2 } else { 3 },
-            code,
-            retry,
-        )));
-        let answer = create(&fake, json!({})).await;
-        assert_eq!(answer["Status"], if succeeds { "SUCCESS" } else { "FAILED" }, "{code}");
-        assert_eq!(
-            fake.writes().iter().filter(|call| call.starts_with("PutBucketReplication")).count(),
-            tries,
-            "{code}"
+        let fake = Fake::new(two_buckets());
+        invoke(&fake, &payload).await.unwrap();
+        let after_once = fake.state.borrow().clone();
+        fake.calls.borrow_mut().clear();
+        invoke(&fake, &payload).await.unwrap();
+        assert_eq!(fake.writes(), []);
+        assert_ne!(fake.reads(), [], "the state is read");
+        assert_eq!(*fake.state.borrow(), after_once);
+        assert!(
+            fake.answers.borrow().iter().all(|answer| answer.contains("SUCCESS")),
+            "{:?}",
+            fake.answers
         );
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn waiting_ends_after_two_minutes_and_the_answer_says_what_was_waited_for() {
-    let fake = Fake::of(two_buckets());
-    fake.refusals.set(Some(("PutBucketReplication", usize::MAX, "InvalidRequest", Retry::Soon)));
-    let started = Instant::now();
-    let answer = create(&fake, json!({})).await;
-    assert!(answer["Reason"].as_str().unwrap().contains("InvalidRequest"));
-    assert!((120..140).contains(&started.elapsed().as_secs()));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_written_rule_is_read_back_until_it_is_seen() {
-    let fake = Fake::of(two_buckets());
-    let reads = |fake: &Fake| {
-        fake.calls.borrow().iter().filter(|call| call.starts_with("GetBucketReplication")).count()
-    };
-    create(&fake, json!({})).await;
-    let at_once = reads(&fake);
-    let fake = Fake::of(two_buckets());
-    // The read of the plan, and then three that come too early.
-    fake.stale_reads.set(4);
-    assert_eq!(create(&fake, json!({})).await["Status"], "SUCCESS");
-    assert_eq!(reads(&fake), at_once + 3);
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_one_more_try_mends_is_mended_within_the_request() {
-    let undisturbed = Fake::of(two_buckets());
-    create(&undisturbed, json!({})).await;
-    for fault in
-        [Fault::Refused("OperationAborted", Retry::Soon), Fault::DoneAlready("EntityAlreadyExists")]
-    {
-        let writes = undisturbed
-            .calls
-            .borrow()
-            .iter()
-            .enumerate()
-            .filter(|(_, call)| call.starts_with("! "))
-            .map(|(at, _)| at)
-            .collect::<Vec<_>>();
-        for index in writes {
-            let fake = Fake::of(two_buckets());
-            fake.fault.set(Some((index, fault)));
-            assert_eq!(
-                create(&fake, json!({})).await["Status"],
-                "SUCCESS",
-                "{fault:?} in call {index}"
-            );
-            assert_eq!(fake.state, undisturbed.state, "{fault:?} in call {index}");
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_answer_is_sent_again_while_that_can_help() {
-    for (failures, sent) in [
-        (vec![Retry::NextInvocation; 3], true),
-        (vec![Retry::NextInvocation; 100], false),
-        (vec![Retry::Never], false),
-    ] {
-        let fake = Fake::of(two_buckets());
-        fake.answer_failures.replace(failures);
-        let end = Instant::now() + Duration::from_secs(300);
-        let answered = ask(&fake, &custom_resource("Create", json!({}))).await;
-        assert_eq!((answered.is_ok(), fake.answers.borrow().len()), (sent, usize::from(sent)));
-        assert!(Instant::now() < end, "giving up leaves time to say so");
     }
 }

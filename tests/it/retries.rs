@@ -1,0 +1,97 @@
+//! What is retried, for how long, and what is read back.
+
+use std::time::Duration;
+
+use s3_kms_replication::model::Retry;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::support::*;
+
+#[tokio::test(start_paused = true)]
+async fn only_errors_that_time_mends_are_retried() {
+    for (code, retry, succeeds, tries) in [
+        ("InvalidRequest", Retry::Soon, true, 4),
+        ("NoSuchEntity", Retry::Replan, true, 3),
+        ("SlowDown", Retry::NextInvocation, false, 1),
+        ("AccessDenied", Retry::Never, false, 1),
+    ] {
+        let fake = Fake::new(two_buckets());
+        fake.refuse(
+            "PutBucketReplication",
+            if retry == Retry::Replan { 2 } else { 3 },
+            code,
+            retry,
+        );
+        let answer = create(&fake, json!({})).await;
+        assert_eq!(answer["Status"], if succeeds { "SUCCESS" } else { "FAILED" }, "{code}");
+        assert_eq!(fake.count("PutBucketReplication"), tries, "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_end_after_two_minutes_and_the_answer_names_the_last_error() {
+    let fake = Fake::new(two_buckets());
+    fake.refuse("PutBucketReplication", usize::MAX, "InvalidRequest", Retry::Soon);
+    let started = Instant::now();
+    let answer = create(&fake, json!({})).await;
+    assert!(answer["Reason"].as_str().unwrap().contains("InvalidRequest"));
+    assert!((120..140).contains(&started.elapsed().as_secs()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_11_written_rule_is_read_back_until_it_shows() {
+    let fake = Fake::new(two_buckets());
+    let reads = |fake: &Fake| fake.count("GetBucketReplication");
+    create(&fake, json!({})).await;
+    let at_once = reads(&fake);
+    let fake = Fake::new(two_buckets());
+    // The read of the plan, and then three that come too early.
+    fake.stale_reads.set(4);
+    assert_eq!(create(&fake, json!({})).await["Status"], "SUCCESS");
+    assert_eq!(reads(&fake), at_once + 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn write_that_conflicts_once_succeeds_within_the_request() {
+    let undisturbed = Fake::new(two_buckets());
+    create(&undisturbed, json!({})).await;
+    for fault in
+        [Fault::Refused("OperationAborted", Retry::Soon), Fault::DoneAlready("EntityAlreadyExists")]
+    {
+        let writes = undisturbed
+            .calls
+            .borrow()
+            .iter()
+            .enumerate()
+            .filter(|(_, call)| call.kind == Kind::Write)
+            .map(|(at, _)| at)
+            .collect::<Vec<_>>();
+        for index in writes {
+            let fake = Fake::new(two_buckets());
+            fake.fail_call(index, fault);
+            assert_eq!(
+                create(&fake, json!({})).await["Status"],
+                "SUCCESS",
+                "{fault:?} in call {index}"
+            );
+            assert_eq!(fake.state, undisturbed.state, "{fault:?} in call {index}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_5_callback_is_retried_while_a_retry_can_help() {
+    for (failures, sent) in [
+        (vec![Retry::NextInvocation; 3], true),
+        (vec![Retry::NextInvocation; 100], false),
+        (vec![Retry::Never], false),
+    ] {
+        let fake = Fake::new(two_buckets());
+        fake.answer_failures.replace(failures);
+        let end = Instant::now() + Duration::from_secs(300);
+        let answered = invoke(&fake, &custom_resource("Create", json!({}))).await;
+        assert_eq!((answered.is_ok(), fake.answers.borrow().len()), (sent, usize::from(sent)));
+        assert!(Instant::now() < end, "giving up leaves time to say so");
+    }
+}

@@ -1,0 +1,184 @@
+//! Reads of the state.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_s3::types::ReplicationConfiguration;
+use futures_util::future::try_join_all;
+use s3_kms_replication::model::{
+    Access, Account, Alarm, ApiError, BucketName, Encryption, Identity, Job, Key, ListedBucket,
+    Location, Partition, PolicyTarget, Region, Retry, Role, RoleName, RoleOutline, Versioning,
+};
+use s3_kms_replication::ports::Read;
+
+use super::{Fake, check_reach, error};
+use crate::support::{ACCOUNT, Bucket, Call, State};
+
+impl Read for Fake {
+    async fn identity(&self) -> Result<Identity, ApiError> {
+        let identity =
+            Identity { account: Account::parse(ACCOUNT).unwrap(), partition: Partition::Aws };
+        if self.sent.borrow().is_some() {
+            // As with `EXECUTION_ROLE_ARN`.
+            return Ok(identity);
+        }
+        self.call(Call::read("GetCallerIdentity", "the caller"), |_| Ok(identity)).await
+    }
+
+    async fn buckets(&self) -> Result<Vec<ListedBucket>, ApiError> {
+        let listed = |(name, bucket): (&String, &Bucket)| ListedBucket {
+            name: name.clone(),
+            region: Some(Region::parse(bucket.region).unwrap()),
+        };
+        self.call(Call::read("ListBuckets", "all buckets"), |state| {
+            Ok(state.buckets.iter().map(listed).collect())
+        })
+        .await
+    }
+
+    async fn bucket_region(
+        &self,
+        bucket: &BucketName,
+        _expected: &Region,
+        access: &Access,
+    ) -> Result<Option<Region>, ApiError> {
+        let region = |state: &mut State| {
+            check_reach(state, bucket, access)?;
+            Ok(state
+                .buckets
+                .get(bucket.as_str())
+                .map(|bucket| Region::parse(bucket.region).unwrap()))
+        };
+        self.call(Call::read("HeadBucket", format!("bucket `{bucket}`")), region).await
+    }
+
+    async fn versioning(&self, location: &Location) -> Result<Versioning, ApiError> {
+        self.of_bucket("GetBucketVersioning", location, |bucket| bucket.versioning).await
+    }
+
+    async fn encryption(&self, location: &Location) -> Result<Encryption, ApiError> {
+        self.of_bucket("GetBucketEncryption", location, |bucket| bucket.encryption.clone()).await
+    }
+
+    async fn replication(
+        &self,
+        location: &Location,
+    ) -> Result<Option<ReplicationConfiguration>, ApiError> {
+        let current = self
+            .of_bucket("GetBucketReplication", location, |bucket| bucket.replication.clone())
+            .await?;
+        let stale = self.stale_reads.get();
+        self.stale_reads.set(stale.saturating_sub(1));
+        Ok(if stale > 0 { self.earlier_replication.borrow().clone() } else { current })
+    }
+
+    async fn object_lock(&self, location: &Location) -> Result<bool, ApiError> {
+        self.of_bucket("GetObjectLockConfiguration", location, |bucket| bucket.object_lock).await
+    }
+
+    async fn bucket_tags(&self, location: &Location) -> Result<BTreeMap<String, String>, ApiError> {
+        self.of_bucket("GetBucketTagging", location, |bucket| bucket.tags.clone()).await
+    }
+
+    async fn public_access_blocked(&self, location: &Location) -> Result<bool, ApiError> {
+        self.of_bucket("GetPublicAccessBlock", location, |bucket| bucket.public_access_blocked)
+            .await
+    }
+
+    async fn key(
+        &self,
+        id: &str,
+        _region: &Region,
+        access: &Access,
+    ) -> Result<Option<Key>, ApiError> {
+        let reached = access.account().map_or(ACCOUNT, Account::as_str);
+        let describe = |state: &mut State| {
+            let is_out_of_reach = id.split(':').nth(4).is_some_and(|account| account != reached);
+            if is_out_of_reach && !state.readable.contains(id) {
+                return Err(error("AccessDeniedException", Retry::Never));
+            }
+            Ok(state.keys.get(id).cloned())
+        };
+        self.call(Call::read("DescribeKey", format!("key `{id}`")), describe).await
+    }
+
+    async fn policy(&self, target: &PolicyTarget) -> Result<Option<String>, ApiError> {
+        assert_ne!(
+            *target.access(),
+            Access::Own,
+            "policies of another account are read with credentials of that account"
+        );
+        let operation = match target {
+            PolicyTarget::Bucket(_) => "GetBucketPolicy",
+            PolicyTarget::Key { .. } => "GetKeyPolicy",
+        };
+        self.call(Call::read(operation, target.to_string()), |state| {
+            Ok(state.policies.get(&target.to_string()).cloned())
+        })
+        .await
+    }
+
+    async fn role_outline(&self, name: &RoleName) -> Result<Option<RoleOutline>, ApiError> {
+        let outline = |role: &Role| RoleOutline {
+            role: Role { policies: BTreeMap::new(), ..role.clone() },
+            policies: role.policies.keys().cloned().collect(),
+        };
+        self.call(Call::read("GetRole", format!("role `{name}`")), |state| {
+            Ok(state.roles.get(name.as_str()).map(outline))
+        })
+        .await
+    }
+
+    async fn with_policies(
+        &self,
+        RoleOutline { role, policies }: RoleOutline,
+    ) -> Result<Role, ApiError> {
+        let text = async |policy: String| {
+            let read = |state: &mut State| {
+                Ok(state
+                    .roles
+                    .get(role.name.as_str())
+                    .and_then(|role| role.policies.get(&policy).cloned()))
+            };
+            let resource = format!("inline policy `{policy}` of role `{}`", role.name);
+            Ok(self
+                .call(Call::read("GetRolePolicy", resource), read)
+                .await?
+                .map(|text| (policy, text)))
+        };
+        let policies = try_join_all(policies.into_iter().map(text)).await?;
+        Ok(Role { policies: policies.into_iter().flatten().collect(), ..role })
+    }
+
+    async fn alarms(&self, names: &[String], region: &Region) -> Result<Vec<Alarm>, ApiError> {
+        let found = |state: &mut State| {
+            let alarms = state
+                .alarms
+                .values()
+                .filter(|alarm| names.contains(&alarm.name) && alarm.region == *region);
+            Ok(alarms.cloned().collect())
+        };
+        self.call(Call::read("DescribeAlarms", format!("alarms {names:?}")), found).await
+    }
+
+    async fn parameter(&self, name: &str) -> Result<String, ApiError> {
+        let value = self
+            .parameters
+            .borrow()
+            .get(name)
+            .cloned()
+            .ok_or_else(|| error("ParameterNotFound", Retry::Never));
+        self.call(Call::read("GetParameter", format!("parameter `{name}`")), |_| value).await
+    }
+
+    async fn job(
+        &self,
+        id: &str,
+        _region: &Region,
+        _account: &Account,
+    ) -> Result<Option<Job>, ApiError> {
+        self.call(Call::read("DescribeJob", format!("job `{id}`")), |state| {
+            Ok(state.jobs.get(id).map(|started| started.job.clone()))
+        })
+        .await
+    }
+}

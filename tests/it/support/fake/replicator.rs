@@ -1,0 +1,90 @@
+//! S3's side of replication: which rule selects an object, and what becomes of it.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_s3::types::{ReplicationRule, ReplicationRuleStatus, Tag};
+use s3_kms_replication::model::{ApiError, Location, ObjectVersion, Replication};
+
+use super::bucket;
+use crate::support::{Bucket, Object, State};
+
+/// What S3 does with the objects that it is to replicate.
+#[derive(Debug, Clone, Default)]
+pub struct Replicator {
+    /// Reads of an object that still find it pending.
+    pub pending: usize,
+    /// Objects that no rule selects, since the rule has not taken effect yet.
+    pub unnoticed: usize,
+    /// Whether it fails to replicate.
+    pub fails: bool,
+    /// Whether it encrypts replicas with the source's key, as MiniStack does.
+    pub keeps_key: bool,
+}
+
+/// Whether a rule selects an object, as S3's documentation of `ReplicationRuleFilter` says: a filter has a prefix, a tag, or an `And` of
+/// a prefix and tags.
+pub(super) fn selects(rule: &ReplicationRule, key: &str, tags: &BTreeMap<String, String>) -> bool {
+    let has_tag =
+        |tag: &Tag| tags.iter().any(|(name, value)| name == tag.key() && value == tag.value());
+    let has_prefix = |prefix: Option<&str>| prefix.is_none_or(|prefix| key.starts_with(prefix));
+    let is_selected = match rule.filter() {
+        None => true,
+        Some(filter) => match (filter.and(), filter.tag()) {
+            (Some(and), _) => has_prefix(and.prefix()) && and.tags().iter().all(has_tag),
+            (None, Some(tag)) => has_tag(tag),
+            (None, None) => has_prefix(filter.prefix()),
+        },
+    };
+    *rule.status() == ReplicationRuleStatus::Enabled && is_selected
+}
+
+pub(super) fn rules_of(bucket: &Bucket) -> Vec<ReplicationRule> {
+    bucket.replication.as_ref().map(|configuration| configuration.rules.clone()).unwrap_or_default()
+}
+
+/// Replicates what is pending in a bucket, as the [`Replicator`] says.
+pub(super) fn replicate(
+    state: &mut State,
+    location: &Location,
+    replicator: &mut Replicator,
+) -> Result<(), ApiError> {
+    let source = bucket(state, location)?;
+    let rules = rules_of(source);
+    let pending = |object: &&mut Object| {
+        object.content.as_ref().and_then(|content| content.replication)
+            == Some(Replication::Pending)
+    };
+    let mut replicas = Vec::new();
+    for object in source.objects.iter_mut().filter(pending) {
+        if replicator.pending > 0 {
+            replicator.pending -= 1;
+            continue;
+        }
+        let Some(content) = &mut object.content else {
+            continue;
+        };
+        content.replication =
+            Some(if replicator.fails { Replication::Failed } else { Replication::Completed });
+        for rule in rules
+            .iter()
+            .filter(|rule| !replicator.fails && selects(rule, &object.key, &object.tags))
+        {
+            let destination = rule.destination().unwrap();
+            let replica_key = destination
+                .encryption_configuration()
+                .and_then(|encryption| encryption.replica_kms_key_id());
+            let kms_key = if replicator.keeps_key {
+                object.content.as_ref().and_then(|content| content.kms_key.clone())
+            } else {
+                None
+            };
+            let kms_key = kms_key.or_else(|| replica_key.map(str::to_owned));
+            let content = Some(ObjectVersion { replication: Some(Replication::Replica), kms_key });
+            replicas.push((destination.bucket().to_owned(), Object { content, ..object.clone() }));
+        }
+    }
+    for (arn, replica) in replicas {
+        state.buckets.get_mut(arn.rsplit(':').next().unwrap()).unwrap().objects.push(replica);
+    }
+    Ok(())
+}
