@@ -241,7 +241,7 @@ impl Aws {
             s3control::create(&self.s3control(&job.location.region), job, partition, token).await;
         let id =
             created.map_err(|cause| cause.into_error(action.operation(), action.resource()))?;
-        let (key, value) = job.note(&id);
+        let (key, value) = job.tag(&id);
         iam::tag_role(&self.iam, &job.role, key.as_str(), &value)
             .await
             .map_err(of_role("TagRole"))?;

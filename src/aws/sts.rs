@@ -71,7 +71,7 @@ async fn assume(
         if failure.is_denied() {
             failure.message.push_str("; the role must trust whoever assumes it");
         }
-        failure.naming(Some("DestinationRoleArns"))
+        failure.with_parameter(Some("DestinationRoleArns"))
     })?;
     let credentials =
         answer.credentials().ok_or_else(|| malformed(ACTION, &resource, "no credentials"))?;

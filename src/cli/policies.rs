@@ -139,7 +139,7 @@ fn as_it_has_to_be(spec: &Spec, object_lock: bool) -> Result<ApplySnapshot, Fail
         identity: Identity { account, partition },
         replica_key: Some(replica_key),
         source_keys,
-        roles: Roles { named_ours: None, serving: None },
+        roles: Roles { with_own_name: None, serving: None },
         alarm: None,
         denied_reads: Vec::new(),
         policies: Vec::new(),

@@ -140,7 +140,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         let cloud = self.cloud;
         let identity = cloud.identity().await?;
         let key_access = spec.destination_access.for_account(spec.replica_key.account());
-        let role_name = RoleName::of_source(&spec.rule.source);
+        let role_name = RoleName::for_source(&spec.rule.source);
         let source = self.read_bucket(&spec.rule.source, expected, async |location| {
             try_join!(cloud.replication(location), self.default_encryption(spec, location))
         });
@@ -206,7 +206,7 @@ impl<R: Read> SnapshotReader<'_, R> {
             spec.alarm_topic.is_some() || serving.is_some() || has_rule || has_policy;
         let key_ids = source_keys(spec, encryption);
         let region = &location.region;
-        let (versioning, object_lock, keys, destination, named_ours, serving, alarm) = try_join!(
+        let (versioning, object_lock, keys, destination, with_own_name, serving, alarm) = try_join!(
             cloud.versioning(&location),
             cloud.object_lock(&location),
             try_join_all(key_ids.iter().map(|key| cloud.key(key, region, &Access::Own))),
@@ -217,7 +217,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         )?;
         let destination =
             destination_read(destination, &owner, spec, &identity, &mut denied_reads)?;
-        let roles = Roles { named_ours, serving };
+        let roles = Roles { with_own_name, serving };
         let (policies, job, report_missing) = try_join!(
             self.cross_account_policies(
                 spec,
@@ -324,7 +324,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         rule: &RuleAddress,
         expected: &Region,
     ) -> Result<DeleteFirstReads, ApiError> {
-        let role_name = RoleName::of_source(&rule.source);
+        let role_name = RoleName::for_source(&rule.source);
         let found = self.read_bucket(&rule.source, expected, async |location| {
             self.cloud.replication(location).await
         });
@@ -349,12 +349,12 @@ impl<R: Read> SnapshotReader<'_, R> {
             replication.and_then(|replication| other_role(replication.role(), &rule.source));
         let region = source.as_ref().map_or(*expected, |(location, _)| &location.region);
         let may_have_alarm = always_read_alarm || is_present || serving.is_some();
-        let (named_ours, serving, alarm) = try_join!(
+        let (with_own_name, serving, alarm) = try_join!(
             self.with_policies(role_named_ours),
             self.serving_role(serving),
             self.alarm(rule, region, may_have_alarm)
         )?;
-        let roles = Roles { named_ours, serving };
+        let roles = Roles { with_own_name, serving };
         let job = async {
             match &source {
                 Some(_) => self.job(rule, region, &self.cloud.identity().await?, &roles).await,
@@ -369,7 +369,7 @@ impl<R: Read> SnapshotReader<'_, R> {
 
 /// The name of a configuration's role, when it is not ours: an account has one role of a name.
 fn other_role(arn: &str, source: &BucketName) -> Option<RoleName> {
-    RoleName::of_arn(arn).filter(|name| *name != RoleName::of_source(source))
+    RoleName::from_arn(arn).filter(|name| *name != RoleName::for_source(source))
 }
 
 fn has_policy(role: Option<&RoleOutline>, rule_id: &RuleId) -> bool {

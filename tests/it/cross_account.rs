@@ -205,7 +205,7 @@ async fn without_a_role_the_rule_is_attached_to_what_can_be_seen_to_be_ready() {
     assert_eq!(answer["Status"], "SUCCESS");
     let reason = answer["Reason"].as_str().unwrap();
     assert!(
-        reason.contains("have to hold these statements") && reason.contains("s3:ReplicateObject"),
+        reason.contains("need these statements") && reason.contains("s3:ReplicateObject"),
         "{reason}"
     );
     assert_eq!(statements_of_others(&fake.state.borrow()), statements_of_others(&buckets()));

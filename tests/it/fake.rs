@@ -451,7 +451,7 @@ impl Execute for Fake {
             let id = self
                 .call(format!("! CreateJob on {}", action.resource()), |state| start(state, job))
                 .await?;
-            let (key, value) = job.note(&id);
+            let (key, value) = job.tag(&id);
             let tag =
                 |state: &mut State| Ok(role(state, &job.role)?.tags.insert(key.to_string(), value));
             self.call(format!("! TagRole on role `{}`", job.role), tag).await?;

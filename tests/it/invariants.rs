@@ -23,7 +23,7 @@ pub fn with_foreign_rules(role: &str) -> State {
 
 pub fn foreign_role() -> s3_kms_replication::model::Role {
     s3_kms_replication::model::Role {
-        name: s3_kms_replication::model::RoleName::of_arn(FOREIGN_ROLE).unwrap(),
+        name: s3_kms_replication::model::RoleName::from_arn(FOREIGN_ROLE).unwrap(),
         arn: FOREIGN_ROLE.to_owned(),
         trust: "{\"Version\": \"2008-10-17\"}".to_owned(),
         boundary: None,
@@ -154,7 +154,7 @@ async fn invariant_2_a_foreign_role_is_refused_or_extended_and_never_replaced() 
         let refused = create(&fake, json!({"ExistingRole": existing_role})).await;
         assert_eq!(
             refused["Reason"],
-            "bucket `demo-source` replicates with role `arn:aws:iam::111122223333:role/service-role/their-replication`, which is ours for bucket `other` and goes with it; give the bucket a role of its own"
+            "bucket `demo-source` replicates with role `arn:aws:iam::111122223333:role/service-role/their-replication`, which is our role for bucket `other` and is deleted with that bucket's rules; give bucket `demo-source` a different role"
         );
     }
     assert_eq!(*fake.state.borrow(), before);
@@ -452,7 +452,7 @@ async fn invariant_9_what_is_wrong_is_said_before_anything_is_changed() {
             state.buckets.get_mut("demo-source").unwrap().object_lock = true
         }),
         ("the role's name is taken", |state| {
-            let name = s3_kms_replication::model::RoleName::of_arn(
+            let name = s3_kms_replication::model::RoleName::from_arn(
                 "arn:aws:iam::111122223333:role/s3-crr-demo-source",
             )
             .unwrap();
@@ -485,7 +485,7 @@ async fn invariant_9_what_is_wrong_is_said_before_anything_is_changed() {
             );
         }),
         ("the role's inline policies get too long", |state| {
-            let name = s3_kms_replication::model::RoleName::of_arn(
+            let name = s3_kms_replication::model::RoleName::from_arn(
                 "arn:aws:iam::111122223333:role/s3-crr-demo-source",
             )
             .unwrap();
@@ -548,7 +548,7 @@ async fn invariant_9_source_keys_that_are_given_are_the_only_ones_and_of_the_sou
 async fn a_prefix_that_rights_cannot_be_confined_to_is_said() {
     let fake = Fake::of(two_buckets());
     let answer = create(&fake, json!({"Prefix": "tax/été/"})).await;
-    assert_snapshot!(answer["Reason"].as_str().unwrap(), @"rights cannot be confined to `Prefix` `tax/été/`, which has more than printable ASCII: they are for all keys that begin with `tax/`");
+    assert_snapshot!(answer["Reason"].as_str().unwrap(), @"`Prefix` `tax/été/` is not printable ASCII throughout, so the grants are for all keys that begin with `tax/`");
     assert!(
         fake.state.borrow().roles["s3-crr-demo-source"]
             .policies
@@ -564,7 +564,7 @@ async fn a_source_without_kms_is_replicated_without_kms_and_the_answer_says_so()
     let fake = Fake::of(state);
     let answer = create(&fake, json!({})).await;
     assert_eq!(answer["Data"]["SourceKmsKeyArns"], "");
-    assert_snapshot!(answer["Reason"].as_str().unwrap(), @"bucket `demo-source` encrypts with SSE-S3, not KMS: replicas keep the type of encryption, so they are not KMS-encrypted");
+    assert_snapshot!(answer["Reason"].as_str().unwrap(), @"bucket `demo-source` encrypts with SSE-S3, not KMS: replicas have the same type of encryption, so they are not KMS-encrypted");
     let state = fake.state.borrow();
     let rule = &state.buckets["demo-source"].replication.as_ref().unwrap().rules[0];
     assert_eq!(rule.source_selection_criteria(), None);

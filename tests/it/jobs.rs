@@ -223,7 +223,7 @@ async fn a_job_that_is_no_longer_asked_for_runs_to_its_end() {
     let answer = update(&fake, json!({})).await;
     assert_eq!(
         answer["Reason"],
-        "job `job-1` has failed; S3 says why, and its report what became of each object"
+        "job `job-1` has failed; S3 shows the reason, and the job's report the result for each object"
     );
     assert!(!has_rights(&fake.state.borrow()));
 }

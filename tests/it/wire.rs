@@ -190,7 +190,7 @@ async fn absence_is_none_and_denial_is_an_error() {
         )])
         .0
     };
-    let role = RoleName::of_source(&bucket("demo"));
+    let role = RoleName::for_source(&bucket("demo"));
     assert_eq!(iam_error(404, "NoSuchEntity").role(&role).await, Ok(None));
     assert_eq!(iam_error(403, "AccessDenied").role(&role).await.unwrap_err().code, "AccessDenied");
     let region = Region::parse("us-east-1").unwrap();
@@ -280,7 +280,7 @@ async fn a_role_is_read_with_its_policies_decoded() {
     let policy = "<GetRolePolicyResponse><GetRolePolicyResult><RoleName>s3-crr-demo</RoleName><PolicyName>p</PolicyName>\
         <PolicyDocument>%7B%22x%22%3A%22%2A%22%7D</PolicyDocument></GetRolePolicyResult></GetRolePolicyResponse>";
     let (aws, _) = aws(&[ok(role), ok(names), ok(attached), ok(policy)]);
-    let role = aws.role(&RoleName::of_source(&bucket("demo"))).await.unwrap().unwrap();
+    let role = aws.role(&RoleName::for_source(&bucket("demo"))).await.unwrap().unwrap();
     assert_eq!(role.trust, r#"{"a":"b c"}"#);
     assert_eq!(role.policies, BTreeMap::from([("p".to_owned(), r#"{"x":"*"}"#.to_owned())]));
     assert_eq!(role.tags, BTreeMap::from([("s3-kms-replication".to_owned(), "demo".to_owned())]));

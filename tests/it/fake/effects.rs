@@ -5,7 +5,7 @@ use super::*;
 /// The role that a job of ours works with.
 pub(super) fn role_of_job(job: &Job) -> String {
     let (bucket, _) = job.description.split_once('/').unwrap();
-    RoleName::of_source(&BucketName::parse(bucket).unwrap()).to_string()
+    RoleName::for_source(&BucketName::parse(bucket).unwrap()).to_string()
 }
 
 /// Starts a job, or finds the one with its token: S3 would fail one whose role is not ready, or whose rule is not there.

@@ -62,8 +62,8 @@ async fn a_job_is_started_noted_looked_at_cancelled_and_forgotten_with_exactly_t
         Ok(Executed::Done)
     );
     let (role, tag) = (
-        RoleName::of_source(&bucket("demo-source")),
-        PolicyName::of_job(&RuleId::named("x").unwrap()),
+        RoleName::for_source(&bucket("demo-source")),
+        PolicyName::for_job(&RuleId::named("x").unwrap()),
     );
     assert_eq!(
         aws.execute(&Action::UntagRole { role, tag, before: String::new() }).await,
