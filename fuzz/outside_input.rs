@@ -24,9 +24,9 @@ fn check(spec: &Spec) {
     assert_ne!(spec.rule.source, spec.destination);
     assert_eq!(spec.destination_region, *spec.replica_key.region());
     assert!(spec.rule.id.as_str().len() <= 128);
-    assert_eq!(RuleId::recognise(spec.rule.id.as_str()).as_ref(), Some(&spec.rule.id));
+    assert_eq!(RuleId::parse(spec.rule.id.as_str()).as_ref(), Some(&spec.rule.id));
     assert!(spec.rule.to_string().len() <= 1_024);
-    assert!(RoleName::of_source(&spec.rule.source).as_str().len() <= 64);
+    assert!(RoleName::for_source(&spec.rule.source).as_str().len() <= 64);
 }
 
 fn read(payload: &Value) {
@@ -60,7 +60,7 @@ fuzz_target!(|text: &str| {
     let _ = (
         KeyReference::parse(text),
         RoleArn::parse(text),
-        RoleName::of_arn(text),
+        RoleName::from_arn(text),
         RuleId::named(text),
     );
     let _ = Settings::read(|name| (name == "REPLICATION_POLICY").then(|| text.to_owned()));

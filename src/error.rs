@@ -1,31 +1,33 @@
-//! Joins the errors of the layers.
+//! Joins the errors of the layers below.
+//!
+//! This module owns the classification of errors for callers. It must not know answers and clients.
 
 use crate::model::ApiError;
 use crate::spec::Invalid;
 use crate::{reconcile, request};
 
-/// Why an invocation failed. Each message can be shown to whoever asked: none holds a secret.
+/// Why an invocation failed. No message contains a secret, so every caller may see it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The payload could not be read.
+    /// The payload is not valid.
     #[error(transparent)]
     Request(#[from] request::Error),
 
-    /// The request was not carried out.
+    /// The request could not be carried out.
     #[error(transparent)]
     Reconcile(#[from] reconcile::Error),
 
-    /// CloudFormation could not be answered.
+    /// The answer could not be sent to CloudFormation.
     #[error("CloudFormation could not be answered: {0}")]
     Unanswered(String),
 
-    /// The program has a fault.
+    /// The program has a bug.
     #[error("internal error: {0}")]
     Internal(String),
 }
 
 impl Error {
-    /// Whether the same request may succeed later although nobody changes anything.
+    /// Whether the same request may succeed later without any change.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unanswered(_) => true,
@@ -34,7 +36,7 @@ impl Error {
         }
     }
 
-    /// Whether the request itself is at fault, rather than a call that failed.
+    /// Whether the cause is the request, not a failed call.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Request(request::Error::Invalid(_) | request::Error::UnknownPayload(_)) => true,
@@ -45,7 +47,7 @@ impl Error {
         }
     }
 
-    /// Whether a value that was given cannot be accepted.
+    /// Whether the cause is a value that cannot be accepted.
     pub fn is_invalid(&self) -> bool {
         matches!(
             self,
@@ -54,7 +56,7 @@ impl Error {
         )
     }
 
-    /// Whether it is certain that nothing was changed.
+    /// Whether the invocation certainly changed nothing.
     pub fn changed_nothing(&self) -> bool {
         match self {
             Self::Request(request::Error::Invalid(_)) => true,
@@ -63,12 +65,12 @@ impl Error {
         }
     }
 
-    /// Whether a canary is still to be replicated, so that the same request goes on with it.
+    /// Whether a canary is not replicated yet. The same request then continues with this canary.
     pub fn is_verify_pending(&self) -> bool {
         matches!(self, Self::Reconcile(reconcile::Error::VerifyPending { .. }))
     }
 
-    /// The failed call, when one failed.
+    /// The failed call, if a call failed.
     pub fn failure_mut(&mut self) -> Option<&mut ApiError> {
         match self {
             Self::Reconcile(error) => error.failure_mut(),
@@ -76,7 +78,7 @@ impl Error {
         }
     }
 
-    /// The error's type for Lambda, by which Step Functions tells errors apart.
+    /// The error's type in Lambda's answer. Step Functions decides by this type whether to retry.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Request(_) => "InvalidRequest",

@@ -1,10 +1,12 @@
-//! The traits to the outside: what the engine reads of AWS and what it changes there.
+//! The traits through which the engine reads AWS and changes AWS.
 //!
 //! Each trait is one kind of access. Code that only plans or diagnoses is generic over [`Read`] alone, so it cannot write.
-//! [`crate::aws`] implements all of them on the AWS SDK; the tests have a fake that holds state.
+//! [`crate::aws`] implements all traits on the AWS SDK. The tests implement them on a fake that holds state. This module must not know the
+//! SDK's clients and errors.
 //!
 //! # Errors
-//! Every method fails with an [`ApiError`] when the state could not be found out or changed. Absence is `None`, never an error.
+//! Every method fails with an [`ApiError`] if AWS's state could not be read or changed. A resource that does not exist is `None`, never an
+//! error.
 
 use std::collections::BTreeMap;
 
@@ -17,15 +19,15 @@ use crate::model::{
 };
 use crate::plan::Action;
 
-/// Reads AWS's state; changes nothing.
+/// Reads the state of AWS and changes nothing.
 pub trait Read {
-    /// Reads whose credentials are in use.
+    /// Reads the account and the partition of the caller.
     fn identity(&self) -> impl Future<Output = Result<Identity, ApiError>>;
 
-    /// Lists all general purpose buckets of the account, of every Region.
+    /// Lists all general purpose buckets of the account in every Region.
     fn buckets(&self) -> impl Future<Output = Result<Vec<ListedBucket>, ApiError>>;
 
-    /// Reads a bucket's Region, asking in the Region where it is expected; `None` when there is no such bucket.
+    /// Reads a bucket's Region with a call to the `expected` Region; `None` if there is no such bucket.
     fn bucket_region(
         &self,
         bucket: &BucketName,
@@ -41,7 +43,7 @@ pub trait Read {
     fn encryption(&self, location: &Location)
     -> impl Future<Output = Result<Encryption, ApiError>>;
 
-    /// Reads a bucket's replication configuration; `None` when it has none.
+    /// Reads a bucket's replication configuration; `None` if it has none.
     fn replication(
         &self,
         location: &Location,
@@ -56,13 +58,13 @@ pub trait Read {
         location: &Location,
     ) -> impl Future<Output = Result<BTreeMap<String, String>, ApiError>>;
 
-    /// Reads whether all four public access settings of a bucket block.
+    /// Reads whether all four settings of a bucket's public access block are on.
     fn public_access_blocked(
         &self,
         location: &Location,
     ) -> impl Future<Output = Result<bool, ApiError>>;
 
-    /// Reads a key by id, ARN or alias; `None` when there is no such key.
+    /// Reads a key by id, ARN or alias; `None` if there is no such key.
     fn key(
         &self,
         id: &str,
@@ -70,22 +72,22 @@ pub trait Read {
         access: &Access,
     ) -> impl Future<Output = Result<Option<Key>, ApiError>>;
 
-    /// Reads the policy of a bucket or of a key, as JSON text; `None` when it has none, or does not exist.
+    /// Reads the policy of a bucket or of a key, as JSON text; `None` if the resource or its policy does not exist.
     fn policy(
         &self,
         target: &PolicyTarget,
     ) -> impl Future<Output = Result<Option<String>, ApiError>>;
 
-    /// Reads a role and the names of its inline policies; `None` when there is no such role.
+    /// Reads a role and the names of its inline policies; `None` if there is no such role.
     fn role_outline(
         &self,
         name: &RoleName,
     ) -> impl Future<Output = Result<Option<RoleOutline>, ApiError>>;
 
-    /// Reads those of the role's inline policies that still exist.
+    /// Reads the documents of the role's inline policies. A policy that no longer exists is left out.
     fn with_policies(&self, outline: RoleOutline) -> impl Future<Output = Result<Role, ApiError>>;
 
-    /// Reads a role with its policies; `None` when there is no such role.
+    /// Reads a role with its inline policies; `None` if there is no such role.
     fn role(&self, name: &RoleName) -> impl Future<Output = Result<Option<Role>, ApiError>> {
         async {
             match self.role_outline(name).await? {
@@ -95,17 +97,17 @@ pub trait Read {
         }
     }
 
-    /// Reads those of the alarms with these names that exist.
+    /// Reads the alarms with these names. A name without an alarm is left out.
     fn alarms(
         &self,
         names: &[String],
         region: &Region,
     ) -> impl Future<Output = Result<Vec<Alarm>, ApiError>>;
 
-    /// Reads the value of an SSM parameter, which may be some minutes old.
+    /// Reads the value of an SSM parameter. The value may be some minutes old.
     fn parameter(&self, name: &str) -> impl Future<Output = Result<String, ApiError>>;
 
-    /// Reads a job of this account by its id; `None` when there is no such job, or S3 has forgotten it, 90 days after its end.
+    /// Reads a job of this account by its id; `None` if there is no such job. S3 deletes jobs 90 days after their end.
     fn job(
         &self,
         id: &str,
@@ -114,35 +116,35 @@ pub trait Read {
     ) -> impl Future<Output = Result<Option<Job>, ApiError>>;
 }
 
-/// What an action that was carried out gives back.
+/// The result of an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Executed {
-    /// Nothing beyond its effect.
+    /// The action has no result beyond its effect.
     Done,
-    /// The id of the job that it started.
+    /// The action started the job with this id.
     JobStarted(String),
 }
 
-/// Carries out the actions of plans.
+/// Executes the actions of plans.
 pub trait Execute {
-    /// Carries out one action.
+    /// Executes one action.
     fn execute(&self, action: &Action) -> impl Future<Output = Result<Executed, ApiError>>;
 }
 
-/// Keeps leases, and the order of requests about one custom resource. Times are in seconds since the epoch.
+/// Stores leases, and the generations of requests about custom resources. Times are in seconds since the epoch.
 pub trait Leases {
-    /// Acquires a lease, or renews it for its holder; `None` when another holds it.
+    /// Acquires a lease, or renews a lease of the same holder; `None` if another holder has the lease.
     fn acquire(
         &self,
         lease: &Lease,
         now: u64,
     ) -> impl Future<Output = Result<Option<Acquired>, ApiError>>;
 
-    /// Lets a lease end at `expires_at`. A lease that another has acquired since stays as it is.
+    /// Releases a lease, which then expires at `expires_at`. A lease that another holder has acquired does not change.
     fn release(&self, lease: &Lease, expires_at: u64)
     -> impl Future<Output = Result<(), ApiError>>;
 
-    /// Records the generation of a request about the custom resource `id`; `false` when a later one is recorded.
+    /// Records the generation of a request about the custom resource `id`, until `forget_at`; `false` if a later generation is recorded.
     fn record_generation(
         &self,
         table: &str,
@@ -151,7 +153,7 @@ pub trait Leases {
         forget_at: u64,
     ) -> impl Future<Output = Result<bool, ApiError>>;
 
-    /// Reads the latest generation of the custom resource `id`; `None` when none is recorded.
+    /// Reads the latest generation of the custom resource `id`; `None` if no generation is recorded.
     fn latest_generation(
         &self,
         table: &str,
@@ -161,14 +163,14 @@ pub trait Leases {
 
 /// Writes, reads and removes canaries.
 pub trait Objects {
-    /// Writes a canary; gives the id of its version.
+    /// Writes a canary and returns the id of its version.
     fn put_canary(
         &self,
         location: &Location,
         canary: &Canary,
     ) -> impl Future<Output = Result<String, ApiError>>;
 
-    /// Reads a version of an object; `None` when there is no such version.
+    /// Reads a version of an object; `None` if there is no such version.
     fn object_version(
         &self,
         location: &Location,
@@ -183,7 +185,7 @@ pub trait Objects {
         key: &str,
     ) -> impl Future<Output = Result<Versions, ApiError>>;
 
-    /// Removes a version or a delete marker of an object for good; one that does not exist is success.
+    /// Deletes a version or a delete marker of an object permanently. Succeeds if the version does not exist.
     fn delete_version(
         &self,
         location: &Location,
@@ -194,12 +196,12 @@ pub trait Objects {
 
 /// Answers CloudFormation.
 pub trait Callback {
-    /// Puts the answer to a custom resource's request where CloudFormation waits for it.
+    /// Sends the answer to a custom resource's request to its `ResponseURL`.
     fn answer(&self, url: &ResponseUrl, body: String)
     -> impl Future<Output = Result<(), ApiError>>;
 }
 
-/// All of the outside.
+/// All access to AWS and to CloudFormation.
 pub trait Cloud: Read + Execute + Leases + Objects + Callback {}
 
 impl<T: Read + Execute + Leases + Objects + Callback> Cloud for T {}

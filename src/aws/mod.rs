@@ -209,7 +209,7 @@ impl Aws {
                 .await;
         let id =
             created.map_err(|error| error.into_error(action.operation(), action.resource()))?;
-        let (key, value) = job.note(&id);
+        let (key, value) = job.tag(&id);
         iam::tag_role(&self.iam, &job.role, key.as_str(), &value)
             .await
             .map_err(role_error("TagRole"))?;

@@ -84,7 +84,7 @@ async fn assume_role(
                 .message
                 .push_str("; the role's trust policy must allow the caller to assume it");
         }
-        failure.naming(Some("DestinationRoleArns"))
+        failure.with_parameter(Some("DestinationRoleArns"))
     })?;
     let credentials = response
         .credentials()

@@ -223,7 +223,7 @@ mod tests {
             parameter: None,
             retry: Retry::Never,
         };
-        let failure = Box::new(failure.naming(Some("AllowCreateDestinationBuckets")));
+        let failure = Box::new(failure.with_parameter(Some("AllowCreateDestinationBuckets")));
         let error = reconcile::Error::Apply {
             failure,
             done: Vec::new(),

@@ -141,7 +141,7 @@ fn ready_snapshot(spec: &Spec, object_lock: bool) -> Result<ApplySnapshot, Failu
         identity: Identity { account, partition },
         replica_key: Some(replica_key),
         source_keys,
-        roles: Roles { named_ours: None, serving: None },
+        roles: Roles { with_own_name: None, serving: None },
         alarm: None,
         denied_reads: Vec::new(),
         policies: Vec::new(),

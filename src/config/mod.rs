@@ -1,5 +1,10 @@
-//! The environment, read once at start. What is wrong with it stops the function there, with an error that names the place.
+//! The function's settings: its environment and the replication policy document.
+//!
+//! This module owns the environment variables and the policy's form. The environment is read once, at start: a value that cannot be accepted
+//! stops the function there, with an error that names the variable. This module must not know requests and clients.
 
+mod bucket_match;
+mod destination_template;
 mod policy;
 
 use http::Uri;
@@ -14,60 +19,40 @@ use crate::spec::{Invalid, RoleSettings};
 pub struct Settings {
     /// `ROLE_PATH` and `ROLE_PERMISSIONS_BOUNDARY_ARN`.
     pub roles: RoleSettings,
-    /// Where it says which new buckets are replicated, and how; `None` when nowhere.
+    /// The place of the replication policy; `None` when there is no policy.
     pub policy: Option<PolicySource>,
-    /// `LOCK_TABLE`: the DynamoDB table for leases on buckets' configurations; without it, two writers at once can lose a rule.
+    /// `LOCK_TABLE`: the DynamoDB table for leases on buckets' configurations. Without the table, concurrent writers can lose a rule.
     pub lock_table: Option<String>,
-    /// `EXECUTION_ROLE_ARN`: the role that the function runs as; events of its making are ignored.
+    /// `EXECUTION_ROLE_ARN`: the role of the function. Events of its own calls are ignored.
     pub execution_role_arn: Option<String>,
-    /// `AWS_REGION`: the function's own Region, where a bucket is looked for first.
+    /// `AWS_REGION`: the function's Region, where a bucket is looked up first.
     pub region: Region,
-    /// Whether `AWS_ENDPOINT_URL` is on this machine, so that `ResponseURL` may be, too.
+    /// Whether `AWS_ENDPOINT_URL` is on this machine. If it is, `ResponseURL` may be on this machine, too.
     pub loopback_endpoint: bool,
 }
 
-/// Where the replication policy is.
+/// The place of the replication policy.
 #[derive(Debug, Clone)]
 pub enum PolicySource {
-    /// `REPLICATION_POLICY`: here it is.
+    /// `REPLICATION_POLICY`: the policy itself.
     Inline(Policy),
-    /// `REPLICATION_POLICY_PARAMETER`: in the SSM parameter of this name.
+    /// `REPLICATION_POLICY_PARAMETER`: the name of the SSM parameter that holds the policy.
     Parameter(String),
 }
 
 impl Settings {
-    /// Reads the settings with `variable`, which gives the value of an environment variable. An empty value is as good as none.
+    /// Reads the settings with `variable`, which returns the value of an environment variable. An empty value means "not set".
     ///
     /// # Errors
-    /// The variable that cannot be accepted, with the place inside it and what is allowed.
+    /// The variable that cannot be accepted, with the place inside its value and what is allowed.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-        let path = variable("ROLE_PATH").unwrap_or_else(|| "/s3-kms-replication/".to_owned());
-        let allowed = |byte: u8| byte.is_ascii_graphic();
-        if !(path.starts_with('/')
-            && path.ends_with('/')
-            && path.len() <= 512
-            && path.bytes().all(allowed))
-        {
-            return Err(Invalid::new(
-                "ROLE_PATH",
-                format!(
-                    "is `{path}`; a path begins and ends with `/` and has at most 512 characters"
-                ),
-            ));
-        }
-        let boundary = variable("ROLE_PERMISSIONS_BOUNDARY_ARN");
-        if let Some(arn) =
-            boundary.as_deref().filter(|arn| !(arn.starts_with("arn:") && arn.contains(":policy/")))
-        {
-            return Err(Invalid::new(
-                "ROLE_PERMISSIONS_BOUNDARY_ARN",
-                format!("is `{arn}`; it must be the ARN of a managed policy"),
-            ));
-        }
         let region = variable("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned());
         Ok(Self {
-            roles: RoleSettings { path, boundary },
+            roles: RoleSettings {
+                path: role_path(variable("ROLE_PATH"))?,
+                boundary: permissions_boundary(variable("ROLE_PERMISSIONS_BOUNDARY_ARN"))?,
+            },
             policy: policy_source(
                 variable("REPLICATION_POLICY"),
                 variable("REPLICATION_POLICY_PARAMETER"),
@@ -80,6 +65,31 @@ impl Settings {
                 .and_then(|url| url.parse::<Uri>().ok())
                 .is_some_and(|uri| uri.host().is_some_and(is_loopback)),
         })
+    }
+}
+
+fn role_path(given: Option<String>) -> Result<String, Invalid> {
+    let path = given.unwrap_or_else(|| "/s3-kms-replication/".to_owned());
+    let is_valid = path.starts_with('/')
+        && path.ends_with('/')
+        && path.len() <= 512
+        && path.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_valid {
+        return Ok(path);
+    }
+    let problem =
+        format!("is `{path}`; a path begins and ends with `/` and has at most 512 characters");
+    Err(Invalid::new("ROLE_PATH", problem))
+}
+
+fn permissions_boundary(given: Option<String>) -> Result<Option<String>, Invalid> {
+    let is_policy_arn = |arn: &str| arn.starts_with("arn:") && arn.contains(":policy/");
+    match given {
+        Some(arn) if !is_policy_arn(&arn) => Err(Invalid::new(
+            "ROLE_PERMISSIONS_BOUNDARY_ARN",
+            format!("is `{arn}`; it must be the ARN of a managed policy"),
+        )),
+        given => Ok(given),
     }
 }
 

@@ -1,28 +1,29 @@
 //! The replication policy document: which buckets are replicated, and how.
+//!
+//! This module owns the document's form and the choice of rules for a bucket. It must not know where the document is kept, nor what exists
+//! in AWS.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use wildmatch::WildMatch;
 
+use super::bucket_match::BucketMatch;
+use super::destination_template::DestinationTemplate;
 use crate::model::{Access, Account, BucketName, Region, RuleAddress, RuleId};
 use crate::spec::{Invalid, Object, Properties, Spec, destination_access, read_properties};
 
-/// Every rule that matches a bucket applies to it.
+/// A replication policy. Every rule that matches a bucket applies to the bucket.
 #[derive(Debug, Clone)]
 pub struct Policy {
     rules: Vec<PolicyRule>,
 }
 
-/// One rule of the policy: which buckets it is for, and the replication that they get.
+/// One rule of a policy: which buckets it is for, and how they are replicated.
 #[derive(Debug, Clone)]
 pub struct PolicyRule {
     rule_id: RuleId,
-    bucket_names: Vec<WildMatch>,
-    exclude_bucket_names: Vec<WildMatch>,
-    bucket_tags: BTreeMap<String, String>,
-    /// `DestinationBucket` with its placeholders.
-    destination: String,
+    bucket_match: BucketMatch,
+    destination: DestinationTemplate,
     properties: Properties,
 }
 
@@ -30,49 +31,32 @@ impl Policy {
     /// Reads a policy document.
     ///
     /// # Errors
-    /// The first thing that cannot be accepted, with its place in the document.
+    /// The first property that cannot be accepted, with its place in the document.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let document: Value = serde_json::from_str(text)
             .map_err(|error| Invalid::new("", format!("is not JSON: {error}")))?;
-        let rules = document
-            .as_object()
-            .filter(|object| object.len() == 1)
-            .and_then(|object| object.get("Rules"))
-            .and_then(Value::as_array);
-        let rules = rules.ok_or_else(|| {
-            Invalid::new(
-                "Rules",
-                "is required, a list, and the only name at the top of the document",
-            )
-        })?;
-        let rules = rules.iter().enumerate();
-        let rules = rules.map(|(index, rule)| {
-            PolicyRule::parse(rule).map_err(|invalid| invalid.within(&format!("Rules[{index}]")))
-        });
-        let rules = rules.collect::<Result<Vec<_>, _>>()?;
-        for (index, rule) in rules.iter().enumerate() {
-            if rules.iter().take(index).any(|earlier| earlier.rule_id == rule.rule_id) {
-                return Err(Invalid::new(
-                    format!("Rules[{index}].Name"),
-                    "is the name of an earlier rule, too; names must differ",
-                ));
-            }
+        let mut rules: Vec<PolicyRule> = Vec::new();
+        for (index, rule) in rules_of_document(&document)?.iter().enumerate() {
+            let place = format!("Rules[{index}]");
+            let rule = PolicyRule::parse(rule).map_err(|invalid| invalid.within(&place))?;
+            rules.push(rule);
         }
+        check_names_differ(&rules)?;
         Ok(Self { rules })
     }
 
-    /// The rules whose name patterns match the bucket; their tags have yet to be looked at.
-    pub fn named(&self, bucket: &BucketName) -> impl Iterator<Item = &PolicyRule> {
+    /// The rules whose name patterns match the bucket. Their conditions on tags are not checked.
+    pub fn rules_for_name(&self, bucket: &BucketName) -> impl Iterator<Item = &PolicyRule> {
         self.rules.iter().filter(|rule| rule.matches_name(bucket.as_str()))
     }
 
-    /// Whether the bucket is the destination of some rule, so that it is no source but to [replicate back](Self::replicates_back).
+    /// Whether the bucket is the destination of a rule. Such a bucket is a source only of a rule that [replicates back](Self::replicates_back).
     pub fn has_destination(&self, bucket: &BucketName, account: &Account) -> bool {
-        self.rules.iter().any(|rule| rule.may_replicate_to(bucket.as_str(), account))
+        self.rules.iter().any(|rule| rule.may_replicate_to(bucket, account))
     }
 
-    /// Whether `rule` replicates `bucket` to a bucket from which another rule replicates to `bucket`, both of them with
-    /// `ReplicaModifications`: the two directions of one replication, and no chain of copies of copies.
+    /// Whether `rule` is one direction of a two-way replication of `bucket`: another rule replicates from the destination to `bucket`, and both
+    /// rules have `ReplicaModifications`. Otherwise the rules would make a chain in which replicas are replicated again.
     pub fn replicates_back(
         &self,
         rule: &PolicyRule,
@@ -80,17 +64,37 @@ impl Policy {
         region: &Region,
         account: &Account,
     ) -> bool {
-        let Ok(there) = rule.spec(bucket, region, account) else {
+        let Ok(forward) = rule.spec(bucket, region, account) else {
             return false;
         };
-        let back = |other: &&PolicyRule| {
-            other.is_two_way() && other.matches_name(there.destination.as_str())
+        let replicates_to_bucket = |other: &PolicyRule| {
+            let back = other.spec(&forward.destination, &forward.destination_region, account);
+            back.is_ok_and(|back| back.destination == *bucket)
         };
-        let mut back = self.rules.iter().filter(back).filter_map(|other| {
-            other.spec(&there.destination, &there.destination_region, account).ok()
-        });
-        rule.is_two_way() && back.any(|back| back.destination == *bucket)
+        rule.is_two_way()
+            && self
+                .rules_for_name(&forward.destination)
+                .any(|other| other.is_two_way() && replicates_to_bucket(other))
     }
+}
+
+fn rules_of_document(document: &Value) -> Result<&Vec<Value>, Invalid> {
+    let object = document.as_object().filter(|object| object.len() == 1);
+    object.and_then(|object| object.get("Rules")).and_then(Value::as_array).ok_or_else(|| {
+        Invalid::new("Rules", "is required, a list, and the only name at the top of the document")
+    })
+}
+
+fn check_names_differ(rules: &[PolicyRule]) -> Result<(), Invalid> {
+    for (index, rule) in rules.iter().enumerate() {
+        if rules.iter().take(index).any(|earlier| earlier.rule_id == rule.rule_id) {
+            return Err(Invalid::new(
+                format!("Rules[{index}].Name"),
+                "is also the name of an earlier rule; names must differ",
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl PolicyRule {
@@ -98,76 +102,33 @@ impl PolicyRule {
         let object = rule
             .as_object()
             .ok_or_else(|| Invalid::new("Name", "is required: a rule is an object"))?;
-        let mut own = Object::new(object);
-        let name = own.text("Name")?.ok_or_else(|| Invalid::new("Name", "is required"))?;
+        let mut reader = Object::new(object);
+        let name = reader.text("Name")?.ok_or_else(|| Invalid::new("Name", "is required"))?;
         let rule_id = RuleId::named(&name).map_err(|problem| Invalid::new("Name", problem))?;
-        let matching = own.take("Match").and_then(Value::as_object);
-        let matching = matching.ok_or_else(|| {
-            Invalid::new(
-                "Match",
-                "is required, with `BucketNames` or `BucketTags`; `[\"*\"]` names every bucket",
-            )
-        })?;
-        let mut matching = Object::new(matching);
-        let within = |invalid: Invalid| invalid.within("Match");
-        let bucket_names =
-            matching.list("BucketNames").map_err(within)?.filter(|names| !names.is_empty());
-        let exclude_bucket_names =
-            matching.list("ExcludeBucketNames").map_err(within)?.unwrap_or_default();
-        let bucket_tags = matching.tags("BucketTags").map_err(within)?.unwrap_or_default();
-        matching.finish().map_err(within)?;
-        if bucket_names.is_none() && bucket_tags.is_empty() {
-            return Err(Invalid::new(
-                "Match",
-                "needs `BucketNames` or `BucketTags`; `[\"*\"]` names every bucket",
-            ));
-        }
-
+        let bucket_match = BucketMatch::parse(reader.take("Match"))?;
         let properties = read_properties(object, &["Name", "Match"])?;
         if properties.source_bucket.is_some() {
             return Err(Invalid::new(
                 "SourceBucket",
-                "cannot be given in a policy: it is the bucket that matches",
+                "cannot be given in a policy: the source is the bucket that matches",
             ));
         }
         let destination = properties
             .destination_bucket
-            .clone()
+            .as_deref()
             .ok_or_else(|| Invalid::new("DestinationBucket", "is required"))?;
-        let pattern = |pattern: &String| WildMatch::new(pattern);
-        let rule = Self {
-            rule_id,
-            bucket_names: bucket_names.map_or_else(
-                || vec![WildMatch::new("*")],
-                |names| names.iter().map(pattern).collect(),
-            ),
-            exclude_bucket_names: exclude_bucket_names.iter().map(pattern).collect(),
-            bucket_tags,
-            destination,
-            properties,
-        };
-        rule.check()?;
+        let destination = DestinationTemplate::parse(destination)?;
+        let rule = Self { rule_id, bucket_match, destination, properties };
+        rule.check_with_sample_bucket()?;
         Ok(rule)
     }
 
-    /// Tries the rule on a made-up bucket, so that what is wrong for every bucket is known at start.
-    fn check(&self) -> Result<(), Invalid> {
-        let unfilled = self
-            .destination
-            .replace("{bucket}", "")
-            .replace("{account}", "")
-            .replace("{region}", "");
-        if unfilled.contains(['{', '}']) {
-            let problem = format!(
-                "is `{}`; the placeholders are {{bucket}}, {{account}} and {{region}}",
-                self.destination
-            );
-            return Err(Invalid::new("DestinationBucket", problem));
-        }
-        let sample = |problem: String| Invalid::new("DestinationBucket", problem);
-        let bucket = BucketName::parse("any.sample.source").map_err(sample)?;
-        let region = Region::parse("us-east-1").map_err(sample)?;
-        let account = Account::parse("000000000000").map_err(sample)?;
+    /// Makes the spec of a sample bucket, so that values which are wrong for every bucket are refused when the policy is read.
+    fn check_with_sample_bucket(&self) -> Result<(), Invalid> {
+        let invalid = |problem: String| Invalid::new("DestinationBucket", problem);
+        let bucket = BucketName::parse("any.sample.source").map_err(invalid)?;
+        let region = Region::parse("us-east-1").map_err(invalid)?;
+        let account = Account::parse("000000000000").map_err(invalid)?;
         self.spec(&bucket, &region, &account).map(|_| ())
     }
 
@@ -176,35 +137,35 @@ impl PolicyRule {
         &self.rule_id
     }
 
-    /// The rule that it is of a source bucket.
+    /// The address of the replication rule that this rule makes for a source bucket.
     pub fn address(&self, source: &BucketName) -> RuleAddress {
         RuleAddress { source: source.clone(), id: self.rule_id.clone() }
     }
 
-    /// Whether the rule can be one direction of two.
+    /// Whether the rule can be one direction of a two-way replication.
     pub fn is_two_way(&self) -> bool {
         self.properties.replica_modifications == Some(true)
     }
 
-    /// With whose credentials the destination's account is accessed on behalf of a bucket.
+    /// The credentials with which the destination's account is accessed for a source bucket.
     pub fn destination_access(&self, bucket: &BucketName) -> Access {
         destination_access(&self.properties, bucket).unwrap_or_default()
     }
 
-    /// Whether it takes the bucket's tags to know if it is meant.
-    pub fn asks_for_tags(&self) -> bool {
-        !self.bucket_tags.is_empty()
+    /// Whether the bucket's tags must be read to decide whether the rule is for the bucket.
+    pub fn needs_tags(&self) -> bool {
+        self.bucket_match.has_tags()
     }
 
-    /// Whether a bucket with these tags is meant.
+    /// Whether a bucket with these tags meets the rule's conditions on tags.
     pub fn matches_tags(&self, tags: &BTreeMap<String, String>) -> bool {
-        self.bucket_tags.iter().all(|(key, value)| tags.get(key) == Some(value))
+        self.bucket_match.matches_tags(tags)
     }
 
-    /// What the rule asks for a bucket.
+    /// The spec of the rule for a bucket.
     ///
     /// # Errors
-    /// The property that cannot be accepted for this bucket, such as a destination whose name gets too long.
+    /// The property that cannot be accepted for this bucket, such as a destination whose name is too long.
     pub fn spec(
         &self,
         bucket: &BucketName,
@@ -213,55 +174,22 @@ impl PolicyRule {
     ) -> Result<Spec, Invalid> {
         let properties = Properties {
             source_bucket: Some(bucket.to_string()),
-            destination_bucket: Some(self.filled(bucket.as_str(), region.as_str(), account)),
+            destination_bucket: Some(self.destination.fill(bucket, region, account)),
             ..self.properties.clone()
         };
         Spec::new(self.rule_id.clone(), &properties)
     }
 
-    fn filled(&self, bucket: &str, region: &str, account: &Account) -> String {
-        self.destination
-            .replace("{bucket}", bucket)
-            .replace("{region}", region)
-            .replace("{account}", account.as_str())
-    }
-
     fn matches_name(&self, bucket: &str) -> bool {
-        let any = |patterns: &[WildMatch]| patterns.iter().any(|pattern| pattern.matches(bucket));
-        any(&self.bucket_names) && !any(&self.exclude_bucket_names)
+        self.bucket_match.matches_name(bucket)
     }
 
-    /// Whether there is a source that this rule, going by names, replicates to `bucket`.
-    fn may_replicate_to(&self, bucket: &str, account: &Account) -> bool {
-        let written = self.in_form_of_destination(bucket);
-        let is_region = |region: &&str| region.is_empty() || Region::parse(region).is_ok();
-        let sources = values_of("{bucket}", &self.destination, bucket);
-        sources
-            .into_iter()
-            .filter(|source| *source != bucket && (source.is_empty() || self.matches_name(source)))
-            .any(|source| {
-                let mut regions =
-                    values_of("{region}", &self.destination, bucket).into_iter().filter(is_region);
-                regions.any(|region| self.filled(source, region, account) == written)
-            })
+    /// Whether a source exists, by the form of its name, that this rule replicates to `bucket`.
+    fn may_replicate_to(&self, bucket: &BucketName, account: &Account) -> bool {
+        let bucket = bucket.as_str();
+        let is_source = |source: &str| source != bucket && self.matches_name(source);
+        self.destination
+            .values_for(bucket, account)
+            .any(|values| values.bucket.is_none_or(is_source))
     }
-
-    /// The bucket as the rule writes destinations: by name, or as an ARN.
-    fn in_form_of_destination(&self, bucket: &str) -> String {
-        match self.destination.rsplit_once(':') {
-            Some((arn, _)) => format!("{arn}:{bucket}"),
-            None => bucket.to_owned(),
-        }
-    }
-}
-
-/// What a placeholder can stand for in a destination that is `bucket`: any part of it, or nothing when the placeholder is not there.
-fn values_of<'a>(placeholder: &str, destination: &str, bucket: &'a str) -> Vec<&'a str> {
-    if !destination.contains(placeholder) {
-        return vec![""];
-    }
-    let starts = 0..bucket.len();
-    starts
-        .flat_map(|start| (start + 1..=bucket.len()).filter_map(move |end| bucket.get(start..end)))
-        .collect()
 }

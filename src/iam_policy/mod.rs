@@ -1,8 +1,8 @@
-//! Policy documents as types: what S3 may do as the replication role, and nothing wider.
+//! Policy documents: the trust and the grants of the replication role.
 //!
-//! The statements follow <https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html> and
-//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-config-for-kms-objects.html>. Pure: documents are built, compared
-//! and read back here; who puts them where is [`crate::plan`]'s business.
+//! This module owns the building, reading and comparing of documents. It must not know where documents are written, which [`crate::plan`]
+//! decides. The statements follow <https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html> and
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-config-for-kms-objects.html>, and grant nothing wider.
 
 mod resource;
 
@@ -22,7 +22,7 @@ const WRITE_REPLICAS: &str = "Replicas";
 const ENCRYPT_REPLICAS: &str = "EncryptReplicas";
 pub(crate) const EARLIER: &str = "Earlier";
 
-/// An IAM policy document. Two documents are equal when they say the same, whatever the order of their actions and resources.
+/// An IAM policy document. The order of actions and resources does not matter for equality.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct PolicyDocument {
@@ -30,12 +30,12 @@ pub struct PolicyDocument {
     statement: Vec<Statement>,
 }
 
-/// A destination to which a document lets replicas be written.
+/// A destination to which a document allows replicas to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantedDestination {
     /// The bucket.
     pub bucket: BucketName,
-    /// ARN of the key for its replicas; `None` when it is that of another destination, or there is none.
+    /// ARN of the key that encrypts the replicas; `None` if there is no such key, or if another statement of the document grants it.
     pub key: Option<String>,
 }
 
@@ -55,7 +55,7 @@ pub struct Statement {
     condition: BTreeMap<String, BTreeMap<String, Values>>,
 }
 
-/// One value or several, written as AWS's own examples write them: a lone value without brackets.
+/// One or more values. A single value is written without brackets, as in AWS's examples.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "OneOrMany", into = "OneOrMany")]
 struct Values(BTreeSet<String>);
@@ -102,58 +102,54 @@ impl PolicyDocument {
         Self { version: VERSION.to_owned(), statement }
     }
 
-    /// Reads a document as IAM returns it; `None` when it has a form that none of ours has.
+    /// Reads a document that IAM returned; `None` if its form differs from the form of our documents.
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 
-    /// The keys whose use to decrypt source objects this document grants.
+    /// The ARNs of the keys with which this document allows source objects to be decrypted.
     pub fn source_keys(&self) -> BTreeSet<String> {
-        let of_source = |statement: &&Statement| statement.sid.as_deref() == Some(DECRYPT_SOURCE);
         self.statement
             .iter()
-            .filter(of_source)
+            .filter(|statement| statement.sid.as_deref() == Some(DECRYPT_SOURCE))
             .filter_map(|statement| statement.resource.clone())
             .flat_map(|Values(keys)| keys)
             .collect()
     }
 
-    /// Where this document lets replicas be written: of the rule as it is, and as it was while a change of it has yet to end.
+    /// The destinations to which this document allows replicas to be written. While a rule changes, the document also has the destination of
+    /// the rule's earlier form.
     pub fn destinations(&self) -> Vec<GrantedDestination> {
-        let of_sid = |sid: &str| {
-            self.statement.iter().find(|statement| statement.sid.as_deref() == Some(sid))
-        };
-        let first = |statement: &Statement| {
-            statement.resource.as_ref().and_then(|Values(arns)| arns.first().cloned())
-        };
-        let destinations = self.statement.iter().filter_map(|statement| {
-            let earlier = statement.sid.as_deref()?.strip_suffix(WRITE_REPLICAS)?;
-            let objects =
-                first(statement).filter(|_| earlier.trim_start_matches(EARLIER).is_empty())?;
-            let bucket = BucketName::parse_name_or_arn(
-                objects.split_once('/').map_or(objects.as_str(), |(bucket, _)| bucket),
-            )
-            .ok()?;
-            Some(GrantedDestination {
-                bucket,
-                key: of_sid(&format!("{earlier}{ENCRYPT_REPLICAS}")).and_then(first),
-            })
-        });
-        destinations.collect()
+        self.statement.iter().filter_map(|statement| self.destination(statement)).collect()
     }
 
-    /// Whether every statement of `other` is in this document, too.
+    /// The destination of a statement that allows replicas to be written; `None` for other statements.
+    fn destination(&self, writes: &Statement) -> Option<GrantedDestination> {
+        let prefix = writes.sid.as_deref()?.strip_suffix(WRITE_REPLICAS)?;
+        if !prefix.trim_start_matches(EARLIER).is_empty() {
+            return None;
+        }
+        let objects = writes.first_resource()?;
+        let bucket = objects.split_once('/').map_or(objects, |(bucket, _)| bucket);
+        let bucket = BucketName::parse_name_or_arn(bucket).ok()?;
+        let encrypts = format!("{prefix}{ENCRYPT_REPLICAS}");
+        let encrypts = self.statement.iter().find(|other| other.sid.as_deref() == Some(&*encrypts));
+        let key = encrypts.and_then(Statement::first_resource).map(str::to_owned);
+        Some(GrantedDestination { bucket, key })
+    }
+
+    /// Whether this document has every statement of `other`.
     pub fn covers(&self, other: &Self) -> bool {
         other.statement.iter().all(|statement| self.has(statement))
     }
 
-    /// This document and what `earlier` grants beyond it, for the time in which both are needed.
+    /// This document with the statements of `earlier` that it does not have, for the time in which both documents are needed.
     pub fn with_earlier(&self, earlier: &Self) -> Self {
         if earlier.covers(self) {
             return earlier.clone();
         }
-        let beyond = earlier.statement.iter().filter(|statement| !self.has(statement));
-        let renamed = beyond.map(|statement| Statement {
+        let additional = earlier.statement.iter().filter(|statement| !self.has(statement));
+        let renamed = additional.map(|statement| Statement {
             sid: statement.sid.as_ref().map(|sid| format!("{EARLIER}{sid}")),
             ..statement.clone()
         });
@@ -163,14 +159,14 @@ impl PolicyDocument {
         }
     }
 
-    /// Whether there is a statement that says the same, whatever its name.
+    /// Whether this document has an equal statement, under any `Sid`.
     fn has(&self, statement: &Statement) -> bool {
         self.statement
             .iter()
             .any(|own| Statement { sid: statement.sid.clone(), ..own.clone() } == *statement)
     }
 
-    /// The document as lines of path and value, for comparing and for reading.
+    /// The document as pairs of path and value, for comparison and display.
     pub fn lines(&self) -> Vec<(String, String)> {
         let mut lines = Vec::new();
         for (index, statement) in self.statement.iter().enumerate() {
@@ -182,7 +178,11 @@ impl PolicyDocument {
 }
 
 impl Statement {
-    /// The statement as lines of path, below `name`, and value.
+    fn first_resource(&self) -> Option<&str> {
+        self.resource.as_ref().and_then(|Values(arns)| arns.first()).map(String::as_str)
+    }
+
+    /// The statement as pairs of path and value. Each path begins with `name`.
     fn lines(&self, name: &str) -> Vec<(String, String)> {
         let mut lines = Vec::new();
         let mut line = |path: &str, Values(values): &Values| {
@@ -201,25 +201,25 @@ impl Statement {
     }
 }
 
-/// The document as it is sent: JSON without white space.
+/// The document as JSON without white space, which is the form that is sent.
 impl fmt::Display for PolicyDocument {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
 }
 
-/// Who may assume the replication role: S3, and nobody else.
+/// The trust policy of the replication role: only S3 may assume it.
 pub fn trust() -> PolicyDocument {
     trust_in(["s3.amazonaws.com"].into())
 }
 
-/// Who may assume the replication role while it has a job: S3 Batch Operations, too.
+/// The trust policy of the replication role while it has a job: S3 and S3 Batch Operations may assume it.
 pub fn trust_with_job() -> PolicyDocument {
     trust_in(["batchoperations.s3.amazonaws.com", "s3.amazonaws.com"].into())
 }
 
-/// No `aws:SourceAccount` or `aws:SourceArn`: S3 is not known to send them when it replicates, and a role that demands them cannot be
-/// assumed by a service that does not.
+/// The trust policy has no `aws:SourceAccount` and no `aws:SourceArn`. S3 is not documented to send these keys when it replicates, and a service
+/// that does not send them could not assume the role.
 fn trust_in(services: Values) -> PolicyDocument {
     PolicyDocument::new(vec![Statement {
         sid: None,
@@ -231,7 +231,7 @@ fn trust_in(services: Values) -> PolicyDocument {
     }])
 }
 
-/// A bucket and the Region in which it is.
+/// A bucket and its Region.
 #[derive(Debug, Clone, Copy)]
 pub struct BucketInRegion<'a> {
     /// The bucket.
@@ -240,27 +240,27 @@ pub struct BucketInRegion<'a> {
     pub region: &'a Region,
 }
 
-/// Decrypt, too: with a Bucket Key on the destination, S3 decrypts the bucket's data key.
+/// `kms:Decrypt` is needed for a destination with an S3 Bucket Key: S3 decrypts the bucket's data key.
 const ENCRYPT_ACTIONS: [&str; 3] = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"];
 
-/// What one rule needs the replication role to be allowed.
+/// What the grants of one rule depend on.
 #[derive(Debug, Clone)]
 pub struct Grants<'a> {
     /// The partition of both buckets.
     pub partition: Partition,
-    /// Where the objects are read.
+    /// The bucket whose objects are read.
     pub source: BucketInRegion<'a>,
-    /// Where the replicas are written.
+    /// The bucket to which replicas are written.
     pub destination: BucketInRegion<'a>,
-    /// The rule's prefix: objects outside it are not granted.
+    /// The rule's prefix. Only objects with this prefix are granted.
     pub prefix: &'a str,
-    /// ARNs of the keys that encrypt source objects; without any, the document has no KMS statement.
+    /// ARNs of the keys that encrypt source objects. Without keys, the document has no KMS statement.
     pub source_keys: &'a BTreeSet<String>,
     /// ARN of the key that encrypts replicas.
     pub replica_key: &'a str,
     /// Whether the source has S3 Object Lock.
     pub object_lock: bool,
-    /// Whether replicas become the property of the destination's owner.
+    /// Whether the destination's owner becomes the owner of replicas.
     pub owner_override: bool,
 }
 
@@ -329,8 +329,8 @@ impl Grants<'_> {
         actions
     }
 
-    /// Only through S3 in `region`, and only for this bucket's objects. An S3 Bucket Key makes the encryption context the bucket's
-    /// ARN in place of the object's, and objects keep the form they were written with: both forms are needed.
+    /// A condition that allows the use of a key only through S3 in `region`, and only for this bucket's objects. The encryption context is the
+    /// object's ARN, or the bucket's ARN for an object that was written with an S3 Bucket Key. One bucket can have objects of both kinds.
     fn through_s3(
         &self,
         region: &Region,
@@ -350,18 +350,18 @@ impl Grants<'_> {
     }
 }
 
-/// What a job that replicates the objects that are there already needs beside the rule's own grants.
+/// The inline policy that a job for existing objects needs in addition to the rule's inline policy.
 ///
 /// Follows <https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-batch-replication-policies.html>, for a manifest that S3 generates and
-/// does not store. S3 encrypts reports with SSE-S3, whatever their bucket's default encryption, so no key is granted.
-pub fn of_job(
+/// does not store. No key is granted, since S3 encrypts reports with SSE-S3 whatever the bucket's default encryption is.
+pub fn job_document(
     partition: Partition,
     source: &BucketName,
     prefix: &str,
     report: &Report,
 ) -> PolicyDocument {
-    let (bucket, reports) = (source.arn(partition), report.bucket.arn(partition));
-    let directory = if report.prefix.is_empty() {
+    let (bucket, report_bucket) = (source.arn(partition), report.bucket.arn(partition));
+    let report_directory = if report.prefix.is_empty() {
         "job-".to_owned()
     } else {
         format!("{}/job-", report.prefix)
@@ -377,7 +377,11 @@ pub fn of_job(
             ["s3:GetReplicationConfiguration", "s3:PutInventoryConfiguration"],
             [bucket],
         ),
-        allow("Report", ["s3:PutObject"], [format!("{reports}/{}", key_pattern(&directory))]),
+        allow(
+            "Report",
+            ["s3:PutObject"],
+            [format!("{report_bucket}/{}", key_pattern(&report_directory))],
+        ),
     ])
 }
 
@@ -404,8 +408,8 @@ fn condition<const N: usize>(
     BTreeMap::from([(operator.to_owned(), keys)])
 }
 
-/// The pattern that matches the object keys that begin with `prefix`, as far as it is [`grantable_prefix`]; in documents of [`VERSION`], where `*`, `?`
-/// and `$` stand for themselves when written as policy variables.
+/// The pattern for all object keys that begin with the [`grantable_prefix`] of `prefix`. The pattern is for documents of [`VERSION`], in which
+/// policy variables stand for the characters `*`, `?` and `$`.
 fn key_pattern(prefix: &str) -> String {
     let mut pattern = String::new();
     for character in grantable_prefix(prefix).chars() {
@@ -418,7 +422,8 @@ fn key_pattern(prefix: &str) -> String {
     pattern
 }
 
-/// The same for documents of any version, where there may be no policy variables: it ends before the first character that would need one.
+/// The pattern of [`key_pattern`] for foreign documents, whose version may not support policy variables. The prefix is cut before the first
+/// character that needs a variable.
 fn plain_key_pattern(prefix: &str) -> String {
     format!("{}*", grantable_prefix(prefix).split(['*', '?', '$']).next().unwrap_or_default())
 }

@@ -1,6 +1,6 @@
-//! The policies of buckets and keys in the destination's account: what the replication role needs there, among the statements of others.
+//! The policies of buckets and keys in the destination's account, with the statements that the replication role needs there.
 //!
-//! The statements follow <https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html>, "when the source
+//! This module owns the change of our statements among foreign ones. It must not know which resources need a statement. The statements follow <https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html>, "when the source
 //! and destination buckets are owned by different accounts", and the page on KMS objects that [`super`] names.
 
 use std::collections::BTreeMap;
@@ -11,34 +11,34 @@ use serde_json::value::RawValue;
 use super::{EARLIER, ENCRYPT_ACTIONS, Grants, Statement, VERSION, Values, allow, condition};
 use crate::model::{Account, Partition};
 
-/// A policy of others, in which some statement can be ours. What is not ours keeps every byte.
+/// The policy of a foreign bucket or key, which may contain our statements. Everything else keeps every byte.
 #[derive(Debug, Clone)]
 pub struct ResourcePolicy {
-    /// `Version` and `Id`, as they were written.
-    rest: BTreeMap<String, Box<RawValue>>,
+    /// The elements other than `Statement`, as they were written.
+    other_elements: BTreeMap<String, Box<RawValue>>,
     statements: Vec<Box<RawValue>>,
 }
 
 #[derive(serde::Deserialize)]
-struct Named {
+struct StatementId {
     #[serde(rename = "Sid")]
     sid: Option<String>,
 }
 
 impl ResourcePolicy {
-    /// Reads a policy; without a text, one that has no statement yet. `None` when the text is none.
+    /// Reads a policy; `None` if the text is no policy. Without a text, the policy has no statements.
     pub fn parse(text: Option<&str>) -> Option<Self> {
         let empty = format!(r#"{{"Version":"{VERSION}","Statement":[]}}"#);
-        let mut rest: BTreeMap<String, Box<RawValue>> =
+        let mut other_elements: BTreeMap<String, Box<RawValue>> =
             serde_json::from_str(text.unwrap_or(&empty)).ok()?;
-        let statement = rest.remove("Statement")?;
-        // A lone statement may stand without brackets.
+        let statement = other_elements.remove("Statement")?;
+        // A single statement may be written without brackets.
         let statements = if statement.get().starts_with('[') {
             serde_json::from_str(statement.get()).ok()?
         } else {
             vec![statement]
         };
-        Some(Self { rest, statements })
+        Some(Self { other_elements, statements })
     }
 
     /// The statement with this `Sid`, as it was written.
@@ -49,7 +49,7 @@ impl ResourcePolicy {
             .map(|statement| statement.get())
     }
 
-    /// This policy with `statement`: in the place of the one with its `Sid`, or at the end.
+    /// This policy with `statement`, which replaces the statement with the same `Sid` or is added at the end.
     #[must_use]
     pub fn with(mut self, statement: &Statement) -> Self {
         let Ok(written) = serde_json::value::to_raw_value(statement) else {
@@ -70,17 +70,19 @@ impl ResourcePolicy {
         self
     }
 
-    /// Whether it has no statement.
+    /// Whether the policy has no statement.
     pub fn is_empty(&self) -> bool {
         self.statements.is_empty()
     }
 }
 
-/// The policy as it is sent: JSON.
+/// The policy as JSON, which is the form that is sent.
 impl fmt::Display for ResourcePolicy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("{")?;
-        self.rest.iter().try_for_each(|(name, value)| write!(formatter, "\"{name}\":{value},"))?;
+        self.other_elements
+            .iter()
+            .try_for_each(|(name, value)| write!(formatter, "\"{name}\":{value},"))?;
         let statements: Vec<&str> =
             self.statements.iter().map(|statement| statement.get()).collect();
         write!(formatter, "\"Statement\":[{}]}}", statements.join(","))
@@ -89,27 +91,29 @@ impl fmt::Display for ResourcePolicy {
 
 fn has_sid(statement: &RawValue, sid: &str) -> bool {
     serde_json::from_str(statement.get())
-        .is_ok_and(|Named { sid: own }| own.as_deref() == Some(sid))
+        .is_ok_and(|StatementId { sid: own }| own.as_deref() == Some(sid))
 }
 
 impl Statement {
-    /// Its `Sid`.
+    /// The statement's `Sid`; empty if it has none.
     pub fn sid(&self) -> &str {
         self.sid.as_deref().unwrap_or_default()
     }
 
-    /// The statement that `text` is, under a `Sid` of its own; `None` when it has a form that none of ours has.
-    pub fn earlier(text: &str) -> Option<Self> {
+    /// Reads our statement and changes its `Sid`, so that it can stay while its `Sid` gets a new statement; `None` if its form differs from the
+    /// form of our statements.
+    pub fn parse_as_earlier(text: &str) -> Option<Self> {
         let statement: Self = serde_json::from_str(text).ok()?;
         Some(Self { sid: Some(format!("{}{EARLIER}", statement.sid())), ..statement })
     }
 
-    /// Whether `text` says the same.
-    pub fn is(&self, text: &str) -> bool {
+    /// Whether `text` is an equal statement.
+    pub fn equals_text(&self, text: &str) -> bool {
         serde_json::from_str(text).is_ok_and(|other: Self| other == *self)
     }
 
-    /// The same for a role that may not exist yet: AWS refuses a principal that does not, but not an account's that is only let in as that role.
+    /// This statement for a role that may not exist yet. AWS refuses a principal that does not exist, so the principal is the account, and a
+    /// condition confines the statement to the role.
     #[must_use]
     pub fn for_future_role(mut self, partition: Partition, account: &Account) -> Self {
         if let Some(role) = self.principal.insert("AWS".to_owned(), root(partition, account)) {
@@ -118,8 +122,8 @@ impl Statement {
         self
     }
 
-    /// The statement as lines of path and value; those of a `text` of any form.
-    pub(crate) fn lines_of(text: &str) -> Vec<(String, String)> {
+    /// A statement as pairs of path and value. A statement whose form differs from ours is one value.
+    pub(crate) fn lines_of_text(text: &str) -> Vec<(String, String)> {
         let parsed: Result<Self, _> = serde_json::from_str(text);
         parsed.map_or_else(
             |_| vec![("Statement".to_owned(), text.to_owned())],
@@ -128,25 +132,25 @@ impl Statement {
     }
 }
 
-/// The statement as it is sent: JSON without white space.
+/// The statement as JSON without white space, which is the form that is sent.
 impl fmt::Display for Statement {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
 }
 
-/// What a rule needs in policies of the destination's account.
+/// The statements of a rule in policies of the destination's account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statements {
-    /// For the policy of the destination bucket.
+    /// The statement in the policy of the destination bucket.
     pub bucket: Statement,
-    /// For the policy of the replica key.
+    /// The statement in the policy of the replica key.
     pub key: Statement,
 }
 
 impl Grants<'_> {
-    /// What the replication role `role_arn` needs in the destination's account, under this `Sid`. Its own policy, which both accounts' rights have
-    /// to pass, confines it to the prefix where this does not.
+    /// The statements that the replication role `role_arn` needs in the destination's account. Where they cannot contain the whole prefix, the
+    /// role's inline policy confines the role to the prefix, since both accounts must allow a call.
     pub fn statements(&self, sid: &str, role_arn: &str) -> Statements {
         let bucket = self.destination.bucket.arn(self.partition);
         let replicas = format!("{bucket}/{}", super::plain_key_pattern(self.prefix));
@@ -166,7 +170,7 @@ impl Grants<'_> {
         }
     }
 
-    /// What `account` needs in order to see whether the destination bucket and the replica key are ready, under this `Sid`.
+    /// The statements that `account` needs to read whether the destination bucket and the replica key are ready.
     pub fn read_access(&self, sid: &str, account: &Account) -> Statements {
         let bucket = self.destination.bucket.arn(self.partition);
         let principal = BTreeMap::from([("AWS".to_owned(), root(self.partition, account))]);
@@ -187,54 +191,54 @@ fn root(partition: Partition, account: &Account) -> Values {
 mod tests {
     use super::*;
 
-    const THEIRS: &str = r#"{"Sid":"Theirs", "Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}"#;
+    const FOREIGN: &str = r#"{"Sid":"Foreign", "Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}"#;
 
-    fn ours(action: &'static str) -> Statement {
-        allow("Ours", [action], ["*".to_owned()])
+    fn own(action: &'static str) -> Statement {
+        allow("Own", [action], ["*".to_owned()])
     }
 
     #[test]
-    fn statements_of_others_keep_every_byte_and_their_place() {
+    fn a_foreign_statement_keeps_every_byte_when_an_own_one_changes() {
         for text in [
             format!(
-                r#"{{"Version":"2008-10-17","Id":"x","Statement":[{THEIRS},{}]}}"#,
-                ours("s3:Get")
+                r#"{{"Version":"2008-10-17","Id":"x","Statement":[{FOREIGN},{}]}}"#,
+                own("s3:Get")
             ),
-            format!(r#"{{ "Statement": {THEIRS} }}"#),
+            format!(r#"{{ "Statement": {FOREIGN} }}"#),
         ] {
             let policy = ResourcePolicy::parse(Some(&text)).unwrap();
-            let with = policy.clone().with(&ours("s3:Put"));
-            assert!(ours("s3:Put").is(with.statement("Ours").unwrap()));
-            for changed in [with.to_string(), with.without("Ours").to_string()] {
-                assert_eq!(changed.matches(THEIRS).count(), 1, "{changed}");
+            let with = policy.clone().with(&own("s3:Put"));
+            assert!(own("s3:Put").equals_text(with.statement("Own").unwrap()));
+            for changed in [with.to_string(), with.without("Own").to_string()] {
+                assert_eq!(changed.matches(FOREIGN).count(), 1, "{changed}");
                 assert_eq!(
-                    ResourcePolicy::parse(Some(&changed)).unwrap().statement("Theirs"),
-                    Some(THEIRS)
+                    ResourcePolicy::parse(Some(&changed)).unwrap().statement("Foreign"),
+                    Some(FOREIGN)
                 );
             }
         }
     }
 
     #[test]
-    fn a_policy_that_only_has_ours_is_empty_without_it() {
+    fn a_policy_is_empty_without_its_only_statement() {
         let policy = ResourcePolicy::parse(None).unwrap();
         assert!(policy.is_empty());
-        let with = policy.with(&ours("s3:Get"));
-        assert!(!with.is_empty() && with.without("Ours").is_empty());
+        let with = policy.with(&own("s3:Get"));
+        assert!(!with.is_empty() && with.without("Own").is_empty());
     }
 
     #[test]
-    fn a_statement_is_shown_line_by_line_and_one_of_another_form_as_it_is() {
+    fn a_statement_is_split_into_lines_unless_its_form_is_unknown() {
         let line = |path: &str, value: &str| (path.to_owned(), value.to_owned());
         assert_eq!(
-            Statement::lines_of(&ours("s3:Get").to_string()),
-            [line("Ours.Allow", "s3:Get"), line("Ours.Resource", "*")]
+            Statement::lines_of_text(&own("s3:Get").to_string()),
+            [line("Own.Allow", "s3:Get"), line("Own.Resource", "*")]
         );
-        assert_eq!(Statement::lines_of("1"), [line("Statement", "1")]);
+        assert_eq!(Statement::lines_of_text("1"), [line("Statement", "1")]);
     }
 
     #[test]
-    fn what_is_no_policy_is_not_read() {
+    fn a_text_that_is_no_policy_is_refused() {
         for text in ["", "[]", "{}", r#"{"Statement":[1"#] {
             assert!(ResourcePolicy::parse(Some(text)).is_none(), "{text}");
         }

@@ -19,13 +19,13 @@ const PLAIN: Case = Case {
 };
 
 fn document(case: &Case) -> PolicyDocument {
-    of(case, |grants| grants.document())
+    with_grants(case, |grants| grants.document())
 }
 
-fn of<T>(case: &Case, what: impl FnOnce(&Grants<'_>) -> T) -> T {
+fn with_grants<T>(case: &Case, make: impl FnOnce(&Grants<'_>) -> T) -> T {
     let bucket = |name| BucketName::parse(name).unwrap();
     let region = |code| Region::parse(code).unwrap();
-    what(&Grants {
+    make(&Grants {
         partition: case.partition,
         source: BucketInRegion { bucket: &bucket("demo-source"), region: &region(case.regions.0) },
         destination: BucketInRegion {
@@ -44,7 +44,7 @@ fn of<T>(case: &Case, what: impl FnOnce(&Grants<'_>) -> T) -> T {
 }
 
 #[test]
-fn every_variant_of_the_documents_is_as_reviewed() {
+fn documents_for_each_kind_of_rule_match_their_snapshots() {
     let china = ("cn-north-1", "cn-northwest-1");
     let govcloud = ("us-gov-east-1", "us-gov-west-1");
     insta::assert_json_snapshot!("trust", trust());
@@ -87,7 +87,7 @@ fn every_variant_of_the_documents_is_as_reviewed() {
 }
 
 #[test]
-fn a_prefix_narrows_the_pattern_and_its_wildcards_stand_for_themselves() {
+fn wildcards_in_a_prefix_are_escaped_in_its_pattern() {
     for (prefix, pattern, plain) in [
         ("", "*", "*"),
         ("Tax", "Tax*", "Tax*"),
@@ -104,9 +104,9 @@ fn a_prefix_narrows_the_pattern_and_its_wildcards_stand_for_themselves() {
 }
 
 #[test]
-fn statements_in_policies_of_others_have_no_policy_variables() {
-    let statements = of(&Case { prefix: "tax/*/", ..PLAIN }, |grants| {
-        grants.statements("Ours", "arn:aws:iam::111122223333:role/x")
+fn statements_for_foreign_policies_have_no_policy_variables() {
+    let statements = with_grants(&Case { prefix: "tax/*/", ..PLAIN }, |grants| {
+        grants.statements("Own", "arn:aws:iam::111122223333:role/x")
     });
     for statement in [statements.bucket, statements.key].map(|statement| statement.to_string()) {
         assert!(
@@ -117,14 +117,14 @@ fn statements_in_policies_of_others_have_no_policy_variables() {
 }
 
 #[test]
-fn documents_that_say_the_same_are_equal_whatever_their_order() {
+fn documents_are_equal_in_any_order_of_elements() {
     let reordered = r#"{"Statement":[{"Resource":["b","a"],"Effect":"Allow","Action":"x:Y"}],"Version":"2012-10-17"}"#;
     let listed = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["x:Y"],"Resource":["a","b"]}]}"#;
     assert_eq!(PolicyDocument::parse(reordered).unwrap(), PolicyDocument::parse(listed).unwrap());
 }
 
 #[test]
-fn a_document_with_a_foreign_element_is_not_taken_for_ours() {
+fn a_document_with_an_unknown_element_is_not_read() {
     assert_eq!(
         PolicyDocument::parse(
             r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","NotAction":"x:Y","Resource":"*"}]}"#
@@ -135,13 +135,13 @@ fn a_document_with_a_foreign_element_is_not_taken_for_ours() {
 }
 
 #[test]
-fn the_source_keys_are_read_back_from_the_document() {
+fn source_keys_are_read_back_from_a_document() {
     let keys = document(&PLAIN).source_keys();
     assert_eq!(keys, BTreeSet::from(["arn:aws:kms:us-east-1:111122223333:key/source".to_owned()]));
 }
 
 #[test]
-fn a_document_with_an_earlier_one_grants_both_and_no_statement_twice() {
+fn a_document_with_an_earlier_one_has_the_statements_of_both_once() {
     let (earlier, document) = (document(&PLAIN), document(&Case { prefix: "Tax", ..PLAIN }));
     let both = document.with_earlier(&earlier);
     assert!(both.covers(&document) && both.covers(&earlier));
@@ -152,13 +152,13 @@ fn a_document_with_an_earlier_one_grants_both_and_no_statement_twice() {
     assert_eq!(
         names.iter().filter(|name| name.starts_with("Earlier")).count(),
         4,
-        "the statement about the bucket is the same"
+        "the two documents have one statement in common"
     );
 }
 
 proptest! {
     #[test]
-    fn a_document_reads_back_as_itself(prefix in ".{0,40}") {
+    fn a_document_is_equal_after_it_is_written_and_read(prefix in ".{0,40}") {
         let prefix: &'static str = prefix.leak();
         let document = document(&Case { prefix, ..PLAIN });
         prop_assert_eq!(PolicyDocument::parse(&document.to_string()), Some(document));

@@ -1,16 +1,16 @@
-//! With whose credentials AWS is called.
+//! The credentials with which AWS is called.
 
 use super::{Account, RoleArn};
 
-/// With whose credentials a call is made.
+/// The credentials of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum Access {
-    /// The caller's own.
+    /// The caller's credentials.
     #[default]
     Own,
-    /// Those of an assumed role.
+    /// Credentials of an assumed role.
     Role(AssumedRole),
-    /// Those of another account that the caller gave, such as those of a second profile.
+    /// Credentials of another account that the caller provided, such as a second profile.
     Credentials(Account),
 }
 
@@ -21,14 +21,14 @@ pub enum Access {
 pub struct AssumedRole {
     /// The role.
     pub arn: RoleArn,
-    /// The external id that the role's trust policy may demand: 2 to 1,224 characters.
+    /// The external id, if the role's trust policy requires one: 2 to 1,224 characters.
     pub external_id: Option<String>,
-    /// Name of the session, as the role's account sees it in CloudTrail: the source bucket's.
+    /// The session's name, which CloudTrail records in the role's account: the source bucket's name.
     pub session: String,
 }
 
 impl Access {
-    /// The account that is accessed, when it is known to be another than the caller's.
+    /// The account that is accessed; `None` for the caller's account.
     pub fn account(&self) -> Option<&Account> {
         match self {
             Self::Own => None,
@@ -37,7 +37,7 @@ impl Access {
         }
     }
 
-    /// This access for resources of `account`, and the caller's own for all others.
+    /// The access to resources of `account`: this access if it is for `account`, else the caller's credentials.
     #[must_use]
     pub fn for_account(&self, account: &Account) -> Self {
         if self.account() == Some(account) { self.clone() } else { Self::Own }

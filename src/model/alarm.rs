@@ -7,7 +7,7 @@ use super::Region;
 /// A CloudWatch alarm on one metric.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alarm {
-    /// Its name, of which a Region of an account has one.
+    /// Its name, which is unique in an account and a Region.
     pub name: String,
     /// Its Region.
     pub region: Region,
@@ -17,20 +17,20 @@ pub struct Alarm {
     pub metric: String,
     /// The metric's dimensions.
     pub dimensions: BTreeMap<String, String>,
-    /// CloudWatch's word for what is made of a period's values.
+    /// CloudWatch's name of the statistic over a period, such as `Sum`.
     pub statistic: String,
     /// Length of a period, in seconds.
     pub period: i32,
-    /// How many periods in a row it takes.
+    /// The number of consecutive periods that must cross the threshold.
     pub periods: i32,
-    /// CloudWatch's word for how the statistic is compared to the threshold.
+    /// CloudWatch's name of the comparison with the threshold, such as `GreaterThanThreshold`.
     pub comparison: String,
     /// The threshold.
     pub threshold: f64,
-    /// CloudWatch's word for what a period without values means.
+    /// CloudWatch's name of the treatment of periods without values, such as `notBreaching`.
     pub missing_data: String,
-    /// ARNs of the SNS topics, or of whatever else, that are told.
+    /// ARNs of the SNS topics and other targets that the alarm notifies.
     pub actions: Vec<String>,
-    /// Whether they are told at all.
+    /// Whether the alarm notifies its targets.
     pub actions_enabled: bool,
 }

@@ -1,4 +1,4 @@
-//! Failed calls of AWS's API.
+//! Failed calls of the AWS API.
 
 /// When a retry of a failed call can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,7 +7,7 @@ pub enum Retry {
     Soon,
     /// After a new snapshot and a new plan: the state is not what the snapshot shows.
     Replan,
-    /// In the next invocation: AWS throttles or is unavailable, and the SDK's own retries are used up.
+    /// In the next invocation: AWS throttles or is unavailable, and the SDK has used up its retries.
     NextInvocation,
     /// Never, unless the request or the rights change.
     Never,
@@ -21,26 +21,26 @@ pub struct ApiError {
     pub operation: &'static str,
     /// The resource, such as ``bucket `demo` ``.
     pub resource: String,
-    /// AWS's error code, or a code of our own when AWS did not answer.
+    /// AWS's error code; a code of this program when AWS did not answer.
     pub code: String,
     /// AWS's message.
     pub message: String,
-    /// The template's parameter that gives the missing right, when there is one.
+    /// The template's parameter that gives the missing right, if there is one.
     pub parameter: Option<&'static str>,
     /// When a retry can help.
     pub retry: Retry,
 }
 
 impl ApiError {
-    /// Names the template's parameter that gives the missing right, when the call was denied.
+    /// Adds the template's parameter that gives the missing right, if the call was denied.
     #[must_use]
-    pub fn naming(self, parameter: Option<&'static str>) -> Self {
+    pub fn with_parameter(self, parameter: Option<&'static str>) -> Self {
         Self { parameter: self.parameter.or(parameter.filter(|_| self.is_denied())), ..self }
     }
 
-    /// Whether AWS denied access, so that nothing is known about the resource.
+    /// Whether AWS denied access. The state of the resource is then unknown.
     pub fn is_denied(&self) -> bool {
-        // The answer to a HEAD has no code.
+        // The answer to a HEAD request has no error code.
         matches!(self.code.as_str(), "AccessDenied" | "AccessDeniedException" | "HTTP 403")
     }
 }

@@ -1,10 +1,12 @@
-//! ARNs as types.
+//! Types of ARNs.
+//!
+//! A `parse` that fails returns the rest of a sentence whose subject is the property that held the value: "is `x`; …".
 
 use std::fmt;
 
 use super::{Account, Partition, Region};
 
-/// A key ARN or alias ARN, as a caller gives it.
+/// The ARN of a KMS key or of an alias, as the caller wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyReference {
     arn: String,
@@ -14,10 +16,10 @@ pub struct KeyReference {
 }
 
 impl KeyReference {
-    /// Reads a key's or an alias's ARN.
+    /// Reads the ARN of a key or of an alias.
     ///
     /// # Errors
-    /// The rest of a sentence, when the text is neither.
+    /// The rest of a sentence, if the text is no such ARN.
     pub fn parse(text: &str) -> Result<Self, String> {
         let malformed = || {
             format!(
@@ -68,7 +70,7 @@ impl KeyReference {
         &self.account
     }
 
-    /// Whether this is an alias that AWS reserves for its own keys.
+    /// Whether this is an alias of a key that AWS manages.
     pub fn is_aws_managed_alias(&self) -> bool {
         self.arn.contains(":alias/aws/")
     }
@@ -92,7 +94,7 @@ impl RoleArn {
     /// Reads a role's ARN.
     ///
     /// # Errors
-    /// The rest of a sentence, when the text is none.
+    /// The rest of a sentence, if the text is no role's ARN.
     pub fn parse(text: &str) -> Result<Self, String> {
         let malformed = || {
             format!(
@@ -149,7 +151,7 @@ impl TopicArn {
     /// Reads a topic's ARN.
     ///
     /// # Errors
-    /// The rest of a sentence, when it is none, or of a FIFO topic, which no alarm can tell.
+    /// The rest of a sentence, if the text is no topic's ARN, or the ARN of a FIFO topic, which alarms cannot notify.
     pub fn parse(text: &str) -> Result<Self, String> {
         let malformed = || {
             format!(
@@ -185,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_named_by_key_or_alias_arn() {
+    fn a_key_is_named_by_its_own_or_an_aliass_arn() {
         for good in [
             "arn:aws:kms:us-west-2:111122223333:key/mrk-12",
             "arn:aws-us-gov:kms:us-gov-west-1:111122223333:alias/a/b",
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_are_named_by_their_arn() {
+    fn a_role_is_named_by_its_arn() {
         for good in
             ["arn:aws:iam::111122223333:role/name", "arn:aws-cn:iam::111122223333:role/a/path/name"]
         {

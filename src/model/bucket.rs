@@ -11,18 +11,18 @@ pub struct Location {
     pub bucket: BucketName,
     /// The bucket's Region.
     pub region: Region,
-    /// The account that must own the bucket: sent along, so that a bucket of somebody else with this name is refused.
+    /// The account that must own the bucket. Requests contain it, so S3 refuses a bucket of this name in another account.
     pub owner: Account,
-    /// With whose credentials the bucket is accessed.
+    /// The credentials with which the bucket is accessed.
     pub access: Access,
 }
 
 /// A bucket in the list of an account's buckets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedBucket {
-    /// Its name, which may be of a form that S3 no longer allows.
+    /// Its name, which may have a form that S3 no longer allows.
     pub name: String,
-    /// Its Region, when the list has it.
+    /// Its Region, if the list contains it.
     pub region: Option<Region>,
 }
 
@@ -33,18 +33,18 @@ pub enum Versioning {
     Off,
     /// Enabled.
     Enabled,
-    /// Enabled once, and suspended since.
+    /// Enabled earlier, and now suspended.
     Suspended,
 }
 
 /// A bucket's default encryption.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Encryption {
-    /// SSE-S3, which is also what S3 does when nothing is set.
+    /// SSE-S3, which is also S3's default.
     S3,
     /// SSE-KMS or DSSE-KMS.
     Kms {
-        /// The key's id, ARN or alias as it was set; `None` is the account's `alias/aws/s3`.
+        /// The key's id, ARN or alias as it was set; `None` for the account's `alias/aws/s3`.
         key: Option<String>,
         /// Whether the bucket uses an S3 Bucket Key.
         bucket_key: bool,
@@ -62,13 +62,13 @@ pub enum PolicyTarget {
         arn: String,
         /// Its Region.
         region: Region,
-        /// With whose credentials the resource is accessed.
+        /// The credentials with which the key is accessed.
         access: Access,
     },
 }
 
 impl PolicyTarget {
-    /// With whose credentials the resource is accessed.
+    /// The credentials with which the resource is accessed.
     pub fn access(&self) -> &Access {
         match self {
             Self::Bucket(location) => &location.access,

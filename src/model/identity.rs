@@ -1,11 +1,11 @@
-//! Whose credentials are in use.
+//! The caller of AWS.
 
 use super::{Account, Partition};
 
-/// Whose credentials are in use.
+/// The account and the partition of the caller's credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The account that owns everything that is made.
+    /// The account, which owns the source buckets and the roles.
     pub account: Account,
     /// The partition of that account.
     pub partition: Partition,

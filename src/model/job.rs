@@ -5,19 +5,19 @@ use aws_sdk_s3control::types::JobStatus;
 /// An S3 Batch Operations job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
-    /// What it is for: of ours, a rule among those of all buckets.
+    /// Its description. Jobs of this program have the text of a [`RuleAddress`](super::RuleAddress).
     pub description: String,
     /// Its state.
     pub status: JobStatus,
 }
 
 impl Job {
-    /// Whether it has come to its end, whichever.
+    /// Whether the job has ended: completed, failed or cancelled.
     pub fn has_ended(&self) -> bool {
-        is_end(&self.status)
+        is_final(&self.status)
     }
 
-    /// Whether it can be cancelled: it is not on its way to its end, either.
+    /// Whether the job can be cancelled: it has not ended and is not about to end.
     pub fn can_be_cancelled(&self) -> bool {
         !self.has_ended()
             && !matches!(
@@ -27,7 +27,7 @@ impl Job {
     }
 }
 
-/// Whether a job does not come back from this state.
-pub fn is_end(status: &JobStatus) -> bool {
+/// Whether a job stays in this state.
+pub fn is_final(status: &JobStatus) -> bool {
     matches!(status, JobStatus::Cancelled | JobStatus::Complete | JobStatus::Failed)
 }

@@ -7,10 +7,10 @@ use aws_sdk_kms::types::KeyState;
 pub struct Key {
     /// The key's ARN, never an alias.
     pub arn: String,
-    /// Its state; `Enabled` is the one in which it can be used.
+    /// Its state. S3 can use the key only when it is `Enabled`.
     pub state: KeyState,
     /// Whether it is a symmetric key for encryption and decryption.
     pub symmetric: bool,
-    /// Whether AWS manages it, so that its policy cannot be changed.
+    /// Whether AWS manages the key. The policy of such a key cannot be changed.
     pub aws_managed: bool,
 }

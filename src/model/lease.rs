@@ -5,17 +5,17 @@
 pub struct Lease {
     /// The DynamoDB table that keeps leases.
     pub table: String,
-    /// The resource that only the holder writes: a bucket's replication configuration, or an account's policies.
+    /// The resource that only the holder may write: a bucket's replication configuration, or an account's policies.
     pub resource: String,
-    /// The holder's id, which no other invocation has.
+    /// The holder's id, which is unique for each invocation.
     pub holder: String,
     /// When the lease expires, in seconds since the epoch.
     pub expires_at: u64,
 }
 
-/// A lease that was acquired.
+/// The result of acquiring a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Acquired {
-    /// When the lease before this one expired or was released, in seconds since the epoch; `None` when none is remembered.
+    /// When the previous lease expired or was released, in seconds since the epoch; `None` if the table has no previous lease.
     pub previous_expiry: Option<u64>,
 }

@@ -1,6 +1,6 @@
-//! AWS's nouns: names, ARNs, buckets, keys, roles, jobs, and the errors of its API.
+//! The nouns of AWS and of this program: names, ARNs, buckets, keys, roles, jobs, and errors of the API.
 //!
-//! This module owns types and their text forms. It must not know requests, plans or clients.
+//! This module owns the types, their checks and their text forms. It must not know requests, plans and clients.
 
 macro_rules! text_newtype {
     ($name:ident) => {
@@ -20,6 +20,7 @@ macro_rules! text_newtype {
 }
 
 mod access;
+mod alarm;
 mod api_error;
 mod arns;
 mod bucket;
@@ -35,11 +36,12 @@ mod role;
 mod rule_names;
 
 pub use access::{Access, AssumedRole};
+pub use alarm::Alarm;
 pub use api_error::{ApiError, Retry};
 pub use arns::{KeyReference, RoleArn, TopicArn};
 pub use bucket::{Encryption, ListedBucket, Location, PolicyTarget, Versioning};
 pub use identity::Identity;
-pub use job::{Job, is_end};
+pub use job::{Job, is_final};
 pub use kms::Key;
 pub use lease::{Acquired, Lease};
 pub use names::{Account, BucketName, Region};
@@ -49,8 +51,5 @@ pub use response_url::{ResponseUrl, is_loopback};
 pub use role::{Role, RoleOutline};
 pub use rule_names::{PolicyName, RoleName, RuleAddress, RuleId, hash};
 
-mod alarm;
-pub use alarm::Alarm;
-
-/// Key of the tag that marks a role, and a destination bucket that was created here, as ours; its value is the source bucket's name.
+/// Key of the tag on each role and each destination bucket that this program created. The value is the source bucket's name.
 pub const OWNER_TAG: &str = "s3-kms-replication";

@@ -1,4 +1,4 @@
-//! AWS's names as types: each is checked once, where it enters, and trusted from there on. Those that this program gives are in [`given`].
+//! Types of AWS names. A name is checked once, when it is read. The names that this program chooses are in `rule_names`.
 //!
 //! A `parse` that fails returns the rest of a sentence whose subject is the property that held the value: "is `x`; …".
 
@@ -15,7 +15,7 @@ impl Region {
     /// Reads a Region's code.
     ///
     /// # Errors
-    /// The rest of a sentence, when the text has not the form of a Region's code.
+    /// The rest of a sentence, if the text does not have the form of a Region's code.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts = text.split('-');
         let number = parts.next_back().unwrap_or_default();
@@ -43,7 +43,7 @@ impl Account {
     /// Reads an account's id.
     ///
     /// # Errors
-    /// The rest of a sentence, when the text is not twelve digits.
+    /// The rest of a sentence, if the text is not twelve digits.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
             Ok(Self(text.to_owned()))
@@ -60,14 +60,14 @@ impl Account {
 pub struct BucketName(String);
 text_newtype!(BucketName);
 
-/// Endings that S3 keeps for access points, directory buckets and table buckets.
+/// Suffixes that S3 reserves for access points, directory buckets and table buckets.
 const RESERVED_SUFFIXES: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
 
 impl BucketName {
     /// Reads a bucket's name.
     ///
     /// # Errors
-    /// The rest of a sentence, when the text is no name of a general purpose bucket.
+    /// The rest of a sentence, if the text is not the name of a general purpose bucket.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("is empty; a bucket is named with 3 to 63 characters".to_owned());
@@ -99,7 +99,7 @@ impl BucketName {
     /// Reads a bucket's name or its ARN.
     ///
     /// # Errors
-    /// As [`BucketName::parse`], also for an ARN of something else.
+    /// The rest of a sentence, if the text is neither the name nor the ARN of a general purpose bucket.
     pub fn parse_name_or_arn(text: &str) -> Result<Self, String> {
         if !text.starts_with("arn:") {
             return Self::parse(text);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_is_named_by_its_arn_too() {
+    fn a_bucket_can_be_named_by_its_arn() {
         assert_eq!(BucketName::parse_name_or_arn("arn:aws-cn:s3:::abc"), BucketName::parse("abc"));
         for bad in [
             "arn:aws:s3:::",
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_regions_code_is_words_and_a_number() {
+    fn a_region_code_consists_of_words_and_a_number() {
         for good in ["us-east-1", "us-gov-west-1", "ap-southeast-12"] {
             assert!(Region::parse(good).is_ok(), "{good}");
         }

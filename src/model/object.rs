@@ -1,45 +1,45 @@
-//! Versions of objects.
+//! Versions of objects, and the canary.
 
 use std::collections::BTreeMap;
 
-/// S3's word for the replication of an object's version.
+/// S3's replication status of an object's version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replication {
-    /// It is to be replicated.
+    /// S3 has not replicated the version to every destination yet.
     Pending,
-    /// It was replicated, to every destination.
+    /// S3 has replicated the version to every destination.
     Completed,
-    /// It was not replicated, and S3 does not try again.
+    /// S3 could not replicate the version, and does not retry.
     Failed,
-    /// It is a replica itself.
+    /// The version is a replica.
     Replica,
 }
 
 /// A version of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectVersion {
-    /// Its replication; `None` when no rule has selected it.
+    /// Its replication status; `None` if no rule has selected the version.
     pub replication: Option<Replication>,
-    /// ARN of the KMS key that encrypts it; `None` when none does.
+    /// ARN of the KMS key that encrypts the version; `None` if the version is not KMS-encrypted.
     pub kms_key: Option<String>,
 }
 
-/// The ids of all that a bucket holds under one key.
+/// The ids of all versions and delete markers of one object.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Versions {
-    /// The versions of the object, the newest first.
+    /// The versions, the newest first.
     pub objects: Vec<String>,
     /// The delete markers.
     pub delete_markers: Vec<String>,
 }
 
-/// The object that shows whether a rule replicates.
+/// The object that Verify writes to check whether a rule replicates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Canary {
-    /// Its key: of the rule's own, so that whoever looks later finds it.
+    /// Its object key, which is derived from the rule's id: a later invocation finds the same canary.
     pub key: String,
-    /// The tags that the rule asks for.
+    /// The tags that the rule's filter requires.
     pub tags: BTreeMap<String, String>,
-    /// ARN of the key that encrypts it; `None` for what the bucket encrypts with.
+    /// ARN of the KMS key that encrypts the canary; `None` for the bucket's default encryption.
     pub kms_key: Option<String>,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// An AWS partition: it decides the first part of every ARN and the suffix of service host names.
+/// An AWS partition, which determines the second part of every ARN and the suffix of service host names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Partition {
     /// The standard Regions.
@@ -16,7 +16,7 @@ pub enum Partition {
 impl Partition {
     const ALL: [Self; 3] = [Self::Aws, Self::AwsCn, Self::AwsUsGov];
 
-    /// As written in an ARN.
+    /// The partition's name in an ARN.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Aws => "aws",
@@ -25,7 +25,7 @@ impl Partition {
         }
     }
 
-    /// Suffix of the partition's service host names, as `kms:ViaService` holds it.
+    /// Suffix of the partition's service host names, as in `kms:ViaService`.
     pub fn dns_suffix(self) -> &'static str {
         match self {
             Self::Aws | Self::AwsUsGov => "amazonaws.com",
@@ -33,10 +33,10 @@ impl Partition {
         }
     }
 
-    /// Reads a partition as written in an ARN.
+    /// Reads a partition's name in an ARN.
     ///
     /// # Errors
-    /// The rest of a sentence, when this program does not know the partition.
+    /// The rest of a sentence, if the partition is not supported.
     pub fn parse(text: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|partition| partition.as_str() == text).ok_or_else(|| {
             format!("is of the partition `{text}`; supported are aws, aws-cn, aws-us-gov")

@@ -1,4 +1,6 @@
-//! The presigned URL that takes the answer to a custom resource's request.
+//! The presigned URL to which the answer to a custom resource's request is sent.
+//!
+//! This module owns the check of the URL's host and the date of its signature. It must not know how the answer is sent.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -7,24 +9,24 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use http::Uri;
 
-/// The presigned URL that takes the answer. It is a credential: neither `Debug` nor `Display` shows it.
+/// The presigned URL to which the answer is sent. It is a credential: `Debug` does not show it, and there is no `Display`.
 #[derive(Clone)]
 pub struct ResponseUrl(Uri);
 
 impl ResponseUrl {
-    /// Accepts the hosts that CloudFormation uses, over HTTPS; and, where AWS itself is emulated on this machine, the loopback ones.
+    /// Accepts CloudFormation's hosts over HTTPS and, with `allow_loopback`, hosts on this machine, where AWS may be emulated.
     pub fn parse(text: &str, allow_loopback: bool) -> Option<Self> {
         let uri: Uri = text.parse().ok()?;
         let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
         let host = authority.host();
-        let of_cloudformation = uri.scheme_str() == Some("https")
+        let is_cloudformation = uri.scheme_str() == Some("https")
             && authority.port().is_none()
             && is_cloudformation_host(host);
-        (of_cloudformation || (allow_loopback && is_loopback(host))).then_some(Self(uri))
+        (is_cloudformation || (allow_loopback && is_loopback(host))).then_some(Self(uri))
     }
 
-    /// When CloudFormation signed the URL, as the number that its `X-Amz-Date` makes without letters: requests of one resource have an order,
-    /// however late and however often each of them is delivered.
+    /// When CloudFormation signed the URL, as the digits of `X-Amz-Date`. The time orders the requests of one resource, even if they are
+    /// delivered late or more than once.
     pub fn signed_at(&self) -> Option<u64> {
         let mut parameters =
             self.0.query()?.split('&').filter_map(|parameter| parameter.split_once('='));
@@ -34,7 +36,7 @@ impl ResponseUrl {
         well_formed.then(|| digits.parse().ok()).flatten()
     }
 
-    /// How long ago that was; not at all by a clock that is behind CloudFormation's.
+    /// The time since CloudFormation signed the URL; zero if this machine's clock is behind CloudFormation's.
     pub fn age(&self, now: SystemTime) -> Option<Duration> {
         let digits = self.signed_at()?;
         let part = |place: u32| digits / 100_u64.pow(place) % 100;
@@ -52,7 +54,7 @@ impl ResponseUrl {
         Some(now.duration_since(signed_at).unwrap_or_default())
     }
 
-    /// The URL itself, for the one call that needs it.
+    /// The URL, for the one call that sends the answer.
     pub fn expose(&self) -> &Uri {
         &self.0
     }
@@ -64,7 +66,8 @@ impl fmt::Debug for ResponseUrl {
     }
 }
 
-/// `cloudformation-custom-resource-response-<region without dashes>.s3[.-]<region>.amazonaws.com[.cn]`, or without the Region in the middle.
+/// Whether a host has the form `cloudformation-custom-resource-response-<region without dashes>.s3[.-]<region>.amazonaws.com[.cn]`, or the
+/// same form without `[.-]<region>`.
 fn is_cloudformation_host(host: &str) -> bool {
     let Some(rest) = host.strip_prefix("cloudformation-custom-resource-response-") else {
         return false;
@@ -79,9 +82,9 @@ fn is_cloudformation_host(host: &str) -> bool {
         return false;
     };
     let region = service.strip_prefix("s3.").or_else(|| service.strip_prefix("s3-"));
-    let plausible = !compact_region.is_empty()
+    let is_region = !compact_region.is_empty()
         && compact_region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-    plausible
+    is_region
         && (service == "s3"
             || region.is_some_and(|region| region.replace('-', "") == compact_region))
 }

@@ -28,6 +28,6 @@ pub struct Role {
 pub struct RoleOutline {
     /// The role, without its inline policies.
     pub role: Role,
-    /// Their names.
+    /// The names of the inline policies.
     pub policies: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! The names that this program gives: of rules, of their inline policies, and of roles. They mark what is ours.
+//! The names that this program chooses for rules, inline policies, roles, tags and statements. The names show what belongs to this program.
 
 use std::fmt;
 
@@ -6,22 +6,22 @@ use sha2::{Digest, Sha256};
 
 use super::BucketName;
 
-/// Prefix of every rule id, and so of every inline policy, that is ours.
+/// Prefix of the ids of our rules, and so of their inline policies.
 const RULE_PREFIX: &str = "s3-kms-replication.";
 
-/// Prefix of the inline policies that hold the rights of jobs, and of the tags that note jobs: not that of a rule's id.
+/// Prefix of the inline policies with the rights of jobs, and of the role's tags that record jobs. It differs from the prefix of rule ids.
 const JOB_PREFIX: &str = "s3-kms-replication-job.";
 
-/// Prefix of the `Sid` of every statement that is ours.
+/// Prefix of the `Sid` of our statements.
 const SID_PREFIX: &str = "S3KmsReplication";
 
-/// Statements of many accounts can meet in one policy.
+/// Longer than [`HASH_LENGTH`], since one policy can have statements for many accounts.
 const SID_HASH_LENGTH: usize = 16;
 
 /// S3's limit for the key of an object, in bytes.
 const MAX_KEY: usize = 1_024;
 
-/// The id of a rule that is ours: `s3-kms-replication.<name>`, at most 128 characters, since the rule's inline policy has that name too.
+/// The id of our rule: `s3-kms-replication.<name>`. It has at most 128 characters, since it is also the name of the rule's inline policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RuleId(String);
 text_newtype!(RuleId);
@@ -29,10 +29,10 @@ text_newtype!(RuleId);
 impl RuleId {
     const MAX_NAME: usize = 128 - RULE_PREFIX.len();
 
-    /// The id of the rule that a policy or a command calls `name`.
+    /// The id of the rule with this `Name` in a policy or a command.
     ///
     /// # Errors
-    /// The rest of a sentence, when IAM would not take the name for an inline policy.
+    /// The rest of a sentence, if IAM does not accept the name for an inline policy.
     pub fn named(name: &str) -> Result<Self, String> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
         if !name.is_empty() && name.len() <= Self::MAX_NAME && name.bytes().all(allowed) {
@@ -45,9 +45,9 @@ impl RuleId {
         }
     }
 
-    /// The id of the rule of a CloudFormation resource: its stack's name, its own, and a hash of the stack's id and the logical id,
-    /// so that no two resources share a rule however the names are shortened.
-    pub fn of_resource(stack_id: &str, logical_id: &str) -> Self {
+    /// The id of the rule of a CloudFormation resource: the stack's name, the logical id, and a hash of the stack's id and the logical id. The
+    /// hash keeps the ids of two resources apart when their names are shortened.
+    pub fn for_resource(stack_id: &str, logical_id: &str) -> Self {
         let hash = short_hash(&format!("{stack_id}\n{logical_id}"));
         let stack = stack_id.split('/').nth(1).unwrap_or_default();
         let readable = |text: &str, most: usize| -> String {
@@ -56,10 +56,10 @@ impl RuleId {
         Self(format!("{RULE_PREFIX}{}-{}-{hash}", readable(stack, 48), readable(logical_id, 48)))
     }
 
-    /// The key of the rule's canary: inside the rule's `prefix`, recognisable as ours, and always the same.
+    /// The object key of the rule's canary, which begins with the rule's `prefix` and does not change.
     ///
     /// # Errors
-    /// The rest of a sentence about the prefix, when S3 would not take the key.
+    /// The rest of a sentence about the prefix, if the key is too long for S3.
     pub fn canary_key(&self, prefix: &str) -> Result<String, String> {
         let key = format!("{prefix}.s3-kms-replication-verify/{self}");
         if key.len() <= MAX_KEY {
@@ -73,30 +73,30 @@ impl RuleId {
         }
     }
 
-    /// Reads an id back; `None` when the rule is not ours.
-    pub fn recognise(text: &str) -> Option<Self> {
+    /// Reads a rule's id; `None` for a foreign rule.
+    pub fn parse(text: &str) -> Option<Self> {
         text.strip_prefix(RULE_PREFIX).and_then(|name| Self::named(name).ok())
     }
 }
 
-/// A rule among those of all buckets: in text `<source bucket>/<rule id>`.
+/// A source bucket and one of its rules; as text `<source bucket>/<rule id>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleAddress {
     /// The rule's source bucket.
     pub source: BucketName,
-    /// Its id, which is unique in the bucket.
+    /// The rule's id, which is unique in the bucket.
     pub id: RuleId,
 }
 
 impl RuleAddress {
-    /// Reads the text back; `None` when it is not of a rule of ours.
+    /// Reads the text form; `None` if the text is not the address of one of our rules.
     pub fn parse(text: &str) -> Option<Self> {
         let (source, id) = text.split_once('/')?;
-        Some(Self { source: BucketName::parse(source).ok()?, id: RuleId::recognise(id)? })
+        Some(Self { source: BucketName::parse(source).ok()?, id: RuleId::parse(id)? })
     }
 
-    /// The `Sid` of the statements that the rule has in policies of the destination's account: letters and digits, as IAM wants it, and unlike
-    /// that of any other rule of any bucket.
+    /// The `Sid` of the rule's statements in policies of the destination's account. It has only letters and digits, as IAM requires, and
+    /// differs from the `Sid` of every other rule of every bucket.
     pub fn sid(&self) -> String {
         format!("{SID_PREFIX}{}", hash(&self.to_string(), SID_HASH_LENGTH))
     }
@@ -108,20 +108,20 @@ impl fmt::Display for RuleAddress {
     }
 }
 
-/// The name of an inline policy of ours.
+/// The name of our inline policy. The role's tag that records a job has the name of the job's policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PolicyName(String);
 text_newtype!(PolicyName);
 
 impl PolicyName {
-    /// In a role of ours, which serves one bucket: the rule's id.
-    pub fn of_rule(rule_id: &RuleId) -> Self {
+    /// The rule's inline policy in our role, which serves one bucket: the rule's id.
+    pub fn for_rule(rule_id: &RuleId) -> Self {
         Self(rule_id.to_string())
     }
 
-    /// In somebody else's role, which may serve several buckets, each with a rule of this id: the rule's id and a hash of the bucket; shortened
-    /// with a hash of both to IAM's 128 characters.
-    pub fn in_foreign_role(rule: &RuleAddress) -> Self {
+    /// The rule's inline policy in a foreign role: the rule's id and a hash of the bucket, since the role may serve several buckets that have a
+    /// rule of this id. A name of more than IAM's 128 characters is shortened, with a hash of the rule's id and the bucket.
+    pub fn for_rule_in_foreign_role(rule: &RuleAddress) -> Self {
         let name = format!("{}.{}", rule.id, short_hash(rule.source.as_str()));
         if name.len() <= 128 {
             return Self(name);
@@ -130,21 +130,21 @@ impl PolicyName {
         Self(format!("{head}.{}", short_hash(&rule.to_string())))
     }
 
-    /// Of the rights that the rule's job has, in a role of ours; the role's tag that notes the job has this name, too. A hash of the rule's id,
-    /// which is too long for a part of the name, and has characters that no tag has.
-    pub fn of_job(rule_id: &RuleId) -> Self {
+    /// The inline policy with the rights of the rule's job, in our role. The name contains a hash of the rule's id, since the id may be too long,
+    /// and may have characters that a tag's key cannot have.
+    pub fn for_job(rule_id: &RuleId) -> Self {
         Self(format!("{JOB_PREFIX}{}", hash(rule_id.as_str(), JOB_HASH_LENGTH)))
     }
 
-    /// Whether it is the name of a job's rights.
-    pub fn is_of_job(text: &str) -> bool {
+    /// Whether a name is the name of a job's policy.
+    pub fn is_for_job(text: &str) -> bool {
         text.starts_with(JOB_PREFIX)
     }
 
-    /// Reads a name back; `None` when the policy is not ours.
-    pub fn recognise(text: &str) -> Option<Self> {
-        let of_job = Self::is_of_job(text).then(|| Self(text.to_owned()));
-        of_job.or_else(|| RuleId::recognise(text).map(|rule_id| Self::of_rule(&rule_id)))
+    /// Reads the name of an inline policy in our role; `None` for a foreign policy.
+    pub fn parse(text: &str) -> Option<Self> {
+        let for_job = Self::is_for_job(text).then(|| Self(text.to_owned()));
+        for_job.or_else(|| RuleId::parse(text).map(|rule_id| Self::for_rule(&rule_id)))
     }
 }
 
@@ -157,8 +157,8 @@ text_newtype!(RoleName);
 const ROLE_PREFIX: &str = "s3-crr-";
 
 impl RoleName {
-    /// The name of our replication role for `source`: `s3-crr-<bucket>`, shortened with a hash to IAM's 64 characters.
-    pub fn of_source(source: &BucketName) -> Self {
+    /// The name of our role for `source`: `s3-crr-<bucket>`. A name of more than IAM's 64 characters is shortened, with a hash of the bucket.
+    pub fn for_source(source: &BucketName) -> Self {
         let name = format!("{ROLE_PREFIX}{source}");
         if name.len() <= 64 {
             return Self(name);
@@ -167,13 +167,13 @@ impl RoleName {
         Self(format!("{head}-{}", short_hash(source.as_str())))
     }
 
-    /// Whether the name has the form of ours.
-    pub fn has_our_form(&self) -> bool {
+    /// Whether the name begins as the names of our roles do.
+    pub fn has_own_prefix(&self) -> bool {
         self.0.starts_with(ROLE_PREFIX)
     }
 
-    /// The name in a role's ARN, whatever its path; `None` when the text is no role's ARN.
-    pub fn of_arn(arn: &str) -> Option<Self> {
+    /// The role's name in its ARN, without the path; `None` if the text is no role's ARN.
+    pub fn from_arn(arn: &str) -> Option<Self> {
         let (_, path_and_name) = arn.split_once(":role/")?;
         path_and_name
             .rsplit('/')
@@ -202,46 +202,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn policy_names_in_roles_of_others_are_shortened_to_128_characters() {
-        let named = |length: usize, source: &str| {
+    fn a_policy_name_for_a_foreign_role_has_at_most_128_characters() {
+        let policy_name = |length: usize, source: &str| {
             let (source, id) =
                 (BucketName::parse(source).unwrap(), RuleId::named(&"n".repeat(length)).unwrap());
-            PolicyName::in_foreign_role(&RuleAddress { source, id })
+            PolicyName::for_rule_in_foreign_role(&RuleAddress { source, id })
         };
-        let longest = named(RuleId::MAX_NAME, "one");
+        let longest = policy_name(RuleId::MAX_NAME, "one");
         assert_eq!(longest.as_str().len(), 128);
-        assert_ne!(longest, named(RuleId::MAX_NAME, "other"));
-        assert_ne!(longest, named(RuleId::MAX_NAME - 1, "one"));
-        assert_eq!(named(1, "one").as_str(), format!("s3-kms-replication.n.{}", short_hash("one")));
+        assert_ne!(longest, policy_name(RuleId::MAX_NAME, "other"));
+        assert_ne!(longest, policy_name(RuleId::MAX_NAME - 1, "one"));
+        assert_eq!(
+            policy_name(1, "one").as_str(),
+            format!("s3-kms-replication.n.{}", short_hash("one"))
+        );
     }
 
     #[test]
-    fn role_names_are_shortened_with_a_hash_to_64_characters() {
+    fn a_role_name_of_a_long_bucket_name_is_shortened_with_a_hash() {
         let long = |last: &str| {
-            RoleName::of_source(&BucketName::parse(&format!("{}{last}", "a".repeat(62))).unwrap())
+            RoleName::for_source(&BucketName::parse(&format!("{}{last}", "a".repeat(62))).unwrap())
         };
         assert_eq!(long("x").as_str().len(), 64);
         assert_ne!(long("x"), long("y"));
         assert_eq!(
-            RoleName::of_source(&BucketName::parse("demo").unwrap()).as_str(),
+            RoleName::for_source(&BucketName::parse("demo").unwrap()).as_str(),
             "s3-crr-demo"
         );
     }
 
     #[test]
-    fn a_resource_rule_id_is_readable_unique_and_fits_an_inline_policy_name() {
-        let dashed = RuleId::of_resource(
+    fn a_rule_id_for_a_resource_is_readable_and_unique_and_fits_a_policy_name() {
+        let dashed = RuleId::for_resource(
             "arn:aws:cloudformation:us-east-1:111122223333:stack/my-app_1/6f3c",
             "Replication",
         );
         assert!(dashed.as_str().starts_with("s3-kms-replication.my-app1-Replication-"), "{dashed}");
         let stack =
             |name: &str| format!("arn:aws:cloudformation:us-east-1:111122223333:stack/{name}/6f3c");
-        insta::assert_snapshot!(RuleId::of_resource(&stack("demo"), "Replication"), @"s3-kms-replication.demo-Replication-a3dc4a5c");
-        let long = RuleId::of_resource(&stack(&"s".repeat(128)), &"L".repeat(255));
+        insta::assert_snapshot!(RuleId::for_resource(&stack("demo"), "Replication"), @"s3-kms-replication.demo-Replication-a3dc4a5c");
+        let long = RuleId::for_resource(&stack(&"s".repeat(128)), &"L".repeat(255));
         assert!(long.as_str().len() <= 128);
-        assert_eq!(RuleId::recognise(long.as_str()), Some(long.clone()));
-        assert_ne!(long, RuleId::of_resource(&stack(&"s".repeat(128)), &"L".repeat(254)));
-        assert_eq!(RuleId::recognise("somebody-elses"), None);
+        assert_eq!(RuleId::parse(long.as_str()), Some(long.clone()));
+        assert_ne!(long, RuleId::for_resource(&stack(&"s".repeat(128)), &"L".repeat(254)));
+        assert_eq!(RuleId::parse("foreign"), None);
     }
 }

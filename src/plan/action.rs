@@ -1,4 +1,6 @@
-//! The actions that plans are made of: each holds all that it takes, and the state before it.
+//! The actions of plans.
+//!
+//! This module owns the data of each action: what the action changes, and the state before it. It must not know how actions are executed.
 
 use std::fmt;
 
@@ -11,14 +13,14 @@ use crate::model::{
     Versioning,
 };
 
-/// One change, with all that it takes and the state before it.
+/// One change, with everything that its execution needs and the state before it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// Creates a destination bucket, tagged as ours.
+    /// Creates a destination bucket with our tag.
     CreateBucket {
-        /// The bucket to be.
+        /// The bucket.
         location: Location,
-        /// The source bucket for which it is made.
+        /// The source bucket, which the tag names.
         source: BucketName,
     },
     /// Enables versioning.
@@ -28,7 +30,7 @@ pub enum Action {
         /// Its versioning before.
         before: Versioning,
     },
-    /// Sets SSE-KMS with a Bucket Key as the default encryption of a bucket that was created here.
+    /// Sets SSE-KMS with a Bucket Key as the default encryption of a bucket that this program created.
     EncryptBucket {
         /// The bucket.
         location: Location,
@@ -37,12 +39,12 @@ pub enum Action {
         /// ARN of the key.
         key: String,
     },
-    /// Blocks all public access to a bucket that was created here.
+    /// Blocks all public access to a bucket that this program created.
     BlockPublicAccess {
         /// The bucket.
         location: Location,
     },
-    /// Creates the replication role, tagged as ours.
+    /// Creates the replication role with our tag.
     CreateRole {
         /// Its name.
         name: RoleName,
@@ -52,10 +54,10 @@ pub enum Action {
         trust: PolicyDocument,
         /// ARN of its permissions boundary.
         boundary: Option<String>,
-        /// The source bucket that it serves.
+        /// The source bucket, which the tag names.
         source: BucketName,
     },
-    /// Restores the trust policy of a role of ours.
+    /// Restores the trust policy of our role.
     UpdateAssumeRolePolicy {
         /// The role.
         name: RoleName,
@@ -64,7 +66,7 @@ pub enum Action {
         /// The trust policy.
         trust: PolicyDocument,
     },
-    /// Sets the permissions boundary of a role of ours.
+    /// Sets the permissions boundary of our role.
     PutRolePermissionsBoundary {
         /// The role.
         name: RoleName,
@@ -84,7 +86,7 @@ pub enum Action {
         /// The policy.
         document: PolicyDocument,
     },
-    /// Removes an inline policy of ours.
+    /// Deletes our inline policy.
     DeleteRolePolicy {
         /// The role.
         role: RoleName,
@@ -93,47 +95,47 @@ pub enum Action {
         /// The policy before, as JSON text.
         before: String,
     },
-    /// Removes a role of ours.
+    /// Deletes our role.
     DeleteRole {
         /// The role.
         name: RoleName,
     },
-    /// Puts a statement of ours into a policy of the destination's account.
+    /// Writes our statement into a policy in the destination's account.
     PutStatement {
-        /// The bucket or key whose policy it is.
+        /// The bucket or key that has the policy.
         target: PolicyTarget,
-        /// The statement of this `Sid` before, as JSON text.
+        /// The statement with this `Sid` before, as JSON text.
         before: Option<String>,
         /// The statement.
         statement: Box<Statement>,
     },
-    /// Takes a statement of ours out of a policy of the destination's account.
+    /// Removes our statement from a policy in the destination's account.
     RemoveStatement {
-        /// The bucket or key whose policy it is.
+        /// The bucket or key that has the policy.
         target: PolicyTarget,
         /// The statement's `Sid`.
         sid: String,
         /// The statement before, as JSON text.
         before: String,
     },
-    /// Makes the alarm on what the rule fails to replicate.
+    /// Creates or updates the alarm on failed replication.
     PutAlarm {
         /// The alarm before.
         before: Option<Box<Alarm>>,
         /// The alarm.
         alarm: Box<Alarm>,
     },
-    /// Removes an alarm of ours.
+    /// Deletes our alarm.
     DeleteAlarm {
         /// The alarm before.
         alarm: Box<Alarm>,
     },
-    /// Starts a job that replicates the objects that are there already, and notes it in a tag of the role.
+    /// Starts a job that replicates existing objects, and records the job in a tag of our role.
     StartJob {
         /// The job.
         job: Box<NewJob>,
     },
-    /// Cancels a job of ours.
+    /// Cancels our job.
     CancelJob {
         /// The source bucket.
         location: Location,
@@ -142,7 +144,7 @@ pub enum Action {
         /// Its state before.
         before: String,
     },
-    /// Takes the tag that notes a job away from a role of ours that stays.
+    /// Removes the tag that records a job from our role.
     UntagRole {
         /// The role.
         role: RoleName,
@@ -157,30 +159,30 @@ pub enum Action {
         location: Location,
         /// The configuration before.
         before: Option<ReplicationConfiguration>,
-        /// The configuration: the state before, but for our rule.
+        /// The configuration after. It differs from the one before only in our rule.
         configuration: ReplicationConfiguration,
-        /// Our rule, which this adds, changes or takes out.
+        /// Our rule, which is added, changed or removed.
         rule: RuleId,
     },
-    /// Removes a replication configuration that would have no rule left.
+    /// Deletes a replication configuration whose last rule is ours.
     DeleteReplication {
         /// The source bucket.
         location: Location,
         /// The configuration before.
         before: ReplicationConfiguration,
-        /// Our rule, its last one.
+        /// Our rule.
         rule: RuleId,
     },
 }
 
-/// What an action replaces as a whole, so that a foreign write since the snapshot would be lost.
+/// What an action replaces as a whole. A foreign write after the snapshot would be lost.
 #[derive(Debug, Clone, Copy)]
 pub enum Replaces<'a> {
     /// A bucket's replication configuration.
     Replication(ReplicationWrite<'a>),
     /// The policy of a bucket or a key.
     ResourcePolicy(PolicyWrite<'a>),
-    /// Nothing that others write, too.
+    /// Nothing that has foreign writers.
     Nothing,
 }
 
@@ -195,12 +197,12 @@ pub struct ReplicationWrite<'a> {
 }
 
 impl ReplicationWrite<'_> {
-    /// Whether `current` is what the plan was made for.
+    /// Whether `current` is the configuration that the plan was made for.
     pub fn precondition_holds(&self, current: Option<&ReplicationConfiguration>) -> bool {
         current == self.before
     }
 
-    /// Whether `current` shows what was written about our rule: S3 may answer with the configuration before for a while.
+    /// Whether `current` shows the write of our rule. S3 may return the configuration before for a while.
     pub fn is_reflected_in(&self, current: Option<&ReplicationConfiguration>) -> bool {
         let shown = |configuration: Option<&ReplicationConfiguration>| {
             let lines = text::rule_lines(rules::find(configuration, self.rule)?);
@@ -213,7 +215,7 @@ impl ReplicationWrite<'_> {
 /// A write of a resource policy.
 #[derive(Debug, Clone, Copy)]
 pub struct PolicyWrite<'a> {
-    /// The bucket or key whose policy it is.
+    /// The bucket or key that has the policy.
     pub target: &'a PolicyTarget,
     sid: &'a str,
     /// `None` when the statement is removed.
@@ -221,7 +223,7 @@ pub struct PolicyWrite<'a> {
 }
 
 impl PolicyWrite<'_> {
-    /// The policy with the change of our statement.
+    /// The policy after our statement is written or removed.
     pub fn apply_to(&self, policy: ResourcePolicy) -> ResourcePolicy {
         match self.statement {
             Some(statement) => policy.with(statement),
@@ -229,12 +231,12 @@ impl PolicyWrite<'_> {
         }
     }
 
-    /// Whether the policy shows what was written about our statement.
+    /// Whether the policy shows the write of our statement.
     pub fn is_reflected_in(&self, policy: Option<&str>) -> bool {
         let policy = ResourcePolicy::parse(policy);
         let shown = policy.as_ref().and_then(|policy| policy.statement(self.sid));
         match self.statement {
-            Some(statement) => shown.is_some_and(|text| statement.is(text)),
+            Some(statement) => shown.is_some_and(|text| statement.equals_text(text)),
             None => shown.is_none(),
         }
     }
@@ -308,9 +310,10 @@ impl Action {
         )
     }
 
-    /// The template's parameter that gives the function the right to do this, when the right is optional.
+    /// The template's parameter that gives the function the right to execute the action, if the right is optional.
     pub fn parameter(&self) -> Option<&'static str> {
-        let of_foreign = |role: &RoleName| (!role.has_our_form()).then_some("ExtendableRoleArns");
+        let for_foreign_role =
+            |role: &RoleName| (!role.has_own_prefix()).then_some("ExtendableRoleArns");
         match self {
             Self::CreateBucket { location, .. }
             | Self::EncryptBucket { location, .. }
@@ -318,14 +321,14 @@ impl Action {
                 (location.access == Access::Own).then_some("AllowCreateDestinationBuckets")
             }
             Self::PutRolePolicy { role, .. } | Self::DeleteRolePolicy { role, .. } => {
-                of_foreign(role)
+                for_foreign_role(role)
             }
             Self::StartJob { .. } | Self::CancelJob { .. } | Self::UntagRole { .. } => {
                 Some(super::JOB_PARAMETER)
             }
-            // Writing a configuration passes its role to S3.
+            // To write a configuration, the caller needs `iam:PassRole` on its role.
             Self::PutReplication { configuration, .. } => {
-                RoleName::of_arn(configuration.role()).as_ref().and_then(of_foreign)
+                RoleName::from_arn(configuration.role()).as_ref().and_then(for_foreign_role)
             }
             Self::EnableVersioning { .. }
             | Self::CreateRole { .. }

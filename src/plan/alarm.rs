@@ -1,4 +1,4 @@
-//! The alarm on what a rule fails to replicate, since S3 says so nowhere else.
+//! The alarm on failed replication. S3 reports failures only in the metric and in each object's status.
 //!
 //! Follows <https://docs.aws.amazon.com/AmazonS3/latest/userguide/repl-metrics.html>: S3 publishes the metric in the source bucket's Region.
 
@@ -8,7 +8,7 @@ use super::{Action, ApplySnapshot, Refusal};
 use crate::model::{Alarm, TopicArn};
 use crate::spec::Spec;
 
-/// What makes the alarm as asked, or takes it away when it is not asked for.
+/// The action that creates, updates or deletes the alarm; `None` if the alarm is right.
 pub(super) fn action(spec: &Spec, snapshot: &ApplySnapshot) -> Result<Option<Action>, Refusal> {
     let region = &snapshot.source.location.region;
     let before = snapshot.alarm.clone();
@@ -27,7 +27,7 @@ pub(super) fn action(spec: &Spec, snapshot: &ApplySnapshot) -> Result<Option<Act
         .then(|| Action::PutAlarm { before: before.map(Box::new), alarm: Box::new(alarm) }))
 }
 
-/// One failed operation in five minutes is one too many.
+/// The alarm, which notifies of one or more failed operations in five minutes.
 fn wanted(spec: &Spec, topic: &TopicArn) -> Alarm {
     let dimensions = [
         ("SourceBucket", spec.rule.source.to_string()),

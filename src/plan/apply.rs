@@ -1,4 +1,4 @@
-//! The plan that makes a spec true.
+//! The plan that creates or updates a rule.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,10 @@ use crate::iam_policy::{self, BucketInRegion, Grants, PolicyDocument};
 use crate::model::{Location, Region, Versioning};
 use crate::spec::{ReplicaOwner, RoleSettings, SourceKeys, Spec, grantable_prefix};
 
-/// Plans what makes `spec` true.
+/// Plans the changes after which the rule is as `spec` says.
 ///
 /// # Errors
-/// A [`Refusal`] when something is wrong that this program may not or cannot mend.
+/// A [`Refusal`] if a precondition is not met that this program may not or cannot meet.
 pub fn apply(
     spec: &Spec,
     snapshot: &ApplySnapshot,
@@ -52,8 +52,8 @@ pub fn apply(
     prepare.extend(enable_source_versioning(snapshot));
     prepare.extend(role.repair(spec, settings, trust));
 
-    // A rule that changes needs its present grants until it has changed, and the new ones from then on. As long as it has
-    // statements in policies that it no longer needs, its grants tell where they are.
+    // Until a rule has changed, it needs its present grants. Until its obsolete statements are removed, the present grants also record
+    // where those statements are.
     let changes_rule = configuration.is_some() && rules::find(current, &spec.rule.id).is_some();
     let policy = policy.replaced_by(grants.document(), changes_rule || !withdraw.is_empty());
     policy.check_size(job.rights.as_ref())?;
@@ -62,7 +62,7 @@ pub fn apply(
     grant.extend(keep);
     grant.extend(job.rights);
 
-    // After the rule's inline policy: where there is an alarm or a statement, the policy tells of its rule.
+    // After the rule's inline policy, since the policy records that the rule may have an alarm and statements.
     let mut admit = put;
     admit.extend(alarm::action(spec, snapshot)?);
 
@@ -106,7 +106,7 @@ pub fn apply(
     Ok((plan, attributes))
 }
 
-/// The refusal when the destination could not be read, with the statements that would let it be read.
+/// The refusal of a destination that could not be read, with the statements that allow it to be read.
 fn destination_not_readable(
     spec: &Spec,
     snapshot: &ApplySnapshot,
@@ -120,7 +120,7 @@ fn destination_not_readable(
         .not_readable(snapshot))
 }
 
-/// Refuses what Object Lock prevents: replicas in a bucket without it, and the removal of a canary.
+/// Refuses a destination without the Object Lock of the source, and a canary that Object Lock may keep from being removed.
 fn check_object_lock(spec: &Spec, snapshot: &ApplySnapshot) -> Result<(), Refusal> {
     let source_lock = snapshot.source.object_lock;
     let destination_lock =
@@ -142,9 +142,9 @@ fn check_object_lock(spec: &Spec, snapshot: &ApplySnapshot) -> Result<(), Refusa
 
 /// The source keys that a rule's policy grants.
 struct SourceKeyGrants {
-    /// All of them.
+    /// All keys.
     granted: BTreeSet<String>,
-    /// Those that only objects of an earlier default encryption need.
+    /// The keys of earlier default encryptions, which existing objects still need.
     earlier: BTreeSet<String>,
 }
 
@@ -196,12 +196,12 @@ fn warnings(spec: &Spec, source_keys: &BTreeSet<String>) -> Vec<String> {
     let (prefix, grantable) = (&spec.filter.prefix, grantable_prefix(&spec.filter.prefix));
     if grantable != prefix {
         warnings.push(format!(
-            "rights cannot be confined to `Prefix` `{prefix}`, which has more than printable ASCII: they are for all keys that begin with `{grantable}`"
+            "`Prefix` `{prefix}` is not printable ASCII throughout, so the grants are for all keys that begin with `{grantable}`"
         ));
     }
     if source_keys.is_empty() {
         warnings.push(format!(
-            "bucket `{}` encrypts with SSE-S3, not KMS: replicas keep the type of encryption, so they are not KMS-encrypted",
+            "bucket `{}` encrypts with SSE-S3, not KMS: replicas have the same type of encryption, so they are not KMS-encrypted",
             spec.rule.source
         ));
     }

@@ -1,9 +1,11 @@
-//! A destination in another account: the statements that the replication role needs in policies there.
+//! The statements that the replication role needs in policies of the destination's account.
 //!
 //! # Guarantees
-//! - A statement is put after the rule's inline policy, and taken away before it: so the inline policy tells where statements may be left.
-//! - While a rule changes, its earlier statements stay beside the new ones.
-//! - Without a role to assume nothing is guessed: the statements are said, and what of the destination can be seen must be right.
+//! - A statement is written after the rule's inline policy and removed before the rule's inline policy. The inline policy therefore shows
+//!   which resources may have statements.
+//! - While a rule changes, the policies have its earlier statements and its new ones.
+//! - Without access to the destination's account, the plan lists the statements that have to be added there. The parts of the destination that
+//!   can be read must be right.
 
 use super::{Action, ApplySnapshot, Destination, Refusal, TargetPolicy};
 use crate::iam_policy::{EARLIER, Grants, ResourcePolicy, Statement, Statements};
@@ -18,26 +20,26 @@ const BUCKET_POLICY_LIMIT: usize = 20 * 1_024;
 /// KMS's limit for a key's policy, in bytes.
 const KEY_POLICY_LIMIT: usize = 32 * 1_024;
 
-/// The actions of a plan in the destination's account.
+/// The changes in the destination's account.
 #[derive(Default)]
 pub(super) struct CrossAccount {
-    /// Puts copies of the statements that the rule needs until it has changed.
+    /// Actions that write copies of the earlier statements, which the rule needs until it has changed.
     pub keep: Vec<Action>,
-    /// Puts the statements that the rule needs.
+    /// Actions that write the statements.
     pub put: Vec<Action>,
-    /// Removes the statements that the rule no longer needs.
+    /// Actions that remove obsolete statements.
     pub withdraw: Vec<Action>,
-    /// The statements that must be put by hand.
+    /// The statements that have to be added by hand.
     pub manual: Option<String>,
 }
 
-/// A statement that a rule needs, and the bucket or key whose policy is to have it.
+/// A statement that a rule needs, and the bucket or key whose policy needs the statement.
 struct RequiredStatement {
     target: PolicyTarget,
     statement: Statement,
 }
 
-/// The statements that a rule needs in the accounts that own the destination and the replica key, where they are not the caller's.
+/// The statements that a rule needs in other accounts, which own the destination or the replica key.
 pub(super) struct RequiredStatements {
     sid: String,
     required: Vec<RequiredStatement>,
@@ -75,7 +77,7 @@ impl RequiredStatements {
         Self { sid, required, identity: snapshot.identity.clone(), read_access }
     }
 
-    /// Plans the actions that make the other accounts' policies right.
+    /// Plans the changes of the other accounts' policies.
     pub fn plan(self, snapshot: &ApplySnapshot) -> Result<CrossAccount, Refusal> {
         let mut plan = CrossAccount { manual: self.manual(), ..CrossAccount::default() };
         for RequiredStatement { target, statement } in &self.required {
@@ -88,7 +90,7 @@ impl RequiredStatements {
                 continue;
             };
             if let Action::PutStatement { before: Some(before), .. } = &action
-                && let Some(earlier) = Statement::earlier(before)
+                && let Some(earlier) = Statement::parse_as_earlier(before)
                 && let Some(keep) = put(target, current, &earlier)?
             {
                 let (sid, before) = (earlier.sid().to_owned(), earlier.to_string());
@@ -111,7 +113,7 @@ impl RequiredStatements {
         Ok(plan)
     }
 
-    /// The refusal when the destination could not be read.
+    /// The refusal of a destination that could not be read.
     pub fn not_readable(&self, snapshot: &ApplySnapshot) -> Refusal {
         let failures: Vec<String> = snapshot.denied_reads.iter().map(ToString::to_string).collect();
         let statements = self.manual_statements(true);
@@ -120,12 +122,14 @@ impl RequiredStatements {
 
     fn manual(&self) -> Option<String> {
         let statements = self.manual_statements(false);
-        let problem = "cannot be read from this account, and have to hold these statements, as `Verify` shows";
+        let problem =
+            "cannot be read from this account and need these statements, which `Verify` can check";
         (!statements.is_empty())
             .then(|| format!("policies of the destination's account {problem}: {statements}"))
     }
 
-    /// The statements that the caller cannot put itself, ready to be pasted, and on request those that let it read the destination.
+    /// The statements that the caller cannot write, as text to paste; `with_read_access` adds the statements that allow the caller to read the
+    /// destination.
     fn manual_statements(&self, with_read_access: bool) -> String {
         let manual =
             self.required.iter().filter(|required| required.target.access() == &Access::Own);
@@ -152,7 +156,7 @@ fn put(
     let policy = ResourcePolicy::parse(current)
         .ok_or_else(|| Refusal::UnreadablePolicy { target: target.to_string() })?;
     let before = policy.statement(statement.sid()).map(str::to_owned);
-    if before.as_deref().is_some_and(|before| statement.is(before)) {
+    if before.as_deref().is_some_and(|before| statement.equals_text(before)) {
         return Ok(None);
     }
     let size = policy.with(statement).to_string().len();
@@ -175,26 +179,26 @@ fn remove(policy: &TargetPolicy, sid: &str) -> Option<Action> {
     Some(Action::RemoveStatement { target: policy.target.clone(), sid: sid.to_owned(), before })
 }
 
-/// Actions that remove all statements of a rule from these policies.
+/// Actions that remove all statements of a rule from `policies`.
 pub fn remove_statements(rule: &RuleAddress, policies: &[TargetPolicy]) -> Vec<Action> {
     let sids = sids(&rule.sid());
     policies.iter().flat_map(|policy| sids.iter().filter_map(|sid| remove(policy, sid))).collect()
 }
 
-/// The ids of a rule's statements: of the rule as it is, and as it was, while a change of it has not ended.
+/// The ids of a rule's statements: the present ones, and the earlier ones that policies have while the rule changes.
 fn sids(sid: &str) -> [String; 2] {
     [sid.to_owned(), format!("{sid}{EARLIER}")]
 }
 
-/// Refuses a destination whose versioning would have to be enabled and is not ours to enable.
+/// Refuses a destination without versioning if the caller has no access to enable it.
 pub(super) fn check_versioning(
     destination: &Destination,
     snapshot: &ApplySnapshot,
 ) -> Result<(), Refusal> {
     let Destination { location: Location { bucket, owner, access, .. }, versioning, .. } =
         destination;
-    let is_ours_to_enable = *owner == snapshot.identity.account || *access != Access::Own;
-    if *versioning == Versioning::Enabled || is_ours_to_enable {
+    let can_be_enabled = *owner == snapshot.identity.account || *access != Access::Own;
+    if *versioning == Versioning::Enabled || can_be_enabled {
         return Ok(());
     }
     Err(Refusal::DestinationNotVersioned {

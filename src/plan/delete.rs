@@ -1,15 +1,15 @@
-//! The plans that delete a rule, and what a deleted bucket has left.
+//! The plans that delete a rule, and the resources of a deleted source bucket.
 
 use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule};
 
 use super::{Action, DeleteSnapshot, Plan, Roles, Stage, StageName, cross_account, job};
 use crate::model::{Alarm, BucketName, PolicyName, Role, RuleAddress};
 
-/// Plans what deletes `rule` and what was made for it, and nothing else.
+/// Plans the deletion of `rule` and of the resources that were made for the rule, and nothing else.
 pub fn delete(rule: &RuleAddress, snapshot: &DeleteSnapshot) -> Plan {
     let current = snapshot.source.as_ref().and_then(|(_, replication)| replication.as_ref());
     let serving_arn = current.map(ReplicationConfiguration::role);
-    let own_role = snapshot.roles.ours(&rule.source);
+    let own_role = snapshot.roles.own(&rule.source);
 
     let job_id = snapshot.roles.job_with_rights(rule);
     let cancel = snapshot
@@ -17,7 +17,7 @@ pub fn delete(rule: &RuleAddress, snapshot: &DeleteSnapshot) -> Plan {
         .as_ref()
         .and_then(|(location, _)| job::cancel(location, job_id, snapshot.job.as_ref()));
     let alarm = snapshot.alarm.clone().map(|alarm| Action::DeleteAlarm { alarm: Box::new(alarm) });
-    // Before the inline policy, which tells where the statements are.
+    // Before the inline policy, since the policy shows where the statements are.
     let statements = cross_account::remove_statements(rule, &snapshot.policies);
 
     let mut plan = Plan::new([
@@ -30,12 +30,12 @@ pub fn delete(rule: &RuleAddress, snapshot: &DeleteSnapshot) -> Plan {
     if let Some(role) = own_role {
         let serves =
             if serving_arn == Some(&role.arn) { other_rules(rule, current) } else { Vec::new() };
-        let own = [PolicyName::of_rule(&rule.id), PolicyName::of_job(&rule.id)];
+        let own = [PolicyName::for_rule(&rule.id), PolicyName::for_job(&rule.id)];
         let is_removed =
             plan.remove_role(role, |policy| own.iter().any(|own| own.as_str() == policy), &serves);
         let of_job: Vec<Action> = job::remove_trust(role, &rule.id)
             .into_iter()
-            .chain(job::remove_note(role, &rule.id))
+            .chain(job::remove_tag(role, &rule.id))
             .collect();
         if !is_removed && !of_job.is_empty() {
             plan.stages.push(Stage { name: StageName::Tighten, actions: of_job });
@@ -44,8 +44,8 @@ pub fn delete(rule: &RuleAddress, snapshot: &DeleteSnapshot) -> Plan {
     plan
 }
 
-/// Plans what removes the role of a source bucket that is gone, with the policies of all its rules, their alarms, and `statements`
-/// in other accounts.
+/// Plans the deletion of our role of a source bucket that no longer exists, with the inline policies and the alarms of all rules. `statements`
+/// are the actions that remove the rules' statements in other accounts.
 pub fn clean_up_deleted_bucket(
     source: &BucketName,
     roles: &Roles,
@@ -54,20 +54,20 @@ pub fn clean_up_deleted_bucket(
 ) -> Plan {
     let alarms =
         alarms.into_iter().map(|alarm| Action::DeleteAlarm { alarm: Box::new(alarm) }).collect();
-    let Some(role) = roles.ours(source) else {
+    let Some(role) = roles.own(source) else {
         return Plan::new([(StageName::Switch, alarms)]);
     };
     let policies = role.policies.iter().filter_map(|(name, before)| {
-        let policy = PolicyName::recognise(name)?;
+        let policy = PolicyName::parse(name)?;
         Some(Action::DeleteRolePolicy { role: role.name.clone(), policy, before: before.clone() })
     });
-    // The policies go last: they tell which rules may have alarms and statements.
+    // Policies are deleted last, since they show which rules may have alarms and statements.
     let mut plan = Plan::new([
         (StageName::Switch, alarms),
         (StageName::Withdraw, statements),
         (StageName::Tighten, policies.collect()),
     ]);
-    plan.remove_role(role, |policy| PolicyName::recognise(policy).is_some(), &[]);
+    plan.remove_role(role, |policy| PolicyName::parse(policy).is_some(), &[]);
     plan
 }
 
@@ -79,7 +79,7 @@ fn other_rules<'a>(
     rules.iter().filter(|other| other.id() != Some(rule.id.as_str())).collect()
 }
 
-/// Takes the rule out of the replication configuration.
+/// Removes the rule from the replication configuration.
 fn remove_rule(rule: &RuleAddress, snapshot: &DeleteSnapshot) -> Option<Action> {
     let (location, replication) = snapshot.source.as_ref()?;
     let before = replication.as_ref()?;
@@ -103,13 +103,13 @@ fn remove_rule(rule: &RuleAddress, snapshot: &DeleteSnapshot) -> Option<Action> 
 
 /// Deletes the rule's inline policies: in our role, and in the foreign role that serves the bucket.
 fn delete_policies(rule: &RuleAddress, roles: &Roles, serving_arn: Option<&str>) -> Vec<Action> {
-    let own_role = roles.ours(&rule.source);
+    let own_role = roles.own(&rule.source);
     let serving = serving_arn.and_then(|arn| roles.with_arn(arn));
     let foreign = serving.filter(|role| own_role.is_none_or(|own| own.arn != role.arn));
     let in_own = own_role.into_iter().flat_map(|role| {
-        [PolicyName::of_rule(&rule.id), PolicyName::of_job(&rule.id)].map(|policy| (role, policy))
+        [PolicyName::for_rule(&rule.id), PolicyName::for_job(&rule.id)].map(|policy| (role, policy))
     });
-    let in_foreign = foreign.map(|role| (role, PolicyName::in_foreign_role(rule)));
+    let in_foreign = foreign.map(|role| (role, PolicyName::for_rule_in_foreign_role(rule)));
     let delete = |(role, policy): (&Role, PolicyName)| {
         let before = role.policies.get(policy.as_str())?.clone();
         Some(Action::DeleteRolePolicy { role: role.name.clone(), policy, before })
@@ -118,8 +118,8 @@ fn delete_policies(rule: &RuleAddress, roles: &Roles, serving_arn: Option<&str>)
 }
 
 impl Plan {
-    /// Adds the role's removal, unless something that this plan does not remove depends on the role; `true` when it was added.
-    /// `is_removed` tells which inline policies the plan removes, `serves` which rules the role serves.
+    /// Adds the deletion of the role, unless the role has or serves something that the plan does not delete; `true` if the deletion was added.
+    /// `is_removed` is true for the inline policies that the plan deletes. `serves` are the other rules that the role serves.
     fn remove_role(
         &mut self,
         role: &Role,

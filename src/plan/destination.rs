@@ -1,11 +1,11 @@
-//! The destination bucket: where it is or will be, and what makes it ready.
+//! The destination bucket: its location, its creation and its settings.
 
 use super::cross_account::check_versioning;
 use super::{Action, ApplySnapshot, Refusal};
 use crate::model::{Access, Encryption, Location, Versioning};
 use crate::spec::Spec;
 
-/// Where the destination is, or where it will be created.
+/// The location of the destination, which may not exist yet.
 pub(super) fn location(spec: &Spec, snapshot: &ApplySnapshot) -> Result<Location, Refusal> {
     match &snapshot.destination {
         Some(destination) if destination.location.region != spec.destination_region => {
@@ -32,7 +32,7 @@ pub(super) fn location(spec: &Spec, snapshot: &ApplySnapshot) -> Result<Location
     }
 }
 
-/// Where the destination would be created.
+/// The location where the destination is created.
 pub(super) fn intended_location(spec: &Spec, snapshot: &ApplySnapshot) -> Location {
     Location {
         bucket: spec.destination.clone(),
@@ -45,7 +45,7 @@ pub(super) fn intended_location(spec: &Spec, snapshot: &ApplySnapshot) -> Locati
     }
 }
 
-/// Actions that create the destination, or repair one that exists.
+/// Actions that create the destination, or repair an existing one.
 pub(super) fn prepare(
     spec: &Spec,
     snapshot: &ApplySnapshot,
@@ -82,7 +82,7 @@ pub(super) fn prepare(
     actions
 }
 
-/// Actions that configure a destination which [`prepare`] creates.
+/// Actions that configure a destination that [`prepare`] creates.
 pub(super) fn configure_created(
     snapshot: &ApplySnapshot,
     location: &Location,

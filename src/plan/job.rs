@@ -1,16 +1,18 @@
-//! The job that replicates the objects that are there already, and the rights that the replication role has for its life.
+//! The job that replicates existing objects, and the rights of the replication role while the job runs.
 //!
-//! S3 Batch Operations assumes the role as [`iam_policy::trust_with_job`] lets it, with the rights of an inline policy that only the job has. A tag of
-//! the role notes what was asked and the job's id: S3 does not say how long it heeds a token, and forgets a job 90 days after its end.
+//! S3 Batch Operations assumes the role through [`iam_policy::trust_with_job`], with the rights of an inline policy for the job. A tag of the role
+//! records a hash of the request and the job's id. S3's own records are not enough: how long S3 recognises a token is not documented, and S3
+//! deletes a job 90 days after its end.
 //!
 //! # Guarantees
-//! - The role trusts S3 Batch Operations and has the policy before the job is started, the job is started after the rule is written, and
-//!   neither is taken away before the job has ended, or the rule is removed. The policy goes last: while it is there, there is something to do.
-//! - What has been asked once, as the tag notes it, starts no second job.
-//! - A role of others is never trusted with a job.
+//! - The role has the trust and the policy before the job starts. The job starts after the rule is written. Trust and policy are removed after
+//!   the job has ended, or when the rule is deleted. The policy is removed last: while it exists, something is left to do.
+//! - A request that the tag records starts no second job.
+//! - A foreign role never gets a job.
 //!
-//! # Assumptions
-//! - A job whose start was not answered and is not asked for again is not known. When its role goes, it fails.
+//! # Caveats
+//! - If the call that starts a job fails without an answer, and the request is not repeated, the job may run and is not recorded. The job fails
+//!   when its role is deleted.
 
 use aws_sdk_s3control::types::JobStatus;
 
@@ -20,13 +22,13 @@ use crate::iam_policy::{self, PolicyDocument};
 use crate::model::{Job, Location, PolicyName, Role, RoleName, RuleAddress, RuleId, hash};
 use crate::spec::{Report, Spec};
 
-/// The template's parameter that gives the rights for jobs.
+/// The template's parameter that gives the function the rights for jobs.
 pub const JOB_PARAMETER: &str = "AllowReplicateExistingObjects";
 
-/// Digits of the hash of what a job depends on.
+/// Digits of the hash of a request.
 const REQUEST_LENGTH: usize = 32;
 
-/// S3's limit for a token, and all digits of a SHA-256.
+/// S3's limit for a token, and the number of digits of a SHA-256.
 const TOKEN_LENGTH: usize = 64;
 
 /// A job to be started.
@@ -38,26 +40,26 @@ pub struct NewJob {
     pub rule: RuleAddress,
     /// The rule's prefix; empty for all objects.
     pub prefix: String,
-    /// Where the report goes.
+    /// The place of the report.
     pub report: Report,
-    /// The role that the job works with, and that notes it.
+    /// Our role, which S3 Batch Operations assumes and whose tag records the job.
     pub role: RoleName,
     /// ARN of that role.
     pub role_arn: String,
-    /// What was asked, hashed.
+    /// The hash of the request.
     request: String,
-    /// The id of the job that the role has a note of, which is another's request.
+    /// The id of the recorded job, which a different request started.
     previous: Option<String>,
 }
 
 impl NewJob {
-    /// What the job is for: the rule among those of all buckets.
+    /// The job's description: the address of the rule.
     pub fn description(&self) -> String {
         self.rule.to_string()
     }
 
-    /// The token by which S3 knows the same request again: another one for a role that was made anew, with the id `role_id`, and for what is
-    /// asked again after something else was.
+    /// The token by which S3 recognises a repeated request. It differs if the role, which has the id `role_id`, was created again, or if another
+    /// request came between two equal ones.
     pub fn token(&self, role_id: &str) -> String {
         hash(
             &[&self.request, role_id, self.previous.as_deref().unwrap_or_default()].join("\n"),
@@ -65,14 +67,14 @@ impl NewJob {
         )
     }
 
-    /// The tag that notes the job as the one with this id: its key and its value.
-    pub fn note(&self, id: &str) -> (PolicyName, String) {
-        (PolicyName::of_job(&self.rule.id), format!("{}/{id}", self.request))
+    /// Key and value of the tag that records the job with this id.
+    pub fn tag(&self, id: &str) -> (PolicyName, String) {
+        (PolicyName::for_job(&self.rule.id), format!("{}/{id}", self.request))
     }
 }
 
-/// What is asked about the objects that are there already, hashed; `None` when nothing is.
-fn request(spec: &Spec) -> Option<String> {
+/// The hash of the request to replicate existing objects; `None` if there is no such request.
+fn request_hash(spec: &Spec) -> Option<String> {
     let Report { bucket, prefix } = spec.existing_objects.as_ref()?;
     let tags = spec.filter.tags.iter().flat_map(|(key, value)| [key.as_str(), value]);
     let parts = [
@@ -86,7 +88,7 @@ fn request(spec: &Spec) -> Option<String> {
     .into_iter()
     .chain([spec.filter.prefix.as_str()])
     .chain(tags);
-    // Lengths keep the parts apart.
+    // The lengths make the concatenation unambiguous.
     Some(hash(
         &parts.map(|part| format!("{} {part}", part.len())).collect::<String>(),
         REQUEST_LENGTH,
@@ -94,45 +96,46 @@ fn request(spec: &Spec) -> Option<String> {
 }
 
 impl Roles {
-    /// What the role of ours notes of the rule's job: what was asked, and the job's id.
-    fn note(&self, rule: &RuleAddress) -> Option<(&str, &str)> {
-        self.ours(&rule.source)?.tags.get(PolicyName::of_job(&rule.id).as_str())?.split_once('/')
+    /// The request hash and the id of the rule's job, from the tag of our role.
+    fn recorded_job(&self, rule: &RuleAddress) -> Option<(&str, &str)> {
+        self.own(&rule.source)?.tags.get(PolicyName::for_job(&rule.id).as_str())?.split_once('/')
     }
 
-    /// The id of the rule's job, as long as it has rights.
+    /// The id of the rule's job, while the job has rights.
     pub fn job_with_rights(&self, rule: &RuleAddress) -> Option<&str> {
         let has_rights =
-            self.ours(&rule.source)?.policies.contains_key(PolicyName::of_job(&rule.id).as_str());
-        self.note(rule).filter(|_| has_rights).map(|(_, id)| id)
+            self.own(&rule.source)?.policies.contains_key(PolicyName::for_job(&rule.id).as_str());
+        self.recorded_job(rule).filter(|_| has_rights).map(|(_, id)| id)
     }
 
-    /// Whether `spec` asks for a job that it has not asked for before.
-    pub fn lacks_job(&self, spec: &Spec) -> bool {
-        request(spec)
-            .is_some_and(|request| self.note(&spec.rule).is_none_or(|(noted, _)| noted != request))
+    /// Whether `spec` requests a job that the tag does not record.
+    pub fn needs_new_job(&self, spec: &Spec) -> bool {
+        request_hash(spec).is_some_and(|request| {
+            self.recorded_job(&spec.rule).is_none_or(|(recorded, _)| recorded != request)
+        })
     }
 }
 
-/// Whether a job of another rule has rights of the role.
+/// Whether the role has the rights of another rule's job.
 fn serves_other_job(role: &Role, rule_id: &RuleId) -> bool {
-    let own = PolicyName::of_job(rule_id);
-    role.policies.keys().any(|name| PolicyName::is_of_job(name) && name != own.as_str())
+    let own = PolicyName::for_job(rule_id);
+    role.policies.keys().any(|name| PolicyName::is_for_job(name) && name != own.as_str())
 }
 
-/// What becomes of a rule's job when the rule is applied.
+/// The part of an apply plan that concerns the rule's job.
 #[derive(Debug, Default)]
 pub(super) struct JobPlan {
-    /// Before all else.
+    /// Cancels the previous job, before all other actions.
     pub cancel: Option<Action>,
     /// Whether the role has to trust S3 Batch Operations.
     pub needs_trust: bool,
-    /// Once the role's trust is right.
+    /// Grants or revokes the job's rights, once the role's trust is right.
     pub rights: Option<Action>,
-    /// After all else.
+    /// Starts the new job, after all other actions.
     pub start: Option<Action>,
-    /// The id of the job that is noted already.
+    /// The id of the recorded job.
     pub id: Option<String>,
-    /// What is left as it is.
+    /// What the plan deliberately leaves as it is.
     pub kept: Option<String>,
     /// What the caller should know.
     pub warning: Option<String>,
@@ -145,106 +148,118 @@ impl JobPlan {
         role: &ServingRole<'_>,
     ) -> Result<Self, Refusal> {
         let existing = match role {
-            ServingRole::Foreign(role) if spec.existing_objects.is_some() => {
-                return Err(Refusal::JobOfForeignRole {
-                    bucket: spec.rule.source.clone(),
-                    role: role.name.clone(),
-                });
-            }
-            ServingRole::Foreign(_) => return Ok(Self::default()),
-            ServingRole::Ours { existing, .. } => *existing,
+            ServingRole::Own { existing, .. } => *existing,
+            ServingRole::Foreign(role) => match spec.existing_objects {
+                Some(_) => {
+                    let (bucket, role) = (spec.rule.source.clone(), role.name.clone());
+                    return Err(Refusal::JobOfForeignRole { bucket, role });
+                }
+                None => return Ok(Self::default()),
+            },
         };
-        let roles = &snapshot.roles;
-        let id = roles.note(&spec.rule).map(|(_, id)| id.to_owned());
-        let needs_trust = existing.is_some_and(|role| serves_other_job(role, &spec.rule.id));
-        let location = &snapshot.source.location;
-        if let (Some(report), Some(request), true) =
-            (&spec.existing_objects, request(spec), roles.lacks_job(spec))
-        {
-            if snapshot.report_missing {
-                return Err(Refusal::ReportBucketMissing { bucket: report.bucket.clone() });
+        match (&spec.existing_objects, request_hash(spec)) {
+            (Some(report), Some(request)) if snapshot.roles.needs_new_job(spec) => {
+                if snapshot.report_missing {
+                    return Err(Refusal::ReportBucketMissing { bucket: report.bucket.clone() });
+                }
+                Ok(Self::start_new_job(spec, snapshot, role, NewRequest { report, request }))
             }
-            let partition = snapshot.identity.partition;
-            let (policy, document) = (
-                PolicyName::of_job(&spec.rule.id),
-                iam_policy::of_job(partition, &spec.rule.source, &spec.filter.prefix, report),
-            );
-            let before = existing.and_then(|role| role.policies.get(policy.as_str())).cloned();
-            let is_right =
-                before.as_deref().and_then(PolicyDocument::parse).as_ref() == Some(&document);
-            let job = NewJob {
-                location: location.clone(),
-                rule: spec.rule.clone(),
-                prefix: spec.filter.prefix.clone(),
-                report: report.clone(),
-                role: role.name().clone(),
-                role_arn: role.arn().to_owned(),
-                request,
-                previous: id.clone(),
-            };
-            return Ok(Self {
-                cancel: cancel(location, id.as_deref(), snapshot.job.as_ref()),
-                needs_trust: true,
-                rights: (!is_right).then(|| Action::PutRolePolicy {
-                    role: role.name().clone(),
-                    policy,
-                    before,
-                    document,
-                }),
-                start: Some(Action::StartJob { job: Box::new(job) }),
-                ..Self::default()
-            });
+            _ => Ok(Self::keep_or_end_job(spec, snapshot, existing)),
         }
-        match (&snapshot.job, &id) {
-            (Some(job), Some(id)) if !job.has_ended() => {
-                let kept = format!(
-                    "the rights of job `{id}`, which is {}: they go when it has ended",
-                    job.status
-                );
-                Ok(Self {
-                    needs_trust: true,
-                    kept: Some(kept),
-                    id: Some(id.clone()),
-                    ..Self::default()
-                })
-            }
-            (job, _) => {
-                let rights = existing.and_then(|role| remove_rights(role, &spec.rule.id));
-                Ok(Self {
-                    needs_trust,
-                    rights,
-                    warning: failure(id.as_deref(), job.as_ref()),
-                    id,
-                    ..Self::default()
-                })
-            }
+    }
+
+    /// Replaces the previous job with a new one.
+    fn start_new_job(
+        spec: &Spec,
+        snapshot: &ApplySnapshot,
+        role: &ServingRole<'_>,
+        NewRequest { report, request }: NewRequest<'_>,
+    ) -> Self {
+        let location = &snapshot.source.location;
+        let id = snapshot.roles.recorded_job(&spec.rule).map(|(_, id)| id);
+        let (source, prefix) = (&spec.rule.source, &spec.filter.prefix);
+        let policy = PolicyName::for_job(&spec.rule.id);
+        let document =
+            iam_policy::job_document(snapshot.identity.partition, source, prefix, report);
+        let before = role.existing().and_then(|role| role.policies.get(policy.as_str())).cloned();
+        let is_right =
+            before.as_deref().and_then(PolicyDocument::parse).as_ref() == Some(&document);
+        let job = NewJob {
+            location: location.clone(),
+            rule: spec.rule.clone(),
+            prefix: prefix.clone(),
+            report: report.clone(),
+            role: role.name().clone(),
+            role_arn: role.arn().to_owned(),
+            request,
+            previous: id.map(str::to_owned),
+        };
+        let role = role.name().clone();
+        Self {
+            cancel: cancel(location, id, snapshot.job.as_ref()),
+            needs_trust: true,
+            rights: (!is_right).then(|| Action::PutRolePolicy { role, policy, before, document }),
+            start: Some(Action::StartJob { job: Box::new(job) }),
+            ..Self::default()
+        }
+    }
+
+    /// Keeps the rights of a job that runs, and removes the rights of a job that has ended.
+    fn keep_or_end_job(spec: &Spec, snapshot: &ApplySnapshot, existing: Option<&Role>) -> Self {
+        let id = snapshot.roles.recorded_job(&spec.rule).map(|(_, id)| id.to_owned());
+        if let (Some(job), Some(id)) = (&snapshot.job, &id)
+            && !job.has_ended()
+        {
+            let kept = format!(
+                "the rights of job `{id}`, which is {}: they are removed when the job has ended",
+                job.status
+            );
+            return Self {
+                needs_trust: true,
+                kept: Some(kept),
+                id: Some(id.clone()),
+                ..Self::default()
+            };
+        }
+        Self {
+            needs_trust: existing.is_some_and(|role| serves_other_job(role, &spec.rule.id)),
+            rights: existing.and_then(|role| remove_rights(role, &spec.rule.id)),
+            warning: failure_warning(id.as_deref(), snapshot.job.as_ref()),
+            id,
+            ..Self::default()
         }
     }
 }
 
-/// Cancels the job, as far as that is still possible.
+/// A request for a job that is not recorded.
+struct NewRequest<'a> {
+    report: &'a Report,
+    request: String,
+}
+
+/// Cancels the job, if it can still be cancelled.
 pub(super) fn cancel(location: &Location, id: Option<&str>, job: Option<&Job>) -> Option<Action> {
     let before = job.filter(|job| job.can_be_cancelled())?.status.to_string();
     Some(Action::CancelJob { location: location.clone(), id: id?.to_owned(), before })
 }
 
-fn failure(id: Option<&str>, job: Option<&Job>) -> Option<String> {
+fn failure_warning(id: Option<&str>, job: Option<&Job>) -> Option<String> {
     job.filter(|job| job.status == JobStatus::Failed).map(|_| {
         format!(
-            "job `{}` has failed; S3 says why, and its report what became of each object",
+            "job `{}` has failed; S3 shows the reason, and the job's report the result for each object",
             id.unwrap_or_default()
         )
     })
 }
 
-/// Takes the rights of the rule's job away from a role of ours.
+/// Removes the rights of the rule's job from our role.
 pub(super) fn remove_rights(role: &Role, rule_id: &RuleId) -> Option<Action> {
-    let policy = PolicyName::of_job(rule_id);
+    let policy = PolicyName::for_job(rule_id);
     let before = role.policies.get(policy.as_str())?.clone();
     Some(Action::DeleteRolePolicy { role: role.name.clone(), policy, before })
 }
 
-/// Takes the trust that a job needs away from a role of ours, when no job of another rule needs it.
+/// Removes the trust in S3 Batch Operations from our role, unless the job of another rule needs the trust.
 pub(super) fn remove_trust(role: &Role, rule_id: &RuleId) -> Option<Action> {
     let is_trusted = PolicyDocument::parse(&role.trust) == Some(iam_policy::trust_with_job());
     (is_trusted && !serves_other_job(role, rule_id)).then(|| Action::UpdateAssumeRolePolicy {
@@ -254,21 +269,21 @@ pub(super) fn remove_trust(role: &Role, rule_id: &RuleId) -> Option<Action> {
     })
 }
 
-/// Takes the note of the rule's job away from a role of ours.
-pub(super) fn remove_note(role: &Role, rule_id: &RuleId) -> Option<Action> {
-    let tag = PolicyName::of_job(rule_id);
+/// Removes the tag that records the rule's job from our role.
+pub(super) fn remove_tag(role: &Role, rule_id: &RuleId) -> Option<Action> {
+    let tag = PolicyName::for_job(rule_id);
     let before = role.tags.get(tag.as_str())?.clone();
     Some(Action::UntagRole { role: role.name.clone(), tag, before })
 }
 
-/// Plans what becomes of the role after the rule's job, which is as observed: nothing before that has ended.
-pub fn end_job(rule: &RuleAddress, roles: &Roles, job: Option<&Job>) -> Plan {
+/// Plans the removal of the job's trust and rights. The plan is empty unless `job`, the rule's job, has ended or no longer exists.
+pub fn revoke_job_rights(rule: &RuleAddress, roles: &Roles, job: Option<&Job>) -> Plan {
     let id = roles.job_with_rights(rule).filter(|_| job.is_none_or(Job::has_ended));
-    let (Some(role), Some(id)) = (roles.ours(&rule.source), id) else {
+    let (Some(role), Some(id)) = (roles.own(&rule.source), id) else {
         return Plan::default();
     };
     let actions = [remove_trust(role, &rule.id), remove_rights(role, &rule.id)];
     let mut plan = Plan::new(actions.map(|action| (StageName::Tighten, Vec::from_iter(action))));
-    plan.warnings.extend(failure(Some(id), job));
+    plan.warnings.extend(failure_warning(Some(id), job));
     plan
 }

@@ -8,10 +8,10 @@ use super::{ApplySnapshot, Refusal};
 use crate::model::Key;
 use crate::spec::{SourceKeys, Spec};
 
-/// The replica key's ARN, when S3 can use the key.
+/// The replica key's ARN, if S3 can use the key.
 pub(super) fn replica_key(spec: &Spec, snapshot: &ApplySnapshot) -> Result<String, Refusal> {
     let property = "`ReplicaKmsKeyArn`";
-    let key = usable_key(property, spec.replica_key.as_str(), snapshot.replica_key.as_ref())?;
+    let key = check_usable(property, spec.replica_key.as_str(), snapshot.replica_key.as_ref())?;
     if key.aws_managed {
         return Err(Refusal::KeyManagedByAws {
             property: property.to_owned(),
@@ -21,7 +21,7 @@ pub(super) fn replica_key(spec: &Spec, snapshot: &ApplySnapshot) -> Result<Strin
     Ok(key.arn.clone())
 }
 
-/// The ARNs of the source keys, when S3 can use all of them.
+/// The ARNs of the source keys, if S3 can use all of them.
 pub(super) fn source_keys(
     spec: &Spec,
     snapshot: &ApplySnapshot,
@@ -42,11 +42,11 @@ pub(super) fn source_keys(
         }
     };
     let keys = snapshot.source_keys.iter();
-    keys.map(|(id, key)| Ok(usable_key(&property, id, key.as_ref())?.arn.clone())).collect()
+    keys.map(|(id, key)| Ok(check_usable(&property, id, key.as_ref())?.arn.clone())).collect()
 }
 
-/// The key, when S3 can use it.
-pub(crate) fn usable_key<'a>(
+/// Refuses a key that S3 cannot use, and returns any other key.
+pub(crate) fn check_usable<'a>(
     property: &str,
     id: &str,
     key: Option<&'a Key>,

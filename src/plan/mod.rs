@@ -1,10 +1,12 @@
-//! Plans: from a snapshot and a spec to named stages of actions. Pure.
+//! Plans: from a snapshot and a spec to named stages of actions.
+//!
+//! This module owns the decision what must change, and in which order. It must not know how AWS is read and how actions are executed.
 //!
 //! # Guarantees
-//! - A rule is written after all that it needs, and deleted before that. Only a job is started later, and cancelled earlier. When a
-//!   rule changes, the grants that only its earlier form needed are removed after it.
+//! - A rule is written after everything that the rule needs, and deleted before everything that the rule needs. Only a job is started later
+//!   and cancelled earlier. When a rule changes, grants that only its earlier form needs are removed after the rule is written.
 //! - Every plan leaves foreign rules, roles and policies as the snapshot shows them.
-//! - The plan for a state that is as asked is empty.
+//! - The plan for a state that already is as the spec says is empty.
 
 mod action;
 mod alarm;
@@ -29,8 +31,8 @@ pub use action::{Action, PolicyWrite, Replaces, ReplicationWrite};
 pub use apply::apply;
 pub use cross_account::remove_statements;
 pub use delete::{clean_up_deleted_bucket, delete};
-pub use job::{JOB_PARAMETER, NewJob, end_job};
-pub(crate) use keys::usable_key;
+pub use job::{JOB_PARAMETER, NewJob, revoke_job_rights};
+pub(crate) use keys::check_usable;
 pub use refusal::Refusal;
 pub use snapshot::{
     ApplySnapshot, Created, DeleteSnapshot, Destination, Roles, Source, TargetPolicy,
@@ -39,7 +41,7 @@ pub use text::Change;
 
 use crate::model::{Region, RoleName, RuleId};
 
-/// What answers say of a rule that was applied.
+/// The attributes of an applied rule, for answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleAttributes {
     /// ARN of the role that serves the rule.
@@ -54,20 +56,20 @@ pub struct RuleAttributes {
     pub destination_arn: String,
     /// Region of the destination bucket.
     pub destination_region: Region,
-    /// Id of the job for existing objects; `None` when there has been none.
+    /// Id of the job for existing objects; `None` if there is none.
     pub job_id: Option<String>,
 }
 
 /// The name of a stage. Stages run in this order, except that deleting a rule begins with `Switch`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StageName {
-    /// Cancels a job that the request replaces or ends.
+    /// Cancels a job that a new job replaces or whose rule is deleted.
     CancelJob,
-    /// Makes buckets and the role.
+    /// Creates or repairs buckets and the role.
     Prepare,
-    /// Grants the role its rights.
+    /// Writes the role's inline policies.
     Grant,
-    /// Admits the role in other accounts' policies, and makes the alarm.
+    /// Writes statements into other accounts' policies, and the alarm.
     Admit,
     /// Writes the replication configuration.
     Switch,
@@ -75,7 +77,7 @@ pub enum StageName {
     Withdraw,
     /// Removes rights that are no longer needed.
     Tighten,
-    /// Removes the role.
+    /// Deletes the role.
     RemoveRole,
     /// Starts the job for existing objects.
     StartJob,
@@ -87,7 +89,7 @@ impl fmt::Display for StageName {
     }
 }
 
-/// A stage of a plan: its actions do not depend on each other and run at once.
+/// A stage of a plan. Its actions do not depend on each other and run concurrently.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
     /// Its name.
@@ -96,20 +98,20 @@ pub struct Stage {
     pub actions: Vec<Action>,
 }
 
-/// What must change: a stage begins when the one before has ended.
+/// What must change. A stage begins when the previous stage has ended.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {
     /// The stages, in order. Consecutive stages may have the same name.
     pub stages: Vec<Stage>,
-    /// What is deliberately left as it is, one sentence each.
+    /// What the plan deliberately leaves as it is, as one sentence for each thing.
     pub kept: Vec<String>,
-    /// What the caller should know, one sentence each.
+    /// What the caller should know, as one sentence for each thing.
     pub warnings: Vec<String>,
 }
 
 impl Plan {
-    /// A plan with these stages, without the empty ones. Actions that change the same resource policy go into consecutive stages,
-    /// since each reads and writes the whole policy.
+    /// A plan with these stages, without empty ones. Actions that change the same resource policy get consecutive stages, since each action reads
+    /// and writes the whole policy.
     fn new(stages: impl IntoIterator<Item = (StageName, Vec<Action>)>) -> Self {
         let mut plan = Self::default();
         for (name, actions) in stages {
@@ -129,7 +131,7 @@ impl Plan {
         plan
     }
 
-    /// Whether there is nothing to do.
+    /// Whether the plan has no actions.
     pub fn is_empty(&self) -> bool {
         self.stages.is_empty()
     }
@@ -139,7 +141,7 @@ impl Plan {
         self.stages.iter().flat_map(|stage| &stage.actions)
     }
 
-    /// Notes the foreign rules that the written configuration keeps.
+    /// Adds a note on the other rules that the written configuration keeps.
     fn note_kept_rules(&mut self, rule_id: &RuleId) {
         let written = self.actions().find_map(Action::written_configuration);
         let ids = written.iter().flat_map(|written| written.rules()).filter_map(|rule| rule.id());

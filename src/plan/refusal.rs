@@ -1,12 +1,12 @@
-//! What is wrong in a way that this program may not or cannot mend. Every refusal comes before anything has been changed.
+//! The reasons for which a request is refused. Every refusal comes before anything is changed.
 
 use aws_sdk_kms::types::KeyState;
 
 use crate::model::{Account, BucketName, Region, RoleName, RuleId, Versioning};
 
-/// A fact that stands against a request, with the way out where there is one.
+/// A precondition that is not met and that this program may not or cannot meet, with the remedy if there is one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "each variant's message says what its fields are")]
+#[expect(missing_docs, reason = "each variant's message explains its fields")]
 pub enum Refusal {
     #[error("source bucket `{bucket}` does not exist, or not in this account")]
     SourceMissing { bucket: BucketName },
@@ -32,7 +32,7 @@ pub enum Refusal {
     DestinationNotVersioned { bucket: BucketName, account: Account, versioning: Versioning },
 
     #[error(
-        "the destination cannot be looked at from this account: {failures}; set `DestinationRoleArn`; or name the account in the template's `DestinationAccounts`, and have these statements added there: {statements}"
+        "the destination cannot be read from this account: {failures}; set `DestinationRoleArn`, or name the account in the template's `DestinationAccounts` and have these statements added there: {statements}"
     )]
     DestinationNotReadable { failures: String, statements: String },
 
@@ -41,7 +41,7 @@ pub enum Refusal {
     )]
     PolicyTooLong { target: String, size: usize, limit: usize },
 
-    #[error("the policy of {target} cannot be read as one; mend it first")]
+    #[error("the policy of {target} is not valid; correct it first")]
     UnreadablePolicy { target: String },
 
     #[error("{property}: key `{key}` does not exist")]
@@ -64,7 +64,7 @@ pub enum Refusal {
     SourceKeyInOtherRegion { key: String, bucket: BucketName, region: Region },
 
     #[error(
-        "bucket `{bucket}` is the destination of another rule of the replication policy, and so a source only of the rule that replicates back; exclude it with `ExcludeBucketNames`"
+        "bucket `{bucket}` is the destination of another rule of the replication policy, so it can be a source only of the rule that replicates back; exclude it with `ExcludeBucketNames`"
     )]
     DestinationOfRule { bucket: BucketName },
 
@@ -79,14 +79,14 @@ pub enum Refusal {
     ForeignRole { bucket: BucketName, role: String },
 
     #[error(
-        "bucket `{bucket}` replicates with role `{role}`, which does not exist; its rules cannot work: mend or remove them first"
+        "bucket `{bucket}` replicates with role `{role}`, which does not exist, so its rules cannot work; correct or remove them first"
     )]
     ServingRoleMissing { bucket: BucketName, role: String },
 
     #[error(
-        "bucket `{bucket}` replicates with role `{role}`, which is ours for bucket `{of}` and goes with it; give the bucket a role of its own"
+        "bucket `{bucket}` replicates with role `{role}`, which is our role for bucket `{owner}` and is deleted with that bucket's rules; give bucket `{bucket}` a different role"
     )]
-    RoleOfOtherBucket { bucket: BucketName, role: String, of: String },
+    RoleOfOtherBucket { bucket: BucketName, role: String, owner: String },
 
     #[error(
         "role `{role}` exists and is not tagged as ours for bucket `{bucket}`; rename or remove it"

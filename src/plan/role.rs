@@ -1,20 +1,20 @@
-//! The role that serves a rule: ours, or the foreign one with which the bucket already replicates.
+//! The role that serves a rule: our role, or the foreign role with which the bucket already replicates.
 
 use std::collections::BTreeMap;
 
-use super::{Action, ApplySnapshot, Refusal};
+use super::{Action, ApplySnapshot, Refusal, Roles};
 use crate::iam_policy::PolicyDocument;
 use crate::model::{Identity, OWNER_TAG, PolicyName, Role, RoleName};
 use crate::spec::{ExistingRole, RoleSettings, Spec};
 
-/// IAM's limit for the inline policies of one role, white space not counted.
+/// IAM's limit for the inline policies of one role, in characters without white space.
 pub(super) const INLINE_POLICY_LIMIT: usize = 10_240;
 
 /// The role that will serve the rule.
 pub(super) enum ServingRole<'a> {
-    /// Ours, which may not exist yet.
-    Ours { name: RoleName, arn: String, existing: Option<&'a Role> },
-    /// A foreign one, which gets our inline policy.
+    /// Our role, which may not exist yet.
+    Own { name: RoleName, arn: String, existing: Option<&'a Role> },
+    /// A foreign role, which gets our inline policy.
     Foreign(&'a Role),
 }
 
@@ -26,8 +26,8 @@ impl<'a> ServingRole<'a> {
     ) -> Result<Self, Refusal> {
         let roles = &snapshot.roles;
         let Identity { account, partition } = &snapshot.identity;
-        let name = RoleName::of_source(&spec.rule.source);
-        let existing = roles.ours(&spec.rule.source);
+        let name = RoleName::for_source(&spec.rule.source);
+        let existing = roles.own(&spec.rule.source);
         let arn = existing.map_or_else(
             || format!("arn:{partition}:iam::{account}:role{}{name}", settings.path),
             |role| role.arn.clone(),
@@ -35,62 +35,65 @@ impl<'a> ServingRole<'a> {
         let serving =
             snapshot.source.replication.as_ref().map(|configuration| configuration.role());
         if let Some(serving) = serving.filter(|serving| *serving != arn) {
-            let (bucket, role, found) =
-                (spec.rule.source.clone(), serving.to_owned(), roles.with_arn(serving));
-            let other = found
-                .and_then(|found| found.tags.get(OWNER_TAG))
-                .filter(|of| *of != bucket.as_str());
-            return match (other, spec.existing_role, found) {
-                (Some(of), ..) => Err(Refusal::RoleOfOtherBucket { bucket, role, of: of.clone() }),
-                (None, ExistingRole::Refuse, _) => Err(Refusal::ForeignRole { bucket, role }),
-                (None, ExistingRole::Extend, Some(found)) => Ok(Self::Foreign(found)),
-                (None, ExistingRole::Extend, None) => {
-                    Err(Refusal::ServingRoleMissing { bucket, role })
-                }
-            };
+            return Self::extend(serving, spec, roles);
         }
-        if roles.named_ours.is_some() && existing.is_none() {
+        if roles.with_own_name.is_some() && existing.is_none() {
             return Err(Refusal::RoleOwnedByOther { role: name, bucket: spec.rule.source.clone() });
         }
-        Ok(Self::Ours { name, arn, existing })
+        Ok(Self::Own { name, arn, existing })
+    }
+
+    /// The foreign role with this ARN, which serves the bucket.
+    fn extend(arn: &str, spec: &Spec, roles: &'a Roles) -> Result<Self, Refusal> {
+        let (bucket, role) = (spec.rule.source.clone(), arn.to_owned());
+        let found = roles.with_arn(arn);
+        let tag = found.and_then(|found| found.tags.get(OWNER_TAG));
+        if let Some(owner) = tag.filter(|owner| *owner != bucket.as_str()) {
+            return Err(Refusal::RoleOfOtherBucket { bucket, role, owner: owner.clone() });
+        }
+        match (spec.existing_role, found) {
+            (ExistingRole::Refuse, _) => Err(Refusal::ForeignRole { bucket, role }),
+            (ExistingRole::Extend, Some(found)) => Ok(Self::Foreign(found)),
+            (ExistingRole::Extend, None) => Err(Refusal::ServingRoleMissing { bucket, role }),
+        }
     }
 
     pub(super) fn existing(&self) -> Option<&'a Role> {
         match self {
-            Self::Ours { existing, .. } => *existing,
+            Self::Own { existing, .. } => *existing,
             Self::Foreign(role) => Some(role),
         }
     }
 
     pub(super) fn name(&self) -> &RoleName {
         match self {
-            Self::Ours { name, .. } => name,
+            Self::Own { name, .. } => name,
             Self::Foreign(role) => &role.name,
         }
     }
 
     pub(super) fn arn(&self) -> &str {
         match self {
-            Self::Ours { arn, .. } => arn,
+            Self::Own { arn, .. } => arn,
             Self::Foreign(role) => &role.arn,
         }
     }
 
     pub(super) fn policy_name(&self, spec: &Spec) -> PolicyName {
         match self {
-            Self::Ours { .. } => PolicyName::of_rule(&spec.rule.id),
-            Self::Foreign(_) => PolicyName::in_foreign_role(&spec.rule),
+            Self::Own { .. } => PolicyName::for_rule(&spec.rule.id),
+            Self::Foreign(_) => PolicyName::for_rule_in_foreign_role(&spec.rule),
         }
     }
 
-    /// Actions that create or repair the role itself; none for a foreign one.
+    /// Actions that create our role, or repair its trust policy and permissions boundary; none for a foreign role.
     pub(super) fn repair(
         &self,
         spec: &Spec,
         settings: &RoleSettings,
         trust: PolicyDocument,
     ) -> Vec<Action> {
-        let Self::Ours { name, existing, .. } = self else {
+        let Self::Own { name, existing, .. } = self else {
             return Vec::new();
         };
         let Some(role) = existing else {
@@ -124,7 +127,7 @@ impl<'a> ServingRole<'a> {
     }
 }
 
-/// The rule's inline policy: as the role has it, and as it is to be.
+/// The rule's inline policy in the serving role.
 pub(super) struct RolePolicy<'a> {
     role: RoleName,
     name: PolicyName,
@@ -142,12 +145,12 @@ impl<'a> RolePolicy<'a> {
         Self { role: role.name().clone(), name, existing, current }
     }
 
-    /// The document that the role has, when it is one of our form.
+    /// The document that the role has, if its form is the form of our documents.
     pub(super) fn current(&self) -> Option<&PolicyDocument> {
         self.current.as_ref()
     }
 
-    /// The change to `wanted`. With `keeps_current`, what the current document grants stays granted until the rule has changed.
+    /// The change to `wanted`. With `keeps_current`, the grants of the current document stay until the rule has changed.
     pub(super) fn replaced_by(
         self,
         wanted: PolicyDocument,
@@ -161,8 +164,8 @@ impl<'a> RolePolicy<'a> {
     }
 }
 
-/// A change of the rule's inline policy: first to a document that also grants what the rule's earlier form needs, then to the
-/// wanted one.
+/// A change of the rule's inline policy in two steps: first to a document that also has the grants of the rule's earlier form, then to the
+/// wanted document.
 pub(super) struct PolicyChange<'a> {
     policy: RolePolicy<'a>,
     until_changed: PolicyDocument,
@@ -170,7 +173,7 @@ pub(super) struct PolicyChange<'a> {
 }
 
 impl PolicyChange<'_> {
-    /// Writes what is needed until the rule has changed.
+    /// Writes the document that is needed until the rule has changed.
     pub(super) fn grant(&self) -> Option<Action> {
         let RolePolicy { name, existing, current, .. } = &self.policy;
         let before = existing.and_then(|policies| policies.get(name.as_str()));
@@ -178,7 +181,7 @@ impl PolicyChange<'_> {
         differs.then(|| self.put(before.cloned(), &self.until_changed))
     }
 
-    /// Removes what is not needed once the rule has changed.
+    /// Writes the wanted document once the rule has changed.
     pub(super) fn tighten(&self) -> Option<Action> {
         let differs = self.until_changed != self.wanted;
         differs.then(|| self.put(Some(self.until_changed.to_string()), &self.wanted))
@@ -189,22 +192,17 @@ impl PolicyChange<'_> {
         Action::PutRolePolicy { role, policy, before, document: document.clone() }
     }
 
-    /// Refuses what would not fit into the role, with the policy that `job` writes.
-    pub(super) fn check_size(&self, job: Option<&Action>) -> Result<(), Refusal> {
-        let written = [(&self.policy.name, &self.until_changed)];
-        let of_job = job.and_then(|job| match job {
-            Action::PutRolePolicy { policy, document, .. } => Some((policy, document)),
-            _ => None,
-        });
-        check_size(
-            &self.policy.role,
-            self.policy.existing,
-            &Vec::from_iter(written.into_iter().chain(of_job)),
-        )
+    /// Refuses inline policies that IAM would not accept together. `job_rights` is the action that changes the job's inline policy.
+    pub(super) fn check_size(&self, job_rights: Option<&Action>) -> Result<(), Refusal> {
+        let mut written = vec![(&self.policy.name, &self.until_changed)];
+        if let Some(Action::PutRolePolicy { policy, document, .. }) = job_rights {
+            written.push((policy, document));
+        }
+        check_size(&self.policy.role, self.policy.existing, &written)
     }
 }
 
-/// Refuses inline policies that IAM would not accept together: those that are `written`, and the `existing` others.
+/// Refuses inline policies that IAM would not accept together: the `written` ones and the other `existing` ones.
 pub(super) fn check_size(
     role: &RoleName,
     existing: Option<&BTreeMap<String, String>>,

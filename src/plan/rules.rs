@@ -1,6 +1,7 @@
-//! The replication configuration: our rule put among those of others.
+//! The replication configuration: our rule among foreign rules.
 //!
-//! Foreign rules stay the SDK's own values, untouched: what S3 returned is what S3 gets back.
+//! This module owns the form of our rule and its place in the configuration. Foreign rules are the values that S3 returned; they are never
+//! changed.
 
 use aws_sdk_s3::types::{
     AccessControlTranslation, DeleteMarkerReplication, DeleteMarkerReplicationStatus, Destination,
@@ -18,17 +19,17 @@ use crate::spec::{Filter, ReplicaOwner, Spec};
 /// S3's limit for the rules of one configuration.
 const MAX_RULES: usize = 1_000;
 
-/// The only threshold that S3 Replication Time Control knows, in minutes.
+/// The only threshold that S3 Replication Time Control accepts, in minutes.
 const REPLICATION_TIME_MINUTES: i32 = 15;
 
-/// What our rule is made from.
+/// The values that our rule is made from.
 pub(super) struct WantedRule<'a> {
     pub spec: &'a Spec,
     pub destination_arn: &'a str,
-    /// The account that owns the destination, when it is not the source's.
+    /// The account that owns the destination, if it is not the source's.
     pub other_account: Option<&'a Account>,
     pub replica_key: &'a str,
-    /// Whether there is a key to decrypt source objects with, so that KMS-encrypted objects can be replicated at all.
+    /// Whether the role can decrypt source objects. Without a source key, KMS-encrypted objects cannot be replicated.
     pub kms: bool,
 }
 
@@ -40,62 +41,87 @@ pub(super) fn find<'a>(
     current?.rules().iter().find(|rule| rule.id() == Some(rule_id.as_str()))
 }
 
-/// The configuration with our rule in it: replaced in its place, or added at the end. `None` when it is there already.
+/// The configuration with our rule, which replaces its earlier form or is added at the end; `None` if the configuration already has the rule.
 pub(super) fn merge(
     current: Option<&ReplicationConfiguration>,
     role: &str,
     wanted: &WantedRule<'_>,
 ) -> Result<Option<ReplicationConfiguration>, Refusal> {
-    let spec = wanted.spec;
-    let present: &[ReplicationRule] =
-        current.map(ReplicationConfiguration::rules).unwrap_or_default();
-    let is_ours = |rule: &ReplicationRule| rule.id() == Some(spec.rule.id.as_str());
-    let others = || present.iter().filter(|rule| !is_ours(rule));
+    let existing = ExistingRules::new(current, &wanted.spec.rule.id);
+    existing.check_can_take(wanted.spec)?;
+    let rule = rule(wanted, existing.priority_for(wanted.spec)?)?;
 
-    let v1: Vec<&str> = others().filter(|rule| rule.filter().is_none()).map(name).collect();
-    if !v1.is_empty() {
-        return Err(Refusal::V1Rules { bucket: spec.rule.source.clone(), rules: v1.join(", ") });
-    }
-    let ours = find(current, &spec.rule.id);
-    if ours.is_none() && present.len() >= MAX_RULES {
-        return Err(Refusal::TooManyRules {
-            bucket: spec.rule.source.clone(),
-            count: present.len(),
-        });
-    }
-    let taken = |priority: i32| others().find(|rule| rule.priority() == Some(priority));
-    let priority = match spec.priority.or_else(|| {
-        ours.and_then(ReplicationRule::priority).filter(|priority| taken(*priority).is_none())
-    }) {
-        Some(priority) => {
-            if let Some(rule) = taken(priority) {
-                return Err(Refusal::PriorityTaken {
-                    priority,
-                    rule: name(rule).to_owned(),
-                    bucket: spec.rule.source.clone(),
-                });
-            }
-            priority
-        }
-        None => {
-            let highest = others().filter_map(ReplicationRule::priority).max().unwrap_or(0);
-            let next = highest.checked_add(1);
-            next.or_else(|| (0..highest).rev().find(|priority| taken(*priority).is_none()))
-                .unwrap_or_default()
-        }
-    };
-
-    let rule = rule(wanted, priority)?;
-    let unchanged = ours.is_some_and(|ours| text::rule_lines(ours) == text::rule_lines(&rule));
-    if unchanged && current.is_some_and(|configuration| configuration.role() == role) {
+    let is_present =
+        existing.own.is_some_and(|own| text::rule_lines(own) == text::rule_lines(&rule));
+    if is_present && current.is_some_and(|configuration| configuration.role() == role) {
         return Ok(None);
     }
-    let mut rules = present.to_vec();
-    match rules.iter_mut().find(|rule| is_ours(rule)) {
-        Some(ours) => *ours = rule,
+    let mut rules = existing.all.to_vec();
+    match rules.iter_mut().find(|other| other.id() == rule.id()) {
+        Some(own) => *own = rule,
         None => rules.push(rule),
     }
     Ok(Some(ReplicationConfiguration::builder().role(role).set_rules(Some(rules)).build()?))
+}
+
+/// The rules of a bucket before our rule is merged.
+struct ExistingRules<'a> {
+    all: &'a [ReplicationRule],
+    /// Our rule in its earlier form.
+    own: Option<&'a ReplicationRule>,
+    others: Vec<&'a ReplicationRule>,
+}
+
+impl<'a> ExistingRules<'a> {
+    fn new(current: Option<&'a ReplicationConfiguration>, rule_id: &RuleId) -> Self {
+        let all = current.map(ReplicationConfiguration::rules).unwrap_or_default();
+        let is_other = |rule: &&ReplicationRule| rule.id() != Some(rule_id.as_str());
+        Self { all, own: find(current, rule_id), others: all.iter().filter(is_other).collect() }
+    }
+
+    /// Refuses rules of the V1 form, and one rule more than S3 allows.
+    fn check_can_take(&self, spec: &Spec) -> Result<(), Refusal> {
+        let bucket = || spec.rule.source.clone();
+        let v1 = self.others.iter().filter(|rule| rule.filter().is_none());
+        let v1: Vec<&str> = v1.map(|rule| name(rule)).collect();
+        if !v1.is_empty() {
+            return Err(Refusal::V1Rules { bucket: bucket(), rules: v1.join(", ") });
+        }
+        let count = self.all.len();
+        if self.own.is_none() && count >= MAX_RULES {
+            return Err(Refusal::TooManyRules { bucket: bucket(), count });
+        }
+        Ok(())
+    }
+
+    /// The priority of our rule: the requested one, else its present one if no other rule has it, else a free one.
+    fn priority_for(&self, spec: &Spec) -> Result<i32, Refusal> {
+        if let Some(priority) = spec.priority {
+            return match self.with_priority(priority) {
+                Some(rule) => Err(Refusal::PriorityTaken {
+                    priority,
+                    rule: name(rule).to_owned(),
+                    bucket: spec.rule.source.clone(),
+                }),
+                None => Ok(priority),
+            };
+        }
+        let present = self.own.and_then(ReplicationRule::priority);
+        let present = present.filter(|priority| self.with_priority(*priority).is_none());
+        Ok(present.unwrap_or_else(|| self.free_priority()))
+    }
+
+    /// The highest priority of the other rules plus one; the highest free one below it, if there is no higher number.
+    fn free_priority(&self) -> i32 {
+        let priorities = self.others.iter().filter_map(|rule| rule.priority());
+        let highest = priorities.max().unwrap_or(0);
+        let below = || (0..highest).rev().find(|priority| self.with_priority(*priority).is_none());
+        highest.checked_add(1).or_else(below).unwrap_or_default()
+    }
+
+    fn with_priority(&self, priority: i32) -> Option<&'a ReplicationRule> {
+        self.others.iter().find(|rule| rule.priority() == Some(priority)).copied()
+    }
 }
 
 fn name(rule: &ReplicationRule) -> &str {
@@ -104,8 +130,30 @@ fn name(rule: &ReplicationRule) -> &str {
 
 fn rule(wanted: &WantedRule<'_>, priority: i32) -> Result<ReplicationRule, Refusal> {
     let spec = wanted.spec;
-    let minutes = || ReplicationTimeValue::builder().minutes(REPLICATION_TIME_MINUTES).build();
     let criteria = source_selection(wanted.kms, spec.replica_modifications)?;
+    let delete_markers = if spec.delete_marker_replication {
+        DeleteMarkerReplicationStatus::Enabled
+    } else {
+        DeleteMarkerReplicationStatus::Disabled
+    };
+    let rule = ReplicationRule::builder()
+        .id(spec.rule.id.as_str())
+        .priority(priority)
+        .filter(filter(&spec.filter)?)
+        .status(ReplicationRuleStatus::Enabled)
+        .destination(destination(wanted, criteria.is_some())?)
+        .set_source_selection_criteria(criteria)
+        .delete_marker_replication(
+            DeleteMarkerReplication::builder().status(delete_markers).build(),
+        )
+        .build()?;
+    Ok(rule)
+}
+
+/// The destination of the rule. S3 requires a replica key for a rule that `has_criteria` for source objects.
+fn destination(wanted: &WantedRule<'_>, has_criteria: bool) -> Result<Destination, Refusal> {
+    let spec = wanted.spec;
+    let minutes = || ReplicationTimeValue::builder().minutes(REPLICATION_TIME_MINUTES).build();
     let mut destination = Destination::builder()
         .bucket(wanted.destination_arn)
         .set_storage_class(spec.storage_class.clone());
@@ -117,8 +165,7 @@ fn rule(wanted: &WantedRule<'_>, priority: i32) -> Result<ReplicationRule, Refus
             );
         }
     }
-    if criteria.is_some() {
-        // S3 requires the one whenever it is given the other.
+    if has_criteria {
         destination = destination.encryption_configuration(
             EncryptionConfiguration::builder().replica_kms_key_id(wanted.replica_key).build(),
         );
@@ -140,23 +187,7 @@ fn rule(wanted: &WantedRule<'_>, priority: i32) -> Result<ReplicationRule, Refus
                 .build()?,
         );
     }
-    let delete_markers = if spec.delete_marker_replication {
-        DeleteMarkerReplicationStatus::Enabled
-    } else {
-        DeleteMarkerReplicationStatus::Disabled
-    };
-    let rule = ReplicationRule::builder()
-        .id(spec.rule.id.as_str())
-        .priority(priority)
-        .filter(filter(&spec.filter)?)
-        .status(ReplicationRuleStatus::Enabled)
-        .set_source_selection_criteria(criteria)
-        .destination(destination.build()?)
-        .delete_marker_replication(
-            DeleteMarkerReplication::builder().status(delete_markers).build(),
-        )
-        .build()?;
-    Ok(rule)
+    Ok(destination.build()?)
 }
 
 fn source_selection(
@@ -181,7 +212,7 @@ fn source_selection(
     Ok(Some(criteria.build()))
 }
 
-/// S3 takes a prefix alone, one tag alone, or several conditions inside `And`.
+/// The filter in S3's form: only a prefix, only one tag, or several conditions inside `And`.
 fn filter(wanted: &Filter) -> Result<ReplicationRuleFilter, Refusal> {
     let mut tags = wanted
         .tags

@@ -1,4 +1,4 @@
-//! What plans are made from: the state of AWS, as it was read.
+//! Snapshots: the state of AWS that plans are made from.
 
 use aws_sdk_s3::types::ReplicationConfiguration;
 
@@ -8,46 +8,46 @@ use crate::model::{
     PolicyTarget, Role, RuleAddress, Versioning,
 };
 
-/// What a plan for a rule that should exist is made from.
+/// The snapshot for a plan that creates or updates a rule.
 #[derive(Debug, Clone)]
 pub struct ApplySnapshot {
-    /// Whose credentials are in use.
+    /// The account and the partition of the caller.
     pub identity: Identity,
     /// The source bucket.
     pub source: Source,
-    /// The destination bucket; `None` when there is none.
+    /// The destination bucket; `None` if it does not exist.
     pub destination: Option<Destination>,
-    /// The replica key; `None` when there is none.
+    /// The replica key; `None` if it does not exist.
     pub replica_key: Option<Key>,
-    /// The source keys that were given or found, each as it was asked for; `None` for one that does not exist.
+    /// The source keys, each with the id, ARN or alias that it was read by; `None` for a key that does not exist.
     pub source_keys: Vec<(String, Option<Key>)>,
     /// The roles that could serve the bucket.
     pub roles: Roles,
-    /// The rule's alarm; `None` when it has none.
+    /// The rule's alarm; `None` if it does not exist.
     pub alarm: Option<Alarm>,
-    /// What of the destination's account was not to be seen, since no role is known that could.
+    /// The reads of the destination's account that AWS denied.
     pub denied_reads: Vec<ApiError>,
-    /// The policies in the destination's account that may have statements of the rule, where a role is known that may change them.
+    /// The policies in the destination's account that may have statements of the rule and that the caller can change.
     pub policies: Vec<TargetPolicy>,
-    /// The rule's job, as long as it has rights; `None` when there is none.
+    /// The rule's job, while the job has rights; `None` if it does not exist.
     pub job: Option<Job>,
-    /// Whether a bucket for the report on the objects that are there already was looked for and not found.
+    /// Whether the bucket for a job's report is needed and does not exist.
     pub report_missing: bool,
 }
 
-/// The policy of a bucket or a key, as observed.
+/// The policy of a bucket or a key.
 #[derive(Debug, Clone)]
 pub struct TargetPolicy {
-    /// What it target_policies.
+    /// The bucket or key.
     pub target: PolicyTarget,
-    /// The policy, as JSON text; `None` when there is none.
+    /// The policy, as JSON text; `None` if there is none.
     pub policy: Option<String>,
 }
 
-/// The source bucket, as observed.
+/// The source bucket.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// Where it is.
+    /// Its location.
     pub location: Location,
     /// Its versioning.
     pub versioning: Versioning,
@@ -57,20 +57,20 @@ pub struct Source {
     pub replication: Option<ReplicationConfiguration>,
 }
 
-/// The destination bucket, as observed.
+/// The destination bucket.
 #[derive(Debug, Clone)]
 pub struct Destination {
-    /// Where it is.
+    /// Its location.
     pub location: Location,
     /// Its versioning.
     pub versioning: Versioning,
     /// Whether it has S3 Object Lock.
     pub object_lock: bool,
-    /// What a bucket that was created here, for this source, is kept to; `None` for any other.
+    /// The settings that a plan repairs, if this program created the bucket for this source; `None` for any other bucket.
     pub created: Option<Created>,
 }
 
-/// The settings of a destination bucket that was created here.
+/// The settings of a destination bucket that this program created.
 #[derive(Debug, Clone)]
 pub struct Created {
     /// Its default encryption.
@@ -79,49 +79,49 @@ pub struct Created {
     pub public_access_blocked: bool,
 }
 
-/// The roles that could serve a bucket, as observed.
+/// The roles that could serve a bucket.
 #[derive(Debug, Clone)]
 pub struct Roles {
-    /// The role that has the name of ours.
-    pub named_ours: Option<Role>,
-    /// The role that the replication configuration names, when that is another.
+    /// The role with the name of our role. The role may be foreign.
+    pub with_own_name: Option<Role>,
+    /// The role that the replication configuration names, if it is a different role.
     pub serving: Option<Role>,
 }
 
-/// What a plan to remove a rule is made from.
+/// The snapshot for a plan that deletes a rule.
 #[derive(Debug, Clone)]
 pub struct DeleteSnapshot {
-    /// Where the source bucket is, and its replication configuration; `None` when the bucket is gone.
+    /// The source bucket's location and replication configuration; `None` if the bucket does not exist.
     pub source: Option<(Location, Option<ReplicationConfiguration>)>,
     /// The roles that could serve the bucket.
     pub roles: Roles,
-    /// The rule's alarm; `None` when it has none.
+    /// The rule's alarm; `None` if it does not exist.
     pub alarm: Option<Alarm>,
     /// The policies in the destination's account that may have statements of the rule.
     pub policies: Vec<TargetPolicy>,
-    /// The rule's job, as long as it has rights; `None` when there is none.
+    /// The rule's job, while the job has rights; `None` if it does not exist.
     pub job: Option<Job>,
 }
 
 impl Roles {
-    /// The role that is ours for `source`: by name and by tag.
-    pub(super) fn ours(&self, source: &BucketName) -> Option<&Role> {
-        let is_ours =
+    /// Our role for `source`, which has our name and our tag.
+    pub(super) fn own(&self, source: &BucketName) -> Option<&Role> {
+        let has_tag =
             |role: &&Role| role.tags.get(OWNER_TAG).is_some_and(|bucket| bucket == source.as_str());
-        self.named_ours.as_ref().filter(is_ours)
+        self.with_own_name.as_ref().filter(has_tag)
     }
 
-    /// What the rule's inline policies grant, in whichever of the roles.
+    /// The documents of the rule's inline policies in all roles.
     pub fn grants(&self, rule: &RuleAddress) -> Vec<PolicyDocument> {
-        let names = [PolicyName::of_rule(&rule.id), PolicyName::in_foreign_role(rule)];
-        let roles = self.named_ours.iter().chain(&self.serving);
+        let names = [PolicyName::for_rule(&rule.id), PolicyName::for_rule_in_foreign_role(rule)];
+        let roles = self.with_own_name.iter().chain(&self.serving);
         let texts =
             roles.flat_map(|role| names.iter().filter_map(|name| role.policies.get(name.as_str())));
         texts.filter_map(|text| PolicyDocument::parse(text)).collect()
     }
 
-    /// The role with this ARN, whosever it is.
+    /// The role with this ARN, own or foreign.
     pub(super) fn with_arn(&self, arn: &str) -> Option<&Role> {
-        self.serving.iter().chain(&self.named_ours).find(|role| role.arn == arn)
+        self.serving.iter().chain(&self.with_own_name).find(|role| role.arn == arn)
     }
 }

@@ -1,9 +1,8 @@
 use std::collections::BTreeMap;
 
-use super::role::INLINE_POLICY_LIMIT;
 use aws_sdk_s3::types::ReplicationRule;
 
-use super::role::check_size;
+use super::role::{INLINE_POLICY_LIMIT, check_size};
 use super::*;
 use crate::iam_policy;
 use crate::model::{
@@ -14,7 +13,7 @@ use crate::model::{
 fn role(policies: &[&str]) -> Role {
     let source = BucketName::parse("demo").unwrap();
     Role {
-        name: RoleName::of_source(&source),
+        name: RoleName::for_source(&source),
         arn: "arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo".to_owned(),
         trust: iam_policy::trust().to_string(),
         boundary: None,
@@ -29,18 +28,18 @@ fn actions(plan: &Plan) -> Vec<&'static str> {
 }
 
 #[test]
-fn the_role_of_a_bucket_that_is_gone_goes_with_all_our_policies() {
+fn an_own_role_is_deleted_with_its_policies_when_its_bucket_is_deleted() {
     let source = BucketName::parse("demo").unwrap();
-    let roles = |role| Roles { named_ours: Some(role), serving: None };
-    let ours = role(&["s3-kms-replication.a", "s3-kms-replication.b"]);
+    let roles = |role| Roles { with_own_name: Some(role), serving: None };
+    let own = role(&["s3-kms-replication.a", "s3-kms-replication.b"]);
     assert_eq!(
-        actions(&clean_up_deleted_bucket(&source, &roles(ours), Vec::new(), Vec::new())),
+        actions(&clean_up_deleted_bucket(&source, &roles(own), Vec::new(), Vec::new())),
         ["DeleteRolePolicy", "DeleteRolePolicy", "DeleteRole"]
     );
     assert_eq!(
         actions(&clean_up_deleted_bucket(
             &source,
-            &Roles { named_ours: None, serving: None },
+            &Roles { with_own_name: None, serving: None },
             Vec::new(),
             Vec::new()
         )),
@@ -49,50 +48,53 @@ fn the_role_of_a_bucket_that_is_gone_goes_with_all_our_policies() {
 }
 
 #[test]
-fn a_role_that_others_use_or_own_stays() {
+fn a_role_stays_if_it_is_foreign_or_has_foreign_policies() {
     let source = BucketName::parse("demo").unwrap();
-    let retired = |role| {
+    let clean_up = |role| {
         clean_up_deleted_bucket(
             &source,
-            &Roles { named_ours: Some(role), serving: None },
+            &Roles { with_own_name: Some(role), serving: None },
             Vec::new(),
             Vec::new(),
         )
     };
-    assert_eq!(actions(&retired(role(&["s3-kms-replication.a", "theirs"]))), ["DeleteRolePolicy"]);
     assert_eq!(
-        actions(&retired(Role {
-            attached: vec!["arn:aws:iam::aws:policy/Theirs".to_owned()],
+        actions(&clean_up(role(&["s3-kms-replication.a", "foreign"]))),
+        ["DeleteRolePolicy"]
+    );
+    assert_eq!(
+        actions(&clean_up(Role {
+            attached: vec!["arn:aws:iam::aws:policy/Foreign".to_owned()],
             ..role(&[])
         })),
         [""; 0]
     );
     assert_eq!(
-        actions(&retired(Role { tags: BTreeMap::new(), ..role(&["s3-kms-replication.a"]) })),
+        actions(&clean_up(Role { tags: BTreeMap::new(), ..role(&["s3-kms-replication.a"]) })),
         [""; 0]
     );
 }
 
 #[test]
-fn a_policy_in_a_role_of_others_goes_although_there_is_a_role_of_ours() {
-    let ours =
+fn a_policy_in_a_foreign_role_is_deleted_even_if_an_own_role_exists() {
+    let rule_address =
         RuleAddress { source: BucketName::parse("demo").unwrap(), id: RuleId::named("a").unwrap() };
-    let in_theirs = PolicyName::in_foreign_role(&ours);
-    let arn = "arn:aws:iam::111122223333:role/theirs";
-    let theirs = Role {
-        name: RoleName::of_arn(arn).unwrap(),
+    let in_foreign = PolicyName::for_rule_in_foreign_role(&rule_address);
+    let arn = "arn:aws:iam::111122223333:role/foreign";
+    let foreign = Role {
+        name: RoleName::from_arn(arn).unwrap(),
         arn: arn.to_owned(),
         tags: BTreeMap::new(),
-        ..role(&[in_theirs.as_str(), "theirs"])
+        ..role(&[in_foreign.as_str(), "foreign"])
     };
     let location = Location {
-        bucket: ours.source.clone(),
+        bucket: rule_address.source.clone(),
         region: Region::parse("us-east-1").unwrap(),
         owner: Account::parse("111122223333").unwrap(),
         access: Access::Own,
     };
     let rule = ReplicationRule::builder()
-        .id("theirs")
+        .id("foreign")
         .status(aws_sdk_s3::types::ReplicationRuleStatus::Enabled)
         .destination(
             aws_sdk_s3::types::Destination::builder().bucket("arn:aws:s3:::x").build().unwrap(),
@@ -100,9 +102,10 @@ fn a_policy_in_a_role_of_others_goes_although_there_is_a_role_of_ours() {
         .build()
         .unwrap();
     let replication = ReplicationConfiguration::builder().role(arn).rules(rule).build().unwrap();
-    let roles = Roles { named_ours: Some(role(&["s3-kms-replication.a"])), serving: Some(theirs) };
+    let roles =
+        Roles { with_own_name: Some(role(&["s3-kms-replication.a"])), serving: Some(foreign) };
     let plan = delete(
-        &ours,
+        &rule_address,
         &DeleteSnapshot {
             source: Some((location, Some(replication))),
             roles,
@@ -111,48 +114,48 @@ fn a_policy_in_a_role_of_others_goes_although_there_is_a_role_of_ours() {
             job: None,
         },
     );
-    let done: Vec<String> = plan
+    let planned: Vec<String> = plan
         .actions()
         .map(|action| format!("{} {}", action.operation(), action.resource()))
         .collect();
     assert_eq!(
-        done,
+        planned,
         [
             "DeleteRolePolicy inline policy `s3-kms-replication.a` of role `s3-crr-demo`"
                 .to_owned(),
-            format!("DeleteRolePolicy inline policy `{in_theirs}` of role `theirs`"),
+            format!("DeleteRolePolicy inline policy `{in_foreign}` of role `foreign`"),
             "DeleteRole role `s3-crr-demo`".to_owned(),
         ]
     );
 }
 
 #[test]
-fn inline_policies_have_at_most_10240_characters_together() {
+fn inline_policies_of_a_role_have_at_most_10240_characters_in_total() {
     let document = iam_policy::trust();
     let rule = RuleId::named("a").unwrap();
-    let (of_rule, of_job) = (PolicyName::of_rule(&rule), PolicyName::of_job(&rule));
+    let (rule_policy, job_policy) = (PolicyName::for_rule(&rule), PolicyName::for_job(&rule));
     let length = document.to_string().len();
-    let with = |others: usize, has_job: bool| {
-        let mut role = role(&["theirs", of_rule.as_str()]);
-        // White space is not counted, and neither is the policy that is replaced.
-        role.policies.insert("theirs".to_owned(), format!("{} \n\t", "x".repeat(others)));
-        let mut written = vec![(&of_rule, &document)];
-        written.extend(has_job.then_some((&of_job, &document)));
+    let check = |others: usize, has_job: bool| {
+        let mut role = role(&["foreign", rule_policy.as_str()]);
+        // Neither white space nor the replaced policy is counted.
+        role.policies.insert("foreign".to_owned(), format!("{} \n\t", "x".repeat(others)));
+        let mut written = vec![(&rule_policy, &document)];
+        written.extend(has_job.then_some((&job_policy, &document)));
         check_size(&role.name, Some(&role.policies), &written)
     };
     let room = INLINE_POLICY_LIMIT - length;
-    assert_eq!(with(room, false), Ok(()));
-    assert_eq!(with(room - length, true), Ok(()));
-    assert!(with(room - length + 1, true).is_err());
+    assert_eq!(check(room, false), Ok(()));
+    assert_eq!(check(room - length, true), Ok(()));
+    assert!(check(room - length + 1, true).is_err());
     let (total, limit) = (INLINE_POLICY_LIMIT + 1, INLINE_POLICY_LIMIT);
     assert_eq!(
-        with(room + 1, false),
+        check(room + 1, false),
         Err(Refusal::PoliciesTooLong { role: role(&[]).name, total, limit })
     );
 }
 
 #[test]
-fn changes_are_said_in_words() {
+fn a_change_is_displayed_with_the_values_before_and_after() {
     let change = |before: Option<&str>, after: Option<&str>| {
         Change {
             path: "Prefix".to_owned(),
@@ -172,7 +175,7 @@ fn changes_are_said_in_words() {
 
 #[test]
 #[expect(deprecated, reason = "a V1 rule has its prefix nowhere else")]
-fn the_prefix_of_a_v1_rule_is_shown() {
+fn the_lines_of_a_v1_rule_contain_its_prefix() {
     let destination =
         aws_sdk_s3::types::Destination::builder().bucket("arn:aws:s3:::x").build().unwrap();
     let rule = ReplicationRule::builder()
@@ -186,7 +189,7 @@ fn the_prefix_of_a_v1_rule_is_shown() {
 }
 
 #[test]
-fn what_changes_about_an_alarm_is_shown() {
+fn the_changes_of_an_alarm_name_only_the_values_that_differ() {
     let alarm = Alarm {
         name: "demo/s3-kms-replication.a".to_owned(),
         region: Region::parse("us-east-1").unwrap(),
@@ -220,13 +223,13 @@ fn what_changes_about_an_alarm_is_shown() {
 }
 
 #[test]
-fn a_removed_rule_is_seen_to_be_gone() {
+fn the_deletion_of_the_last_rule_is_reflected_when_the_configuration_is_gone() {
     let destination =
         aws_sdk_s3::types::Destination::builder().bucket("arn:aws:s3:::x").build().unwrap();
     let rule = ReplicationRule::builder()
         .id("s3-kms-replication.a")
         .status(aws_sdk_s3::types::ReplicationRuleStatus::Enabled);
-    let was = ReplicationConfiguration::builder()
+    let before = ReplicationConfiguration::builder()
         .role("r")
         .rules(rule.destination(destination).build().unwrap())
         .build()
@@ -239,10 +242,10 @@ fn a_removed_rule_is_seen_to_be_gone() {
     };
     let action = Action::DeleteReplication {
         location,
-        before: was.clone(),
+        before: before.clone(),
         rule: RuleId::named("a").unwrap(),
     };
     let Replaces::Replication(write) = action.replaces() else { panic!("{action}") };
-    assert!(write.is_reflected_in(None) && !write.is_reflected_in(Some(&was)));
-    assert!(write.precondition_holds(Some(&was)) && !write.precondition_holds(None));
+    assert!(write.is_reflected_in(None) && !write.is_reflected_in(Some(&before)));
+    assert!(write.precondition_holds(Some(&before)) && !write.precondition_holds(None));
 }

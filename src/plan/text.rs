@@ -1,4 +1,4 @@
-//! Plans in words: each action as the API's action, what it is done on, and its changes as `path: old => new`.
+//! The text of plans: for each action the API's operation, the resource, and the changes as `path: before => after`.
 
 use std::fmt;
 
@@ -8,22 +8,22 @@ use super::{Action, Plan};
 use crate::iam_policy::{PolicyDocument, Statement};
 use crate::model::{Alarm, Encryption, OWNER_TAG, PolicyTarget, Versioning};
 
-/// One value that a action changes.
+/// One value that an action changes.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Change {
-    /// Where the value is, such as `Rules[x].Priority`.
+    /// The path of the value, such as `Rules[x].Priority`.
     pub path: String,
-    /// The value before; `None` when there before none.
+    /// The value before; `None` if there is none.
     #[serde(rename = "Was")]
     pub before: Option<String>,
-    /// The value after; `None` when there will be none.
+    /// The value after; `None` if there is none.
     #[serde(rename = "Will")]
     pub after: Option<String>,
 }
 
 impl Change {
-    /// A value before or after, in words.
+    /// The display text of a value before or after.
     pub fn shown(value: Option<&str>) -> &str {
         match value {
             None => "(none)",
@@ -47,8 +47,9 @@ fn changes(before: Lines, after: Lines) -> Vec<Change> {
     let find = |lines: &Lines, path: &str| {
         lines.iter().find(|(other, _)| other == path).map(|(_, value)| value.clone())
     };
-    let gone = before.iter().filter(|(path, _)| find(&after, path).is_none()).map(|(path, _)| path);
-    let paths: Vec<&String> = after.iter().map(|(path, _)| path).chain(gone).collect();
+    let removed =
+        before.iter().filter(|(path, _)| find(&after, path).is_none()).map(|(path, _)| path);
+    let paths: Vec<&String> = after.iter().map(|(path, _)| path).chain(removed).collect();
     paths
         .into_iter()
         .map(|path| Change {
@@ -61,7 +62,7 @@ fn changes(before: Lines, after: Lines) -> Vec<Change> {
 }
 
 impl Action {
-    /// The API's action.
+    /// The API's operation, such as `PutBucketReplication`.
     pub fn operation(&self) -> &'static str {
         match self {
             Self::CreateBucket { .. } => "CreateBucket",
@@ -90,7 +91,7 @@ impl Action {
         }
     }
 
-    /// What it is done on.
+    /// The resource that the action changes.
     pub fn resource(&self) -> String {
         match self {
             Self::CreateBucket { location, .. }
@@ -122,18 +123,33 @@ impl Action {
         }
     }
 
-    /// The policy document that it writes.
+    /// The policy document that the action writes.
     pub fn document(&self) -> Option<&PolicyDocument> {
         match self {
             Self::CreateRole { trust, .. } | Self::UpdateAssumeRolePolicy { trust, .. } => {
                 Some(trust)
             }
             Self::PutRolePolicy { document, .. } => Some(document),
-            _ => None,
+            Self::CreateBucket { .. }
+            | Self::EnableVersioning { .. }
+            | Self::EncryptBucket { .. }
+            | Self::BlockPublicAccess { .. }
+            | Self::PutRolePermissionsBoundary { .. }
+            | Self::DeleteRolePolicy { .. }
+            | Self::DeleteRole { .. }
+            | Self::PutStatement { .. }
+            | Self::RemoveStatement { .. }
+            | Self::PutAlarm { .. }
+            | Self::DeleteAlarm { .. }
+            | Self::StartJob { .. }
+            | Self::CancelJob { .. }
+            | Self::UntagRole { .. }
+            | Self::PutReplication { .. }
+            | Self::DeleteReplication { .. } => None,
         }
     }
 
-    /// What it changes, value by value; a document that is new is shown by [`Action::document`] alone.
+    /// The values that the action changes. A new document has no changes, since [`Action::document`] returns it.
     pub fn changes(&self) -> Vec<Change> {
         let line = |path: &str, value: String| (path.to_owned(), value);
         match self {
@@ -180,11 +196,11 @@ impl Action {
                 changes(before, vec![line("PermissionsBoundary", boundary.clone())])
             }
             Self::PutStatement { before, statement, .. } => {
-                let before = before.as_deref().map(Statement::lines_of).unwrap_or_default();
-                changes(before, Statement::lines_of(&statement.to_string()))
+                let before = before.as_deref().map(Statement::lines_of_text).unwrap_or_default();
+                changes(before, Statement::lines_of_text(&statement.to_string()))
             }
             Self::RemoveStatement { before, .. } => {
-                changes(Statement::lines_of(before), Lines::new())
+                changes(Statement::lines_of_text(before), Lines::new())
             }
             Self::PutAlarm { before, alarm, .. } => {
                 changes(before.as_deref().map(alarm_lines).unwrap_or_default(), alarm_lines(alarm))
@@ -264,7 +280,7 @@ impl fmt::Display for Plan {
     }
 }
 
-/// A document of any form: its lines when it is of ours, else its text as one.
+/// The lines of a document. A document whose form differs from ours is one line.
 fn document_lines(text: &str) -> Lines {
     PolicyDocument::parse(text)
         .map_or_else(|| vec![("Document".to_owned(), text.to_owned())], |document| document.lines())
@@ -316,8 +332,7 @@ fn alarm_lines(alarm: &Alarm) -> Lines {
     lines
 }
 
-/// Every field of a rule as path and value. Two rules are the same to S3 when their lines are: S3 may return an empty filter where an
-/// empty prefix before sent.
+/// Every field of a rule as path and value. Rules with equal lines are equal for S3, which may return an empty filter for an empty prefix.
 pub(super) fn rule_lines(rule: &ReplicationRule) -> Lines {
     let mut lines = Lines::new();
     let mut line = |path: &str, value: Option<String>| {
@@ -391,7 +406,7 @@ pub(super) fn rule_lines(rule: &ReplicationRule) -> Lines {
 }
 
 /// The prefix of a V1 rule, which the SDK marks as deprecated.
-#[expect(deprecated, reason = "a V1 rule that others wrote has its prefix nowhere else")]
+#[expect(deprecated, reason = "a foreign V1 rule has its prefix nowhere else")]
 fn deprecated_prefix(rule: &ReplicationRule) -> String {
     rule.prefix().unwrap_or_default().to_owned()
 }

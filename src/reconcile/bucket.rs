@@ -261,10 +261,8 @@ fn first_spec(
     request: &ReconcileRequest<'_>,
     account: &Account,
 ) -> Option<Spec> {
-    let rule = candidates
-        .rules
-        .first()
-        .filter(|rule| !rule.asks_for_tags() && !candidates.is_destination)?;
+    let rule =
+        candidates.rules.first().filter(|rule| !rule.needs_tags() && !candidates.is_destination)?;
     rule.spec(request.bucket, request.expected, account).ok()
 }
 
@@ -288,20 +286,20 @@ impl<R: Read> Planner for DeletedBucket<'_, R> {
 
     async fn plan(&self, (): ()) -> Result<Planned, Error> {
         let Self { reader, request: ReconcileRequest { bucket, expected, .. }, policy } = self;
-        let role_name = RoleName::of_source(bucket);
+        let role_name = RoleName::for_source(bucket);
         let region = reader.cloud.bucket_region(bucket, expected, &Access::Own);
-        let (region, named_ours) = try_join!(region, reader.cloud.role(&role_name))?;
+        let (region, with_own_name) = try_join!(region, reader.cloud.role(&role_name))?;
         if region.is_some() {
             return Ok(Plan::default().into());
         }
-        let policies = named_ours.iter().flat_map(|role| role.policies.keys());
-        let rules = policies.filter_map(|policy| RuleId::recognise(policy));
+        let policies = with_own_name.iter().flat_map(|role| role.policies.keys());
+        let rules = policies.filter_map(|policy| RuleId::parse(policy));
         let alarms: Vec<String> =
             rules.map(|id| RuleAddress { source: (*bucket).clone(), id }.to_string()).collect();
         let alarms = reader.cloud.alarms(&alarms, expected).await?;
-        let roles = Roles { named_ours, serving: None };
+        let roles = Roles { with_own_name, serving: None };
         let mut statements = Vec::new();
-        for rule in policy.iter().flat_map(|policy| policy.named(bucket)) {
+        for rule in policy.iter().flat_map(|policy| policy.rules_for_name(bucket)) {
             let (address, access) = (rule.address(bucket), rule.destination_access(bucket));
             let policies =
                 reader.policies_with_statements(&address, &access, &roles, expected).await?;

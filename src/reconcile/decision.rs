@@ -41,7 +41,7 @@ pub(super) fn match_name<'a>(
     policy: &'a Policy,
     bucket: &BucketName,
 ) -> Result<Vec<&'a PolicyRule>, SkipReason> {
-    let rules: Vec<&PolicyRule> = policy.named(bucket).collect();
+    let rules: Vec<&PolicyRule> = policy.rules_for_name(bucket).collect();
     if rules.is_empty() {
         Err("no rule of the replication policy matches the bucket's name")
     } else {

@@ -124,7 +124,8 @@ impl<C: Cloud> Engine<'_, C> {
                 Retry::Replan | Retry::NextInvocation | Retry::Never => Failed::Final(failure),
             })
         });
-        let executed = executed.await.map_err(|failure| failure.naming(action.parameter()))?;
+        let executed =
+            executed.await.map_err(|failure| failure.with_parameter(action.parameter()))?;
         tracing::info!(action = action.operation(), resource = action.resource(), "changed");
         self.await_read_back(action).await;
         Ok(executed)

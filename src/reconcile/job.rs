@@ -34,7 +34,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         identity: &Identity,
     ) -> Result<Option<Job>, ApiError> {
         let job = self.cloud.job(id, region, &identity.account).await;
-        job.map_err(|failure| failure.naming(Some(JOB_PARAMETER)))
+        job.map_err(|failure| failure.with_parameter(Some(JOB_PARAMETER)))
     }
 
     /// Reads whether the report bucket of a job to start is missing; `false` when no job is to be started.
@@ -44,7 +44,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         region: &Region,
         roles: &Roles,
     ) -> Result<bool, ApiError> {
-        match spec.existing_objects.as_ref().filter(|_| roles.lacks_job(spec)) {
+        match spec.existing_objects.as_ref().filter(|_| roles.needs_new_job(spec)) {
             Some(report) => {
                 Ok(self.cloud.bucket_region(&report.bucket, region, &Access::Own).await?.is_none())
             }
@@ -113,14 +113,14 @@ impl<R: Read> Planner for EndedJob<'_, R> {
 
     async fn plan(&self, (): ()) -> Result<Planned, Error> {
         let Self { reader, id, rule, region, identity } = self;
-        let named_ours = reader.cloud.role(&RoleName::of_source(&rule.source)).await?;
-        let roles = Roles { named_ours, serving: None };
+        let with_own_name = reader.cloud.role(&RoleName::for_source(&rule.source)).await?;
+        let roles = Roles { with_own_name, serving: None };
         let job = reader.job(rule, region, identity, &roles).await?;
         let is_job_of_event = roles.job_with_rights(rule) == Some(*id);
         if let Some(job) = job.as_ref().filter(|job| is_job_of_event && !job.has_ended()) {
             return Err(not_ended(id, job).into());
         }
-        Ok(plan::end_job(rule, &roles, job.as_ref()).into())
+        Ok(plan::revoke_job_rights(rule, &roles, job.as_ref()).into())
     }
 }
 

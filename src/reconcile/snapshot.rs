@@ -63,7 +63,7 @@ pub(super) struct ApplyFirstReads {
     replication: Option<ReplicationConfiguration>,
     has_rule: bool,
     encryption: Option<Encryption>,
-    role_named_ours: Option<RoleOutline>,
+    own_role: Option<RoleOutline>,
     destination: ReadResult<Region>,
     replica_key: ReadResult<Key>,
 }
@@ -71,7 +71,7 @@ pub(super) struct ApplyFirstReads {
 /// The first reads for a rule to delete.
 pub(super) struct DeleteFirstReads {
     source: Option<(Location, Option<ReplicationConfiguration>)>,
-    role_named_ours: Option<RoleOutline>,
+    own_role: Option<RoleOutline>,
     /// Whether the rule is in the configuration or has an inline policy.
     pub is_present: bool,
 }
@@ -152,7 +152,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         let cloud = self.cloud;
         let identity = cloud.identity().await?;
         let key_access = spec.destination_access.for_account(spec.replica_key.account());
-        let role_name = RoleName::of_source(&spec.rule.source);
+        let role_name = RoleName::for_source(&spec.rule.source);
         let source = self.read_bucket(&spec.rule.source, expected, async |location| {
             try_join!(cloud.replication(location), self.default_encryption(spec, location))
         });
@@ -163,7 +163,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         );
         let replica_key =
             cloud.key(spec.replica_key.as_str(), spec.replica_key.region(), &key_access);
-        let (source, role_named_ours, destination, replica_key) = try_join!(
+        let (source, own_role, destination, replica_key) = try_join!(
             async {
                 let missing =
                     || Error::from(Refusal::SourceMissing { bucket: spec.rule.source.clone() });
@@ -181,7 +181,7 @@ impl<R: Read> SnapshotReader<'_, R> {
             replication,
             has_rule,
             encryption,
-            role_named_ours,
+            own_role,
             destination,
             replica_key,
         })
@@ -194,8 +194,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         first_reads: ApplyFirstReads,
     ) -> Result<ApplySnapshot, Error> {
         let ApplyFirstReads { identity, source: location, replication, has_rule, .. } = first_reads;
-        let ApplyFirstReads { encryption, role_named_ours, destination, replica_key, .. } =
-            first_reads;
+        let ApplyFirstReads { encryption, own_role, destination, replica_key, .. } = first_reads;
         let mut denied = DeniedReads::new(spec, &identity);
         let replica_key = denied.accept(replica_key, spec.replica_key.account())?;
         let owner = spec.destination_account.as_ref().unwrap_or(&identity.account);
@@ -209,14 +208,14 @@ impl<R: Read> SnapshotReader<'_, R> {
         let serving = replication
             .as_ref()
             .and_then(|replication| other_role(replication.role(), &spec.rule.source));
-        let has_policy = has_policy(role_named_ours.as_ref(), &spec.rule.id);
+        let has_policy = has_policy(own_role.as_ref(), &spec.rule.id);
         let may_have_alarm =
             spec.alarm_topic.is_some() || serving.is_some() || has_rule || has_policy;
         let region = &location.region;
         let (source, destination, roles, alarm) = try_join!(
             self.source_reads(&location, source_keys(spec, encryption)),
             allow_access_denied(self.destination(spec, destination, &identity)),
-            self.roles(role_named_ours, serving),
+            self.roles(own_role, serving),
             self.alarm(&spec.rule, region, may_have_alarm),
         )?;
         let SourceReads { versioning, object_lock, keys: source_keys } = source;
@@ -263,12 +262,12 @@ impl<R: Read> SnapshotReader<'_, R> {
 
     async fn roles(
         &self,
-        role_named_ours: Option<RoleOutline>,
+        own_role: Option<RoleOutline>,
         serving: Option<RoleName>,
     ) -> Result<Roles, ApiError> {
-        let (named_ours, serving) =
-            try_join!(self.with_policies(role_named_ours), self.serving_role(serving))?;
-        Ok(Roles { named_ours, serving })
+        let (with_own_name, serving) =
+            try_join!(self.with_policies(own_role), self.serving_role(serving))?;
+        Ok(Roles { with_own_name, serving })
     }
 
     async fn default_encryption(
@@ -349,15 +348,15 @@ impl<R: Read> SnapshotReader<'_, R> {
         rule: &RuleAddress,
         expected: &Region,
     ) -> Result<DeleteFirstReads, ApiError> {
-        let role_name = RoleName::of_source(&rule.source);
+        let role_name = RoleName::for_source(&rule.source);
         let found = self.read_bucket(&rule.source, expected, async |location| {
             self.cloud.replication(location).await
         });
-        let (source, role_named_ours) = try_join!(found, self.cloud.role_outline(&role_name))?;
+        let (source, own_role) = try_join!(found, self.cloud.role_outline(&role_name))?;
         let replication = source.as_ref().and_then(|(_, replication)| replication.as_ref());
         let is_present =
-            plan::has_rule(&rule.id, replication) || has_policy(role_named_ours.as_ref(), &rule.id);
-        Ok(DeleteFirstReads { source, role_named_ours, is_present })
+            plan::has_rule(&rule.id, replication) || has_policy(own_role.as_ref(), &rule.id);
+        Ok(DeleteFirstReads { source, own_role, is_present })
     }
 
     /// Reads the rest of the snapshot for deleting a rule. With `always_read_alarm`, the alarm is read even when nothing else
@@ -369,16 +368,14 @@ impl<R: Read> SnapshotReader<'_, R> {
         always_read_alarm: bool,
     ) -> Result<DeleteSnapshot, Error> {
         let DeleteRule { rule, access, expected, .. } = request;
-        let DeleteFirstReads { source, role_named_ours, is_present } = first_reads;
+        let DeleteFirstReads { source, own_role, is_present } = first_reads;
         let replication = source.as_ref().and_then(|(_, replication)| replication.as_ref());
         let serving =
             replication.and_then(|replication| other_role(replication.role(), &rule.source));
         let region = source.as_ref().map_or(*expected, |(location, _)| &location.region);
         let may_have_alarm = always_read_alarm || is_present || serving.is_some();
-        let (roles, alarm) = try_join!(
-            self.roles(role_named_ours, serving),
-            self.alarm(rule, region, may_have_alarm)
-        )?;
+        let (roles, alarm) =
+            try_join!(self.roles(own_role, serving), self.alarm(rule, region, may_have_alarm))?;
         let job = async {
             match &source {
                 Some(_) => self.job(rule, region, &self.cloud.identity().await?, &roles).await,
@@ -393,7 +390,7 @@ impl<R: Read> SnapshotReader<'_, R> {
 
 /// The name of a configuration's role; `None` when it is the bucket's own role. A role's name is unique in its account.
 fn other_role(arn: &str, source: &BucketName) -> Option<RoleName> {
-    RoleName::of_arn(arn).filter(|name| *name != RoleName::of_source(source))
+    RoleName::from_arn(arn).filter(|name| *name != RoleName::for_source(source))
 }
 
 fn has_policy(role: Option<&RoleOutline>, rule_id: &RuleId) -> bool {

@@ -133,7 +133,7 @@ impl<C: Cloud> Engine<'_, C> {
             self.cloud
                 .versions(&source, &key)
                 .await
-                .map_err(|failure| failure.naming(Some(PARAMETER)))
+                .map_err(|failure| failure.with_parameter(Some(PARAMETER)))
         };
         Ok(!self.before_deadline(versions).await?.objects.is_empty())
     }
@@ -201,11 +201,11 @@ impl<C: Cloud> Engine<'_, C> {
             match verify::judge(at_source.as_ref(), replica.as_ref(), sites.replica_key.as_deref())
             {
                 Verdict::Replicates => return Ok(CanaryResult::Replicated),
-                Verdict::Refused => {
+                Verdict::FailedInS3 => {
                     return Ok(CanaryResult::Refused(at_source.and_then(|canary| canary.kms_key)));
                 }
                 Verdict::Fails(failure) => return Err(failure),
-                Verdict::Another(failure) => {
+                Verdict::NeedsNewCanary(failure) => {
                     if !rewrite_budget.pause().await {
                         return Err(failure);
                     }
@@ -228,7 +228,7 @@ impl<C: Cloud> Engine<'_, C> {
     ) -> Result<String, Error> {
         let CanarySites { source, destination, .. } = sites;
         let role = async {
-            match RoleName::of_arn(&sites.role_arn) {
+            match RoleName::from_arn(&sites.role_arn) {
                 Some(name) => self.cloud.role(&name).await,
                 None => Ok(None),
             }

@@ -1,7 +1,9 @@
 //! Requests of CloudFormation for a custom resource.
 //!
-//! Follows <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html>. A request with a place to answer is
-//! always read: what is wrong with the rest of it is part of the request, so that CloudFormation can be told.
+//! Follows <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html>.
+//!
+//! This module owns the request's form and the ids of the resource and its rule. It must not know how the request is carried out and answered.
+//! A request with a valid `ResponseURL` is always read: an error in the rest is part of the request, so that CloudFormation gets an answer.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,74 +16,77 @@ use crate::spec::{Invalid, Object, Properties, Spec, destination_access, read_pr
 /// A request for a custom resource.
 #[derive(Debug)]
 pub struct Request {
-    /// Where and with which ids it is answered.
+    /// The URL and the ids of the answer.
     pub reply: ReplyTo,
-    /// Time in which CloudFormation waits for the answer, when the template says so.
+    /// How long CloudFormation waits for the answer, if the template sets it.
     pub service_timeout: Option<Duration>,
-    /// The resource's id so far; `None` on Create.
+    /// The resource's id before the request; `None` on Create.
     pub physical_id: Option<String>,
-    /// What is asked, or what is wrong with it.
+    /// The requested operation, or why the request cannot be accepted.
     pub operation: Result<ResourceOperation, Error>,
 }
 
-/// How long CloudFormation waits for an answer when the template does not say.
-const USUAL_TIMEOUT: Duration = Duration::from_secs(3_600);
+/// How long CloudFormation waits for an answer if the template does not set it.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3_600);
 
-/// The most that Lambda waits before it delivers a request again that has ended with an error.
-const REDELIVERY: Duration = Duration::from_secs(120);
+/// The longest time that Lambda waits before it delivers a request again after an error.
+const REDELIVERY_DELAY: Duration = Duration::from_secs(120);
 
 impl Request {
-    /// Whether the request is sure to be delivered again, and early enough to be answered then, when this invocation, which has `left`, uses
-    /// that up and ends with an error.
+    /// Whether Lambda certainly delivers the request again in time for an answer, if this invocation uses up `remaining`, the rest of its time,
+    /// and ends with an error.
     ///
-    /// Lambda delivers it three times at most, one minute after the first and two after the second, and does not say which time this is. The
-    /// second begins one invocation and a minute after the request was signed, the third no earlier than two and three minutes: what begins in
-    /// the first half of the time between them is not the third.
-    pub fn will_be_redelivered(&self, now: SystemTime, left: Duration) -> bool {
+    /// Lambda delivers a request at most three times: the second time one minute after the first error, the third time two minutes after the
+    /// second error. Lambda does not say which delivery this is, so the age of the request has to show it. If every invocation takes
+    /// `remaining`, the second delivery has an age of `remaining` plus one minute, and the third an age of twice `remaining` plus three minutes.
+    /// A delivery with an age below the middle between the two is not the third.
+    pub fn will_be_redelivered(&self, now: SystemTime, remaining: Duration) -> bool {
         let Some(age) = self.reply.url.age(now) else {
             return false;
         };
-        age < left * 3 / 2 + REDELIVERY
-            && age + left + REDELIVERY + left <= self.service_timeout.unwrap_or(USUAL_TIMEOUT)
+        let is_before_last_delivery = age < remaining * 3 / 2 + REDELIVERY_DELAY;
+        let end_of_next_delivery = age + remaining + REDELIVERY_DELAY + remaining;
+        is_before_last_delivery
+            && end_of_next_delivery <= self.service_timeout.unwrap_or(DEFAULT_TIMEOUT)
     }
 }
 
-/// What is asked for a custom resource.
+/// The operation on a custom resource.
 #[derive(Debug)]
 pub enum ResourceOperation {
     /// Create or Update.
     Apply {
-        /// What should be.
+        /// The rule that should exist.
         spec: Box<Spec>,
-        /// The rule in the source bucket of an Update that failed and that this one takes back: a part of it may be there.
+        /// The rule of a failed Update that this Update rolls back. The failed Update may have left parts of the rule in its source bucket.
         abandoned: Option<RuleAddress>,
     },
-    /// Delete of a rule of ours.
+    /// Delete of our rule.
     Delete {
         /// The rule.
         rule: RuleAddress,
-        /// With whose credentials the destination's account is accessed.
+        /// The credentials with which the destination's account is accessed.
         access: Access,
-        /// Plan only.
+        /// Whether to plan without changing anything.
         dry_run: bool,
     },
-    /// Delete of what is not known to have been created.
+    /// Delete after a Create that is not known to have changed anything.
     Cleanup {
         /// The rule.
         rule: RuleAddress,
-        /// With whose credentials the destination's account is accessed.
+        /// The credentials with which the destination's account is accessed.
         access: Access,
-        /// Plan only.
+        /// Whether to plan without changing anything.
         dry_run: bool,
     },
-    /// Delete of what was never created.
+    /// Delete of a resource that never had a rule.
     Nothing,
 }
 
-/// Where and with which ids a request is answered.
+/// The URL and the ids of the answer to a request.
 #[derive(Debug, Clone)]
 pub struct ReplyTo {
-    /// Where the answer is put.
+    /// The URL to which the answer is sent.
     pub url: ResponseUrl,
     /// Copied to the answer.
     pub stack_id: String,
@@ -91,35 +96,41 @@ pub struct ReplyTo {
     pub logical_id: String,
 }
 
+/// Reads a request of CloudFormation.
 pub(super) fn read(
     object: &Map<String, Value>,
     environment: Environment<'_>,
 ) -> Result<Request, Error> {
-    let text = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
-    let url = ResponseUrl::parse(text("ResponseURL"), environment.allows_loopback)
-        .ok_or(Error::ForeignResponseUrl)?;
+    let text = |name: &str| object.get(name).and_then(Value::as_str);
+    let required = |name: &str| text(name).unwrap_or_default().to_owned();
+    let url = text("ResponseURL").unwrap_or_default();
     let reply = ReplyTo {
-        url,
-        stack_id: text("StackId").to_owned(),
-        request_id: text("RequestId").to_owned(),
-        logical_id: text("LogicalResourceId").to_owned(),
+        url: ResponseUrl::parse(url, environment.allows_loopback)
+            .ok_or(Error::ForeignResponseUrl)?,
+        stack_id: required("StackId"),
+        request_id: required("RequestId"),
+        logical_id: required("LogicalResourceId"),
     };
-    let nothing = Map::new();
+    let no_properties = Map::new();
     let properties =
-        object.get("ResourceProperties").and_then(Value::as_object).unwrap_or(&nothing);
-    let physical_id = object.get("PhysicalResourceId").and_then(Value::as_str).map(str::to_owned);
-    let old_source = object
-        .get("OldResourceProperties")
-        .and_then(|old| old.get("SourceBucket"))
-        .and_then(Value::as_str);
-    let operation =
-        operation(text("RequestType"), &reply, physical_id.as_deref(), properties, old_source)
-            .map_err(Error::from);
+        object.get("ResourceProperties").and_then(Value::as_object).unwrap_or(&no_properties);
+    let old_properties = object.get("OldResourceProperties");
+    let old_source = old_properties.and_then(|old| old.get("SourceBucket")).and_then(Value::as_str);
+    let physical_id = text("PhysicalResourceId");
+    let resource = Resource { reply: &reply, physical_id, properties, old_source };
+    let operation = match required("RequestType").as_str() {
+        "Create" | "Update" => resource.apply(),
+        "Delete" => Ok(resource.delete()),
+        other => Err(Invalid::new(
+            "RequestType",
+            format!("is `{other}`; allowed are Create, Update, Delete"),
+        )),
+    };
     Ok(Request {
-        reply,
         service_timeout: service_timeout(properties).ok().flatten(),
-        physical_id,
-        operation,
+        physical_id: physical_id.map(str::to_owned),
+        operation: operation.map_err(Error::from),
+        reply,
     })
 }
 
@@ -135,81 +146,82 @@ fn service_timeout(properties: &Map<String, Value>) -> Result<Option<Duration>, 
     }
 }
 
-fn operation(
-    request_type: &str,
-    reply: &ReplyTo,
-    physical_id: Option<&str>,
-    properties: &Map<String, Value>,
-    old_source: Option<&str>,
-) -> Result<ResourceOperation, Invalid> {
-    match request_type {
-        "Create" | "Update" => {
-            for (name, value) in [
-                ("StackId", &reply.stack_id),
-                ("LogicalResourceId", &reply.logical_id),
-                ("RequestId", &reply.request_id),
-            ] {
-                if value.is_empty() {
-                    return Err(Invalid::new(name, "is required"));
-                }
-            }
-            let rule_id = RuleId::of_resource(&reply.stack_id, &reply.logical_id);
-            service_timeout(properties)?;
-            let spec = Box::new(Spec::new(rule_id, &read_properties(properties, &[])?)?);
-            // An Update whose id is already the one that it asks for did not move the rule; its old properties did, and failed.
-            let stays = physical_id == Some(spec.rule.to_string().as_str());
-            let old_source =
-                old_source.filter(|_| stays).and_then(|name| BucketName::parse(name).ok());
-            let abandoned = old_source.filter(|old| *old != spec.rule.source);
-            let abandoned = abandoned.map(|source| RuleAddress { source, ..spec.rule.clone() });
-            Ok(ResourceOperation::Apply { spec, abandoned })
-        }
-        // Only what names the rule is read: a resource whose other properties are wrong must be deletable, too.
-        "Delete" => Ok(
-            match physical_id
-                .and_then(RuleAddress::parse)
-                .or_else(|| rule_of_unknown_id(reply, properties))
-            {
-                Some(rule) => {
-                    let dry_run =
-                        Object::new(properties).boolean("DryRun").ok().flatten().unwrap_or(false);
-                    let access = access(properties, &rule.source).unwrap_or_default();
-                    if physical_id == Some(NOTHING_CREATED) {
-                        ResourceOperation::Cleanup { rule, access, dry_run }
-                    } else {
-                        ResourceOperation::Delete { rule, access, dry_run }
-                    }
-                }
-                None => ResourceOperation::Nothing,
-            },
-        ),
-        other => Err(Invalid::new(
-            "RequestType",
-            format!("is `{other}`; allowed are Create, Update, Delete"),
-        )),
-    }
-}
-
-/// The resource's id, and its `Ref`, is its [`RuleAddress`]; this one is it after a Create that changed nothing: there is nothing to delete.
+/// The resource's id after a Create that changed nothing. In all other cases the id, and the resource's `Ref`, is the rule's [`RuleAddress`].
 pub const NOTHING_CREATED: &str = "nothing-was-created";
 
-/// The rule of a resource whose id CloudFormation made up, because it has had no answer to Create: what Create did, or is still doing, has
-/// to be taken back all the same. Stack and resource are part of the rule's id, so this is nobody else's rule.
-fn rule_of_unknown_id(reply: &ReplyTo, properties: &Map<String, Value>) -> Option<RuleAddress> {
-    let source = BucketName::parse(properties.get("SourceBucket")?.as_str()?).ok()?;
-    let named = !reply.stack_id.is_empty() && !reply.logical_id.is_empty();
-    named.then(|| RuleAddress {
-        source,
-        id: RuleId::of_resource(&reply.stack_id, &reply.logical_id),
-    })
+/// The custom resource of a request.
+struct Resource<'a> {
+    reply: &'a ReplyTo,
+    physical_id: Option<&'a str>,
+    properties: &'a Map<String, Value>,
+    /// The source bucket before an Update.
+    old_source: Option<&'a str>,
 }
 
-fn access(properties: &Map<String, Value>, source: &BucketName) -> Result<Access, Invalid> {
-    let mut object = Object::new(properties);
-    let destination_role_arn = object.text("DestinationRoleArn")?;
-    let destination_role_external_id = object.text("DestinationRoleExternalId")?;
-    destination_access(
-        &Properties { destination_role_arn, destination_role_external_id, ..Properties::default() },
-        source,
-    )
+impl Resource<'_> {
+    fn rule_id(&self) -> RuleId {
+        RuleId::for_resource(&self.reply.stack_id, &self.reply.logical_id)
+    }
+
+    fn apply(&self) -> Result<ResourceOperation, Invalid> {
+        for (name, value) in [
+            ("StackId", &self.reply.stack_id),
+            ("LogicalResourceId", &self.reply.logical_id),
+            ("RequestId", &self.reply.request_id),
+        ] {
+            if value.is_empty() {
+                return Err(Invalid::new(name, "is required"));
+            }
+        }
+        service_timeout(self.properties)?;
+        let spec = Spec::new(self.rule_id(), &read_properties(self.properties, &[])?)?;
+        let abandoned = self.abandoned_rule(&spec.rule);
+        Ok(ResourceOperation::Apply { spec: Box::new(spec), abandoned })
+    }
+
+    /// The rule of the failed Update that this Update rolls back to `rule`.
+    ///
+    /// If the resource's id already names `rule`, this Update does not move the rule from another bucket. A different source bucket in the old
+    /// properties is then the bucket of the Update that failed.
+    fn abandoned_rule(&self, rule: &RuleAddress) -> Option<RuleAddress> {
+        let is_rollback = self.physical_id == Some(rule.to_string().as_str());
+        let old_source = self.old_source.filter(|_| is_rollback)?;
+        let source = BucketName::parse(old_source).ok().filter(|old| *old != rule.source)?;
+        Some(RuleAddress { source, id: rule.id.clone() })
+    }
+
+    /// Reads only what names the rule: a resource must be deletable even if its other properties are wrong.
+    fn delete(&self) -> ResourceOperation {
+        let rule = self.physical_id.and_then(RuleAddress::parse).or_else(|| self.unanswered_rule());
+        let Some(rule) = rule else {
+            return ResourceOperation::Nothing;
+        };
+        let dry_run = Object::new(self.properties).boolean("DryRun").ok().flatten();
+        let dry_run = dry_run.unwrap_or(false);
+        let access = self.access(&rule.source).unwrap_or_default();
+        if self.physical_id == Some(NOTHING_CREATED) {
+            ResourceOperation::Cleanup { rule, access, dry_run }
+        } else {
+            ResourceOperation::Delete { rule, access, dry_run }
+        }
+    }
+
+    /// The rule of a resource whose id does not name the rule. If CloudFormation gets no answer to Create, it generates the id. Create may have
+    /// made the rule, or may still be running, so the rule has to be deleted. The rule's id depends on the stack and the resource, so the
+    /// rule belongs to no other resource.
+    fn unanswered_rule(&self) -> Option<RuleAddress> {
+        let source = BucketName::parse(self.properties.get("SourceBucket")?.as_str()?).ok()?;
+        let has_ids = !self.reply.stack_id.is_empty() && !self.reply.logical_id.is_empty();
+        has_ids.then(|| RuleAddress { source, id: self.rule_id() })
+    }
+
+    fn access(&self, source: &BucketName) -> Result<Access, Invalid> {
+        let mut object = Object::new(self.properties);
+        let properties = Properties {
+            destination_role_arn: object.text("DestinationRoleArn")?,
+            destination_role_external_id: object.text("DestinationRoleExternalId")?,
+            ..Properties::default()
+        };
+        destination_access(&properties, source)
+    }
 }

@@ -1,129 +1,153 @@
-//! Commands: what a person, Action Functions or the CLI asks for directly.
+//! Commands of a person, Step Functions or the CLI.
 
 use serde_json::{Map, Value};
 
 use crate::model::{Access, BucketName, KeyReference, RuleAddress, RuleId};
 use crate::spec::{Invalid, Object, Properties, Spec, destination_access, read_properties};
 
-/// A command. The rule that `Plan`, `Apply`, `Delete` and `Verify` are about is called `Name`, or else as its destination bucket.
+/// A command. The rule of `Plan`, `Apply`, `Delete` and `Verify` has the name in `Name`, or else the name of the destination bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Makes a rule true, or with `DryRun` (which `Plan` implies) tells what that would take.
+    /// Creates or updates a rule. A dry run, which `Plan` implies, only plans.
     Apply(Box<Spec>),
-    /// Takes a rule back.
+    /// Deletes a rule.
     Delete {
         /// The rule.
         rule: RuleAddress,
-        /// With whose credentials the destination's account is accessed.
+        /// The credentials with which the destination's account is accessed.
         access: Access,
-        /// Plan only.
+        /// Whether to plan without changing anything.
         dry_run: bool,
     },
-    /// Shows with an object that a rule replicates.
+    /// Checks with a canary whether a rule replicates.
     Verify {
         /// The rule.
         rule: RuleAddress,
-        /// The key that encrypts the object; `None` for what the bucket encrypts with.
+        /// The key that encrypts the canary; `None` for the bucket's default encryption.
         key: Option<KeyReference>,
-        /// With whose credentials the destination's account is accessed.
+        /// The credentials with which the destination's account is accessed.
         access: Access,
     },
-    /// Holds the replication policy against one bucket.
+    /// Applies the replication policy to one bucket.
     Reconcile {
         /// The bucket.
         source: BucketName,
-        /// Plan only.
+        /// Whether to plan without changing anything.
         dry_run: bool,
     },
 }
 
 const ACTIONS: &str = "Plan, Apply, Delete, Reconcile, Verify";
 
+/// Reads a command from a payload with the name `Action`.
 pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
-    let mut named = Object::new(object);
-    let action = named.text("Action")?.unwrap_or_default();
-    let name = named.text("Name")?;
+    let mut reader = Object::new(object);
+    let action = reader.text("Action")?.unwrap_or_default();
+    let name = reader.text("Name")?;
     let properties = read_properties(object, &["Action", "Name"])?;
-    let dry_run = properties.dry_run.unwrap_or(false);
-    let source = || {
-        let name = properties
-            .source_bucket
-            .as_deref()
-            .ok_or_else(|| Invalid::new("SourceBucket", "is required"))?;
-        BucketName::parse(name).map_err(|problem| Invalid::new("SourceBucket", problem))
-    };
-    let access = || destination_access(&properties, &source()?);
-    let rule_id = || match &name {
-        Some(name) => RuleId::named(name).map_err(|problem| Invalid::new("Name", problem)),
-        None => {
-            let destination = properties
-                .destination_bucket
-                .as_deref()
-                .ok_or_else(|| Invalid::new("DestinationBucket", "is required, or `Name`"))?;
-            let destination = BucketName::parse_name_or_arn(destination)
-                .map_err(|problem| Invalid::new("DestinationBucket", problem))?;
-            RuleId::named(destination.as_str())
-                .map_err(|problem| Invalid::new("DestinationBucket", problem))
-        }
-    };
+    let arguments = Arguments { name, properties };
     match action.as_str() {
-        "Plan" => {
-            let spec = Spec::new(rule_id()?, &properties)?;
-            Ok(Command::Apply(Box::new(Spec { dry_run: true, ..spec })))
-        }
-        "Apply" => Ok(Command::Apply(Box::new(Spec::new(rule_id()?, &properties)?))),
+        "Plan" => Ok(Command::Apply(Box::new(Spec { dry_run: true, ..arguments.spec()? }))),
+        "Apply" => Ok(Command::Apply(Box::new(arguments.spec()?))),
         "Delete" => Ok(Command::Delete {
-            rule: RuleAddress { source: source()?, id: rule_id()? },
-            access: access()?,
-            dry_run,
+            rule: arguments.rule()?,
+            access: arguments.access()?,
+            dry_run: arguments.dry_run(),
         }),
-        "Reconcile" if properties != of_reconcile(&properties) || name.is_some() => {
-            Err(Invalid::new(
-                "Action",
-                "`Reconcile` takes `SourceBucket` and `DryRun`, and everything else from the replication policy",
-            ))
+        "Reconcile" => {
+            arguments.check_reconcile()?;
+            Ok(Command::Reconcile { source: arguments.source()?, dry_run: arguments.dry_run() })
         }
-        "Reconcile" => Ok(Command::Reconcile { source: source()?, dry_run }),
-        "Verify" if properties != of_verify(&properties) => Err(Invalid::new(
-            "Action",
-            "`Verify` takes `SourceBucket`, `Name` or `DestinationBucket`, `SourceKmsKeyArns`, `DestinationRoleArn` and `DestinationRoleExternalId`, and the rest from the rule",
-        )),
         "Verify" => {
-            let key = properties
-                .source_kms_key_arns
-                .iter()
-                .flatten()
-                .next()
-                .map(|arn| KeyReference::parse(arn))
-                .transpose();
-            let key = key.map_err(|problem| Invalid::new("SourceKmsKeyArns", problem))?;
-            Ok(Command::Verify {
-                rule: RuleAddress { source: source()?, id: rule_id()? },
-                key,
-                access: access()?,
-            })
+            arguments.check_verify()?;
+            let (rule, key) = (arguments.rule()?, arguments.key()?);
+            Ok(Command::Verify { rule, key, access: arguments.access()? })
         }
         other => Err(Invalid::new("Action", format!("is `{other}`; allowed are {ACTIONS}"))),
     }
 }
 
-/// Those of the properties that `Reconcile` has a use for.
-fn of_reconcile(properties: &Properties) -> Properties {
-    Properties {
-        source_bucket: properties.source_bucket.clone(),
-        dry_run: properties.dry_run,
-        ..Properties::default()
-    }
+/// The values of a command.
+struct Arguments {
+    name: Option<String>,
+    properties: Properties,
 }
 
-/// Those of the properties that `Verify` has a use for.
-fn of_verify(properties: &Properties) -> Properties {
-    Properties {
-        source_bucket: properties.source_bucket.clone(),
-        destination_bucket: properties.destination_bucket.clone(),
-        source_kms_key_arns: properties.source_kms_key_arns.clone(),
-        destination_role_arn: properties.destination_role_arn.clone(),
-        destination_role_external_id: properties.destination_role_external_id.clone(),
-        ..Properties::default()
+impl Arguments {
+    fn spec(&self) -> Result<Spec, Invalid> {
+        Spec::new(self.rule_id()?, &self.properties)
+    }
+
+    fn rule(&self) -> Result<RuleAddress, Invalid> {
+        Ok(RuleAddress { source: self.source()?, id: self.rule_id()? })
+    }
+
+    fn source(&self) -> Result<BucketName, Invalid> {
+        let name = self.properties.source_bucket.as_deref();
+        let name = name.ok_or_else(|| Invalid::new("SourceBucket", "is required"))?;
+        BucketName::parse(name).map_err(|problem| Invalid::new("SourceBucket", problem))
+    }
+
+    fn rule_id(&self) -> Result<RuleId, Invalid> {
+        if let Some(name) = &self.name {
+            return RuleId::named(name).map_err(|problem| Invalid::new("Name", problem));
+        }
+        let invalid = |problem: String| Invalid::new("DestinationBucket", problem);
+        let destination = self.properties.destination_bucket.as_deref();
+        let destination =
+            destination.ok_or_else(|| invalid("is required, or `Name`".to_owned()))?;
+        let destination = BucketName::parse_name_or_arn(destination).map_err(invalid)?;
+        RuleId::named(destination.as_str()).map_err(invalid)
+    }
+
+    fn access(&self) -> Result<Access, Invalid> {
+        destination_access(&self.properties, &self.source()?)
+    }
+
+    fn key(&self) -> Result<Option<KeyReference>, Invalid> {
+        let arn = self.properties.source_kms_key_arns.iter().flatten().next();
+        arn.map(|arn| KeyReference::parse(arn))
+            .transpose()
+            .map_err(|problem| Invalid::new("SourceKmsKeyArns", problem))
+    }
+
+    fn dry_run(&self) -> bool {
+        self.properties.dry_run.unwrap_or(false)
+    }
+
+    /// Refuses properties that `Reconcile` does not use.
+    fn check_reconcile(&self) -> Result<(), Invalid> {
+        let used = Properties {
+            source_bucket: self.properties.source_bucket.clone(),
+            dry_run: self.properties.dry_run,
+            ..Properties::default()
+        };
+        if self.properties == used && self.name.is_none() {
+            return Ok(());
+        }
+        Err(Invalid::new(
+            "Action",
+            "is `Reconcile`, which takes only `SourceBucket` and `DryRun`; the replication policy has the rest",
+        ))
+    }
+
+    /// Refuses properties that `Verify` does not use.
+    fn check_verify(&self) -> Result<(), Invalid> {
+        let given = &self.properties;
+        let used = Properties {
+            source_bucket: given.source_bucket.clone(),
+            destination_bucket: given.destination_bucket.clone(),
+            source_kms_key_arns: given.source_kms_key_arns.clone(),
+            destination_role_arn: given.destination_role_arn.clone(),
+            destination_role_external_id: given.destination_role_external_id.clone(),
+            ..Properties::default()
+        };
+        if *given == used {
+            return Ok(());
+        }
+        Err(Invalid::new(
+            "Action",
+            "is `Verify`, which takes only `SourceBucket`, `Name` or `DestinationBucket`, `SourceKmsKeyArns`, `DestinationRoleArn` and `DestinationRoleExternalId`; the rule has the rest",
+        ))
     }
 }

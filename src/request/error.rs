@@ -1,19 +1,21 @@
-//! Why a payload could not be read.
+//! The errors of reading a payload.
 
 use crate::spec::Invalid;
 
-/// Why a payload could not be read. No message holds a secret.
+/// Why a payload could not be read. No message contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A value that cannot be accepted.
     #[error(transparent)]
     Invalid(#[from] Invalid),
 
-    /// A payload that is none of the known ones.
+    /// A payload of an unknown kind.
     #[error("the payload {0}")]
     UnknownPayload(String),
 
-    /// A `ResponseURL` that is not CloudFormation's. The URL is a credential and is not shown.
-    #[error("`ResponseURL` is missing or not of a host of CloudFormation; it is not answered")]
+    /// A `ResponseURL` that is not CloudFormation's. The URL is a credential, so the message does not show it.
+    #[error(
+        "`ResponseURL` is missing or does not name a host of CloudFormation; the request is not answered"
+    )]
     ForeignResponseUrl,
 }

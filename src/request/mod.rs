@@ -1,4 +1,6 @@
-//! Reads payloads: from wire JSON to the typed invocation. Only this module and its children read payloads.
+//! Reads payloads: from JSON to a typed invocation.
+//!
+//! This module owns the forms of all payloads. It must not know how an invocation is carried out and answered.
 
 pub mod cloudformation;
 mod cloudtrail;
@@ -12,41 +14,42 @@ pub use cloudtrail::{BucketEvent, Event, JobEvent};
 pub use command::Command;
 pub use error::Error;
 
-/// What of the function's environment decides how a payload is read.
+/// The settings that payloads are read with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Environment<'a> {
-    /// ARN of the role whose calls are the function's own; events of its calls are ignored.
+    /// ARN of the function's role. Events of this role's calls are ignored.
     pub execution_role_arn: Option<&'a str>,
-    /// Whether a `ResponseURL` on this machine is accepted: where AWS itself is emulated on it.
+    /// Whether a `ResponseURL` on this machine is accepted, because AWS is emulated on this machine.
     pub allows_loopback: bool,
 }
 
-/// Who asks, and for what.
+/// A typed payload.
 #[derive(Debug)]
 pub enum Invocation {
-    /// CloudFormation, for a custom resource.
+    /// A request of CloudFormation for a custom resource.
     CloudFormation(Box<cloudformation::Request>),
-    /// EventBridge, because of something that happened to a bucket.
+    /// An event of EventBridge about a bucket or a job.
     Event(Event),
-    /// SQS, with a batch of such events.
+    /// A batch of SQS messages with such events.
     Queue(Vec<Message>),
-    /// A person, Action Functions or the CLI.
+    /// A command of a person, Step Functions or the CLI.
     Command(Command),
 }
 
 /// One message of an SQS batch.
 #[derive(Debug)]
 pub struct Message {
-    /// The id by which SQS is told that the message failed.
+    /// The message's id, which the answer names if the message failed.
     pub id: String,
     /// The event in the message's body.
     pub event: Result<Event, Error>,
 }
 
-/// Tells from its shape what a payload is, and reads it.
+/// Recognises the kind of a payload by its names, and reads it.
 ///
 /// # Errors
-/// A payload that is none of the four, or one that cannot be read and leaves no place to answer.
+/// A payload of an unknown kind, or one that cannot be read. A request of CloudFormation with a valid `ResponseURL` is never an error: its
+/// errors are part of the request, so that it is answered.
 pub fn read(payload: &Value, environment: Environment<'_>) -> Result<Invocation, Error> {
     let Some(object) = payload.as_object() else {
         return Err(unknown("is not a JSON object"));

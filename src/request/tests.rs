@@ -14,7 +14,7 @@ fn accepts(url: &str, allows_loopback: bool) -> bool {
 }
 
 #[test]
-fn answers_go_to_cloudformations_hosts_only() {
+fn a_response_url_is_accepted_only_on_hosts_of_cloudformation() {
     let bucket = "cloudformation-custom-resource-response-useast1";
     for good in [
         format!("https://{bucket}.s3.us-east-1.amazonaws.com/x?y=z"),
@@ -44,7 +44,7 @@ fn answers_go_to_cloudformations_hosts_only() {
 }
 
 #[test]
-fn requests_have_the_order_in_which_they_were_signed() {
+fn a_request_has_the_time_of_its_signature() {
     let signed_at = |query: &str| {
         let url = format!(
             "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x{query}"
@@ -69,9 +69,9 @@ fn requests_have_the_order_in_which_they_were_signed() {
 }
 
 #[test]
-fn a_request_comes_again_unless_it_may_be_the_last_time_or_too_late() {
-    // As Lambda delivers it, with invocations of five minutes: at once, and when each has ended with an error, a minute and two minutes later.
-    let at = |seconds: u64, service_timeout: Value| {
+fn a_request_is_redelivered_unless_this_may_be_the_last_delivery_or_the_next_is_too_late() {
+    // With invocations of five minutes that end with an error, Lambda delivers a request after 0, 6 and 13 minutes.
+    let is_redelivered = |seconds: u64, service_timeout: Value| {
         let url = "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x?X-Amz-Date=20261122T081655Z";
         let request = json!({"RequestType": "Create", "ResponseURL": url, "ResourceProperties": {"ServiceTimeout": service_timeout}});
         let Ok(Invocation::CloudFormation(request)) = read(&request, ENVIRONMENT) else {
@@ -83,11 +83,11 @@ fn a_request_comes_again_unless_it_may_be_the_last_time_or_too_late() {
             .will_be_redelivered(signed_at + Duration::from_secs(seconds), Duration::from_secs(300))
     };
     assert_eq!(
-        [0, 1, 360, 569, 570, 745, 3_600].map(|seconds| at(seconds, json!(null))),
+        [0, 1, 360, 569, 570, 745, 3_600].map(|seconds| is_redelivered(seconds, json!(null))),
         [true, true, true, true, false, false, false]
     );
-    assert_eq!([719, 720].map(|timeout| at(0, json!(timeout))), [false, true]);
-    assert_eq!([1_079, 1_080].map(|timeout| at(360, json!(timeout))), [false, true]);
+    assert_eq!([719, 720].map(|timeout| is_redelivered(0, json!(timeout))), [false, true]);
+    assert_eq!([1_079, 1_080].map(|timeout| is_redelivered(360, json!(timeout))), [false, true]);
     let undated = json!({"RequestType": "Create", "ResponseURL": "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x"});
     let Ok(Invocation::CloudFormation(request)) = read(&undated, ENVIRONMENT) else {
         panic!("no request")
@@ -96,7 +96,7 @@ fn a_request_comes_again_unless_it_may_be_the_last_time_or_too_late() {
 }
 
 #[test]
-fn the_loopback_is_answered_only_where_aws_is_emulated_on_it() {
+fn a_response_url_on_this_machine_is_accepted_only_if_loopback_is_allowed() {
     for (url, accepted) in [
         ("http://localhost:4566/x", true),
         ("http://127.0.0.1:1/x", true),
@@ -108,7 +108,7 @@ fn the_loopback_is_answered_only_where_aws_is_emulated_on_it() {
 }
 
 #[test]
-fn an_event_needs_no_more_than_its_name_and_the_buckets() {
+fn an_event_is_read_if_it_has_only_its_name_and_a_bucket() {
     for detail in [
         json!({"eventName": "CreateBucket", "requestParameters": {"bucketName": "orders"}}),
         json!({"eventName": "CreateBucket", "requestParameters": {"bucketName": "orders", "host": ["x"]}, "userIdentity": null, "errorCode": null}),
@@ -126,7 +126,7 @@ fn an_event_needs_no_more_than_its_name_and_the_buckets() {
 }
 
 #[test]
-fn scalars_may_be_strings_and_lists_may_be_one_string() {
+fn properties_are_equal_whether_scalars_and_lists_are_typed_or_strings() {
     let read = |value| read_properties(value, &[]).unwrap();
     let typed = json!({"Verify": false, "Priority": 3, "Metrics": false, "SourceKmsKeyArns": ["a", "b"], "Tags": {"k": "v"}, "Prefix": null});
     let strings = json!({"Priority": "3", "Metrics": "false", "SourceKmsKeyArns": "a, b", "Tags": [{"Key": "k", "Value": "v"}], "Verify": "false"});
@@ -134,7 +134,7 @@ fn scalars_may_be_strings_and_lists_may_be_one_string() {
 }
 
 #[test]
-fn the_sample_events_are_read_as_what_they_are() {
+fn each_sample_event_is_read_as_its_kind() {
     let kind = |name: &str| {
         let file = format!("{}/events/{name}", env!("CARGO_MANIFEST_DIR"));
         let payload = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
@@ -151,7 +151,7 @@ fn the_sample_events_are_read_as_what_they_are() {
             Invocation::Event(Event::Job(event)) => {
                 format!("end of job {} in {:?}", event.id, event.region.unwrap().as_str())
             }
-            Invocation::Event(Event::Ignored { reason, .. }) => format!("nothing: {reason}"),
+            Invocation::Event(Event::Ignored { reason, .. }) => format!("ignored: {reason}"),
             Invocation::Queue(messages) => format!(
                 "batch: {:?}",
                 messages.iter().map(|message| message.event.is_ok()).collect::<Vec<_>>()

@@ -20,7 +20,7 @@ fn request(stack: &str, logical_id: &str) -> Request {
 
 fn outcome(keys: usize) -> Outcome {
     let source = BucketName::parse(&"s".repeat(63)).unwrap();
-    let role_name = RoleName::of_source(&source);
+    let role_name = RoleName::for_source(&source);
     let attributes = RuleAttributes {
         role_arn: format!("arn:aws:iam::111122223333:role/{}/{role_name}", "p".repeat(510)),
         role_name,

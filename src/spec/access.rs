@@ -1,9 +1,9 @@
-//! Reads with whose credentials the destination's account is accessed.
+//! The credentials with which the destination's account is accessed.
 
 use super::{Invalid, Properties};
 use crate::model::{Access, AssumedRole, BucketName, RoleArn};
 
-/// Reads the access to the destination's account that `properties` give to the rules of `source`.
+/// Reads from `properties` how the rules of `source` access the destination's account.
 ///
 /// # Errors
 /// The property that cannot be accepted.

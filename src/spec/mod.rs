@@ -1,13 +1,14 @@
-//! The validated request: what a caller wants to be true, in the newtypes of AWS's own names.
+//! From properties to a validated [`Spec`].
 //!
-//! [`Properties`] is the vocabulary as it was written, with only its types checked; [`Spec::new`] is the one way from there
-//! to a [`Spec`], and everything that can be known wrong without asking AWS is refused there. Pure: no JSON, no clock, no client.
+//! [`Properties`] holds what the caller wrote; only the JSON types are checked. [`Spec::new`] is the only way to a [`Spec`]. It refuses
+//! everything that can be recognised as wrong without a call of AWS. This module must not know requests, snapshots and clients.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_s3::types::StorageClass;
 
 mod access;
+mod check;
 mod properties;
 mod report;
 
@@ -19,23 +20,23 @@ use crate::model::{
     Access, Account, BucketName, KeyReference, Region, RuleAddress, RuleId, TopicArn,
 };
 
-/// A value that cannot be accepted: the property that holds it, and what is wrong and what is allowed.
+/// A value that cannot be accepted: the property, what is wrong with the value, and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} {problem}", if property.is_empty() { "it".to_owned() } else { format!("`{property}`") })]
 pub struct Invalid {
-    /// Path of the property, such as `Prefix` or `Rules[0].Prefix`; empty for the whole of what is read.
+    /// Path of the property, such as `Prefix` or `Rules[0].Prefix`; empty for the whole document.
     pub property: String,
-    /// What is wrong with the value and what is allowed; follows the property's name in a sentence.
+    /// The problem and what is allowed, as the rest of a sentence that begins with the property's name.
     pub problem: String,
 }
 
 impl Invalid {
-    /// Names `property` as the place of `problem`.
+    /// A `problem` of a `property`.
     pub fn new(property: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { property: property.into(), problem: problem.into() }
     }
 
-    /// Places the property inside `parent`, as in `Rules[0].Prefix`.
+    /// Puts `parent` before the property's path, as in `Rules[0].Prefix`.
     #[must_use]
     pub fn within(self, parent: &str) -> Self {
         let property = if self.property.is_empty() {
@@ -47,7 +48,7 @@ impl Invalid {
     }
 }
 
-/// What the replication roles are made with.
+/// The settings of our replication roles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleSettings {
     /// The path, which begins and ends with a slash.
@@ -56,20 +57,20 @@ pub struct RoleSettings {
     pub boundary: Option<String>,
 }
 
-/// What is allowed when a bucket already replicates with a foreign role.
+/// What to do if a bucket already replicates with a foreign role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ExistingRole {
-    /// Fail before anything is changed.
+    /// Refuse the request before anything is changed.
     #[default]
     Refuse,
-    /// Add our inline policy, and nothing else, to that role.
+    /// Add our inline policy to that role, and change nothing else of it.
     Extend,
 }
 
 /// Who owns the replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReplicaOwner {
-    /// The account that owns the source's objects, unless the destination bucket enforces its owner.
+    /// The account that owns the source's objects, unless the destination bucket enforces ownership of all objects.
     #[default]
     Source,
     /// The account that owns the destination bucket.
@@ -79,13 +80,13 @@ pub enum ReplicaOwner {
 /// The keys that encrypt the source's objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceKeys {
-    /// The key of the bucket's default encryption, found when the bucket is observed.
+    /// The key of the bucket's default encryption, which the snapshot shows.
     BucketDefault,
-    /// Exactly these.
+    /// These keys only.
     Given(Vec<KeyReference>),
 }
 
-/// Which objects a rule replicates; all of them when both are empty.
+/// Which objects a rule replicates. An empty filter selects all objects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
     /// Prefix of the object keys, at most 1,024 characters.
@@ -94,25 +95,25 @@ pub struct Filter {
     pub tags: BTreeMap<String, String>,
 }
 
-/// The vocabulary as a caller wrote it. `None` is "not given".
+/// The properties as the caller wrote them; `None` for a property that was not given.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename_all = "PascalCase"))]
 pub struct Properties {
     /// Name of the bucket whose objects are replicated.
     pub source_bucket: Option<String>,
-    /// Name or ARN of the bucket that receives the replicas; in a policy, `{bucket}`, `{account}` and `{region}` are the source's.
+    /// Name or ARN of the bucket that receives the replicas. In a policy, `{bucket}`, `{account}` and `{region}` stand for the source's.
     pub destination_bucket: Option<String>,
-    /// Region of the destination: the replica key's, when it is not given.
+    /// Region of the destination. The default is the replica key's Region.
     pub destination_region: Option<String>,
     /// ARN, or alias ARN, of the customer managed key that encrypts the replicas, in the destination's Region.
     pub replica_kms_key_arn: Option<String>,
-    /// ARNs, or alias ARNs, of the keys that encrypt the source's objects: the bucket's default key, when they are not given.
+    /// ARNs, or alias ARNs, of the keys that encrypt the source's objects. The default is the key of the bucket's default encryption.
     pub source_kms_key_arns: Option<Vec<String>>,
-    /// Replicates only objects whose keys begin with this.
+    /// Replicates only objects whose keys begin with this prefix.
     pub prefix: Option<String>,
     /// Replicates only objects with all of these tags.
     pub tags: Option<BTreeMap<String, String>>,
-    /// The rule's priority, 0 and up: the highest of the bucket's rules plus one, when it is not given.
+    /// The rule's priority, 0 or more. The default is the highest priority of the bucket's rules plus one.
     pub priority: Option<i64>,
     /// Whether delete markers are replicated (false).
     pub delete_marker_replication: Option<bool>,
@@ -122,49 +123,49 @@ pub struct Properties {
     pub replication_time_control: Option<bool>,
     /// Whether S3 Replication metrics are on (true).
     pub metrics: Option<bool>,
-    /// Storage class of the replicas: the source object's, when it is not given.
+    /// Storage class of the replicas. The default is the source object's storage class.
     #[cfg_attr(test, schemars(extend("enum" = STORAGE_CLASSES.map(|class| class.as_str().to_owned()))))]
     pub storage_class: Option<String>,
-    /// Account of the destination bucket, when it is not the source's: that of `DestinationRoleArn`, when it is not given.
+    /// Account of the destination bucket, if it is not the source's. The default is the account of `DestinationRoleArn`.
     pub destination_account: Option<String>,
-    /// ARN of a role, in the destination's account, that is assumed for what is done there.
+    /// ARN of a role in the destination's account. It is assumed for all calls to that account.
     pub destination_role_arn: Option<String>,
-    /// External id with which that role is assumed.
+    /// External id with which `DestinationRoleArn` is assumed.
     pub destination_role_external_id: Option<String>,
     /// Which account owns replicas in another account's bucket (Source).
     #[cfg_attr(test, schemars(extend("enum" = ["Source", "Destination"])))]
     pub replica_owner: Option<String>,
     /// Whether a missing destination bucket is created (false).
     pub create_destination_bucket: Option<bool>,
-    /// What to do when the bucket already replicates with a role that is not ours (Refuse).
+    /// What to do if the bucket already replicates with a foreign role (Refuse).
     #[cfg_attr(test, schemars(extend("enum" = ["Refuse", "Extend"])))]
     pub existing_role: Option<String>,
-    /// ARN of the SNS topic, in the source's Region, that is told when S3 fails to replicate an object.
+    /// ARN of an SNS topic in the source's Region. It is notified when S3 fails to replicate an object.
     pub alarm_topic_arn: Option<String>,
-    /// Whether an object is written to see it replicated, and removed again (false).
+    /// Whether replication is checked with a canary: an object that is written, and removed once it is replicated (false).
     pub verify: Option<bool>,
-    /// Whether an S3 Batch Replication job is started for the objects that are there already (false).
+    /// Whether an S3 Batch Replication job is started for existing objects (false).
     pub replicate_existing_objects: Option<bool>,
-    /// Name or ARN of the bucket, of the source's account, that takes the job's report.
+    /// Name or ARN of the bucket for the job's report. The bucket must be in the source's account.
     pub report_bucket: Option<String>,
     /// Prefix of the report's objects.
     pub report_prefix: Option<String>,
-    /// Whether to plan only (false).
+    /// Whether to plan without changing anything (false).
     pub dry_run: Option<bool>,
 }
 
-/// One replication rule that should exist, with everything that it needs.
+/// One replication rule that should exist, with everything that the rule needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
-    /// The bucket whose objects are replicated, and the rule's id, which names its inline policy, too.
+    /// The source bucket and the rule's id.
     pub rule: RuleAddress,
     /// The bucket that receives the replicas; never the source.
     pub destination: BucketName,
-    /// The account that owns the destination; `None` is the source's.
+    /// The account that owns the destination; `None` for the source's account.
     pub destination_account: Option<Account>,
-    /// With whose credentials the destination's account is looked at and changed.
+    /// The credentials with which the destination's account is read and changed.
     pub destination_access: Access,
-    /// The destination's Region: the replica key's, since S3 encrypts with a key of the bucket's own Region.
+    /// The destination's Region, which is the replica key's Region: S3 encrypts with a key in the bucket's Region.
     pub destination_region: Region,
     /// The customer managed key that encrypts the replicas.
     pub replica_key: KeyReference,
@@ -172,31 +173,31 @@ pub struct Spec {
     pub source_keys: SourceKeys,
     /// Which objects are replicated.
     pub filter: Filter,
-    /// Priority asked for; `None` keeps the present one or takes the next free one.
+    /// The requested priority; `None` to keep the rule's priority or to take the next free one.
     pub priority: Option<i32>,
-    /// Whether delete markers are replicated; never with a tag filter.
+    /// Whether delete markers are replicated. False if the filter has tags.
     pub delete_marker_replication: bool,
     /// Whether metadata changes on replicas are replicated back.
     pub replica_modifications: bool,
-    /// S3 Replication Time Control: 15 minutes, with metrics.
+    /// Whether S3 Replication Time Control is on, which also turns metrics on.
     pub replication_time_control: bool,
-    /// S3 Replication metrics.
+    /// Whether S3 Replication metrics are on.
     pub metrics: bool,
-    /// Storage class of the replicas; `None` keeps the source object's.
+    /// Storage class of the replicas; `None` for the source object's.
     pub storage_class: Option<StorageClass>,
-    /// Who owns the replicas in a bucket of another account.
+    /// The owner of replicas in a bucket of another account.
     pub replica_owner: ReplicaOwner,
     /// Whether a missing destination is created.
     pub create_destination_bucket: bool,
-    /// What to do about a replication role that is not ours.
+    /// What to do if the bucket already replicates with a foreign role.
     pub existing_role: ExistingRole,
-    /// The topic that is told of objects that S3 fails to replicate; only with metrics.
+    /// The topic that is notified when S3 fails to replicate an object. Requires metrics.
     pub alarm_topic: Option<TopicArn>,
-    /// Whether an object is written to see it replicated, and removed again.
+    /// Whether replication is checked with a canary.
     pub verify: bool,
-    /// Where the report on the objects goes that are there already; `None` when nothing is to become of them.
+    /// The report of the job that replicates existing objects; `None` if they are not replicated.
     pub existing_objects: Option<Report>,
-    /// Plan only.
+    /// Whether to plan without changing anything.
     pub dry_run: bool,
 }
 
@@ -212,230 +213,73 @@ const STORAGE_CLASSES: [StorageClass; 8] = [
 ];
 
 impl Spec {
-    /// Validates `properties` against S3's and KMS's rules, as far as they can be judged without a call.
+    /// Checks `properties` against the rules of S3 and KMS, as far as that is possible without a call of AWS.
     ///
     /// # Errors
     /// The first property that cannot be accepted, with what is allowed.
     pub fn new(rule_id: RuleId, properties: &Properties) -> Result<Self, Invalid> {
-        let source = BucketName::parse(required("SourceBucket", &properties.source_bucket)?)
-            .map_err(|problem| Invalid::new("SourceBucket", problem))?;
-        let destination = BucketName::parse_name_or_arn(required(
-            "DestinationBucket",
-            &properties.destination_bucket,
-        )?)
-        .map_err(|problem| Invalid::new("DestinationBucket", problem))?;
-        if source == destination {
-            return Err(Invalid::new(
-                "DestinationBucket",
-                format!("is the source bucket `{source}`; a bucket cannot replicate to itself"),
-            ));
-        }
-        let replica_key =
-            replica_key(required("ReplicaKmsKeyArn", &properties.replica_kms_key_arn)?)?;
-        let destination_region =
-            destination_region(properties.destination_region.as_deref(), &replica_key)?;
-        let destination_access = access::destination_access(properties, &source)?;
-        let destination_account =
-            destination_account(properties.destination_account.as_deref(), &destination_access)?;
-        let filter = Filter {
-            prefix: prefix(properties.prefix.clone())?,
-            tags: tags(properties.tags.clone())?,
+        let (source, destination) = check::buckets(properties)?;
+        let replica_key = check::replica_key(properties)?;
+        let destination_access = destination_access(properties, &source)?;
+        let replication_time_control = properties.replication_time_control.unwrap_or(false);
+        let spec = Self {
+            rule: RuleAddress { source, id: rule_id },
+            destination,
+            destination_region: check::destination_region(properties, &replica_key)?,
+            destination_account: check::destination_account(properties, &destination_access)?,
+            destination_access,
+            replica_key,
+            source_keys: check::source_keys(properties)?,
+            filter: Filter { prefix: check::prefix(properties)?, tags: check::tags(properties)? },
+            priority: check::priority(properties)?,
+            delete_marker_replication: properties.delete_marker_replication.unwrap_or(false),
+            replica_modifications: properties.replica_modifications.unwrap_or(false),
+            replication_time_control,
+            metrics: replication_time_control || properties.metrics.unwrap_or(true),
+            storage_class: check::storage_class(properties)?,
+            replica_owner: check::replica_owner(properties)?,
+            create_destination_bucket: properties.create_destination_bucket.unwrap_or(false),
+            existing_role: check::existing_role(properties)?,
+            alarm_topic: check::alarm_topic(properties)?,
+            verify: properties.verify.unwrap_or(false),
+            existing_objects: Report::from_properties(properties)?,
+            dry_run: properties.dry_run.unwrap_or(false),
         };
-        let delete_marker_replication = properties.delete_marker_replication.unwrap_or(false);
-        if delete_marker_replication && !filter.tags.is_empty() {
+        spec.check_combinations()?;
+        Ok(spec)
+    }
+
+    /// Refuses values that are valid alone and not together.
+    fn check_combinations(&self) -> Result<(), Invalid> {
+        if self.delete_marker_replication && !self.filter.tags.is_empty() {
             return Err(Invalid::new(
                 "DeleteMarkerReplication",
                 "cannot be true in a rule that filters by `Tags`: S3 does not replicate delete markers for such rules",
             ));
         }
-        let alarm_topic = properties.alarm_topic_arn.as_deref().map(TopicArn::parse).transpose();
-        let alarm_topic = alarm_topic.map_err(|problem| Invalid::new("AlarmTopicArn", problem))?;
-        let replication_time_control = properties.replication_time_control.unwrap_or(false);
-        let metrics = replication_time_control || properties.metrics.unwrap_or(true);
-        if alarm_topic.is_some() && !metrics {
+        if self.alarm_topic.is_some() && !self.metrics {
             return Err(Invalid::new(
                 "AlarmTopicArn",
-                "needs `Metrics`: without them S3 does not say that it failed",
+                "needs `Metrics`: without metrics, S3 does not report failed replication",
             ));
         }
-        let verify = properties.verify.unwrap_or(false);
-        if verify {
-            rule_id
-                .canary_key(&filter.prefix)
-                .map_err(|problem| Invalid::new("Prefix", problem))?;
+        if self.verify {
+            let canary_key = self.rule.id.canary_key(&self.filter.prefix);
+            canary_key.map_err(|problem| Invalid::new("Prefix", problem))?;
         }
-        Ok(Self {
-            rule: RuleAddress { source, id: rule_id },
-            destination,
-            destination_account,
-            destination_access,
-            destination_region,
-            replica_key,
-            source_keys: source_keys(properties.source_kms_key_arns.as_deref())?,
-            filter,
-            priority: properties.priority.map(priority).transpose()?,
-            delete_marker_replication,
-            replica_modifications: properties.replica_modifications.unwrap_or(false),
-            replication_time_control,
-            metrics,
-            storage_class: properties.storage_class.as_deref().map(storage_class).transpose()?,
-            replica_owner: replica_owner(properties.replica_owner.as_deref())?,
-            create_destination_bucket: properties.create_destination_bucket.unwrap_or(false),
-            existing_role: existing_role(properties.existing_role.as_deref())?,
-            alarm_topic,
-            verify,
-            existing_objects: Report::of(properties)?,
-            dry_run: properties.dry_run.unwrap_or(false),
-        })
+        Ok(())
     }
-}
 
-impl Spec {
-    /// The destination's account, when it is not `own`.
+    /// The destination's account, if it is not `own`.
     pub fn other_account(&self, own: &Account) -> Option<&Account> {
         self.destination_account.as_ref().filter(|account| *account != own)
     }
 }
 
-fn required<'a>(property: &str, value: &'a Option<String>) -> Result<&'a str, Invalid> {
-    value.as_deref().ok_or_else(|| Invalid::new(property, "is required"))
-}
-
-fn replica_key(value: &str) -> Result<KeyReference, Invalid> {
-    let key =
-        KeyReference::parse(value).map_err(|problem| Invalid::new("ReplicaKmsKeyArn", problem))?;
-    if key.is_aws_managed_alias() {
-        return Err(Invalid::new(
-            "ReplicaKmsKeyArn",
-            format!(
-                "is `{value}`, an alias of an AWS managed key, whose policy cannot be given grants; use a customer managed key"
-            ),
-        ));
-    }
-    Ok(key)
-}
-
-fn destination_region(given: Option<&str>, replica_key: &KeyReference) -> Result<Region, Invalid> {
-    let Some(given) = given else {
-        return Ok(replica_key.region().clone());
-    };
-    let region =
-        Region::parse(given).map_err(|problem| Invalid::new("DestinationRegion", problem))?;
-    if &region != replica_key.region() {
-        return Err(Invalid::new(
-            "ReplicaKmsKeyArn",
-            format!(
-                "is a key of {}, but `DestinationRegion` is {region}; S3 needs a key of the destination's Region",
-                replica_key.region()
-            ),
-        ));
-    }
-    Ok(region)
-}
-
-fn destination_account(given: Option<&str>, access: &Access) -> Result<Option<Account>, Invalid> {
-    let given = given
-        .map(Account::parse)
-        .transpose()
-        .map_err(|problem| Invalid::new("DestinationAccount", problem))?;
-    match (given, access.account()) {
-        (Some(given), Some(of_role)) if given != *of_role => Err(Invalid::new(
-            "DestinationRoleArn",
-            format!(
-                "is a role of account {of_role}, but `DestinationAccount` is {given}; it must be a role of the destination's account"
-            ),
-        )),
-        (given, of_role) => Ok(given.or_else(|| of_role.cloned())),
-    }
-}
-
-fn replica_owner(given: Option<&str>) -> Result<ReplicaOwner, Invalid> {
-    match given {
-        None | Some("Source") => Ok(ReplicaOwner::Source),
-        Some("Destination") => Ok(ReplicaOwner::Destination),
-        Some(other) => Err(Invalid::new(
-            "ReplicaOwner",
-            format!("is `{other}`; allowed are Source, Destination"),
-        )),
-    }
-}
-
-fn source_keys(given: Option<&[String]>) -> Result<SourceKeys, Invalid> {
-    let Some(given) = given else {
-        return Ok(SourceKeys::BucketDefault);
-    };
-    if given.is_empty() {
-        return Err(Invalid::new(
-            "SourceKmsKeyArns",
-            "is empty; leave it out to use the bucket's default encryption key",
-        ));
-    }
-    let keys = given.iter().map(|arn| KeyReference::parse(arn)).collect::<Result<Vec<_>, _>>();
-    keys.map(SourceKeys::Given).map_err(|problem| Invalid::new("SourceKmsKeyArns", problem))
-}
-
-/// As much of a prefix as rights can be confined to: up to its first character that is not printable ASCII. Policy documents have none beyond
-/// U+00FF, and how those between are matched to keys is not known.
+/// The part of a prefix that grants can be confined to: up to the first character that is not printable ASCII. Policy documents have no
+/// characters beyond U+00FF, and how IAM matches the characters below it to object keys is not documented.
 pub fn grantable_prefix(prefix: &str) -> &str {
     prefix.split(|character| !(' '..='~').contains(&character)).next().unwrap_or_default()
-}
-
-fn prefix(given: Option<String>) -> Result<String, Invalid> {
-    let prefix = given.unwrap_or_default();
-    match prefix.chars().count() {
-        0..=1024 => Ok(prefix),
-        length => {
-            Err(Invalid::new("Prefix", format!("has {length} characters; S3 allows at most 1,024")))
-        }
-    }
-}
-
-fn tags(given: Option<BTreeMap<String, String>>) -> Result<BTreeMap<String, String>, Invalid> {
-    let tags = given.unwrap_or_default();
-    if tags.len() > 10 {
-        return Err(Invalid::new(
-            "Tags",
-            format!("has {} tags; an S3 object has at most 10", tags.len()),
-        ));
-    }
-    for (key, value) in &tags {
-        if key.is_empty() || key.chars().count() > 128 {
-            return Err(Invalid::new(
-                "Tags",
-                format!("has the key `{key}`; a tag's key has 1 to 128 characters"),
-            ));
-        }
-        if value.chars().count() > 256 {
-            return Err(Invalid::new(
-                "Tags",
-                format!("has a value of over 256 characters for the key `{key}`"),
-            ));
-        }
-    }
-    Ok(tags)
-}
-
-fn priority(given: i64) -> Result<i32, Invalid> {
-    i32::try_from(given).ok().filter(|priority| *priority >= 0).ok_or_else(|| {
-        Invalid::new("Priority", format!("is {given}; allowed are 0 to {}", i32::MAX))
-    })
-}
-
-fn storage_class(given: &str) -> Result<StorageClass, Invalid> {
-    STORAGE_CLASSES.iter().find(|class| class.as_str() == given).cloned().ok_or_else(|| {
-        let allowed = STORAGE_CLASSES.map(|class| class.as_str().to_owned()).join(", ");
-        Invalid::new("StorageClass", format!("is `{given}`; allowed are {allowed}"))
-    })
-}
-
-fn existing_role(given: Option<&str>) -> Result<ExistingRole, Invalid> {
-    match given {
-        None | Some("Refuse") => Ok(ExistingRole::Refuse),
-        Some("Extend") => Ok(ExistingRole::Extend),
-        Some(other) => {
-            Err(Invalid::new("ExistingRole", format!("is `{other}`; allowed are Refuse, Extend")))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-//! The vocabulary's JSON: names and types. What the values mean is [`crate::spec`]'s business.
+//! Reads properties from JSON.
 //!
-//! CloudFormation turns every scalar into a string, so `"true"` is a boolean and `"15"` an integer, whoever asks.
+//! This module owns the properties' names and JSON types. It must not know the meaning of the values, which [`crate::spec`] checks.
+//! CloudFormation converts every scalar to a string, so the string `"true"` is accepted as a boolean and `"15"` as an integer.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +10,21 @@ use serde_json::{Map, Value};
 use super::{Invalid, Properties};
 
 /// Names that CloudFormation adds to a resource's properties.
-const CLOUDFORMATION: [&str; 2] = ["ServiceToken", "ServiceTimeout"];
+const ADDED_BY_CLOUDFORMATION: [&str; 2] = ["ServiceToken", "ServiceTimeout"];
 
-/// Reads the vocabulary from `object`. `also` are the names that the caller reads itself.
-pub fn read_properties(object: &Map<String, Value>, also: &[&str]) -> Result<Properties, Invalid> {
+/// Reads the properties in `object`. The caller reads the names in `read_by_caller` itself.
+///
+/// # Errors
+/// An unknown name, or a value of a wrong type.
+pub fn read_properties(
+    object: &Map<String, Value>,
+    read_by_caller: &[&str],
+) -> Result<Properties, Invalid> {
     let mut object = Object::new(object);
-    for name in also {
+    for name in read_by_caller {
         object.take(name);
     }
-    for name in CLOUDFORMATION {
+    for name in ADDED_BY_CLOUDFORMATION {
         object.ignore(name);
     }
     let properties = Properties {
@@ -51,38 +58,41 @@ pub fn read_properties(object: &Map<String, Value>, also: &[&str]) -> Result<Pro
     Ok(properties)
 }
 
-/// A JSON object read name by name, so that the names nobody asked for are known at the end.
+/// A reader of a JSON object that refuses the names that were not read.
 pub struct Object<'a> {
-    left: BTreeMap<&'a str, &'a Value>,
-    known: Vec<String>,
+    unread: BTreeMap<&'a str, &'a Value>,
+    known_names: Vec<String>,
 }
 
 impl<'a> Object<'a> {
-    /// Begins to read `object`.
+    /// Starts to read `object`.
     pub fn new(object: &'a Map<String, Value>) -> Self {
         Self {
-            left: object.iter().map(|(name, value)| (name.as_str(), value)).collect(),
-            known: Vec::new(),
+            unread: object.iter().map(|(name, value)| (name.as_str(), value)).collect(),
+            known_names: Vec::new(),
         }
     }
 
-    /// The value of `name`; `null` is as good as absent.
+    /// The value of `name`; `None` if it is absent or `null`.
     pub fn take(&mut self, name: &str) -> Option<&'a Value> {
-        self.known.push(name.to_owned());
-        self.left.remove(name).filter(|value| !value.is_null())
+        self.known_names.push(name.to_owned());
+        self.unread.remove(name).filter(|value| !value.is_null())
     }
 
-    /// Passes over a `name` that is not to be offered when an unknown one is refused.
+    /// Accepts `name` without listing it among the allowed names.
     fn ignore(&mut self, name: &str) {
-        self.left.remove(name);
+        self.unread.remove(name);
     }
 
-    /// Refuses the names that were never asked for.
+    /// Refuses names that were not read.
+    ///
+    /// # Errors
+    /// The first such name, with the names that are allowed.
     pub fn finish(self) -> Result<(), Invalid> {
-        match self.left.into_keys().next() {
+        match self.unread.into_keys().next() {
             Some(unknown) => Err(Invalid::new(
                 unknown,
-                format!("is not known; allowed are {}", self.known.join(", ")),
+                format!("is not known; allowed are {}", self.known_names.join(", ")),
             )),
             None => Ok(()),
         }
@@ -91,7 +101,7 @@ impl<'a> Object<'a> {
     /// The string `name`.
     ///
     /// # Errors
-    /// A value of another type; so for all that follow.
+    /// A value of another type.
     pub fn text(&mut self, name: &str) -> Result<Option<String>, Invalid> {
         match self.take(name) {
             None => Ok(None),
@@ -101,6 +111,9 @@ impl<'a> Object<'a> {
     }
 
     /// The boolean `name`, which may be written as a string.
+    ///
+    /// # Errors
+    /// A value of another type.
     pub fn boolean(&mut self, name: &str) -> Result<Option<bool>, Invalid> {
         match self.take(name) {
             None => Ok(None),
@@ -112,6 +125,9 @@ impl<'a> Object<'a> {
     }
 
     /// The integer `name`, which may be written as a string.
+    ///
+    /// # Errors
+    /// A value of another type.
     pub fn integer(&mut self, name: &str) -> Result<Option<i64>, Invalid> {
         let Some(value) = self.take(name) else {
             return Ok(None);
@@ -124,7 +140,10 @@ impl<'a> Object<'a> {
         integer.map(Some).ok_or_else(|| wrong_type(name, value, "an integer"))
     }
 
-    /// A list of strings, or one string with commas.
+    /// The list `name`: strings in an array, or in one string with commas between them.
+    ///
+    /// # Errors
+    /// A value of another type.
     pub fn list(&mut self, name: &str) -> Result<Option<Vec<String>>, Invalid> {
         let expected = "a list of strings, or one string with commas";
         match self.take(name) {
@@ -143,7 +162,10 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// A map of strings, or a list of `{Key, Value}`.
+    /// The tags `name`: a map of strings, or a list of `{Key, Value}`.
+    ///
+    /// # Errors
+    /// A value of another type, or a key that occurs twice.
     pub fn tags(&mut self, name: &str) -> Result<Option<BTreeMap<String, String>>, Invalid> {
         let Some(value) = self.take(name) else {
             return Ok(None);
@@ -175,7 +197,7 @@ fn key_and_value(item: &Value) -> Option<(String, String)> {
 }
 
 fn wrong_type(name: &str, value: &Value, expected: &str) -> Invalid {
-    let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let shown: String = shown.chars().take(60).collect();
-    Invalid::new(name, format!("is `{shown}`; it must be {expected}"))
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let excerpt: String = text.chars().take(60).collect();
+    Invalid::new(name, format!("is `{excerpt}`; it must be {expected}"))
 }

@@ -1,35 +1,35 @@
-//! What is asked about the objects that are there already: where the report on their replication goes.
+//! The report of the job that replicates existing objects.
 
 use super::{BucketName, Invalid, Properties, grantable_prefix};
 
-/// S3's limit for the prefix of a report.
+/// S3's limit for the prefix of a report, in characters.
 const MAX_PREFIX: usize = 512;
 
-/// Where S3 puts the report on a job.
+/// The place of a job's report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// A bucket of the source's account.
     pub bucket: BucketName,
-    /// Prefix of the report's objects, without the slash that S3 puts after it; empty for none.
+    /// Prefix of the report's objects, without the slash that S3 appends; empty for no prefix.
     pub prefix: String,
 }
 
 impl Report {
-    /// What `properties` say about objects that are there already; `None` when nothing is to become of them.
+    /// Reads the report from `properties`; `None` if existing objects are not replicated.
     ///
     /// # Errors
     /// The property that cannot be accepted.
-    pub fn of(properties: &Properties) -> Result<Option<Self>, Invalid> {
+    pub fn from_properties(properties: &Properties) -> Result<Option<Self>, Invalid> {
         let flag = "ReplicateExistingObjects";
         let given = [
             ("ReportBucket", &properties.report_bucket),
             ("ReportPrefix", &properties.report_prefix),
         ];
         if properties.replicate_existing_objects != Some(true) {
-            let superfluous = given.into_iter().find(|(_, value)| value.is_some());
-            return superfluous.map_or(Ok(None), |(property, _)| {
-                Err(Invalid::new(property, format!("needs `{flag}`")))
-            });
+            return match given.into_iter().find(|(_, value)| value.is_some()) {
+                Some((property, _)) => Err(Invalid::new(property, format!("needs `{flag}`"))),
+                None => Ok(None),
+            };
         }
         let bucket = properties
             .report_bucket

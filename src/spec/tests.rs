@@ -9,18 +9,14 @@ fn properties() -> Properties {
     }
 }
 
-fn spec(properties: &Properties) -> Spec {
-    Spec::new(RuleId::named("demo").unwrap(), properties).unwrap()
+fn new_spec(properties: &Properties) -> Result<Spec, Invalid> {
+    Spec::new(RuleId::named("demo").unwrap(), properties)
 }
 
 #[test]
-fn the_defaults_are_those_of_the_contract() {
-    let spec = spec(&properties());
-    assert_eq!(
-        spec.destination_region.as_str(),
-        "us-west-2",
-        "the key's Region is the destination's"
-    );
+fn a_spec_without_optional_properties_has_the_documented_defaults() {
+    let spec = new_spec(&properties()).unwrap();
+    assert_eq!(spec.destination_region.as_str(), "us-west-2", "the replica key's Region");
     assert_eq!(spec.source_keys, SourceKeys::BucketDefault);
     assert_eq!(spec.filter, Filter::default());
     assert_eq!(
@@ -39,67 +35,62 @@ fn the_defaults_are_those_of_the_contract() {
 }
 
 #[test]
-fn replication_time_control_has_its_metrics_always_on() {
-    let with = |time_control, metrics| {
-        spec(&Properties {
+fn replication_time_control_turns_metrics_on() {
+    let has_metrics = |time_control| {
+        let properties = Properties {
             replication_time_control: Some(time_control),
-            metrics: Some(metrics),
+            metrics: Some(false),
             ..properties()
-        })
-        .metrics
+        };
+        new_spec(&properties).unwrap().metrics
     };
-    assert_eq!((with(true, false), with(false, false)), (true, false));
+    assert_eq!([true, false].map(has_metrics), [true, false]);
 }
 
 #[test]
-fn the_limits_are_accepted_and_one_more_is_not() {
-    let prefix = |length| {
-        Spec::new(
-            RuleId::named("demo").unwrap(),
-            &Properties { prefix: Some("é".repeat(length)), ..properties() },
-        )
+fn a_prefix_has_at_most_1024_characters() {
+    let is_accepted =
+        |length| new_spec(&Properties { prefix: Some("é".repeat(length)), ..properties() }).is_ok();
+    assert_eq!([0, 1_024, 1_025].map(is_accepted), [true, true, false]);
+}
+
+#[test]
+fn a_filter_has_at_most_10_tags() {
+    let is_accepted = |count: usize| {
+        let tags = (0..count).map(|index| (index.to_string(), String::new())).collect();
+        new_spec(&Properties { tags: Some(tags), ..properties() }).is_ok()
     };
-    assert!(prefix(1_024).is_ok() && prefix(1_025).is_err());
-    let tags = |count: usize| (0..count).map(|index| (index.to_string(), String::new())).collect();
-    let tags = |count| {
-        Spec::new(
-            RuleId::named("demo").unwrap(),
-            &Properties { tags: Some(tags(count)), ..properties() },
-        )
-    };
-    assert!(tags(10).is_ok() && tags(11).is_err());
-    let tag = |key: usize, value: usize| {
+    assert_eq!([10, 11].map(is_accepted), [true, false]);
+}
+
+#[test]
+fn a_tag_has_a_key_of_1_to_128_and_a_value_of_0_to_256_characters() {
+    let is_accepted = |(key, value): (usize, usize)| {
         let tags = BTreeMap::from([("é".repeat(key), "é".repeat(value))]);
-        Spec::new(RuleId::named("demo").unwrap(), &Properties { tags: Some(tags), ..properties() })
+        new_spec(&Properties { tags: Some(tags), ..properties() }).is_ok()
     };
-    assert!(tag(0, 1).is_err() && tag(1, 0).is_ok());
-    assert!(tag(128, 1).is_ok() && tag(129, 1).is_err());
-    assert!(tag(1, 256).is_ok() && tag(1, 257).is_err() && tag(1, 300).is_err());
-    let external_id = |length| {
-        let role = Some("arn:aws:iam::444455556666:role/setup".to_owned());
-        let external_id = Some("x".repeat(length));
+    assert_eq!([(0, 1), (1, 0)].map(is_accepted), [false, true]);
+    assert_eq!([(128, 1), (129, 1)].map(is_accepted), [true, false]);
+    assert_eq!([(1, 256), (1, 257), (1, 300)].map(is_accepted), [true, false, false]);
+}
+
+#[test]
+fn an_external_id_has_2_to_1224_characters() {
+    let is_accepted = |length| {
         let properties = Properties {
-            destination_role_arn: role,
-            destination_role_external_id: external_id,
+            destination_role_arn: Some("arn:aws:iam::444455556666:role/setup".to_owned()),
+            destination_role_external_id: Some("x".repeat(length)),
             ..properties()
         };
-        Spec::new(RuleId::named("demo").unwrap(), &properties)
+        new_spec(&properties).is_ok()
     };
-    assert!(
-        external_id(1).is_err()
-            && external_id(2).is_ok()
-            && external_id(1_224).is_ok()
-            && external_id(1_225).is_err()
-    );
-    let priority = |value| {
-        Spec::new(
-            RuleId::named("demo").unwrap(),
-            &Properties { priority: Some(value), ..properties() },
-        )
-    };
-    assert!(
-        priority(0).is_ok()
-            && priority(i64::from(i32::MAX)).is_ok()
-            && priority(i64::from(i32::MAX) + 1).is_err()
-    );
+    assert_eq!([1, 2, 1_224, 1_225].map(is_accepted), [false, true, true, false]);
+}
+
+#[test]
+fn a_priority_is_between_0_and_the_highest_32_bit_integer() {
+    let is_accepted =
+        |priority| new_spec(&Properties { priority: Some(priority), ..properties() }).is_ok();
+    let highest = i64::from(i32::MAX);
+    assert_eq!([-1, 0, highest, highest + 1].map(is_accepted), [false, true, true, false]);
 }

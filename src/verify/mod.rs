@@ -1,5 +1,6 @@
-//! The proof that a rule replicates, by way of one object of ours: what that object is, and what it means that becomes of it. Pure.
+//! The check that a rule replicates, with a canary.
 //!
+//! This module owns the canary's form and the verdict about it. It must not know how objects are read and how long to wait.
 //! Follows <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-status.html>.
 
 use std::collections::BTreeSet;
@@ -14,13 +15,13 @@ use crate::model::{
 use crate::plan::{self, Refusal};
 use crate::spec::Filter;
 
-/// The template's parameter that gives the function the rights on canaries.
+/// The template's parameter that gives the function the rights for canaries.
 pub const PARAMETER: &str = "AllowVerify";
 
-/// The canary of a rule, encrypted with `key` or else as the bucket encrypts.
+/// The canary of a rule, which is encrypted with `key`, or with the bucket's default encryption if there is no `key`.
 ///
 /// # Errors
-/// A [`Refusal`] when the rule's prefix leaves no room for the canary's key.
+/// A [`Refusal`] if the canary's object key is too long for S3 because of the rule's prefix.
 pub fn canary(
     rule_id: &RuleId,
     rule: &ReplicationRule,
@@ -35,7 +36,7 @@ pub fn canary(
     })
 }
 
-/// Whether a rule selects the canary, so that there may be a replica at the rule's destination.
+/// Whether a rule selects the canary. The canary may then have a replica at the rule's destination.
 pub fn selects(rule: &ReplicationRule, canary: &Canary) -> bool {
     let Filter { prefix, tags } = filter(rule);
     *rule.status() == ReplicationRuleStatus::Enabled
@@ -43,7 +44,7 @@ pub fn selects(rule: &ReplicationRule, canary: &Canary) -> bool {
         && tags.iter().all(|(key, value)| canary.tags.get(key) == Some(value))
 }
 
-/// A rule's filter, in whichever of S3's forms it has.
+/// A rule's filter, from any of S3's forms.
 fn filter(rule: &ReplicationRule) -> Filter {
     let Some(filter) = rule.filter() else {
         return Filter::default();
@@ -53,9 +54,9 @@ fn filter(rule: &ReplicationRule) -> Filter {
     Filter { prefix, tags: tags.map(|tag| (tag.key.clone(), tag.value.clone())).collect() }
 }
 
-/// Why a rule is not known to replicate; follows the canary's name in a sentence.
+/// Why the replication of a rule is not confirmed, as the rest of a sentence that begins with the canary's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "each variant's message says what its fields are")]
+#[expect(missing_docs, reason = "each variant's message explains its fields")]
 pub enum Failure {
     #[error("{0}")]
     Call(ApiError),
@@ -69,7 +70,7 @@ pub enum Failure {
     #[error("its replication status is COMPLETED, and there is no replica")]
     NoReplica,
 
-    #[error("what is in its place at the destination is no replica")]
+    #[error("the destination's object with its key is no replica")]
     NotAReplica,
 
     #[error("its replica is encrypted with {found}, not with the replica key `{expected}`")]
@@ -84,51 +85,57 @@ pub enum Failure {
 
 impl From<ApiError> for Failure {
     fn from(failure: ApiError) -> Self {
-        Self::Call(failure.naming(Some(PARAMETER)))
+        Self::Call(failure.with_parameter(Some(PARAMETER)))
     }
 }
 
 impl Failure {
-    /// What helps against the failed call, when it was one.
+    /// When a retry of the failed call can help; `None` if no call failed.
     pub fn retry(&self) -> Option<Retry> {
         match self {
             Self::Call(failure) => Some(failure.retry),
-            _ => None,
+            Self::NotSelected
+            | Self::Gone
+            | Self::NoReplica
+            | Self::NotAReplica
+            | Self::WrongKey { .. }
+            | Self::NotReplicated(_)
+            | Self::StillPending(_) => None,
         }
     }
 }
 
-/// What a canary and its replica, as they were seen, mean for the rule.
+/// The conclusion from a canary and its replica.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It replicates.
+    /// The rule replicates.
     Replicates,
-    /// It is not known yet.
+    /// S3 has not replicated the canary yet.
     Pending,
-    /// This canary will not tell; another may, since S3 may not have noticed the rule, or another invocation may have removed the canary.
-    Another(Failure),
-    /// It does not replicate as it should.
+    /// This canary shows nothing, and a new canary may: S3 may not have applied the rule yet, or another invocation may have removed the canary.
+    NeedsNewCanary(Failure),
+    /// The rule does not replicate as it should.
     Fails(Failure),
-    /// S3 could not replicate it, and does not say why.
-    Refused,
+    /// S3 could not replicate the canary, for an unknown reason.
+    FailedInS3,
 }
 
-/// Judges a canary by its version at the source and the same one at the destination, where the rule encrypts with `replica_key`.
+/// Judges a canary by its version at the source and the same version at the destination, where the rule encrypts with `replica_key`.
 ///
-/// S3's status is about all destinations, so it is the replica that decides once it is neither absent nor pending.
+/// S3's replication status covers all destinations. Once the status is no longer pending, a replica therefore counts more than the status.
 pub fn judge(
     canary: Option<&ObjectVersion>,
     replica: Option<&ObjectVersion>,
     replica_key: Option<&str>,
 ) -> Verdict {
     let Some(canary) = canary else {
-        return Verdict::Another(Failure::Gone);
+        return Verdict::NeedsNewCanary(Failure::Gone);
     };
     match (canary.replication, replica) {
-        (None | Some(Replication::Replica), _) => Verdict::Another(Failure::NotSelected),
+        (None | Some(Replication::Replica), _) => Verdict::NeedsNewCanary(Failure::NotSelected),
         (Some(Replication::Pending), _) => Verdict::Pending,
-        (Some(Replication::Completed), None) => Verdict::Another(Failure::NoReplica),
-        (Some(Replication::Failed), None) => Verdict::Refused,
+        (Some(Replication::Completed), None) => Verdict::NeedsNewCanary(Failure::NoReplica),
+        (Some(Replication::Failed), None) => Verdict::FailedInS3,
         (Some(_), Some(replica)) if replica.replication != Some(Replication::Replica) => {
             Verdict::Fails(Failure::NotAReplica)
         }
@@ -154,35 +161,35 @@ fn found(canary: &ObjectVersion, replica: &ObjectVersion) -> String {
     }
 }
 
-/// All that S3 needs to replicate a canary, as it was found after S3 could not.
+/// The state of everything that S3 needs to replicate a canary, read after S3 could not replicate one.
 #[derive(Debug)]
 pub struct Evidence<'a> {
-    /// Whose credentials are in use.
+    /// The account and the partition of the caller.
     pub identity: &'a Identity,
-    /// The rule's id, and its source bucket.
+    /// The source bucket and the rule's id.
     pub address: &'a RuleAddress,
-    /// The rule, as S3 has it.
+    /// The rule in the bucket's replication configuration.
     pub rule: &'a ReplicationRule,
     /// The source bucket and its versioning.
     pub source: (&'a Location, Versioning),
     /// The destination bucket and its versioning.
     pub destination: (&'a Location, Versioning),
-    /// The key that encrypts the canary, by its ARN and as found.
+    /// ARN and state of the key that encrypts the canary; without state if the key does not exist.
     pub source_key: Option<(&'a str, Option<Key>)>,
-    /// The key for replicas, by its ARN and as found.
+    /// ARN and state of the key that encrypts replicas; without state if the key does not exist.
     pub replica_key: Option<(&'a str, Option<Key>)>,
-    /// ARN of the role that the configuration names.
+    /// ARN of the role in the replication configuration.
     pub role_arn: &'a str,
-    /// That role.
+    /// That role; `None` if it does not exist.
     pub role: Option<Role>,
 }
 
 impl Evidence<'_> {
-    /// Says what is wrong, a part of a sentence each; or, when nothing is, where else to look.
+    /// The causes of the failure, separated by semicolons; without a cause, what else has to be checked.
     pub fn report(&self) -> String {
         let causes = [self.versioning(), self.keys(), self.role()].concat();
         if causes.is_empty() {
-            return "versioning, the keys' states, the role's trust and the rule's policy in it are right; what is left are the policies of the keys \
+            return "versioning, the keys' states, the role's trust policy and the rule's inline policy are right; check the policies of the keys \
                     and of the destination bucket, and the role's permissions boundary"
                 .to_owned();
         }
@@ -201,9 +208,9 @@ impl Evidence<'_> {
 
     fn keys(&self) -> Vec<String> {
         let keys = [("the canary's key", &self.source_key), ("the replica key", &self.replica_key)];
-        let unusable = keys.into_iter().filter_map(|(what, key)| {
-            let (asked, key) = key.as_ref()?;
-            plan::usable_key(what, asked, key.as_ref()).err()
+        let unusable = keys.into_iter().filter_map(|(name, key)| {
+            let (arn, key) = key.as_ref()?;
+            plan::check_usable(name, arn, key.as_ref()).err()
         });
         unusable.map(|refusal| refusal.to_string()).collect()
     }
@@ -214,32 +221,34 @@ impl Evidence<'_> {
             return vec![format!("role `{arn}` does not exist")];
         };
         let mut causes = Vec::new();
-        // A role of others may be trusted in other words.
-        let is_ours = role.name == RoleName::of_source(&self.source.0.bucket);
+        // A foreign role may have a different trust policy that also works.
+        let is_own = role.name == RoleName::for_source(&self.source.0.bucket);
         let trusts = PolicyDocument::parse(&role.trust);
-        if is_ours
+        if is_own
             && ![iam_policy::trust(), iam_policy::trust_with_job()].map(Some).contains(&trusts)
         {
             causes.push(format!("the trust policy of role `{arn}` was changed"));
         }
-        let names =
-            [PolicyName::of_rule(&self.address.id), PolicyName::in_foreign_role(self.address)];
+        let names = [
+            PolicyName::for_rule(&self.address.id),
+            PolicyName::for_rule_in_foreign_role(self.address),
+        ];
         match names.iter().find_map(|name| role.policies.get(name.as_str())) {
             None => causes.push(format!("role `{arn}` has no inline policy of this rule")),
-            Some(policy) if !self.suffices(policy) => causes.push(format!(
-                "the rule's inline policy in role `{arn}` does not grant what it needs"
+            Some(policy) if !self.is_granted_by(policy) => causes.push(format!(
+                "the rule's inline policy in role `{arn}` does not grant what the rule needs"
             )),
             Some(_) => {}
         }
         causes
     }
 
-    /// Whether a policy grants what this rule needs for this canary.
-    fn suffices(&self, policy: &str) -> bool {
+    /// Whether an inline policy grants what the rule needs to replicate the canary.
+    fn is_granted_by(&self, policy: &str) -> bool {
         let Some(policy) = PolicyDocument::parse(policy) else {
             return false;
         };
-        // A rule without KMS does not say which replica key its policy was made for.
+        // A rule without KMS does not have the replica key that its policy was made for, so the policy cannot be compared.
         let Some((replica_key, _)) = self.replica_key else {
             return true;
         };
@@ -247,8 +256,8 @@ impl Evidence<'_> {
         source_keys.extend(self.source_key.as_ref().map(|(arn, _)| (*arn).to_owned()));
         let needed = Grants {
             partition: self.identity.partition,
-            source: place(self.source.0),
-            destination: place(self.destination.0),
+            source: bucket_in_region(self.source.0),
+            destination: bucket_in_region(self.destination.0),
             prefix: &filter(self.rule).prefix,
             source_keys: &source_keys,
             replica_key,
@@ -262,14 +271,14 @@ impl Evidence<'_> {
     }
 }
 
-fn place(location: &Location) -> BucketInRegion<'_> {
+fn bucket_in_region(location: &Location) -> BucketInRegion<'_> {
     BucketInRegion { bucket: &location.bucket, region: &location.region }
 }
 
-/// The bucket that a rule replicates to, and the key that it encrypts replicas with.
+/// The destination bucket of a rule, and the key that encrypts its replicas.
 ///
 /// # Errors
-/// A [`Refusal`] when S3's configuration names no bucket.
+/// A [`Refusal`] if the rule names no valid bucket.
 pub fn destination(rule: &ReplicationRule) -> Result<(BucketName, Option<&str>), Refusal> {
     let destination = rule.destination().map(|destination| {
         let key = destination
@@ -291,7 +300,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s3s_status_and_the_replica_decide_together() {
+    fn a_verdict_depends_on_the_status_and_the_replica() {
         let version = |replication, key: Option<&str>| ObjectVersion {
             replication,
             kms_key: key.map(str::to_owned),
@@ -304,13 +313,25 @@ mod tests {
                 found: found.to_owned(),
             })
         };
-        for (seen, at_destination, verdict) in [
-            (None, None, Verdict::Another(Failure::Gone)),
-            (Some(version(None, Some("source"))), None, Verdict::Another(Failure::NotSelected)),
-            (Some(canary(Replication::Replica)), None, Verdict::Another(Failure::NotSelected)),
+        for (at_source, at_destination, verdict) in [
+            (None, None, Verdict::NeedsNewCanary(Failure::Gone)),
+            (
+                Some(version(None, Some("source"))),
+                None,
+                Verdict::NeedsNewCanary(Failure::NotSelected),
+            ),
+            (
+                Some(canary(Replication::Replica)),
+                None,
+                Verdict::NeedsNewCanary(Failure::NotSelected),
+            ),
             (Some(canary(Replication::Pending)), None, Verdict::Pending),
             (Some(canary(Replication::Pending)), Some(replica(Some("replica"))), Verdict::Pending),
-            (Some(canary(Replication::Completed)), None, Verdict::Another(Failure::NoReplica)),
+            (
+                Some(canary(Replication::Completed)),
+                None,
+                Verdict::NeedsNewCanary(Failure::NoReplica),
+            ),
             (
                 Some(canary(Replication::Completed)),
                 Some(canary(Replication::Completed)),
@@ -328,14 +349,14 @@ mod tests {
                 wrong("the source object's key `source`"),
             ),
             (Some(canary(Replication::Completed)), Some(replica(None)), wrong("no KMS key")),
-            // An object without KMS stays one: the rule's key is not for it.
+            // The rule's key does not encrypt the replica of an object without KMS.
             (
                 Some(version(Some(Replication::Completed), None)),
                 Some(replica(None)),
                 Verdict::Replicates,
             ),
-            (Some(canary(Replication::Failed)), None, Verdict::Refused),
-            // Failed at another destination.
+            (Some(canary(Replication::Failed)), None, Verdict::FailedInS3),
+            // Replication failed only at another destination.
             (
                 Some(canary(Replication::Failed)),
                 Some(replica(Some("replica"))),
@@ -343,9 +364,9 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                judge(seen.as_ref(), at_destination.as_ref(), Some("replica")),
+                judge(at_source.as_ref(), at_destination.as_ref(), Some("replica")),
                 verdict,
-                "{seen:?}, {at_destination:?}"
+                "{at_source:?}, {at_destination:?}"
             );
         }
     }

@@ -31,6 +31,10 @@ FLOWS = {
 GROWTH = {
     "a plan for a bucket with this many rules": ("growth::plan_for_a_bucket_with_many_rules", "s3_kms_replication::plan::apply::apply"),
     "an event with a policy of this many rules": ("growth::event_under_a_policy_of_many_rules", INVOCATION),
+    "an event about a long name under this many rules with several placeholders": (
+        "growth::event_about_a_long_name_under_rules_with_several_placeholders",
+        INVOCATION,
+    ),
 }
 
 

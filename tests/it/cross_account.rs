@@ -124,7 +124,7 @@ async fn rule_without_a_role_is_written_only_to_a_destination_that_is_versioned(
     assert_eq!(answer["Status"], "SUCCESS");
     let reason = answer["Reason"].as_str().unwrap();
     assert!(
-        reason.contains("have to hold these statements") && reason.contains("s3:ReplicateObject"),
+        reason.contains("need these statements") && reason.contains("s3:ReplicateObject"),
         "{reason}"
     );
     assert_eq!(foreign_statements(&fake.state.borrow()), foreign_statements(&two_accounts()));

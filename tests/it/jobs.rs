@@ -189,7 +189,7 @@ async fn job_that_is_no_longer_requested_runs_to_its_end() {
     let answer = update_again(&fake, json!({})).await;
     assert_eq!(
         answer["Reason"],
-        "job `job-1` has failed; S3 says why, and its report what became of each object"
+        "job `job-1` has failed; S3 shows the reason, and the job's report the result for each object"
     );
     assert!(!has_rights(&fake.state.borrow()));
 }
@@ -253,8 +253,8 @@ async fn event_of_a_foreign_or_running_job_changes_nothing() {
     let mut abroad = job_status_changed("job-1", "Complete");
     abroad["detail"]["recipientAccountId"] = json!("444455556666");
     for (event, reason) in [
-        (job_status_changed("theirs", "Complete"), "job `theirs` is not one of ours"),
-        (job_status_changed("gone", "Complete"), "job `gone` is not one of ours"),
+        (job_status_changed("theirs", "Complete"), "job `theirs` was not started by s3-kms-replication"),
+        (job_status_changed("gone", "Complete"), "job `gone` was not started by s3-kms-replication"),
         (job_status_changed("job-1", "Active"), "a job that is `Active` has not ended"),
         (abroad, "the event is of account 444455556666, not of 111122223333"),
     ] {

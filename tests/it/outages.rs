@@ -149,9 +149,9 @@ fn guarded_key() -> PolicyTarget {
 
 /// One of each of the actions.
 fn actions() -> Vec<Action> {
-    let (location, name, source) = (location(), RoleName::of_source(&bucket()), bucket());
+    let (location, name, source) = (location(), RoleName::for_source(&bucket()), bucket());
     let rule = RuleId::named("demo").unwrap();
-    let (role, policy) = (name.clone(), PolicyName::of_rule(&rule));
+    let (role, policy) = (name.clone(), PolicyName::for_rule(&rule));
     let alarm = Alarm {
         name: "demo".to_owned(),
         region: location.region.clone(),
@@ -219,8 +219,8 @@ fn actions() -> Vec<Action> {
             before: "Active".to_owned(),
         },
         Action::UntagRole {
-            role: RoleName::of_source(&bucket()),
-            tag: PolicyName::of_job(&rule),
+            role: RoleName::for_source(&bucket()),
+            tag: PolicyName::for_job(&rule),
             before: String::new(),
         },
         Action::PutAlarm { before: None, alarm: Box::new(alarm.clone()) },
@@ -238,7 +238,7 @@ fn actions() -> Vec<Action> {
 /// Makes every call that there is; each with its failure, and with how many requests were sent for it.
 async fn every_call(outage: Outage) -> Vec<(String, ApiError, u32)> {
     let (here, region, role) =
-        (location(), Region::parse("us-east-1").unwrap(), RoleName::of_source(&bucket()));
+        (location(), Region::parse("us-east-1").unwrap(), RoleName::for_source(&bucket()));
     let lease = Lease {
         table: "leases".to_owned(),
         resource: bucket().to_string(),

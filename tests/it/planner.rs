@@ -234,7 +234,7 @@ async fn job_is_started_left_replaced_or_ended_by_what_is_asked_and_noted() {
         ("end of a running job", JobStatus::Active),
     ] {
         let snapshot = apply_snapshot(&in_status(status), &with_job);
-        let plan = plan::end_job(&with_job.rule, &snapshot.roles, snapshot.job.as_ref());
+        let plan = plan::revoke_job_rights(&with_job.rule, &snapshot.roles, snapshot.job.as_ref());
         table.add(case, &plan_text(&plan));
     }
     assert_snapshot!(table.text());
@@ -292,7 +292,7 @@ async fn deleted_bucket_plans_the_removal_of_what_its_role_shows() {
     let clean_up = |change: Change| -> Plan {
         let mut state = state.clone();
         change(&mut state);
-        let roles = Roles { named_ours: state.roles.get(OWN_ROLE_NAME).cloned(), serving: None };
+        let roles = Roles { with_own_name: state.roles.get(OWN_ROLE_NAME).cloned(), serving: None };
         let alarms = state.alarms.into_values().collect();
         plan::clean_up_deleted_bucket(&source, &roles, alarms, Vec::new())
     };

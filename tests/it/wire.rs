@@ -195,7 +195,7 @@ async fn invariant_11_denied_read_is_an_error_and_only_not_found_is_absence() {
         )])
         .0
     };
-    let role = RoleName::of_source(&bucket("demo"));
+    let role = RoleName::for_source(&bucket("demo"));
     assert_eq!(iam_error(404, "NoSuchEntity").role(&role).await, Ok(None));
     assert_eq!(iam_error(403, "AccessDenied").role(&role).await.unwrap_err().code, "AccessDenied");
     let region = Region::parse("us-east-1").unwrap();
@@ -285,7 +285,7 @@ async fn role_policies_are_url_decoded() {
     let policy = "<GetRolePolicyResponse><GetRolePolicyResult><RoleName>s3-crr-demo</RoleName><PolicyName>p</PolicyName>\
         <PolicyDocument>%7B%22x%22%3A%22%2A%22%7D</PolicyDocument></GetRolePolicyResult></GetRolePolicyResponse>";
     let (aws, _) = aws(&[ok(role), ok(names), ok(attached), ok(policy)]);
-    let role = aws.role(&RoleName::of_source(&bucket("demo"))).await.unwrap().unwrap();
+    let role = aws.role(&RoleName::for_source(&bucket("demo"))).await.unwrap().unwrap();
     assert_eq!(role.trust, r#"{"a":"b c"}"#);
     assert_eq!(role.policies, BTreeMap::from([("p".to_owned(), r#"{"x":"*"}"#.to_owned())]));
     assert_eq!(role.tags, BTreeMap::from([("s3-kms-replication".to_owned(), "demo".to_owned())]));

@@ -140,7 +140,7 @@ def test_apply_without_destination_role_is_refused_until_the_other_account_adds_
     source, copy = app.aws.create_bucket("by-hand", key=app.source_key), destination.bucket("by-hand-replica")
     request = {"Action": "Apply", "SourceBucket": source, "DestinationBucket": copy, "ReplicaKmsKeyArn": destination.key,
                "DestinationAccount": DESTINATION_ACCOUNT, "Name": "by-hand"}
-    with pytest.raises(ClientError, match="cannot be looked at from this account") as refused:
+    with pytest.raises(ClientError, match="cannot be read from this account") as refused:
         app.invoke(request)
     assert app.rules(source) == []
 
@@ -163,7 +163,7 @@ def test_apply_without_destination_role_is_refused_until_the_other_account_adds_
         destination.s3.put_bucket_versioning(Bucket=copy, VersioningConfiguration={"Status": "Enabled"})
         done = app.invoke(request)
         assert done["Status"] == "Configured"
-        assert "have to hold these statements" in done["Warnings"][0]
+        assert "need these statements" in done["Warnings"][0]
         assert replication_status(app, destination, source, copy) == "COMPLETED"
         assert app.invoke({"Action": "Delete", "SourceBucket": source, "Name": "by-hand"})["Status"] == "Removed"
         assert destination.statements(copy) == [TLS_ONLY, for_bucket, bucket_read_access]

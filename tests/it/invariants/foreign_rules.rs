@@ -70,7 +70,7 @@ async fn invariant_2_foreign_role_is_refused_or_extended_and_never_replaced() {
         let refused = create(&fake, json!({"ExistingRole": existing_role})).await;
         assert_eq!(
             refused["Reason"],
-            "bucket `demo-source` replicates with role `arn:aws:iam::111122223333:role/service-role/their-replication`, which is ours for bucket `other` and goes with it; give the bucket a role of its own"
+            "bucket `demo-source` replicates with role `arn:aws:iam::111122223333:role/service-role/their-replication`, which is our role for bucket `other` and is deleted with that bucket's rules; give bucket `demo-source` a different role"
         );
     }
     assert_eq!(*fake.state.borrow(), before);

@@ -24,7 +24,7 @@ async fn invariant_9_unusable_state_is_refused_without_writes() {
         ("the source is locked", |state| state.bucket_mut("demo-source").object_lock = true),
         ("the role's name is taken", |state| {
             let name =
-                RoleName::of_arn("arn:aws:iam::111122223333:role/s3-crr-demo-source").unwrap();
+                RoleName::from_arn("arn:aws:iam::111122223333:role/s3-crr-demo-source").unwrap();
             state.roles.insert(name.to_string(), Role { name, ..foreign_role() });
         }),
         ("the bucket has V1 rules", |state| {
@@ -44,7 +44,7 @@ async fn invariant_9_unusable_state_is_refused_without_writes() {
         }),
         ("the role's inline policies get too long", |state| {
             let name =
-                RoleName::of_arn("arn:aws:iam::111122223333:role/s3-crr-demo-source").unwrap();
+                RoleName::from_arn("arn:aws:iam::111122223333:role/s3-crr-demo-source").unwrap();
             let tags =
                 BTreeMap::from([("s3-kms-replication".to_owned(), "demo-source".to_owned())]);
             let policies =
@@ -102,7 +102,7 @@ async fn invariant_9_given_source_key_of_another_region_is_refused_and_a_usable_
 async fn prefix_beyond_ascii_is_granted_by_its_ascii_part_with_a_warning() {
     let fake = Fake::new(two_buckets());
     let answer = create(&fake, json!({"Prefix": "tax/été/"})).await;
-    assert_snapshot!(answer["Reason"].as_str().unwrap(), @"rights cannot be confined to `Prefix` `tax/été/`, which has more than printable ASCII: they are for all keys that begin with `tax/`");
+    assert_snapshot!(answer["Reason"].as_str().unwrap(), @"`Prefix` `tax/été/` is not printable ASCII throughout, so the grants are for all keys that begin with `tax/`");
     assert!(
         fake.state.borrow().roles["s3-crr-demo-source"]
             .policies
@@ -118,7 +118,7 @@ async fn source_without_kms_gets_a_rule_without_kms_and_a_warning() {
     let fake = Fake::new(state);
     let answer = create(&fake, json!({})).await;
     assert_eq!(answer["Data"]["SourceKmsKeyArns"], "");
-    assert_snapshot!(answer["Reason"].as_str().unwrap(), @"bucket `demo-source` encrypts with SSE-S3, not KMS: replicas keep the type of encryption, so they are not KMS-encrypted");
+    assert_snapshot!(answer["Reason"].as_str().unwrap(), @"bucket `demo-source` encrypts with SSE-S3, not KMS: replicas have the same type of encryption, so they are not KMS-encrypted");
     let state = fake.state.borrow();
     let rule = &state.buckets["demo-source"].replication.as_ref().unwrap().rules[0];
     assert_eq!(rule.source_selection_criteria(), None);

@@ -20,8 +20,8 @@ async fn invariant_9_every_refusal_of_the_planner_has_its_reason() {
             Bucket::new("us-east-1").encrypted_with(SOURCE_KEY).replicating(OWN_ROLE, rules),
         )
     };
-    let named_ours = || {
-        let name = RoleName::of_arn(OWN_ROLE).unwrap();
+    let with_own_name = || {
+        let name = RoleName::from_arn(OWN_ROLE).unwrap();
         Role { name, arn: OWN_ROLE.to_owned(), ..foreign_role() }
     };
     let without_filter = || {
@@ -99,7 +99,7 @@ async fn invariant_9_every_refusal_of_the_planner_has_its_reason() {
             }),
             extend.clone(),
         ),
-        ("name of the role taken", two_buckets().with_role(named_ours()), none.clone()),
+        ("name of the role taken", two_buckets().with_role(with_own_name()), none.clone()),
         ("V1 rules", with_rules(vec![without_filter()]), none.clone()),
         ("priority taken", with_rules(vec![foreign_rule("theirs", 5)]), json!({"Priority": 5})),
         (

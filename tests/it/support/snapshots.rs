@@ -72,7 +72,7 @@ fn roles(state: &State, source: &BucketName) -> Roles {
         state.roles.values().find(|role| role.arn == configuration.role())
     });
     Roles {
-        named_ours: state.roles.get(&own_name).cloned(),
+        with_own_name: state.roles.get(&own_name).cloned(),
         serving: serving.filter(|role| role.name.as_str() != own_name).cloned(),
     }
 }

@@ -200,7 +200,7 @@ pub fn replicating(role: &str, rules: Vec<ReplicationRule>) -> Option<Replicatio
 /// A role that the program has not made.
 pub fn foreign_role() -> Role {
     Role {
-        name: RoleName::of_arn(FOREIGN_ROLE).unwrap(),
+        name: RoleName::from_arn(FOREIGN_ROLE).unwrap(),
         arn: FOREIGN_ROLE.to_owned(),
         trust: "{\"Version\": \"2008-10-17\"}".to_owned(),
         boundary: None,

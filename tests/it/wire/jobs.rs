@@ -64,8 +64,8 @@ async fn job_is_started_noted_read_cancelled_and_untagged_with_the_recorded_requ
         Ok(Executed::Done)
     );
     let (role, tag) = (
-        RoleName::of_source(&bucket("demo-source")),
-        PolicyName::of_job(&RuleId::named("x").unwrap()),
+        RoleName::for_source(&bucket("demo-source")),
+        PolicyName::for_job(&RuleId::named("x").unwrap()),
     );
     assert_eq!(
         aws.execute(&Action::UntagRole { role, tag, before: String::new() }).await,

@@ -22,7 +22,7 @@ impl Execute for Fake {
             let id = self
                 .call(Call::write("CreateJob", action.resource()), |state| start(state, job))
                 .await?;
-            let (key, value) = job.note(&id);
+            let (key, value) = job.tag(&id);
             let tag =
                 |state: &mut State| Ok(role(state, &job.role)?.tags.insert(key.to_string(), value));
             self.call(Call::write("TagRole", format!("role `{}`", job.role)), tag).await?;

@@ -1,0 +1,69 @@
+//! `Match` of a policy rule: which buckets the rule is for.
+//!
+//! This module owns the patterns of names and the tags. It must not know what the rule does with the buckets.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use wildmatch::WildMatch;
+
+use crate::spec::{Invalid, Object};
+
+/// Conditions on a bucket's name and tags, all of which must hold.
+#[derive(Debug, Clone)]
+pub(super) struct BucketMatch {
+    names: Vec<WildMatch>,
+    excluded_names: Vec<WildMatch>,
+    tags: BTreeMap<String, String>,
+}
+
+impl BucketMatch {
+    /// Reads the value of `Match`.
+    ///
+    /// # Errors
+    /// The property that cannot be accepted, as a path that begins with `Match`.
+    pub(super) fn parse(value: Option<&Value>) -> Result<Self, Invalid> {
+        let object = value.and_then(Value::as_object).ok_or_else(|| {
+            Invalid::new(
+                "Match",
+                "is required, with `BucketNames` or `BucketTags`; `[\"*\"]` names every bucket",
+            )
+        })?;
+        Self::parse_conditions(Object::new(object)).map_err(|invalid| invalid.within("Match"))
+    }
+
+    fn parse_conditions(mut object: Object<'_>) -> Result<Self, Invalid> {
+        let names = object.list("BucketNames")?.filter(|names| !names.is_empty());
+        let excluded_names = object.list("ExcludeBucketNames")?.unwrap_or_default();
+        let tags = object.tags("BucketTags")?.unwrap_or_default();
+        object.finish()?;
+        if names.is_none() && tags.is_empty() {
+            return Err(Invalid::new(
+                "",
+                "needs `BucketNames` or `BucketTags`; `[\"*\"]` names every bucket",
+            ));
+        }
+        let names = names.unwrap_or_else(|| vec!["*".to_owned()]);
+        Ok(Self { names: patterns(&names), excluded_names: patterns(&excluded_names), tags })
+    }
+
+    /// Whether a pattern matches the name and no excluded pattern does.
+    pub(super) fn matches_name(&self, bucket: &str) -> bool {
+        let any = |patterns: &[WildMatch]| patterns.iter().any(|pattern| pattern.matches(bucket));
+        any(&self.names) && !any(&self.excluded_names)
+    }
+
+    /// Whether there are conditions on tags.
+    pub(super) fn has_tags(&self) -> bool {
+        !self.tags.is_empty()
+    }
+
+    /// Whether a bucket with these tags meets the conditions on tags.
+    pub(super) fn matches_tags(&self, tags: &BTreeMap<String, String>) -> bool {
+        self.tags.iter().all(|(key, value)| tags.get(key) == Some(value))
+    }
+}
+
+fn patterns(texts: &[String]) -> Vec<WildMatch> {
+    texts.iter().map(|text| WildMatch::new(text)).collect()
+}
