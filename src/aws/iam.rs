@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_config::SdkConfig;
 use aws_sdk_iam::Client;
 use aws_sdk_iam::types::{Role as SdkRole, Tag};
 use futures_util::future::try_join_all;
@@ -9,11 +10,18 @@ use percent_encoding::percent_decode_str;
 use tokio::try_join;
 
 use super::sdk_error::{Cause, none_if};
+use super::whole_answer::WholeAnswer;
 use crate::iam_policy::PolicyDocument;
 use crate::model::{ApiError, BucketName, OWNER_TAG, PolicyName, Role, RoleName, RoleOutline};
 
 /// IAM's word for what does not exist.
 const NOT_THERE: &str = "NoSuchEntity";
+
+/// A client that refuses answers that are not whole.
+pub(super) fn client(config: &SdkConfig) -> Client {
+    let config = aws_sdk_iam::Config::from(config).to_builder();
+    Client::from_conf(config.interceptor(WholeAnswer).retry_classifier(WholeAnswer).build())
+}
 
 /// What is known of a role before the texts of its inline policies, asked for together.
 pub(super) async fn role_outline(

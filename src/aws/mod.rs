@@ -4,12 +4,14 @@ mod cloudwatch;
 mod dynamodb;
 mod iam;
 mod kms;
+pub mod raw_replication;
 mod replace;
 mod s3;
 mod s3control;
 mod sdk_error;
 mod ssm;
 mod sts;
+pub mod whole_answer;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -18,7 +20,6 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
-use aws_sdk_s3::types::ReplicationConfiguration;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{
@@ -31,19 +32,24 @@ use futures_util::FutureExt;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
+use whole_answer::WholeAnswer;
 
 use crate::config::Settings;
 use crate::model::{
     Access, Account, Acquired, Alarm, ApiError, BucketName, Canary, Encryption, Identity, Job, Key,
-    Lease, ListedBucket, Location, ObjectVersion, PolicyTarget, Region, ResponseUrl, Retry, Role,
-    RoleName, RoleOutline, Versioning, Versions,
+    Lease, ListedBucket, Location, ObjectVersion, PolicyTarget, Region, ReplicationConfiguration,
+    ResponseUrl, Retry, Role, RoleName, RoleOutline, Versioning, Versions,
 };
 use crate::plan::{Action, NewJob};
 use crate::ports::{Callback, Execute, Executed, Leases, Objects, Read};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// For one attempt of a call.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// For all attempts of a call.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a throttled call, or one that was not answered, is tried: about as long as [`OPERATION_TIMEOUT`].
+const ATTEMPTS: u32 = 6;
 /// For one try to answer CloudFormation, of which there can be three in the time that is kept for it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -97,7 +103,7 @@ impl Aws {
     pub fn new(config: SdkConfig, connector: SharedHttpConnector) -> Self {
         Self {
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
-            iam: aws_sdk_iam::Client::new(&config),
+            iam: iam::client(&config),
             s3: Mutex::default(),
             kms: Mutex::default(),
             ssm: OnceLock::new(),
@@ -117,7 +123,7 @@ impl Aws {
     /// When it cannot be found out whose they are.
     pub async fn give(&mut self, config: SdkConfig) -> Result<Access, ApiError> {
         let config = with_retries(config);
-        let account = sts::identity(&aws_sdk_sts::Client::new(&config)).await?.account;
+        let account = sts::identity(&sts::client(&config)).await?.account;
         self.given = Some((account.clone(), config));
         Ok(Access::Credentials(account))
     }
@@ -138,10 +144,18 @@ impl Aws {
         }
     }
 
+    fn s3_config(&self, config: &SdkConfig) -> aws_sdk_s3::config::Builder {
+        let config = aws_sdk_s3::Config::from(config).to_builder();
+        config
+            .force_path_style(self.path_style)
+            .interceptor(WholeAnswer)
+            .retry_classifier(WholeAnswer)
+    }
+
     async fn s3(&self, region: &Region, access: &Access) -> Result<aws_sdk_s3::Client, ApiError> {
         let client = |config: &SdkConfig| {
-            let config = aws_sdk_s3::Config::from(config).to_builder().region(sdk_region(region));
-            aws_sdk_s3::Client::from_conf(config.force_path_style(self.path_style).build())
+            let config = self.s3_config(config).region(sdk_region(region));
+            aws_sdk_s3::Client::from_conf(config.build())
         };
         Ok(match access {
             Access::Own => self
@@ -201,10 +215,7 @@ pub fn connector() -> SharedHttpConnector {
 }
 
 fn new_connector() -> Connector {
-    let connections = HttpConnectorSettings::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .build();
+    let connections = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
     Connector::builder()
         .connector_settings(connections)
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
@@ -251,8 +262,15 @@ impl Aws {
 
 /// `config` with the tries and the time that each call has.
 pub fn with_retries(config: SdkConfig) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder().operation_timeout(OPERATION_TIMEOUT).build();
-    config.into_builder().retry_config(RetryConfig::standard()).timeout_config(timeouts).build()
+    let timeouts = TimeoutConfig::builder()
+        .operation_timeout(OPERATION_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .build();
+    config
+        .into_builder()
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(timeouts)
+        .build()
 }
 
 fn sdk_region(region: &Region) -> aws_config::Region {
@@ -263,16 +281,13 @@ fn sdk_region(region: &Region) -> aws_config::Region {
 impl Read for Aws {
     async fn identity(&self) -> Result<Identity, ApiError> {
         let identity = self.identity.get_or_try_init(|| async {
-            sts::identity(&aws_sdk_sts::Client::new(&self.config)).boxed_local().await
+            sts::identity(&sts::client(&self.config)).boxed_local().await
         });
         identity.await.cloned()
     }
 
     async fn buckets(&self) -> Result<Vec<ListedBucket>, ApiError> {
-        let config = aws_sdk_s3::Config::from(&self.config)
-            .to_builder()
-            .force_path_style(self.path_style)
-            .build();
+        let config = self.s3_config(&self.config).build();
         s3::list(&aws_sdk_s3::Client::from_conf(config)).boxed_local().await
     }
 

@@ -1,169 +1,91 @@
 //! Writes of what AWS replaces as a whole, and others may be writing, too: replication configurations and resource policies.
 //!
-//! The SDK would retry such a write after some seconds, over what others have written meanwhile. Here each write is sent once, and
-//! the current state is read before every further attempt.
-
-use std::time::Duration;
+//! The SDK would retry such a write after some seconds, over what others have written meanwhile. Here each write is sent once; the
+//! engine reads the current state before it tries again. A write of a replication configuration has no time-out but the engine's
+//! deadline: one that was given up could still take effect, over a later write.
 
 use aws_config::retry::RetryConfig;
-use tokio::time::Instant;
+use aws_config::timeout::TimeoutConfig;
 
 use super::sdk_error::{Cause, malformed};
-use super::{Aws, OPERATION_TIMEOUT, kms, s3};
+use super::{Aws, kms, s3};
 use crate::iam_policy::ResourcePolicy;
 use crate::model::{ApiError, PolicyTarget, Retry};
 use crate::plan::{Action, PolicyWrite, Replaces, ReplicationWrite};
 use crate::ports::Read;
-use crate::reconcile::retry::RetryBudget;
-
-/// As many as the SDK makes.
-const ATTEMPTS: u32 = 3;
-
-/// The state after an attempt that failed.
-enum Current<T> {
-    /// It can be written over; the next attempt starts from this.
-    Basis(T),
-    /// It is what the attempt was to write: its answer was lost.
-    Written,
-    /// Others have written it.
-    Foreign,
-}
 
 impl Aws {
     /// Carries out an action that replaces a whole.
     pub(super) async fn replace_whole(&self, action: &Action) -> Result<(), ApiError> {
-        match action.replaces() {
-            Replaces::Replication(write) => self.replace_replication(action, write).await,
-            Replaces::ResourcePolicy(write) => self.edit_policy(action, write).await,
+        let written = match action.replaces() {
+            Replaces::Replication(write) => self.replace_replication(action, write).await?,
+            Replaces::ResourcePolicy(write) => self.edit_policy(write).await?,
             Replaces::Nothing => Ok(()),
-        }
+        };
+        written.map_err(|cause| {
+            let failure = cause.into_error(action.operation(), action.resource());
+            // AWS has answered that it did not write: the engine may try again, after a read.
+            let was_refused = failure.retry == Retry::NextInvocation && !failure.is_unanswered();
+            ApiError { retry: if was_refused { Retry::Soon } else { failure.retry }, ..failure }
+        })
     }
 
-    /// Writes or removes a replication configuration.
     async fn replace_replication(
         &self,
         action: &Action,
-        target: ReplicationWrite<'_>,
-    ) -> Result<(), ApiError> {
-        let location = target.location;
-        let client = self.s3_at(location).await?;
-        let once = s3_once(&client);
-        let write = async |(): &()| match action.written_configuration() {
+        write: ReplicationWrite<'_>,
+    ) -> Result<Result<(), Cause>, ApiError> {
+        let client = s3_once(&self.s3_at(write.location).await?);
+        Ok(match action.written_configuration() {
             Some(configuration) => {
-                s3::put_replication(&once, location, configuration.clone()).await
+                s3::put_replication(&client, write.location, configuration).await
             }
-            None => s3::delete_replication(&once, location).await,
-        };
-        let read = async || {
-            let current = s3::replication(&client, location).await?;
-            Ok(match current.as_ref() {
-                current if target.precondition_holds(current) => Current::Basis(()),
-                current if target.is_reflected_in(current) => Current::Written,
-                _ => Current::Foreign,
-            })
-        };
-        write_whole(action, (), write, read).await
+            None => s3::delete_replication(&client, write.location).await,
+        })
     }
 
     /// Reads a foreign policy, changes our statement in it, and writes it back at once.
-    async fn edit_policy(&self, action: &Action, edit: PolicyWrite<'_>) -> Result<(), ApiError> {
-        let target = edit.target;
-        let read_and_change = async || {
-            let current = self.policy(target).await?;
-            let operation = match target {
-                PolicyTarget::Bucket(_) => "GetBucketPolicy",
-                PolicyTarget::Key { .. } => "GetKeyPolicy",
-            };
-            let policy = ResourcePolicy::parse(current.as_deref());
-            let policy = policy
-                .ok_or_else(|| malformed(operation, target.to_string(), "the policy is not one"))?;
-            Ok(EditedPolicy { exists: current.is_some(), policy: edit.apply_to(policy) })
-        };
-        let read = async || read_and_change().await.map(Current::Basis);
-        match target {
+    async fn edit_policy(&self, edit: PolicyWrite<'_>) -> Result<Result<(), Cause>, ApiError> {
+        let current = self.policy(edit.target).await?;
+        if edit.is_reflected_in(current.as_deref()) {
+            return Ok(Ok(()));
+        }
+        let (exists, policy) = (current.is_some(), ResourcePolicy::parse(current.as_deref()));
+        Ok(match edit.target {
             PolicyTarget::Bucket(location) => {
-                let once = s3_once(&self.s3_at(location).await?);
-                let write =
-                    async |edited: &EditedPolicy| match (edited.exists, edited.policy.is_empty()) {
-                        (false, true) => Ok(()),
-                        (true, true) => s3::delete_policy(&once, location).await,
-                        (_, false) => s3::put_policy(&once, location, &edited.policy).await,
-                    };
-                write_whole(action, read_and_change().await?, write, read).await
+                let not_a_policy = || {
+                    malformed("GetBucketPolicy", edit.target.to_string(), "the policy is not one")
+                };
+                let policy = edit.apply_to(policy.ok_or_else(not_a_policy)?);
+                let client = s3_once(&self.s3_at(location).await?);
+                match (exists, policy.is_empty()) {
+                    (false, true) => Ok(()),
+                    (true, true) => s3::delete_policy(&client, location).await,
+                    (_, false) => s3::put_policy(&client, location, &policy).await,
+                }
             }
             PolicyTarget::Key { arn, region, access } => {
-                let once = kms_once(&self.kms(region, access).await?);
-                let write =
-                    async |edited: &EditedPolicy| match (edited.exists, edited.policy.is_empty()) {
-                        (false, true) => Ok(()),
-                        _ => kms::put_policy(&once, arn, &edited.policy).await,
-                    };
-                write_whole(action, read_and_change().await?, write, read).await
+                let not_a_policy =
+                    || malformed("GetKeyPolicy", edit.target.to_string(), "the policy is not one");
+                let policy = edit.apply_to(policy.ok_or_else(not_a_policy)?);
+                let client = kms_once(&self.kms(region, access).await?);
+                match (exists, policy.is_empty()) {
+                    (false, true) => Ok(()),
+                    _ => kms::put_policy(&client, arn, &policy).await,
+                }
             }
-        }
+        })
     }
 }
 
-/// A foreign policy with our change.
-struct EditedPolicy {
-    /// Whether there was a policy before the change.
-    exists: bool,
-    policy: ResourcePolicy,
-}
-
-/// Carries out `action`: writes what is made of `basis`, again while that can help and `read` shows that nothing speaks against it.
-async fn write_whole<T>(
-    action: &Action,
-    mut basis: T,
-    write: impl AsyncFn(&T) -> Result<(), Cause>,
-    read: impl AsyncFn() -> Result<Current<T>, ApiError>,
-) -> Result<(), ApiError> {
-    let mut budget =
-        RetryBudget::until_deadline(Duration::from_millis(250), Duration::from_secs(1))
-            .with_attempts(ATTEMPTS)
-            .ending(Instant::now() + OPERATION_TIMEOUT);
-    let mut is_first = true;
-    loop {
-        let Err(cause) = write(&basis).await else {
-            return Ok(());
-        };
-        let failure = cause.into_error(action.operation(), action.resource());
-        if failure.retry != Retry::NextInvocation {
-            // An earlier attempt may still take effect, whatever this one says; unless the action is carried out again.
-            let retry = if is_first || failure.retry == Retry::Soon {
-                failure.retry
-            } else {
-                Retry::NextInvocation
-            };
-            return Err(ApiError { retry, ..failure });
-        }
-        if !budget.pause().await {
-            return Err(failure);
-        }
-        tracing::debug!(%failure, "trying again");
-        is_first = false;
-        basis = match read().await {
-            Ok(Current::Basis(basis)) => basis,
-            Ok(Current::Written) => return Ok(()),
-            Ok(Current::Foreign) => return Err(failure),
-            Err(unread) => {
-                tracing::warn!(%unread, "the current state cannot be read, so the write is not tried again");
-                return Err(failure);
-            }
-        };
-    }
-}
-
-/// The client without the SDK's retries.
+/// The client without the SDK's retries, and without a time-out.
 fn s3_once(client: &aws_sdk_s3::Client) -> aws_sdk_s3::Client {
-    aws_sdk_s3::Client::from_conf(
-        client.config().to_builder().retry_config(RetryConfig::disabled()).build(),
-    )
+    let config = client.config().to_builder().retry_config(RetryConfig::disabled());
+    aws_sdk_s3::Client::from_conf(config.timeout_config(TimeoutConfig::disabled()).build())
 }
 
-/// The client without the SDK's retries.
+/// The client without the SDK's retries, and without a time-out.
 fn kms_once(client: &aws_sdk_kms::Client) -> aws_sdk_kms::Client {
-    aws_sdk_kms::Client::from_conf(
-        client.config().to_builder().retry_config(RetryConfig::disabled()).build(),
-    )
+    let config = client.config().to_builder().retry_config(RetryConfig::disabled());
+    aws_sdk_kms::Client::from_conf(config.timeout_config(TimeoutConfig::disabled()).build())
 }

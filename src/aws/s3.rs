@@ -6,17 +6,18 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
     BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, ObjectLockEnabled,
-    PublicAccessBlockConfiguration, ReplicationConfiguration, ReplicationStatus,
-    ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
-    ServerSideEncryptionRule, Tag, VersioningConfiguration,
+    PublicAccessBlockConfiguration, ReplicationStatus, ServerSideEncryption,
+    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
+    Tag, VersioningConfiguration,
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::raw_replication;
 use super::sdk_error::{Cause, malformed, none_if};
 use crate::iam_policy::ResourcePolicy;
 use crate::model::{
     ApiError, BucketName, Canary, Encryption, ListedBucket, Location, OWNER_TAG, ObjectVersion,
-    Region, Replication, Versioning, Versions,
+    Region, Replication, ReplicationConfiguration, Versioning, Versions,
 };
 
 /// How many buckets are asked for at once.
@@ -130,14 +131,9 @@ pub(super) async fn replication(
     client: &Client,
     location: &Location,
 ) -> Result<Option<ReplicationConfiguration>, ApiError> {
-    let request = client
-        .get_bucket_replication()
-        .bucket(location.bucket.as_str())
-        .expected_bucket_owner(location.owner.as_str());
-    let answer = none_if("ReplicationConfigurationNotFoundError", request.send().await);
-    Ok(answer
-        .map_err(named("GetBucketReplication", location))?
-        .and_then(|answer| answer.replication_configuration))
+    let answer =
+        raw_replication::get(client, location.bucket.as_str(), location.owner.as_str()).await;
+    answer.map_err(Cause::from).map_err(named("GetBucketReplication", location))
 }
 
 pub(super) async fn object_lock(client: &Client, location: &Location) -> Result<bool, ApiError> {
@@ -300,14 +296,10 @@ pub(super) async fn block_public_access(client: &Client, location: &Location) ->
 pub(super) async fn put_replication(
     client: &Client,
     location: &Location,
-    configuration: ReplicationConfiguration,
+    configuration: &ReplicationConfiguration,
 ) -> Result<(), Cause> {
-    let request = client
-        .put_bucket_replication()
-        .bucket(location.bucket.as_str())
-        .expected_bucket_owner(location.owner.as_str());
-    request.replication_configuration(configuration).send().await?;
-    Ok(())
+    let (bucket, owner) = (location.bucket.as_str(), location.owner.as_str());
+    Ok(raw_replication::put(client, bucket, owner, configuration).await?)
 }
 
 pub(super) async fn delete_replication(client: &Client, location: &Location) -> Result<(), Cause> {

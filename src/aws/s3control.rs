@@ -10,6 +10,7 @@ use aws_sdk_s3control::types::{
 use aws_sdk_s3control::{Client, Config};
 
 use super::sdk_error::{Cause, malformed};
+use super::whole_answer::WholeAnswer;
 use crate::model::{Account, ApiError, Job, Location, Partition, Region, is_loopback};
 use crate::plan::NewJob;
 
@@ -29,7 +30,11 @@ impl ResolveEndpoint for Loopback {
 pub(super) fn client(config: &SdkConfig, region: &Region) -> Client {
     let is_here =
         |url: &&str| url.parse::<http::Uri>().is_ok_and(|url| url.host().is_some_and(is_loopback));
-    let control = Config::from(config).to_builder().region(super::sdk_region(region));
+    let control = Config::from(config)
+        .to_builder()
+        .region(super::sdk_region(region))
+        .interceptor(WholeAnswer)
+        .retry_classifier(WholeAnswer);
     Client::from_conf(match config.endpoint_url().filter(is_here) {
         Some(url) => control.endpoint_resolver(Loopback(url.to_owned())).build(),
         None => control.build(),

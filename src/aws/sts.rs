@@ -9,12 +9,19 @@ use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 use tokio::sync::Mutex;
 
 use super::sdk_error::{self, malformed};
+use super::whole_answer::WholeAnswer;
 use crate::model::{Account, ApiError, AssumedRole, Identity, Partition, RoleArn};
 
 const ACTION: &str = "AssumeRole";
 
 /// A session must last longer than any invocation of the function may.
 const LEAST_LEFT: Duration = Duration::from_secs(16 * 60);
+
+/// A client that refuses answers that are not whole.
+pub(super) fn client(config: &SdkConfig) -> Client {
+    let config = aws_sdk_sts::Config::from(config).to_builder();
+    Client::from_conf(config.interceptor(WholeAnswer).retry_classifier(WholeAnswer).build())
+}
 
 pub(super) async fn identity(client: &Client) -> Result<Identity, ApiError> {
     let operation = "GetCallerIdentity";
@@ -52,7 +59,7 @@ impl Sessions {
         if let Some((config, _)) = sessions.get(role) {
             return Ok(config.clone());
         }
-        let (credentials, ends) = assume(&Client::new(own), role).await?;
+        let (credentials, ends) = assume(&client(own), role).await?;
         let config = own.clone().into_builder().credentials_provider(credentials).build();
         sessions.insert(role.clone(), (config.clone(), ends));
         Ok(config)

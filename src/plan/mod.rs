@@ -23,8 +23,6 @@ mod text;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use aws_sdk_s3::types::ReplicationConfiguration;
-
 pub use action::{Action, PolicyWrite, Replaces, ReplicationWrite};
 pub use apply::apply;
 pub use cross_account::remove_statements;
@@ -37,7 +35,7 @@ pub use snapshot::{
 };
 pub use text::Change;
 
-use crate::model::{Region, RoleName, RuleId};
+use crate::model::{Region, ReplicationConfiguration, RoleName, RuleId};
 
 /// What answers say of a rule that was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,11 +1,9 @@
 //! What plans are made from: the state of AWS, as it was read.
 
-use aws_sdk_s3::types::ReplicationConfiguration;
-
 use crate::iam_policy::PolicyDocument;
 use crate::model::{
     Alarm, ApiError, BucketName, Encryption, Identity, Job, Key, Location, OWNER_TAG, PolicyName,
-    PolicyTarget, Role, RuleAddress, Versioning,
+    PolicyTarget, ReplicationConfiguration, Role, RuleAddress, Versioning,
 };
 
 /// What a plan for a rule that should exist is made from.

@@ -1,14 +1,12 @@
 use std::collections::BTreeMap;
 
 use super::role::INLINE_POLICY_LIMIT;
-use aws_sdk_s3::types::ReplicationRule;
-
 use super::role::check_size;
 use super::*;
 use crate::iam_policy;
 use crate::model::{
     Access, Account, Alarm, BucketName, Encryption, Location, OWNER_TAG, PolicyName, Role,
-    RuleAddress,
+    RuleAddress, RuleElements,
 };
 
 fn role(policies: &[&str]) -> Role {
@@ -22,6 +20,15 @@ fn role(policies: &[&str]) -> Role {
         policies: policies.iter().map(|name| ((*name).to_owned(), "{}".to_owned())).collect(),
         attached: Vec::new(),
     }
+}
+
+fn configuration(role: &str, rule_id: &str) -> ReplicationConfiguration {
+    let rule = RuleElements {
+        id: rule_id.to_owned(),
+        destination_bucket: "arn:aws:s3:::x".to_owned(),
+        ..RuleElements::default()
+    };
+    ReplicationConfiguration::new(role, &rule.into_rule().unwrap()).unwrap()
 }
 
 fn actions(plan: &Plan) -> Vec<&'static str> {
@@ -91,15 +98,7 @@ fn a_policy_in_a_role_of_others_goes_although_there_is_a_role_of_ours() {
         owner: Account::parse("111122223333").unwrap(),
         access: Access::Own,
     };
-    let rule = ReplicationRule::builder()
-        .id("theirs")
-        .status(aws_sdk_s3::types::ReplicationRuleStatus::Enabled)
-        .destination(
-            aws_sdk_s3::types::Destination::builder().bucket("arn:aws:s3:::x").build().unwrap(),
-        )
-        .build()
-        .unwrap();
-    let replication = ReplicationConfiguration::builder().role(arn).rules(rule).build().unwrap();
+    let replication = configuration(arn, "theirs");
     let roles = Roles { named_ours: Some(role(&["s3-kms-replication.a"])), serving: Some(theirs) };
     let plan = delete(
         &ours,
@@ -171,21 +170,6 @@ fn changes_are_said_in_words() {
 }
 
 #[test]
-#[expect(deprecated, reason = "a V1 rule has its prefix nowhere else")]
-fn the_prefix_of_a_v1_rule_is_shown() {
-    let destination =
-        aws_sdk_s3::types::Destination::builder().bucket("arn:aws:s3:::x").build().unwrap();
-    let rule = ReplicationRule::builder()
-        .prefix("logs/")
-        .status(aws_sdk_s3::types::ReplicationRuleStatus::Enabled)
-        .destination(destination);
-    assert!(
-        text::rule_lines(&rule.build().unwrap())
-            .contains(&("Prefix".to_owned(), "logs/".to_owned()))
-    );
-}
-
-#[test]
 fn what_changes_about_an_alarm_is_shown() {
     let alarm = Alarm {
         name: "demo/s3-kms-replication.a".to_owned(),
@@ -221,16 +205,7 @@ fn what_changes_about_an_alarm_is_shown() {
 
 #[test]
 fn a_removed_rule_is_seen_to_be_gone() {
-    let destination =
-        aws_sdk_s3::types::Destination::builder().bucket("arn:aws:s3:::x").build().unwrap();
-    let rule = ReplicationRule::builder()
-        .id("s3-kms-replication.a")
-        .status(aws_sdk_s3::types::ReplicationRuleStatus::Enabled);
-    let was = ReplicationConfiguration::builder()
-        .role("r")
-        .rules(rule.destination(destination).build().unwrap())
-        .build()
-        .unwrap();
+    let was = configuration("r", "s3-kms-replication.a");
     let location = Location {
         bucket: BucketName::parse("demo").unwrap(),
         region: Region::parse("us-east-1").unwrap(),

@@ -3,9 +3,10 @@
 use std::future::ready;
 use std::time::Duration;
 
+use futures_util::future::OptionFuture;
 use tokio::join;
-use tokio::time::Instant;
 
+use super::execute::LastRead;
 use super::generation::Generation;
 use super::lease::epoch_seconds;
 use super::retry::{Failed, RetryBudget, retry};
@@ -13,9 +14,6 @@ use super::{Engine, Error, Outcome, Status};
 use crate::model::{BucketName, Retry, RuleAddress};
 use crate::plan::{Plan, RuleAttributes};
 use crate::ports::Cloud;
-
-/// How long after its first read a snapshot counts as current, although writers outside this deployment take no lease.
-const SNAPSHOT_MAX_AGE: Duration = Duration::from_secs(2);
 
 /// The resource of the lease on the policies of other accounts. With its slash it is no bucket's name.
 const CROSS_ACCOUNT_POLICIES: &str = "policies/cross-account";
@@ -72,22 +70,9 @@ pub(super) struct RequestScope<'a> {
 
 /// First reads that were made before they were known to be needed.
 pub(super) struct Prefetched<F> {
-    pub time: SnapshotTime,
+    /// When the reads began, in seconds since the epoch, as leases expire.
+    pub time: u64,
     pub first_reads: Result<F, Error>,
-}
-
-/// When the first reads of a snapshot began, by both clocks.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SnapshotTime {
-    at: Instant,
-    /// In seconds since the epoch, as leases expire.
-    epoch: u64,
-}
-
-impl SnapshotTime {
-    pub(super) fn now() -> Self {
-        Self { at: Instant::now(), epoch: epoch_seconds(Duration::ZERO) }
-    }
 }
 
 impl<C: Cloud> Engine<'_, C> {
@@ -132,7 +117,7 @@ impl<C: Cloud> Engine<'_, C> {
         let Prefetched { time, first_reads } = match prefetched {
             Some(prefetched) => prefetched,
             None => {
-                let time = SnapshotTime::now();
+                let time = epoch_seconds(Duration::ZERO);
                 let first_reads = self.first_reads_unless_superseded(scope, planner);
                 Prefetched { time, first_reads: self.before_deadline(first_reads).await }
             }
@@ -155,22 +140,27 @@ impl<C: Cloud> Engine<'_, C> {
     async fn apply_under_lease<P: Planner>(
         &self,
         scope: &RequestScope<'_>,
-        time: SnapshotTime,
+        snapshot_time: u64,
         planning: impl Future<Output = Result<Planned, Error>>,
         planner: &P,
     ) -> Result<Planned, Error> {
         self.with_lease(scope.source.as_str(), planning, async |guard, planned| {
-            let (time, planned) = if guard.may_be_stale(time.epoch) {
-                (
-                    SnapshotTime::now(),
-                    self.before_deadline(Box::pin(self.plan_again(scope, planner))).await?,
-                )
-            } else {
-                // A later request that had nothing to write has held no lease.
-                self.before_deadline(self.check_not_superseded(scope.generation.as_ref())).await?;
-                (time, planned)
+            if guard.may_be_stale(snapshot_time) {
+                let planned =
+                    self.before_deadline(Box::pin(self.plan_again(scope, planner))).await?;
+                return self.apply_planned(planned, None).await;
+            }
+            // A later request that had nothing to write has held no lease.
+            let is_latest = self.check_not_superseded(scope.generation.as_ref());
+            let last_read = OptionFuture::from(
+                planned.plan.stages.first().map(|stage| self.read_before_write(stage)),
+            );
+            let checked = async {
+                let (is_latest, last_read) = join!(is_latest, last_read);
+                is_latest.map(|()| last_read.flatten())
             };
-            self.apply_planned(planned, time.at + SNAPSHOT_MAX_AGE).await
+            let last_read = self.before_deadline(Box::pin(checked)).await?;
+            self.apply_planned(planned, last_read).await
         })
         .await
     }
@@ -199,16 +189,16 @@ impl<C: Cloud> Engine<'_, C> {
     async fn apply_planned(
         &self,
         planned: Planned,
-        snapshot_expires: Instant,
+        last_read: Option<LastRead>,
     ) -> Result<Planned, Error> {
         let Planned { plan, attributes } = planned;
         let started = if plan.actions().any(|action| action.resource_policy().is_some()) {
             self.with_lease(CROSS_ACCOUNT_POLICIES, ready(Ok(())), async |_, ()| {
-                Box::pin(self.execute(&plan, snapshot_expires)).await
+                Box::pin(self.execute(&plan, last_read)).await
             })
             .await?
         } else {
-            Box::pin(self.execute(&plan, snapshot_expires)).await?
+            Box::pin(self.execute(&plan, last_read)).await?
         };
         let attributes = attributes.map(|attributes| RuleAttributes {
             job_id: started.or(attributes.job_id),

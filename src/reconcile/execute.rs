@@ -1,14 +1,27 @@
 //! Carries out a plan: stage by stage, the actions of a stage at once, each until its effect can be read back.
+//!
+//! # Guarantees
+//! - Immediately before each write of a replication configuration, the configuration is read once more and compared with the
+//!   snapshot: a foreign write in between makes the request plan again. The read runs beside the stage before the write, so it
+//!   costs no round trip.
+//! - An action counts as done when its effect was read back. When a foreign write has replaced it, the request plans again.
+//!
+//! # Caveats
+//! - S3 has no conditional write of a replication configuration. A foreign writer that takes no lease and writes between the last
+//!   read and the write loses its change: the window is the time of one call.
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{FutureExt, join_all};
+use tokio::join;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::foreign_destinations::{is_refused_destination, refused_destinations};
 use super::retry::{Failed, RetryBudget, retry};
+use super::visibility::wait_limit;
 use super::{Engine, Error};
-use crate::model::{ApiError, Retry};
-use crate::plan::{Action, Plan, Replaces, Stage};
+use crate::model::{ApiError, ReplicationConfiguration, Retry};
+use crate::plan::{Action, Plan, Replaces, ReplicationWrite, Stage};
 use crate::ports::{Cloud, Executed};
 
 /// How long IAM may take until a role's trust and rights are known everywhere: S3 accepts a job that comes earlier, and the job
@@ -50,25 +63,34 @@ impl<'a> Progress<'a> {
     }
 }
 
+/// What a read immediately before a write of a replication configuration showed.
+pub(super) type LastRead = Result<Option<ReplicationConfiguration>, ApiError>;
+
 impl<C: Cloud> Engine<'_, C> {
-    /// Carries out a plan; gives the id of the job that it starts.
+    /// Carries out a plan; gives the id of the job that it starts. `last_read` is what was read for the first stage.
     pub(super) async fn execute(
         &self,
         plan: &Plan,
-        snapshot_expires: Instant,
+        mut last_read: Option<LastRead>,
     ) -> Result<Option<String>, Error> {
         let mut progress = Progress::of(plan);
         let mut started = None;
-        for stage in &plan.stages {
-            let results = timeout_at(
-                self.deadline,
-                Box::pin(self.execute_stage(stage, &progress, snapshot_expires)),
-            )
-            .await;
+        let next_stages = plan.stages.iter().skip(1).map(Some).chain([None]);
+        for (stage, next) in plan.stages.iter().zip(next_stages) {
+            let stage_and_read = async {
+                let read_for_next = async {
+                    match next {
+                        Some(next) => self.read_before_write(next).await,
+                        None => None,
+                    }
+                };
+                join!(self.execute_stage(stage, &progress, last_read.take()), read_for_next)
+            };
+            let results = timeout_at(self.deadline, Box::pin(stage_and_read)).await;
+            let (results, read_for_next) = results.map_err(|_| progress.out_of_time())?;
+            last_read = read_for_next;
             let mut failures = Vec::new();
-            for (action, result) in
-                stage.actions.iter().zip(results.map_err(|_| progress.out_of_time())?)
-            {
+            for (action, result) in stage.actions.iter().zip(results) {
                 match result {
                     Ok(executed) => {
                         progress.done.push(action);
@@ -80,8 +102,7 @@ impl<C: Cloud> Engine<'_, C> {
                 }
             }
             // A failure after which a write may still take effect is reported before all others.
-            let worst =
-                failures.into_iter().min_by_key(|failure| failure.retry != Retry::NextInvocation);
+            let worst = failures.into_iter().min_by_key(|failure| !failure.is_unanswered());
             if let Some(failure) = worst {
                 return Err(progress.failed(failure));
             }
@@ -89,94 +110,191 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(started)
     }
 
+    /// Reads the replication configuration that a stage is to write; `None` when it writes none.
+    pub(super) async fn read_before_write(&self, stage: &Stage) -> Option<LastRead> {
+        let write = stage.actions.iter().find_map(|action| match action.replaces() {
+            Replaces::Replication(write) => Some(write),
+            Replaces::ResourcePolicy(_) | Replaces::Nothing => None,
+        })?;
+        Some(self.cloud.replication(write.location).await)
+    }
+
     async fn execute_stage(
         &self,
         stage: &Stage,
         progress: &Progress<'_>,
-        snapshot_expires: Instant,
+        mut last_read: Option<LastRead>,
     ) -> Vec<Result<Executed, ApiError>> {
         let starts_job =
             stage.actions.iter().any(|action| matches!(action, Action::StartJob { .. }));
         if starts_job && progress.done.iter().any(|action| action.extends_role()) {
             sleep(IAM_PROPAGATION).await;
         }
-        join_all(stage.actions.iter().map(|action| self.apply_with_retry(action, snapshot_expires)))
-            .await
+        let actions = stage.actions.iter().map(|action| match action.replaces() {
+            Replaces::Replication(write) => {
+                let attempts = Attempts::of(action, &progress.done);
+                self.write_replication(attempts, write, last_read.take()).left_future()
+            }
+            Replaces::ResourcePolicy(_) | Replaces::Nothing => {
+                self.execute_with_retry(Attempts::of(action, &progress.done)).right_future()
+            }
+        });
+        join_all(actions).await
     }
 
-    /// Carries out one action, again while AWS has yet to make an earlier action visible, and reads back what it wrote.
-    async fn apply_with_retry(
-        &self,
-        action: &Action,
-        snapshot_expires: Instant,
-    ) -> Result<Executed, ApiError> {
+    /// Carries out an action that replaces no replication configuration, again while AWS has yet to make an earlier action visible.
+    async fn execute_with_retry(&self, attempts: Attempts<'_>) -> Result<Executed, ApiError> {
+        let action = attempts.action;
         let executed = retry(RetryBudget::for_visibility(FIRST_PAUSE), async || {
-            if Instant::now() > snapshot_expires {
-                self.check_precondition(action).await.map_err(Failed::Final)?;
-            }
-            Box::pin(self.cloud.execute(action)).await.map_err(|failure| match failure.retry {
-                Retry::Soon => {
-                    tracing::debug!(%failure, "trying again");
-                    Failed::Retryable(failure)
-                }
-                Retry::Replan | Retry::NextInvocation | Retry::Never => Failed::Final(failure),
-            })
+            Box::pin(self.cloud.execute(action)).await.map_err(|failure| attempts.judge(failure))
         });
         let executed = executed.await.map_err(|failure| failure.naming(action.parameter()))?;
-        tracing::info!(action = action.operation(), resource = action.resource(), "changed");
-        self.await_read_back(action).await;
+        log_change(action);
+        match action.replaces() {
+            Replaces::ResourcePolicy(write) => {
+                self.await_read_back(action, async || {
+                    let policy = self.cloud.policy(write.target).await?;
+                    Ok(write.is_reflected_in(policy.as_deref()).then_some(()).ok_or(Shown::Before))
+                })
+                .await?;
+            }
+            Replaces::Replication(_) | Replaces::Nothing => {}
+        }
         Ok(executed)
     }
 
-    /// Reads once more what the action replaces as a whole: others may have written since the snapshot.
-    async fn check_precondition(&self, action: &Action) -> Result<(), ApiError> {
-        match action.replaces() {
-            Replaces::Replication(write) => {
-                if write.precondition_holds(self.cloud.replication(write.location).await?.as_ref())
-                {
-                    return Ok(());
-                }
-                Err(ApiError {
-                    operation: action.operation(),
-                    resource: action.resource(),
-                    code: "Changed".to_owned(),
-                    message: "another has written it since it was looked at".to_owned(),
-                    parameter: None,
-                    retry: Retry::Replan,
-                })
+    /// Writes a replication configuration, each time after a read that shows it as the snapshot does.
+    async fn write_replication(
+        &self,
+        attempts: Attempts<'_>,
+        write: ReplicationWrite<'_>,
+        mut last_read: Option<LastRead>,
+    ) -> Result<Executed, ApiError> {
+        let action = attempts.action;
+        let executed = retry(RetryBudget::for_visibility(FIRST_PAUSE), async || {
+            let current = match last_read.take() {
+                Some(read) => read,
+                None => self.cloud.replication(write.location).await,
+            };
+            if !write.precondition_holds(current.map_err(Failed::Final)?.as_ref()) {
+                return Err(Failed::Final(changed(
+                    action,
+                    "Changed",
+                    "another has written it since it was read",
+                )));
             }
-            // The policy is read immediately before each write.
-            Replaces::ResourcePolicy(_) | Replaces::Nothing => Ok(()),
-        }
-    }
-
-    /// Reads back until the action's effect shows. The write has succeeded, so it is no failure when its effect does not show.
-    async fn await_read_back(&self, action: &Action) {
-        let read_back = retry(RetryBudget::for_visibility(FIRST_PAUSE), async || {
-            match self.is_visible(action).await {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(Failed::Retryable(None)),
-                Err(failure) => Err(Failed::Final(Some(failure))),
+            match Box::pin(self.cloud.execute(action)).await {
+                Err(failure) if is_refused_destination(&failure) => {
+                    Err(self.explain_refused_write(&attempts, write, failure).await)
+                }
+                executed => executed.map_err(|failure| attempts.judge(failure)),
             }
         });
-        match read_back.await {
-            Ok(()) => {}
-            Err(None) => {
-                tracing::warn!(resource = action.resource(), "the write is not visible yet")
-            }
-            Err(Some(failure)) => tracing::warn!(%failure, "the write could not be read back"),
-        }
+        let executed = executed.await.map_err(|failure| failure.naming(action.parameter()))?;
+        log_change(action);
+        self.await_read_back(action, async || {
+            let current = self.cloud.replication(write.location).await?;
+            Ok(match current.as_ref() {
+                current if write.is_reflected_in(current) => Ok(()),
+                current if write.precondition_holds(current) => Err(Shown::Before),
+                _ => Err(Shown::Foreign),
+            })
+        })
+        .await?;
+        Ok(executed)
     }
 
-    async fn is_visible(&self, action: &Action) -> Result<bool, ApiError> {
-        Ok(match action.replaces() {
-            Replaces::Replication(write) => {
-                write.is_reflected_in(self.cloud.replication(write.location).await?.as_ref())
-            }
-            Replaces::ResourcePolicy(write) => {
-                write.is_reflected_in(self.cloud.policy(write.target).await?.as_deref())
-            }
-            Replaces::Nothing => true,
-        })
+    /// Names the foreign rules for which S3 has refused the configuration. When there are none, our own destination is not visible yet.
+    async fn explain_refused_write(
+        &self,
+        attempts: &Attempts<'_>,
+        write: ReplicationWrite<'_>,
+        failure: ApiError,
+    ) -> Failed<ApiError> {
+        let Some(configuration) = attempts.action.written_configuration() else {
+            return attempts.judge(failure);
+        };
+        let region = &write.location.region;
+        let causes = refused_destinations(self.cloud, configuration, write.rule, region).await;
+        if causes.is_empty() {
+            return attempts.judge(failure);
+        }
+        let message = format!(
+            "{}, so S3 refuses every change of the configuration: {}",
+            causes.join("; "),
+            failure.message
+        );
+        Failed::Final(ApiError { message, retry: Retry::Never, ..failure })
     }
+
+    /// Reads back until the action's effect shows. A failed read says nothing, so it is repeated, too.
+    async fn await_read_back(
+        &self,
+        action: &Action,
+        read: impl AsyncFn() -> Result<Result<(), Shown>, ApiError>,
+    ) -> Result<(), ApiError> {
+        let read_back =
+            retry(RetryBudget::for_visibility(FIRST_PAUSE), async || match read().await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(Shown::Before)) => {
+                    Err(Failed::Retryable(not_visible(action, "the write does not show")))
+                }
+                Ok(Err(Shown::Foreign)) => Err(Failed::Final(changed(
+                    action,
+                    "Overwritten",
+                    "another has overwritten it a moment later",
+                ))),
+                Err(failure) => Err(Failed::Retryable(not_visible(action, &failure.to_string()))),
+            });
+        read_back.await
+    }
+}
+
+/// What a read-back shows in place of the action's effect.
+enum Shown {
+    /// The state before: the write is not visible yet.
+    Before,
+    /// A foreign write.
+    Foreign,
+}
+
+/// The attempts to carry out one action.
+struct Attempts<'a> {
+    action: &'a Action,
+    /// What the request has done before.
+    done: &'a [&'a Action],
+    began: Instant,
+}
+
+impl<'a> Attempts<'a> {
+    fn of(action: &'a Action, done: &'a [&'a Action]) -> Self {
+        Self { action, done, began: Instant::now() }
+    }
+
+    /// Whether another attempt may succeed: soon, or when what the request has made is visible.
+    fn judge(&self, failure: ApiError) -> Failed<ApiError> {
+        let limit = wait_limit(self.action, &failure, self.done);
+        let is_awaited = limit.is_some_and(|limit| self.began.elapsed() < limit);
+        if failure.retry == Retry::Soon || is_awaited {
+            tracing::debug!(%failure, "trying again");
+            return Failed::Retryable(failure);
+        }
+        Failed::Final(failure)
+    }
+}
+
+fn log_change(action: &Action) {
+    tracing::info!(action = action.operation(), resource = action.resource(), "changed");
+}
+
+/// The state is not the one that the plan was made for: the request plans again.
+fn changed(action: &Action, code: &str, message: &str) -> ApiError {
+    let (code, message) = (code.to_owned(), message.to_owned());
+    let (operation, resource) = (action.operation(), action.resource());
+    ApiError { operation, resource, code, message, parameter: None, retry: Retry::Replan }
+}
+
+/// A write that succeeded and could not be read back.
+fn not_visible(action: &Action, message: &str) -> ApiError {
+    ApiError { retry: Retry::NextInvocation, ..changed(action, "NotVisible", message) }
 }

@@ -8,10 +8,12 @@
 //! # Guarantees
 //! - The lease is acquired when there is something to write, or will be unless the plan is refused. Requests about custom
 //!   resources, and those that delete a rule, also acquire it when there is nothing to write: nobody else may be writing then.
-//! - A lease expires [`MARGIN`] after its holder's deadline, so a crashed holder blocks nobody for longer.
+//! - A lease expires [`WRITE_TIMEOUT`] after its holder's deadline, so a crashed holder blocks nobody for longer. A holder whose
+//!   write was not answered leaves the lease to expire [`WRITE_TIMEOUT`] later: the write may still take effect.
 //!
 //! # Assumptions
 //! - The clocks of two invocations differ by less than [`MARGIN`].
+//! - A write that was not answered takes effect within [`WRITE_TIMEOUT`], or never.
 //! - What one reader of the configuration has seen after a write, the next reader sees, too.
 //!
 //! # Caveats
@@ -31,9 +33,11 @@ use super::{Engine, Error};
 use crate::model::{Lease, Retry};
 use crate::ports::Cloud;
 
-/// Time between a holder's deadline and the expiry of its lease: for clocks that differ, and for a call that was given up but
-/// may still take effect.
+/// By how much the clocks of two invocations may differ.
 const MARGIN: Duration = Duration::from_secs(5);
+
+/// How long after its start a write that was not answered may still take effect.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Time for releasing a lease. It is taken from the time for the answer, of which it is at most a quarter.
 const RELEASE_TIME: Duration = Duration::from_secs(2);
@@ -77,7 +81,7 @@ impl<C: Cloud> Engine<'_, C> {
             table: table.clone(),
             resource: resource.to_owned(),
             holder: random_holder_id(),
-            expires_at: epoch_seconds(left + MARGIN),
+            expires_at: epoch_seconds(left + WRITE_TIMEOUT),
         };
         let is_needed = Cell::new(true);
         let concurrent = async {
@@ -139,10 +143,10 @@ impl<C: Cloud> Engine<'_, C> {
             .map_err(|_| Error::Busy(lease.resource.clone()))?
     }
 
-    /// Releases the lease: at once, or [`MARGIN`] from now when a write of the holder may still take effect.
+    /// Releases the lease: at once, or [`WRITE_TIMEOUT`] from now when a write of the holder may still take effect.
     async fn release(&self, lease: &Lease, is_uncertain: bool) {
-        let from_now = if is_uncertain { MARGIN } else { Duration::ZERO };
-        let expires_at = lease.expires_at.min(epoch_seconds(from_now));
+        let from_now = if is_uncertain { WRITE_TIMEOUT } else { Duration::ZERO };
+        let expires_at = epoch_seconds(from_now);
         let left = self.end.saturating_duration_since(Instant::now());
         match timeout(RELEASE_TIME.min(left / 4), self.cloud.release(lease, expires_at)).await {
             Ok(Ok(())) => {}

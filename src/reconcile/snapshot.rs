@@ -3,7 +3,6 @@
 //! The first round does not wait for the source bucket's Region: it reads where the bucket is expected, and the reads count only
 //! when the bucket is there. Everything here is generic over [`Read`], so that it cannot write.
 
-use aws_sdk_s3::types::ReplicationConfiguration;
 use futures_util::future::try_join_all;
 use tokio::{join, try_join};
 
@@ -12,7 +11,7 @@ use super::converge::{Planned, Planner};
 use super::cross_account::{ReadResult, allow_access_denied, destination_read};
 use crate::model::{
     Access, Alarm, ApiError, BucketName, Encryption, Identity, Key, Location, OWNER_TAG, Region,
-    Role, RoleName, RoleOutline, RuleAddress, RuleId,
+    ReplicationConfiguration, Role, RoleName, RoleOutline, RuleAddress, RuleId,
 };
 use crate::plan::{
     self, ApplySnapshot, Created, DeleteSnapshot, Destination, Refusal, Roles, Source,
