@@ -10,12 +10,10 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_s3::types::ReplicationConfiguration;
-
 use crate::model::{
     Access, Account, Acquired, Alarm, ApiError, BucketName, Canary, Encryption, Identity, Job, Key,
-    Lease, ListedBucket, Location, ObjectVersion, PolicyTarget, Region, ResponseUrl, Role,
-    RoleName, RoleOutline, Versioning, Versions,
+    Lease, ListedBucket, Location, ObjectVersion, PolicyTarget, Region, ReplicationConfiguration,
+    ResponseUrl, Role, RoleName, RoleOutline, Versioning, Versions,
 };
 use crate::plan::Action;
 

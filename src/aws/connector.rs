@@ -22,8 +22,6 @@ use crate::ports::Callback;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Time for one attempt to answer CloudFormation. The time that is kept for the answer suffices for three attempts.
 const CALLBACK_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -39,10 +37,8 @@ pub fn connector() -> SharedHttpConnector {
 }
 
 fn new_connector() -> Connector {
-    let settings = HttpConnectorSettings::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .build();
+    // No read timeout: a write that was given up could still take effect. Each client has a timeout for an attempt.
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
     Connector::builder()
         .connector_settings(settings)
         .tls_provider(Provider::Rustls(CryptoMode::Ring))

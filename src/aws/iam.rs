@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_config::SdkConfig;
 use aws_sdk_iam::Client;
 use aws_sdk_iam::types::{Role as SdkRole, Tag};
 use futures_util::future::try_join_all;
@@ -11,11 +12,18 @@ use percent_encoding::percent_decode_str;
 use tokio::try_join;
 
 use super::sdk_error::{CallError, none_if};
+use super::whole_answer::WholeAnswer;
 use crate::iam_policy::PolicyDocument;
 use crate::model::{ApiError, BucketName, OWNER_TAG, PolicyName, Role, RoleName, RoleOutline};
 
 /// IAM's error code for a role or policy that does not exist.
 const NOT_FOUND: &str = "NoSuchEntity";
+
+/// A client that refuses answers that are not whole.
+pub(super) fn client(config: &SdkConfig) -> Client {
+    let config = aws_sdk_iam::Config::from(config).to_builder();
+    Client::from_conf(config.interceptor(WholeAnswer).retry_classifier(WholeAnswer).build())
+}
 
 /// Reads a role and the names of its policies, with concurrent calls; `None` when there is no such role.
 pub(super) async fn role_outline(

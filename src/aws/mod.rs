@@ -9,12 +9,14 @@ mod dynamodb;
 mod iam;
 mod kms;
 mod objects;
+pub mod raw_replication;
 mod replace;
 mod s3;
 mod s3control;
 mod sdk_error;
 mod ssm;
 mod sts;
+pub mod whole_answer;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
@@ -23,24 +25,28 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
-use aws_sdk_s3::types::ReplicationConfiguration;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 pub use connector::{connector, http_client};
 use dynamodb::GenerationKey;
 use futures_util::FutureExt;
 use tokio::sync::{Mutex, OnceCell};
+use whole_answer::WholeAnswer;
 
 use crate::config::Settings;
 use crate::model::{
     Access, Account, Acquired, Alarm, ApiError, BucketName, Canary, Encryption, Identity, Job, Key,
-    Lease, ListedBucket, Location, ObjectVersion, PolicyTarget, Region, Role, RoleName,
-    RoleOutline, Versioning, Versions,
+    Lease, ListedBucket, Location, ObjectVersion, PolicyTarget, Region, ReplicationConfiguration,
+    Role, RoleName, RoleOutline, Versioning, Versions,
 };
 use crate::plan::{Action, NewJob};
 use crate::ports::{Execute, Executed, Leases, Objects, Read};
 
+/// Time for one attempt of an operation.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for one operation, with its retries.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often an operation is tried that is throttled or not answered: about as long as [`OPERATION_TIMEOUT`].
+const ATTEMPTS: u32 = 6;
 
 /// AWS, with the credentials of the environment.
 #[derive(Debug)]
@@ -100,7 +106,7 @@ impl Aws {
     pub fn new(config: SdkConfig, connector: SharedHttpConnector) -> Self {
         Self {
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
-            iam: aws_sdk_iam::Client::new(&config),
+            iam: iam::client(&config),
             s3: Mutex::default(),
             kms: Mutex::default(),
             ssm: OnceLock::new(),
@@ -120,7 +126,7 @@ impl Aws {
     /// When the account of the credentials cannot be read.
     pub async fn add_credentials(&mut self, config: SdkConfig) -> Result<Access, ApiError> {
         let config = with_retries(config);
-        let account = sts::identity(&aws_sdk_sts::Client::new(&config)).await?.account;
+        let account = sts::identity(&sts::client(&config)).await?.account;
         self.second_account = Some(SecondAccount { account: account.clone(), config });
         Ok(Access::Credentials(account))
     }
@@ -141,10 +147,18 @@ impl Aws {
         }
     }
 
+    fn s3_config(&self, config: &SdkConfig) -> aws_sdk_s3::config::Builder {
+        let config = aws_sdk_s3::Config::from(config).to_builder();
+        config
+            .force_path_style(self.path_style)
+            .interceptor(WholeAnswer)
+            .retry_classifier(WholeAnswer)
+    }
+
     async fn s3(&self, region: &Region, access: &Access) -> Result<aws_sdk_s3::Client, ApiError> {
         let client = |config: &SdkConfig| {
-            let config = aws_sdk_s3::Config::from(config).to_builder().region(sdk_region(region));
-            aws_sdk_s3::Client::from_conf(config.force_path_style(self.path_style).build())
+            let config = self.s3_config(config).region(sdk_region(region));
+            aws_sdk_s3::Client::from_conf(config.build())
         };
         Ok(match access {
             Access::Own => self
@@ -219,8 +233,15 @@ impl Aws {
 
 /// Sets the retries and the timeout of each operation.
 pub fn with_retries(config: SdkConfig) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder().operation_timeout(OPERATION_TIMEOUT).build();
-    config.into_builder().retry_config(RetryConfig::standard()).timeout_config(timeouts).build()
+    let timeouts = TimeoutConfig::builder()
+        .operation_timeout(OPERATION_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .build();
+    config
+        .into_builder()
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(timeouts)
+        .build()
 }
 
 fn sdk_region(region: &Region) -> aws_config::Region {
@@ -231,16 +252,13 @@ fn sdk_region(region: &Region) -> aws_config::Region {
 impl Read for Aws {
     async fn identity(&self) -> Result<Identity, ApiError> {
         let identity = self.identity.get_or_try_init(|| async {
-            sts::identity(&aws_sdk_sts::Client::new(&self.config)).boxed_local().await
+            sts::identity(&sts::client(&self.config)).boxed_local().await
         });
         identity.await.cloned()
     }
 
     async fn buckets(&self) -> Result<Vec<ListedBucket>, ApiError> {
-        let config = aws_sdk_s3::Config::from(&self.config)
-            .to_builder()
-            .force_path_style(self.path_style)
-            .build();
+        let config = self.s3_config(&self.config).build();
         s3::list_buckets(&aws_sdk_s3::Client::from_conf(config)).boxed_local().await
     }
 

@@ -7,15 +7,16 @@ use std::collections::BTreeMap;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{
     BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, ObjectLockEnabled,
-    PublicAccessBlockConfiguration, ReplicationConfiguration, ServerSideEncryption,
-    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
-    Tag, VersioningConfiguration,
+    PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault,
+    ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Tag, VersioningConfiguration,
 };
 
+use super::raw_replication;
 use super::sdk_error::{CallError, malformed_response, none_if};
 use crate::iam_policy::ResourcePolicy;
 use crate::model::{
-    ApiError, BucketName, Encryption, ListedBucket, Location, OWNER_TAG, Region, Versioning,
+    ApiError, BucketName, Encryption, ListedBucket, Location, OWNER_TAG, Region,
+    ReplicationConfiguration, Versioning,
 };
 
 /// The page size of ListBuckets.
@@ -132,14 +133,9 @@ pub(super) async fn replication(
     client: &Client,
     location: &Location,
 ) -> Result<Option<ReplicationConfiguration>, ApiError> {
-    let request = client
-        .get_bucket_replication()
-        .bucket(location.bucket.as_str())
-        .expected_bucket_owner(location.owner.as_str());
-    let response = none_if("ReplicationConfigurationNotFoundError", request.send().await);
-    Ok(response
-        .map_err(on_bucket("GetBucketReplication", location))?
-        .and_then(|response| response.replication_configuration))
+    let (bucket, owner) = (location.bucket.as_str(), location.owner.as_str());
+    let response = raw_replication::get(client, bucket, owner).await;
+    response.map_err(CallError::from).map_err(on_bucket("GetBucketReplication", location))
 }
 
 pub(super) async fn object_lock(client: &Client, location: &Location) -> Result<bool, ApiError> {
@@ -312,14 +308,10 @@ pub(super) async fn block_public_access(
 pub(super) async fn put_replication(
     client: &Client,
     location: &Location,
-    configuration: ReplicationConfiguration,
+    configuration: &ReplicationConfiguration,
 ) -> Result<(), CallError> {
-    let request = client
-        .put_bucket_replication()
-        .bucket(location.bucket.as_str())
-        .expected_bucket_owner(location.owner.as_str());
-    request.replication_configuration(configuration).send().await?;
-    Ok(())
+    let (bucket, owner) = (location.bucket.as_str(), location.owner.as_str());
+    Ok(raw_replication::put(client, bucket, owner, configuration).await?)
 }
 
 pub(super) async fn delete_replication(

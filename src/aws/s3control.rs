@@ -12,6 +12,7 @@ use aws_sdk_s3control::types::{
 use aws_sdk_s3control::{Client, Config};
 
 use super::sdk_error::{CallError, malformed_response};
+use super::whole_answer::WholeAnswer;
 use crate::model::{Account, ApiError, Job, Location, Partition, Region, is_loopback};
 use crate::plan::NewJob;
 
@@ -32,7 +33,11 @@ impl ResolveEndpoint for LoopbackEndpoint {
 pub(super) fn client(config: &SdkConfig, region: &Region) -> Client {
     let is_on_this_machine =
         |url: &&str| url.parse::<http::Uri>().is_ok_and(|url| url.host().is_some_and(is_loopback));
-    let builder = Config::from(config).to_builder().region(super::sdk_region(region));
+    let builder = Config::from(config)
+        .to_builder()
+        .region(super::sdk_region(region))
+        .interceptor(WholeAnswer)
+        .retry_classifier(WholeAnswer);
     Client::from_conf(match config.endpoint_url().filter(is_on_this_machine) {
         Some(url) => builder.endpoint_resolver(LoopbackEndpoint(url.to_owned())).build(),
         None => builder.build(),

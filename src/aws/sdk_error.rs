@@ -7,6 +7,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use super::whole_answer::unparsed_answer;
 use crate::model::{ApiError, Retry};
 
 /// Why a call failed, without the operation and the resource.
@@ -118,7 +119,9 @@ impl<E: ProvideErrorMetadata + std::error::Error + 'static> From<SdkError<E, Htt
                 failure.as_connector_error().map(|error| root_cause(error)).unwrap_or_default(),
             ),
             SdkError::ResponseError(_) => {
-                transient("UnreadableAnswer", "the answer could not be read".to_owned())
+                let unparsed = unparsed_answer(&error).map(ToString::to_string);
+                let message = unparsed.unwrap_or_else(|| "the answer could not be read".to_owned());
+                transient("UnreadableAnswer", message)
             }
             other => Self {
                 code: "Unsendable".to_owned(),

@@ -11,12 +11,19 @@ use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 use tokio::sync::Mutex;
 
 use super::sdk_error::{self, malformed_response};
+use super::whole_answer::WholeAnswer;
 use crate::model::{Account, ApiError, AssumedRole, Identity, Partition, RoleArn};
 
 const ASSUME_ROLE: &str = "AssumeRole";
 
 /// The shortest remaining time in which a session is reused: longer than any invocation of the function.
 const MIN_TIME_LEFT: Duration = Duration::from_secs(16 * 60);
+
+/// A client that refuses answers that are not whole.
+pub(super) fn client(config: &SdkConfig) -> Client {
+    let config = aws_sdk_sts::Config::from(config).to_builder();
+    Client::from_conf(config.interceptor(WholeAnswer).retry_classifier(WholeAnswer).build())
+}
 
 /// Reads the account and the partition of the client's credentials.
 pub(super) async fn identity(client: &Client) -> Result<Identity, ApiError> {
@@ -63,7 +70,7 @@ impl Sessions {
         if let Some(session) = sessions.get(role) {
             return Ok(session.config.clone());
         }
-        let (credentials, expires_at) = assume_role(&Client::new(own), role).await?;
+        let (credentials, expires_at) = assume_role(&client(own), role).await?;
         let config = own.clone().into_builder().credentials_provider(credentials).build();
         sessions.insert(role.clone(), Session { config: config.clone(), expires_at });
         Ok(config)

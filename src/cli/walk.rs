@@ -266,8 +266,7 @@ fn state(outcome: &Outcome, dry_run: bool) -> State {
 fn adds_rule(action: &Action) -> bool {
     match action {
         Action::PutReplication { before, rule, .. } => {
-            let rules = before.as_ref().map(|before| before.rules()).unwrap_or_default();
-            !rules.iter().any(|other| other.id() == Some(rule.as_str()))
+            before.as_ref().is_none_or(|before| before.rule(rule.as_str()).is_none())
         }
         _ => false,
     }

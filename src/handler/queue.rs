@@ -1,30 +1,41 @@
-//! Batches of events from SQS.
+//! Batches of SQS.
 //!
-//! It must not know how an event is handled.
+//! # Guarantees
+//! - A message that waits takes no other's time: messages are handled concurrently, and each has a share of the time.
 
+use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
+use tokio::time::Instant;
 
-use super::event::handle_event;
+use super::event::{EventOutcome, handle_event};
 use super::json;
 use crate::error::Error;
 use crate::ports::Cloud;
 use crate::reconcile::Engine;
-use crate::request::Message;
+use crate::request::{self, Event, Message};
 use crate::respond;
 use crate::respond::metrics::Counters;
 
-/// Handles every message. The answer names each message that failed, in whole or in part. SQS delivers it again and finally moves
-/// it to the dead-letter queue, where a person can inspect it and send it again.
+/// How many messages are handled at the same time.
+const CONCURRENCY: usize = 5;
+
+/// Handles every message. The answer names those that were not carried out in full: they are delivered again until the queue moves
+/// them to its dead-letter queue, where they can be seen and sent again.
 pub(super) async fn handle<C: Cloud>(
     messages: Vec<Message>,
     engine: &Engine<'_, C>,
     counters: &mut Counters,
 ) -> Result<Value, Error> {
+    let count = messages.len();
+    let handled = messages.into_iter().enumerate().map(async |(index, Message { id, event })| {
+        let deadline = share_of_time(engine.deadline, count - index);
+        (id, handle_message(event, &Engine { deadline, ..*engine }).await)
+    });
+    let handled: Vec<_> = stream::iter(handled).buffered(CONCURRENCY).collect().await;
     let mut failed = Vec::new();
-    for Message { id, event } in messages {
-        let succeeded = match event {
-            Ok(event) => {
-                let outcome = handle_event(&event, engine).await;
+    for (id, result) in handled {
+        let succeeded = match result {
+            Ok(outcome) => {
                 outcome.log();
                 counters.count_bucket(&outcome.result);
                 outcome.failures().next().is_none()
@@ -40,4 +51,18 @@ pub(super) async fn handle<C: Cloud>(
         }
     }
     json(&respond::batch_answer(failed))
+}
+
+async fn handle_message<C: Cloud>(
+    event: Result<Event, request::Error>,
+    engine: &Engine<'_, C>,
+) -> Result<EventOutcome, request::Error> {
+    Ok(Box::pin(handle_event(&event?, engine)).await)
+}
+
+/// The deadline of a message of which, with those after it, `left` are to be handled before `deadline`.
+fn share_of_time(deadline: Instant, left: usize) -> Instant {
+    let now = Instant::now();
+    let rounds = u32::try_from(left.div_ceil(CONCURRENCY)).unwrap_or(u32::MAX).max(1);
+    now + deadline.saturating_duration_since(now) / rounds
 }

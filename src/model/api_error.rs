@@ -38,6 +38,11 @@ impl ApiError {
         Self { parameter: self.parameter.or(parameter.filter(|_| self.is_denied())), ..self }
     }
 
+    /// Whether the call ended without AWS's answer, so that a write may still take effect.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self.code.as_str(), "TimedOut" | "Unreachable" | "UnreadableAnswer")
+    }
+
     /// Whether AWS denied access. The state of the resource is then unknown.
     pub fn is_denied(&self) -> bool {
         // The answer to a HEAD request has no error code.

@@ -31,9 +31,11 @@ mod lease;
 mod names;
 mod object;
 mod partition;
+mod replication_configuration;
 mod response_url;
 mod role;
 mod rule_names;
+pub mod xml;
 
 pub use access::{Access, AssumedRole};
 pub use alarm::Alarm;
@@ -47,6 +49,10 @@ pub use lease::{Acquired, Lease};
 pub use names::{Account, BucketName, Region};
 pub use object::{Canary, ObjectVersion, Replication, Versions};
 pub use partition::Partition;
+pub use replication_configuration::{
+    FilterTag, Metrics, ParseError, ReplicationConfiguration, Rule as ReplicationRule,
+    RuleElements, RuleFilter,
+};
 pub use response_url::{ResponseUrl, is_loopback};
 pub use role::{Role, RoleOutline};
 pub use rule_names::{PolicyName, RoleName, RuleAddress, RuleId, hash};

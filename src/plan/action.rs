@@ -4,13 +4,11 @@
 
 use std::fmt;
 
-use aws_sdk_s3::types::ReplicationConfiguration;
-
-use super::{NewJob, rules, text};
+use super::{NewJob, rules};
 use crate::iam_policy::{PolicyDocument, ResourcePolicy, Statement};
 use crate::model::{
-    Access, Alarm, BucketName, Encryption, Location, PolicyName, PolicyTarget, RoleName, RuleId,
-    Versioning,
+    Access, Alarm, BucketName, Encryption, Location, PolicyName, PolicyTarget,
+    ReplicationConfiguration, RoleName, RuleId, Versioning,
 };
 
 /// One change, with everything that its execution needs and the state before it.
@@ -193,7 +191,8 @@ pub struct ReplicationWrite<'a> {
     pub location: &'a Location,
     before: Option<&'a ReplicationConfiguration>,
     after: Option<&'a ReplicationConfiguration>,
-    rule: &'a RuleId,
+    /// Our rule.
+    pub rule: &'a RuleId,
 }
 
 impl ReplicationWrite<'_> {
@@ -205,8 +204,8 @@ impl ReplicationWrite<'_> {
     /// Whether `current` shows the write of our rule. S3 may return the configuration before for a while.
     pub fn is_reflected_in(&self, current: Option<&ReplicationConfiguration>) -> bool {
         let shown = |configuration: Option<&ReplicationConfiguration>| {
-            let lines = text::rule_lines(rules::find(configuration, self.rule)?);
-            Some((configuration?.role().to_owned(), lines))
+            let rule = rules::find(configuration, self.rule)?;
+            Some((configuration?.role().to_owned(), rule.clone()))
         };
         shown(self.after) == shown(current)
     }
@@ -297,6 +296,62 @@ impl Action {
         match self.replaces() {
             Replaces::Replication(write) => write.after,
             Replaces::ResourcePolicy(_) | Replaces::Nothing => None,
+        }
+    }
+
+    /// Whether the action is one on the role, or passes it to S3.
+    pub fn uses_role(&self, name: &RoleName) -> bool {
+        match self {
+            Self::CreateRole { name: role, .. }
+            | Self::UpdateAssumeRolePolicy { name: role, .. }
+            | Self::PutRolePermissionsBoundary { name: role, .. }
+            | Self::PutRolePolicy { role, .. }
+            | Self::DeleteRolePolicy { role, .. }
+            | Self::DeleteRole { name: role }
+            | Self::UntagRole { role, .. } => role == name,
+            Self::StartJob { job } => job.role == *name,
+            Self::PutReplication { configuration, .. } => {
+                RoleName::from_arn(configuration.role()).as_ref() == Some(name)
+            }
+            Self::CreateBucket { .. }
+            | Self::EnableVersioning { .. }
+            | Self::EncryptBucket { .. }
+            | Self::BlockPublicAccess { .. }
+            | Self::PutStatement { .. }
+            | Self::RemoveStatement { .. }
+            | Self::PutAlarm { .. }
+            | Self::DeleteAlarm { .. }
+            | Self::CancelJob { .. }
+            | Self::DeleteReplication { .. } => false,
+        }
+    }
+
+    /// Whether the action is one on the bucket.
+    pub fn uses_bucket(&self, bucket: &BucketName) -> bool {
+        match self {
+            Self::CreateBucket { location, .. }
+            | Self::EnableVersioning { location, .. }
+            | Self::EncryptBucket { location, .. }
+            | Self::BlockPublicAccess { location }
+            | Self::PutReplication { location, .. }
+            | Self::DeleteReplication { location, .. }
+            | Self::PutStatement { target: PolicyTarget::Bucket(location), .. }
+            | Self::RemoveStatement { target: PolicyTarget::Bucket(location), .. } => {
+                location.bucket == *bucket
+            }
+            Self::PutStatement { target: PolicyTarget::Key { .. }, .. }
+            | Self::RemoveStatement { target: PolicyTarget::Key { .. }, .. }
+            | Self::CreateRole { .. }
+            | Self::UpdateAssumeRolePolicy { .. }
+            | Self::PutRolePermissionsBoundary { .. }
+            | Self::PutRolePolicy { .. }
+            | Self::DeleteRolePolicy { .. }
+            | Self::DeleteRole { .. }
+            | Self::UntagRole { .. }
+            | Self::StartJob { .. }
+            | Self::CancelJob { .. }
+            | Self::PutAlarm { .. }
+            | Self::DeleteAlarm { .. } => false,
         }
     }
 

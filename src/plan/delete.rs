@@ -1,9 +1,9 @@
 //! The plans that delete a rule, and the resources of a deleted source bucket.
 
-use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule};
-
 use super::{Action, DeleteSnapshot, Plan, Roles, Stage, StageName, cross_account, job};
-use crate::model::{Alarm, BucketName, PolicyName, Role, RuleAddress};
+use crate::model::{
+    Alarm, BucketName, PolicyName, ReplicationConfiguration, ReplicationRule, Role, RuleAddress,
+};
 
 /// Plans the deletion of `rule` and of the resources that were made for the rule, and nothing else.
 pub fn delete(rule: &RuleAddress, snapshot: &DeleteSnapshot) -> Plan {
@@ -75,30 +75,22 @@ fn other_rules<'a>(
     rule: &RuleAddress,
     current: Option<&'a ReplicationConfiguration>,
 ) -> Vec<&'a ReplicationRule> {
-    let rules = current.map(ReplicationConfiguration::rules).unwrap_or_default();
-    rules.iter().filter(|other| other.id() != Some(rule.id.as_str())).collect()
+    let rules = current.into_iter().flat_map(ReplicationConfiguration::rules);
+    rules.filter(|other| other.id() != Some(rule.id.as_str())).collect()
 }
 
 /// Removes the rule from the replication configuration.
 fn remove_rule(rule: &RuleAddress, snapshot: &DeleteSnapshot) -> Option<Action> {
     let (location, replication) = snapshot.source.as_ref()?;
-    let before = replication.as_ref()?;
-    let others = other_rules(rule, Some(before));
+    let before = replication.clone()?;
+    before.rule(rule.id.as_str())?;
     let (location, rule) = (location.clone(), rule.id.clone());
-    match others.len() {
-        unchanged if unchanged == before.rules().len() => None,
-        0 => Some(Action::DeleteReplication { location, before: before.clone(), rule }),
-        _ => {
-            let mut configuration = before.clone();
-            configuration.rules = others.into_iter().cloned().collect();
-            Some(Action::PutReplication {
-                location,
-                before: Some(before.clone()),
-                configuration,
-                rule,
-            })
+    Some(match before.without_rule(rule.as_str()) {
+        None => Action::DeleteReplication { location, before, rule },
+        Some(configuration) => {
+            Action::PutReplication { location, before: Some(before), configuration, rule }
         }
-    }
+    })
 }
 
 /// Deletes the rule's inline policies: in our role, and in the foreign role that serves the bucket.

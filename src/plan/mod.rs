@@ -25,8 +25,6 @@ mod text;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use aws_sdk_s3::types::ReplicationConfiguration;
-
 pub use action::{Action, PolicyWrite, Replaces, ReplicationWrite};
 pub use apply::apply;
 pub use cross_account::remove_statements;
@@ -39,7 +37,7 @@ pub use snapshot::{
 };
 pub use text::Change;
 
-use crate::model::{Region, RoleName, RuleId};
+use crate::model::{Region, ReplicationConfiguration, RoleName, RuleId};
 
 /// The attributes of an applied rule, for answers.
 #[derive(Debug, Clone, PartialEq, Eq)]

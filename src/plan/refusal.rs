@@ -2,6 +2,7 @@
 
 use aws_sdk_kms::types::KeyState;
 
+use crate::model::xml::InvalidCharacter;
 use crate::model::{Account, BucketName, Region, RoleName, RuleId, Versioning};
 
 /// A precondition that is not met and that this program may not or cannot meet, with the remedy if there is one.
@@ -140,10 +141,13 @@ pub enum Refusal {
 
     #[error("the replication rule lacks a part that S3 requires: {0}")]
     IncompleteRule(String),
+
+    #[error("the replication rule cannot be written: {0}")]
+    UnwritableRule(String),
 }
 
-impl From<aws_sdk_s3::error::BuildError> for Refusal {
-    fn from(error: aws_sdk_s3::error::BuildError) -> Self {
-        Self::IncompleteRule(error.to_string())
+impl From<InvalidCharacter> for Refusal {
+    fn from(error: InvalidCharacter) -> Self {
+        Self::UnwritableRule(error.to_string())
     }
 }

@@ -1,11 +1,9 @@
 //! Snapshots: the state of AWS that plans are made from.
 
-use aws_sdk_s3::types::ReplicationConfiguration;
-
 use crate::iam_policy::PolicyDocument;
 use crate::model::{
     Alarm, ApiError, BucketName, Encryption, Identity, Job, Key, Location, OWNER_TAG, PolicyName,
-    PolicyTarget, Role, RuleAddress, Versioning,
+    PolicyTarget, ReplicationConfiguration, Role, RuleAddress, Versioning,
 };
 
 /// The snapshot for a plan that creates or updates a rule.

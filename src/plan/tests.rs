@@ -1,13 +1,11 @@
 use std::collections::BTreeMap;
 
-use aws_sdk_s3::types::ReplicationRule;
-
 use super::role::{INLINE_POLICY_LIMIT, check_size};
 use super::*;
 use crate::iam_policy;
 use crate::model::{
     Access, Account, Alarm, BucketName, Encryption, Location, OWNER_TAG, PolicyName, Role,
-    RuleAddress,
+    RuleAddress, RuleElements,
 };
 
 fn role(policies: &[&str]) -> Role {
@@ -21,6 +19,15 @@ fn role(policies: &[&str]) -> Role {
         policies: policies.iter().map(|name| ((*name).to_owned(), "{}".to_owned())).collect(),
         attached: Vec::new(),
     }
+}
+
+fn configuration(role: &str, rule_id: &str) -> ReplicationConfiguration {
+    let rule = RuleElements {
+        id: rule_id.to_owned(),
+        destination_bucket: "arn:aws:s3:::x".to_owned(),
+        ..RuleElements::default()
+    };
+    ReplicationConfiguration::new(role, &rule.into_rule().unwrap()).unwrap()
 }
 
 fn actions(plan: &Plan) -> Vec<&'static str> {
@@ -93,15 +100,7 @@ fn a_policy_in_a_foreign_role_is_deleted_even_if_an_own_role_exists() {
         owner: Account::parse("111122223333").unwrap(),
         access: Access::Own,
     };
-    let rule = ReplicationRule::builder()
-        .id("foreign")
-        .status(aws_sdk_s3::types::ReplicationRuleStatus::Enabled)
-        .destination(
-            aws_sdk_s3::types::Destination::builder().bucket("arn:aws:s3:::x").build().unwrap(),
-        )
-        .build()
-        .unwrap();
-    let replication = ReplicationConfiguration::builder().role(arn).rules(rule).build().unwrap();
+    let replication = configuration(arn, "foreign");
     let roles =
         Roles { with_own_name: Some(role(&["s3-kms-replication.a"])), serving: Some(foreign) };
     let plan = delete(
@@ -174,21 +173,6 @@ fn a_change_is_displayed_with_the_values_before_and_after() {
 }
 
 #[test]
-#[expect(deprecated, reason = "a V1 rule has its prefix nowhere else")]
-fn the_lines_of_a_v1_rule_contain_its_prefix() {
-    let destination =
-        aws_sdk_s3::types::Destination::builder().bucket("arn:aws:s3:::x").build().unwrap();
-    let rule = ReplicationRule::builder()
-        .prefix("logs/")
-        .status(aws_sdk_s3::types::ReplicationRuleStatus::Enabled)
-        .destination(destination);
-    assert!(
-        text::rule_lines(&rule.build().unwrap())
-            .contains(&("Prefix".to_owned(), "logs/".to_owned()))
-    );
-}
-
-#[test]
 fn the_changes_of_an_alarm_name_only_the_values_that_differ() {
     let alarm = Alarm {
         name: "demo/s3-kms-replication.a".to_owned(),
@@ -224,16 +208,7 @@ fn the_changes_of_an_alarm_name_only_the_values_that_differ() {
 
 #[test]
 fn the_deletion_of_the_last_rule_is_reflected_when_the_configuration_is_gone() {
-    let destination =
-        aws_sdk_s3::types::Destination::builder().bucket("arn:aws:s3:::x").build().unwrap();
-    let rule = ReplicationRule::builder()
-        .id("s3-kms-replication.a")
-        .status(aws_sdk_s3::types::ReplicationRuleStatus::Enabled);
-    let before = ReplicationConfiguration::builder()
-        .role("r")
-        .rules(rule.destination(destination).build().unwrap())
-        .build()
-        .unwrap();
+    let before = configuration("r", "s3-kms-replication.a");
     let location = Location {
         bucket: BucketName::parse("demo").unwrap(),
         region: Region::parse("us-east-1").unwrap(),

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRule, Tag};
-
 use super::{Action, Plan};
 use crate::iam_policy::{PolicyDocument, Statement};
-use crate::model::{Alarm, Encryption, OWNER_TAG, PolicyTarget, Versioning};
+use crate::model::{
+    Alarm, Encryption, OWNER_TAG, PolicyTarget, ReplicationConfiguration, Versioning,
+};
 
 /// One value that an action changes.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -233,12 +233,10 @@ impl Action {
                 changes(vec![line("Role", name.to_string())], Lines::new())
             }
             Self::PutReplication { before, configuration, .. } => changes(
-                before.as_ref().map(configuration_lines).unwrap_or_default(),
-                configuration_lines(configuration),
+                before.as_ref().map(ReplicationConfiguration::lines).unwrap_or_default(),
+                configuration.lines(),
             ),
-            Self::DeleteReplication { before, .. } => {
-                changes(configuration_lines(before), Lines::new())
-            }
+            Self::DeleteReplication { before, .. } => changes(before.lines(), Lines::new()),
         }
     }
 }
@@ -290,19 +288,6 @@ fn statement_of(sid: &str, target: &PolicyTarget) -> String {
     format!("statement `{sid}` of the policy of {target}")
 }
 
-fn configuration_lines(configuration: &ReplicationConfiguration) -> Lines {
-    let mut lines = vec![("Role".to_owned(), configuration.role().to_owned())];
-    for rule in configuration.rules() {
-        let id = rule.id().unwrap_or_default();
-        lines.extend(
-            rule_lines(rule)
-                .into_iter()
-                .map(|(path, value)| (format!("Rules[{id}].{path}"), value)),
-        );
-    }
-    lines
-}
-
 fn alarm_lines(alarm: &Alarm) -> Lines {
     let Alarm {
         namespace,
@@ -330,83 +315,4 @@ fn alarm_lines(alarm: &Alarm) -> Lines {
         alarm.dimensions.iter().map(|(name, value)| (format!("Dimensions.{name}"), value.clone())),
     );
     lines
-}
-
-/// Every field of a rule as path and value. Rules with equal lines are equal for S3, which may return an empty filter for an empty prefix.
-pub(super) fn rule_lines(rule: &ReplicationRule) -> Lines {
-    let mut lines = Lines::new();
-    let mut line = |path: &str, value: Option<String>| {
-        lines.extend(value.map(|value| (path.to_owned(), value)))
-    };
-    line("Status", Some(rule.status().to_string()));
-    line("Priority", rule.priority().map(|priority| priority.to_string()));
-    match rule.filter() {
-        None => line("Prefix", Some(deprecated_prefix(rule))),
-        Some(filter) => {
-            let and = filter.and();
-            let prefix =
-                filter.prefix().or_else(|| and.and_then(|and| and.prefix())).unwrap_or_default();
-            line("Filter.Prefix", Some(prefix.to_owned()));
-            let mut tags: Vec<&Tag> = filter
-                .tag()
-                .into_iter()
-                .chain(and.map(|and| and.tags()).unwrap_or_default())
-                .collect();
-            tags.sort_by_key(|tag| tag.key());
-            tags.into_iter().for_each(|tag| {
-                line(&format!("Filter.Tags.{}", tag.key()), Some(tag.value().to_owned()))
-            });
-        }
-    }
-    let criteria = rule.source_selection_criteria();
-    let encrypted = criteria.and_then(|criteria| criteria.sse_kms_encrypted_objects());
-    line(
-        "SourceSelectionCriteria.SseKmsEncryptedObjects",
-        encrypted.map(|objects| objects.status().to_string()),
-    );
-    let modifications = criteria.and_then(|criteria| criteria.replica_modifications());
-    line(
-        "SourceSelectionCriteria.ReplicaModifications",
-        modifications.map(|modifications| modifications.status().to_string()),
-    );
-    line(
-        "ExistingObjectReplication",
-        rule.existing_object_replication().map(|existing| existing.status().to_string()),
-    );
-    if let Some(destination) = rule.destination() {
-        line("Destination.Bucket", Some(destination.bucket().to_owned()));
-        line("Destination.Account", destination.account().map(str::to_owned));
-        line(
-            "Destination.StorageClass",
-            destination.storage_class().map(|class| class.to_string()),
-        );
-        line(
-            "Destination.AccessControlTranslation.Owner",
-            destination.access_control_translation().map(|owner| owner.owner().to_string()),
-        );
-        let key = destination
-            .encryption_configuration()
-            .and_then(|encryption| encryption.replica_kms_key_id());
-        line("Destination.EncryptionConfiguration.ReplicaKmsKeyID", key.map(str::to_owned));
-        let time = destination.replication_time();
-        line("Destination.ReplicationTime.Status", time.map(|time| time.status().to_string()));
-        let minutes = time.and_then(|time| time.time()).and_then(|time| time.minutes());
-        line("Destination.ReplicationTime.Minutes", minutes.map(|minutes| minutes.to_string()));
-        let metrics = destination.metrics();
-        line("Destination.Metrics.Status", metrics.map(|metrics| metrics.status().to_string()));
-        let minutes = metrics
-            .and_then(|metrics| metrics.event_threshold())
-            .and_then(|threshold| threshold.minutes());
-        line("Destination.Metrics.EventThreshold", minutes.map(|minutes| minutes.to_string()));
-    }
-    let delete_markers =
-        rule.delete_marker_replication().and_then(|replication| replication.status());
-    line("DeleteMarkerReplication", delete_markers.map(|status| status.to_string()));
-    lines
-}
-
-/// The prefix of a V1 rule, which the SDK marks as deprecated.
-#[expect(deprecated, reason = "a foreign V1 rule has its prefix nowhere else")]
-fn deprecated_prefix(rule: &ReplicationRule) -> String {
-    rule.prefix().unwrap_or_default().to_owned()
 }

@@ -9,19 +9,27 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::OptionFuture;
+use tokio::time::sleep;
 use tokio::{join, try_join};
 
-use super::converge::{Planned, Planner, Prefetched, RequestScope, SnapshotTime};
+use super::converge::{Planned, Planner, Prefetched, RequestScope};
 use super::decision::{self, Candidates, RulesOfBucket};
+use super::lease::epoch_seconds;
 use super::snapshot::{ApplyFirstReads, DeleteFirstReads, DeleteRule, SnapshotReader};
 use super::{Engine, Error, Outcome, Status};
 use crate::config::{Policy, PolicyRule, PolicySource};
-use crate::model::{Access, Account, BucketName, Location, Region, RoleName, RuleAddress, RuleId};
+use crate::model::{
+    Access, Account, BucketName, Location, Region, Role, RoleName, RuleAddress, RuleId,
+};
 use crate::plan::{self, Plan, Roles};
 use crate::ports::{Cloud, Read};
 use crate::spec::Spec;
+
+/// How long after a first answer a second one must confirm that a bucket, or its tags, are gone before anything is removed for it.
+const ABSENCE_PAUSE: Duration = Duration::from_secs(5);
 
 /// The outcome of reconciling a bucket.
 #[derive(Debug)]
@@ -155,7 +163,7 @@ impl<C: Cloud> Engine<'_, C> {
         request: &ReconcileRequest<'_>,
         first: Option<&Spec>,
     ) -> Result<Option<BucketReads>, Error> {
-        let (time, reader) = (SnapshotTime::now(), self.reader());
+        let (time, reader) = (epoch_seconds(Duration::ZERO), self.reader());
         let reads = async {
             let tags = reader.read_bucket(request.bucket, request.expected, async |location| {
                 self.cloud.bucket_tags(location).await
@@ -285,13 +293,31 @@ impl<R: Read> Planner for DeletedBucket<'_, R> {
     }
 
     async fn plan(&self, (): ()) -> Result<Planned, Error> {
-        let Self { reader, request: ReconcileRequest { bucket, expected, .. }, policy } = self;
+        let Self { reader, request: ReconcileRequest { bucket, expected, .. }, .. } = self;
+        let is_gone = async || {
+            let region = reader.cloud.bucket_region(bucket, expected, &Access::Own).await;
+            region.map(|region| region.is_none())
+        };
         let role_name = RoleName::for_source(bucket);
-        let region = reader.cloud.bucket_region(bucket, expected, &Access::Own);
-        let (region, with_own_name) = try_join!(region, reader.cloud.role(&role_name))?;
-        if region.is_some() {
+        let (gone, with_own_name) = try_join!(is_gone(), reader.cloud.role(&role_name))?;
+        if !gone {
             return Ok(Plan::default().into());
         }
+        let plan = self.clean_up(with_own_name).await?;
+        // One answer is no proof: S3 may deny for a moment that a bucket exists.
+        if !plan.is_empty() {
+            sleep(ABSENCE_PAUSE).await;
+            if !is_gone().await? {
+                return Ok(Plan::default().into());
+            }
+        }
+        Ok(plan.into())
+    }
+}
+
+impl<R: Read> DeletedBucket<'_, R> {
+    async fn clean_up(&self, with_own_name: Option<Role>) -> Result<Plan, Error> {
+        let Self { reader, request: ReconcileRequest { bucket, expected, .. }, policy } = self;
         let policies = with_own_name.iter().flat_map(|role| role.policies.keys());
         let rules = policies.filter_map(|policy| RuleId::parse(policy));
         let alarms: Vec<String> =
@@ -305,7 +331,7 @@ impl<R: Read> Planner for DeletedBucket<'_, R> {
                 reader.policies_with_statements(&address, &access, &roles, expected).await?;
             statements.extend(plan::remove_statements(&address, &policies));
         }
-        Ok(plan::clean_up_deleted_bucket(bucket, &roles, alarms, statements).into())
+        Ok(plan::clean_up_deleted_bucket(bucket, &roles, alarms, statements))
     }
 }
 
@@ -330,10 +356,15 @@ impl<R: Read> Planner for UntaggedRule<'_, R> {
     async fn plan(&self, first_reads: DeleteFirstReads) -> Result<Planned, Error> {
         let reader = self.delete.reader;
         let snapshot = reader.delete_snapshot(&self.delete, first_reads, false).await?;
-        let tags = reader.cloud.bucket_tags(self.location).await?;
-        if self.rule.matches_tags(&tags) {
-            return Ok(Plan::default().into());
+        let plan = plan::delete(self.delete.rule, &snapshot);
+        // One answer is no proof: S3 may answer for a moment that a bucket has no tags.
+        if !plan.is_empty() {
+            sleep(ABSENCE_PAUSE).await;
+            let tags = reader.cloud.bucket_tags(self.location).await?;
+            if self.rule.matches_tags(&tags) {
+                return Ok(Plan::default().into());
+            }
         }
-        Ok(plan::delete(self.delete.rule, &snapshot).into())
+        Ok(plan.into())
     }
 }

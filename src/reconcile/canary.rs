@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use aws_sdk_s3::types::{ReplicationRule, ReplicationRuleStatus};
 use futures_util::future::{join_all, try_join_all};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio::try_join;
@@ -15,7 +14,7 @@ use super::verify::Verification;
 use super::{Engine, Error};
 use crate::model::{
     Access, Account, ApiError, BucketName, Canary, Identity, KeyReference, Location, Region,
-    RuleAddress,
+    ReplicationRule, RuleAddress,
 };
 use crate::plan::Refusal;
 use crate::ports::Cloud;
@@ -68,22 +67,23 @@ impl<C: Cloud> Engine<'_, C> {
         let region = region.ok_or_else(|| Refusal::SourceMissing { bucket: bucket.clone() })?;
         let source = own_location(bucket, region, &identity);
         let configuration = self.cloud.replication(&source).await?;
-        let (role_arn, rules) =
-            configuration.map(|found| (found.role, found.rules)).unwrap_or_default();
-        let rule = rules.iter().find(|rule| rule.id() == Some(id.as_str())).cloned();
-        let rule =
-            rule.ok_or_else(|| Refusal::RuleMissing { bucket: bucket.clone(), rule: id.clone() })?;
-        if *rule.status() != ReplicationRuleStatus::Enabled {
+        let rule = configuration.as_ref().and_then(|found| found.rule(id.as_str()));
+        let (Some(configuration), Some(rule)) = (&configuration, rule) else {
+            return Err(Refusal::RuleMissing { bucket: bucket.clone(), rule: id.clone() }.into());
+        };
+        if !rule.is_enabled() {
             return Err(Refusal::RuleDisabled { bucket: bucket.clone(), rule: id.clone() }.into());
         }
-        let canary = verify::canary(id, &rule, verification.key)?;
-        let replica_key = verify::destination(&rule)?.1.map(str::to_owned);
-        let others =
-            rules.iter().filter(|other| other.id() != rule.id() && verify::selects(other, &canary));
+        let canary = verify::canary(id, rule, verification.key)?;
+        let replica_key = verify::destination(rule)?.1.map(str::to_owned);
+        let others = configuration
+            .rules()
+            .filter(|other| other.id() != rule.id() && verify::selects(other, &canary));
         let others = others
             .map(|other| self.destination_location(other, &source, &identity, verification.access));
-        let destination = self.destination_location(&rule, &source, &identity, verification.access);
+        let destination = self.destination_location(rule, &source, &identity, verification.access);
         let (destination, other_destinations) = try_join!(destination, try_join_all(others))?;
+        let (role_arn, rule) = (configuration.role().to_owned(), rule.clone());
         let sites = CanarySites {
             identity,
             rule,
@@ -108,8 +108,7 @@ impl<C: Cloud> Engine<'_, C> {
         let (bucket, key) = verify::destination(rule)?;
         let key = key.and_then(|arn| KeyReference::parse(arn).ok());
         let expected = key.as_ref().map_or(&source.region, KeyReference::region);
-        let account = rule.destination().and_then(|destination| destination.account());
-        let owner = account.and_then(|account| Account::parse(account).ok());
+        let owner = rule.destination_account().and_then(|account| Account::parse(account).ok());
         let owner = owner.unwrap_or_else(|| identity.account.clone());
         let access = access.for_account(&owner);
         let region = self.cloud.bucket_region(&bucket, expected, &access).await?;

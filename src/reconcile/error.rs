@@ -121,7 +121,12 @@ impl Error {
 
     /// Whether a write may still take effect.
     pub fn is_uncertain(&self) -> bool {
-        matches!(self, Self::OutOfTime { .. }) || self.retry() == Some(Retry::NextInvocation)
+        match self {
+            Self::OutOfTime { .. } => true,
+            Self::Apply { failure, .. } => failure.is_unanswered(),
+            Self::Interrupted { error, .. } => error.is_uncertain(),
+            _ => false,
+        }
     }
 
     /// When a retry of the failed call can help; `None` when no call failed.

@@ -1,22 +1,31 @@
-//! Executes a plan.
+//! Carries out a plan: stage by stage, the actions of a stage at once, each until its effect can be read back.
 //!
-//! Stages run one after the other, and the actions of a stage concurrently. An action that replaces a whole resource is read back
-//! before the next stage.
+//! # Guarantees
+//! - Immediately before each write of a replication configuration, the configuration is read once more and compared with the
+//!   snapshot: a foreign write in between makes the request plan again. The read runs beside the stage before the write, so it
+//!   costs no round trip.
+//! - An action counts as done when its effect was read back. When a foreign write has replaced it, the request plans again.
 //!
-//! It must not know why an action is in the plan.
+//! # Caveats
+//! - S3 has no conditional write of a replication configuration. A foreign writer that takes no lease and writes between the last
+//!   read and the write loses its change: the window is the time of one call.
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{FutureExt, join_all};
+use tokio::join;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::foreign_destinations::{is_refused_destination, refused_destinations};
 use super::retry::{Failed, RetryBudget, retry};
+use super::visibility::wait_limit;
 use super::{Engine, Error};
-use crate::model::{ApiError, Retry};
-use crate::plan::{Action, Plan, Replaces, Stage};
+use crate::model::{ApiError, ReplicationConfiguration, Retry};
+use crate::plan::{Action, Plan, Replaces, ReplicationWrite, Stage};
 use crate::ports::{Cloud, Executed};
 
-/// How long IAM may take to propagate a role's trust and permissions. A job that starts earlier fails, although S3 accepts it.
+/// How long IAM may take until a role's trust and rights are known everywhere: S3 accepts a job that comes earlier, and the job
+/// fails.
 const IAM_PROPAGATION: Duration = Duration::from_secs(10);
 
 /// The pause before the first retry of a write or a read-back.
@@ -30,17 +39,19 @@ pub(super) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    fn new(plan: &'a Plan) -> Self {
+    fn of(plan: &'a Plan) -> Self {
         Self { all: plan.actions().collect(), done: Vec::new() }
     }
 
+    /// The done actions as text.
     fn done(&self) -> Vec<String> {
         self.done.iter().map(|action| action.to_string()).collect()
     }
 
+    /// The other actions as text.
     fn not_done(&self) -> Vec<String> {
-        let not_done = self.all.iter().filter(|action| !self.done.contains(*action));
-        not_done.map(|action| action.to_string()).collect()
+        let left = self.all.iter().filter(|action| !self.done.contains(*action));
+        left.map(|action| action.to_string()).collect()
     }
 
     pub(super) fn out_of_time(&self) -> Error {
@@ -52,135 +63,247 @@ impl<'a> Progress<'a> {
     }
 }
 
+/// How long a read counts as the one immediately before a write.
+const LAST_READ_MAX_AGE: Duration = Duration::from_secs(1);
+
+/// A read of a replication configuration immediately before a write.
+pub(super) struct LastRead {
+    ended: Instant,
+    result: Result<Option<ReplicationConfiguration>, ApiError>,
+}
+
 impl<C: Cloud> Engine<'_, C> {
-    /// Executes a plan. Returns the id of the job that it starts; `None` when it starts no job.
+    /// Carries out a plan; gives the id of the job that it starts. `last_read` is what was read for the first stage.
     pub(super) async fn execute(
         &self,
         plan: &Plan,
-        snapshot_expires: Instant,
+        mut last_read: Option<LastRead>,
     ) -> Result<Option<String>, Error> {
-        let mut progress = Progress::new(plan);
-        let mut started_job = None;
-        for stage in &plan.stages {
-            let results = timeout_at(
-                self.deadline,
-                Box::pin(self.execute_stage(stage, &progress, snapshot_expires)),
-            )
-            .await;
+        let mut progress = Progress::of(plan);
+        let mut started = None;
+        let next_stages = plan.stages.iter().skip(1).map(Some).chain([None]);
+        for (stage, next) in plan.stages.iter().zip(next_stages) {
+            let stage_and_read = async {
+                let read_for_next = async {
+                    match next {
+                        Some(next) => self.read_before_write(next).await,
+                        None => None,
+                    }
+                };
+                join!(self.execute_stage(stage, &progress, last_read.take()), read_for_next)
+            };
+            let results = timeout_at(self.deadline, Box::pin(stage_and_read)).await;
+            let (results, read_for_next) = results.map_err(|_| progress.out_of_time())?;
+            last_read = read_for_next;
             let mut failures = Vec::new();
-            for (action, result) in
-                stage.actions.iter().zip(results.map_err(|_| progress.out_of_time())?)
-            {
+            for (action, result) in stage.actions.iter().zip(results) {
                 match result {
                     Ok(executed) => {
                         progress.done.push(action);
                         if let Executed::JobStarted(id) = executed {
-                            started_job = Some(id);
+                            started = Some(id);
                         }
                     }
                     Err(failure) => failures.push(failure),
                 }
             }
-            // The lease must outlast a write that may still take effect, so such a failure takes precedence.
-            let failure =
-                failures.into_iter().min_by_key(|failure| failure.retry != Retry::NextInvocation);
-            if let Some(failure) = failure {
+            // A failure after which a write may still take effect is reported before all others.
+            let worst = failures.into_iter().min_by_key(|failure| !failure.is_unanswered());
+            if let Some(failure) = worst {
                 return Err(progress.failed(failure));
             }
         }
-        Ok(started_job)
+        Ok(started)
+    }
+
+    /// Reads the replication configuration that a stage is to write; `None` when it writes none.
+    pub(super) async fn read_before_write(&self, stage: &Stage) -> Option<LastRead> {
+        let write = stage.actions.iter().find_map(|action| match action.replaces() {
+            Replaces::Replication(write) => Some(write),
+            Replaces::ResourcePolicy(_) | Replaces::Nothing => None,
+        })?;
+        let result = self.cloud.replication(write.location).await;
+        Some(LastRead { ended: Instant::now(), result })
     }
 
     async fn execute_stage(
         &self,
         stage: &Stage,
         progress: &Progress<'_>,
-        snapshot_expires: Instant,
+        mut last_read: Option<LastRead>,
     ) -> Vec<Result<Executed, ApiError>> {
         let starts_job =
             stage.actions.iter().any(|action| matches!(action, Action::StartJob { .. }));
         if starts_job && progress.done.iter().any(|action| action.extends_role()) {
             sleep(IAM_PROPAGATION).await;
         }
-        join_all(stage.actions.iter().map(|action| self.apply_with_retry(action, snapshot_expires)))
-            .await
+        let actions = stage.actions.iter().map(|action| match action.replaces() {
+            Replaces::Replication(write) => {
+                let attempts = Attempts::of(action, &progress.done);
+                self.write_replication(attempts, write, last_read.take()).left_future()
+            }
+            Replaces::ResourcePolicy(_) | Replaces::Nothing => {
+                self.execute_with_retry(Attempts::of(action, &progress.done)).right_future()
+            }
+        });
+        join_all(actions).await
     }
 
-    /// Executes one action and reads it back. Retries while AWS has not made an earlier action visible.
-    async fn apply_with_retry(
-        &self,
-        action: &Action,
-        snapshot_expires: Instant,
-    ) -> Result<Executed, ApiError> {
+    /// Carries out an action that replaces no replication configuration, again while AWS has yet to make an earlier action visible.
+    async fn execute_with_retry(&self, attempts: Attempts<'_>) -> Result<Executed, ApiError> {
+        let action = attempts.action;
         let executed = retry(RetryBudget::for_visibility(FIRST_PAUSE), async || {
-            if Instant::now() > snapshot_expires {
-                self.check_precondition(action).await.map_err(Failed::Final)?;
-            }
-            Box::pin(self.cloud.execute(action)).await.map_err(|failure| match failure.retry {
-                Retry::Soon => {
-                    tracing::debug!(%failure, "trying again");
-                    Failed::Retryable(failure)
-                }
-                Retry::Replan | Retry::NextInvocation | Retry::Never => Failed::Final(failure),
-            })
+            Box::pin(self.cloud.execute(action)).await.map_err(|failure| attempts.judge(failure))
         });
         let executed =
             executed.await.map_err(|failure| failure.with_parameter(action.parameter()))?;
-        tracing::info!(action = action.operation(), resource = action.resource(), "changed");
-        self.await_read_back(action).await;
+        log_change(action);
+        match action.replaces() {
+            Replaces::ResourcePolicy(write) => {
+                self.await_read_back(action, async || {
+                    let policy = self.cloud.policy(write.target).await?;
+                    Ok(write.is_reflected_in(policy.as_deref()).then_some(()).ok_or(Shown::Before))
+                })
+                .await?;
+            }
+            Replaces::Replication(_) | Replaces::Nothing => {}
+        }
         Ok(executed)
     }
 
-    /// Checks that no other writer has changed what the action replaces since the snapshot.
-    async fn check_precondition(&self, action: &Action) -> Result<(), ApiError> {
-        match action.replaces() {
-            Replaces::Replication(write) => {
-                if write.precondition_holds(self.cloud.replication(write.location).await?.as_ref())
-                {
-                    return Ok(());
-                }
-                Err(ApiError {
-                    operation: action.operation(),
-                    resource: action.resource(),
-                    code: "Changed".to_owned(),
-                    message: "another writer has changed it since it was read".to_owned(),
-                    parameter: None,
-                    retry: Retry::Replan,
-                })
+    /// Writes a replication configuration, each time after a read that shows it as the snapshot does.
+    async fn write_replication(
+        &self,
+        attempts: Attempts<'_>,
+        write: ReplicationWrite<'_>,
+        mut last_read: Option<LastRead>,
+    ) -> Result<Executed, ApiError> {
+        let action = attempts.action;
+        let executed = retry(RetryBudget::for_visibility(FIRST_PAUSE), async || {
+            let current = match last_read.take() {
+                Some(LastRead { ended, result }) if ended.elapsed() < LAST_READ_MAX_AGE => result,
+                _ => self.cloud.replication(write.location).await,
+            };
+            if !write.precondition_holds(current.map_err(Failed::Final)?.as_ref()) {
+                return Err(Failed::Final(changed(
+                    action,
+                    "Changed",
+                    "another has written it since it was read",
+                )));
             }
-            // A resource policy is read immediately before each write.
-            Replaces::ResourcePolicy(_) | Replaces::Nothing => Ok(()),
-        }
-    }
-
-    /// Reads back until the action's effect is visible. The write has succeeded, so an effect that does not become visible in
-    /// time is only logged.
-    async fn await_read_back(&self, action: &Action) {
-        let read_back = retry(RetryBudget::for_visibility(FIRST_PAUSE), async || {
-            match self.is_visible(action).await {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(Failed::Retryable(None)),
-                Err(failure) => Err(Failed::Final(Some(failure))),
+            match Box::pin(self.cloud.execute(action)).await {
+                Err(failure) if is_refused_destination(&failure) => {
+                    Err(self.explain_refused_write(&attempts, write, failure).await)
+                }
+                executed => executed.map_err(|failure| attempts.judge(failure)),
             }
         });
-        match read_back.await {
-            Ok(()) => {}
-            Err(None) => {
-                tracing::warn!(resource = action.resource(), "the write is not visible yet")
-            }
-            Err(Some(failure)) => tracing::warn!(%failure, "cannot read the write back"),
-        }
+        let executed =
+            executed.await.map_err(|failure| failure.with_parameter(action.parameter()))?;
+        log_change(action);
+        self.await_read_back(action, async || {
+            let current = self.cloud.replication(write.location).await?;
+            Ok(match current.as_ref() {
+                current if write.is_reflected_in(current) => Ok(()),
+                current if write.precondition_holds(current) => Err(Shown::Before),
+                _ => Err(Shown::Foreign),
+            })
+        })
+        .await?;
+        Ok(executed)
     }
 
-    async fn is_visible(&self, action: &Action) -> Result<bool, ApiError> {
-        Ok(match action.replaces() {
-            Replaces::Replication(write) => {
-                write.is_reflected_in(self.cloud.replication(write.location).await?.as_ref())
-            }
-            Replaces::ResourcePolicy(write) => {
-                write.is_reflected_in(self.cloud.policy(write.target).await?.as_deref())
-            }
-            Replaces::Nothing => true,
-        })
+    /// Names the foreign rules for which S3 has refused the configuration. When there are none, our own destination is not visible yet.
+    async fn explain_refused_write(
+        &self,
+        attempts: &Attempts<'_>,
+        write: ReplicationWrite<'_>,
+        failure: ApiError,
+    ) -> Failed<ApiError> {
+        let Some(configuration) = attempts.action.written_configuration() else {
+            return attempts.judge(failure);
+        };
+        let region = &write.location.region;
+        let causes = refused_destinations(self.cloud, configuration, write.rule, region).await;
+        if causes.is_empty() {
+            return attempts.judge(failure);
+        }
+        let message = format!(
+            "{}, so S3 refuses every change of the configuration: {}",
+            causes.join("; "),
+            failure.message
+        );
+        Failed::Final(ApiError { message, retry: Retry::Never, ..failure })
     }
+
+    /// Reads back until the action's effect shows. A failed read says nothing, so it is repeated, too.
+    async fn await_read_back(
+        &self,
+        action: &Action,
+        read: impl AsyncFn() -> Result<Result<(), Shown>, ApiError>,
+    ) -> Result<(), ApiError> {
+        let read_back =
+            retry(RetryBudget::for_visibility(FIRST_PAUSE), async || match read().await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(Shown::Before)) => {
+                    Err(Failed::Retryable(not_visible(action, "the write does not show")))
+                }
+                Ok(Err(Shown::Foreign)) => Err(Failed::Final(changed(
+                    action,
+                    "Overwritten",
+                    "another has overwritten it a moment later",
+                ))),
+                Err(failure) => Err(Failed::Retryable(not_visible(action, &failure.to_string()))),
+            });
+        read_back.await
+    }
+}
+
+/// What a read-back shows in place of the action's effect.
+enum Shown {
+    /// The state before: the write is not visible yet.
+    Before,
+    /// A foreign write.
+    Foreign,
+}
+
+/// The attempts to carry out one action.
+struct Attempts<'a> {
+    action: &'a Action,
+    /// What the request has done before.
+    done: &'a [&'a Action],
+    began: Instant,
+}
+
+impl<'a> Attempts<'a> {
+    fn of(action: &'a Action, done: &'a [&'a Action]) -> Self {
+        Self { action, done, began: Instant::now() }
+    }
+
+    /// Whether another attempt may succeed: soon, or when what the request has made is visible.
+    fn judge(&self, failure: ApiError) -> Failed<ApiError> {
+        let limit = wait_limit(self.action, &failure, self.done);
+        let is_awaited = limit.is_some_and(|limit| self.began.elapsed() < limit);
+        if failure.retry == Retry::Soon || is_awaited {
+            tracing::debug!(%failure, "trying again");
+            return Failed::Retryable(failure);
+        }
+        Failed::Final(failure)
+    }
+}
+
+fn log_change(action: &Action) {
+    tracing::info!(action = action.operation(), resource = action.resource(), "changed");
+}
+
+/// The state is not the one that the plan was made for: the request plans again.
+fn changed(action: &Action, code: &str, message: &str) -> ApiError {
+    let (code, message) = (code.to_owned(), message.to_owned());
+    let (operation, resource) = (action.operation(), action.resource());
+    ApiError { operation, resource, code, message, parameter: None, retry: Retry::Replan }
+}
+
+/// A write that succeeded and could not be read back.
+fn not_visible(action: &Action, message: &str) -> ApiError {
+    ApiError { retry: Retry::NextInvocation, ..changed(action, "NotVisible", message) }
 }

@@ -12,10 +12,12 @@
 //! - The configuration and these policies are written only under the lease.
 //! - Requests about custom resources, and requests that delete a rule, acquire the lease even when there is nothing to write. So
 //!   no earlier request is still writing when they end.
-//! - A lease expires [`MARGIN`] after its holder's deadline, so a crashed holder blocks other writers no longer than that.
+//! - A lease expires [`WRITE_TIMEOUT`] after its holder's deadline, so a crashed holder blocks other writers no longer than that.
+//!   A holder whose write was not answered leaves the lease to expire [`WRITE_TIMEOUT`] later.
 //!
 //! # Assumptions
 //! - The clocks of two invocations differ by less than [`MARGIN`].
+//! - A write that was not answered takes effect within [`WRITE_TIMEOUT`], or never.
 //! - Once a write was visible to one reader, it is visible to all later readers.
 //!
 //! # Caveats
@@ -35,9 +37,11 @@ use super::{Engine, Error};
 use crate::model::{Lease, Retry};
 use crate::ports::Cloud;
 
-/// Time between a holder's deadline and the expiry of its lease. It covers differing clocks, and calls that timed out but may
-/// still take effect.
+/// By how much the clocks of two invocations may differ.
 const MARGIN: Duration = Duration::from_secs(5);
+
+/// How long after its start a write that was not answered may still take effect.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The longest time for releasing a lease. It is also at most a quarter of the time kept for the answer.
 const RELEASE_TIME: Duration = Duration::from_secs(2);
@@ -80,7 +84,7 @@ impl<C: Cloud> Engine<'_, C> {
             table: table.clone(),
             resource: resource.to_owned(),
             holder: random_holder_id(),
-            expires_at: epoch_seconds(self.time_left() + MARGIN),
+            expires_at: epoch_seconds(self.time_left() + WRITE_TIMEOUT),
         };
         let is_needed = Cell::new(true);
         let concurrent = async {
@@ -142,10 +146,10 @@ impl<C: Cloud> Engine<'_, C> {
             .map_err(|_| Error::Busy(lease.resource.clone()))?
     }
 
-    /// Releases the lease. When a write of the holder may still take effect, the lease stays for another [`MARGIN`].
+    /// Releases the lease. When a write of the holder may still take effect, the lease stays for another [`WRITE_TIMEOUT`].
     async fn release(&self, lease: &Lease, is_uncertain: bool) {
-        let delay = if is_uncertain { MARGIN } else { Duration::ZERO };
-        let expires_at = lease.expires_at.min(epoch_seconds(delay));
+        let delay = if is_uncertain { WRITE_TIMEOUT } else { Duration::ZERO };
+        let expires_at = epoch_seconds(delay);
         let left = self.end.saturating_duration_since(Instant::now());
         match timeout(RELEASE_TIME.min(left / 4), self.cloud.release(lease, expires_at)).await {
             Ok(Ok(())) => {}

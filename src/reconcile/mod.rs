@@ -18,12 +18,14 @@ mod cross_account;
 mod decision;
 mod error;
 mod execute;
+mod foreign_destinations;
 mod generation;
 mod job;
 mod lease;
 pub mod retry;
 mod snapshot;
 mod verify;
+mod visibility;
 
 use std::time::Duration;
 

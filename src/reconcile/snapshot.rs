@@ -6,7 +6,6 @@
 //! There are two rounds of concurrent reads. The first round does not wait for the source bucket's Region: it reads in the Region
 //! where the bucket is expected. Those reads are used only when the bucket is in that Region; otherwise they are made again.
 
-use aws_sdk_s3::types::ReplicationConfiguration;
 use futures_util::future::try_join_all;
 use tokio::{join, try_join};
 
@@ -15,7 +14,7 @@ use super::converge::{Planned, Planner};
 use super::cross_account::{DeniedReads, DestinationReads, ReadResult, allow_access_denied};
 use crate::model::{
     Access, Alarm, ApiError, BucketName, Encryption, Identity, Key, Location, OWNER_TAG, Region,
-    Role, RoleName, RoleOutline, RuleAddress, RuleId, Versioning,
+    ReplicationConfiguration, Role, RoleName, RoleOutline, RuleAddress, RuleId, Versioning,
 };
 use crate::plan::{
     self, ApplySnapshot, Created, DeleteSnapshot, Destination, Refusal, Roles, Source,

@@ -5,12 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_s3::types::{ReplicationRule, ReplicationRuleStatus};
-
 use crate::iam_policy::{self, BucketInRegion, Grants, PolicyDocument};
 use crate::model::{
     ApiError, BucketName, Canary, Identity, Key, KeyReference, Location, ObjectVersion, PolicyName,
-    Replication, Retry, Role, RoleName, RuleAddress, RuleId, Versioning,
+    Replication, ReplicationRule, Retry, Role, RoleName, RuleAddress, RuleId, Versioning,
 };
 use crate::plan::{self, Refusal};
 use crate::spec::Filter;
@@ -36,22 +34,23 @@ pub fn canary(
     })
 }
 
-/// Whether a rule selects the canary. The canary may then have a replica at the rule's destination.
+/// Whether a rule may select the canary. The canary may then have a replica at the rule's destination. A filter that is not fully
+/// understood may select it.
 pub fn selects(rule: &ReplicationRule, canary: &Canary) -> bool {
-    let Filter { prefix, tags } = filter(rule);
-    *rule.status() == ReplicationRuleStatus::Enabled
-        && canary.key.starts_with(&prefix)
-        && tags.iter().all(|(key, value)| canary.tags.get(key) == Some(value))
+    let prefix = rule.filter().prefix().unwrap_or_default();
+    let tags = rule.filter().tags().unwrap_or_default();
+    rule.is_enabled()
+        && canary.key.starts_with(prefix)
+        && tags.iter().all(|tag| canary.tags.get(&tag.key) == Some(&tag.value))
 }
 
-/// A rule's filter, from any of S3's forms.
+/// What a rule's filter says, as far as it is understood.
 fn filter(rule: &ReplicationRule) -> Filter {
-    let Some(filter) = rule.filter() else {
-        return Filter::default();
-    };
-    let prefix = filter.prefix().or_else(|| filter.and()?.prefix()).unwrap_or_default().to_owned();
-    let tags = filter.tag().into_iter().chain(filter.and().into_iter().flat_map(|and| and.tags()));
-    Filter { prefix, tags: tags.map(|tag| (tag.key.clone(), tag.value.clone())).collect() }
+    let tags = rule.filter().tags().unwrap_or_default();
+    Filter {
+        prefix: rule.filter().prefix().unwrap_or_default().to_owned(),
+        tags: tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect(),
+    }
 }
 
 /// Why the replication of a rule is not confirmed, as the rest of a sentence that begins with the canary's name.
@@ -262,10 +261,7 @@ impl Evidence<'_> {
             source_keys: &source_keys,
             replica_key,
             object_lock: false,
-            owner_override: self
-                .rule
-                .destination()
-                .is_some_and(|destination| destination.access_control_translation().is_some()),
+            owner_override: self.rule.overrides_owner(),
         };
         policy.covers(&needed.document())
     }
@@ -280,18 +276,14 @@ fn bucket_in_region(location: &Location) -> BucketInRegion<'_> {
 /// # Errors
 /// A [`Refusal`] if the rule names no valid bucket.
 pub fn destination(rule: &ReplicationRule) -> Result<(BucketName, Option<&str>), Refusal> {
-    let destination = rule.destination().map(|destination| {
-        let key = destination
-            .encryption_configuration()
-            .and_then(|encryption| encryption.replica_kms_key_id());
-        (BucketName::parse_name_or_arn(destination.bucket()), key)
-    });
-    match destination {
-        Some((Ok(bucket), key)) => Ok((bucket, key)),
-        Some((Err(problem), _)) => {
+    let bucket = rule
+        .destination_bucket()
+        .ok_or_else(|| Refusal::IncompleteRule("`Destination`".to_owned()))?;
+    match BucketName::parse_name_or_arn(bucket) {
+        Ok(bucket) => Ok((bucket, rule.replica_kms_key_id())),
+        Err(problem) => {
             Err(Refusal::IncompleteRule(format!("a `Destination` whose `Bucket` {problem}")))
         }
-        None => Err(Refusal::IncompleteRule("`Destination`".to_owned())),
     }
 }
 

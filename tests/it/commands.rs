@@ -97,7 +97,7 @@ async fn denied_optional_right_names_the_parameter_that_gives_it() {
         ),
     ] {
         let fake = Fake::new(state);
-        fake.refuse(action, 1, "AccessDenied", Retry::Never);
+        fake.refuse(action, usize::MAX, "AccessDenied", Retry::Never);
         let answer = create(&fake, properties).await;
         assert!(
             answer["Reason"]
@@ -108,7 +108,7 @@ async fn denied_optional_right_names_the_parameter_that_gives_it() {
         );
     }
     let fake = Fake::new(two_buckets());
-    fake.refuse("PutRolePolicy", 1, "AccessDenied", Retry::Never);
+    fake.refuse("PutRolePolicy", usize::MAX, "AccessDenied", Retry::Never);
     assert!(!create(&fake, json!({})).await["Reason"].as_str().unwrap().contains("parameter"));
 }
 

@@ -1,7 +1,6 @@
 //! Invariant 3: applying converges, also after a failure of any call.
 
-use aws_sdk_s3::types::ReplicationRule;
-use s3_kms_replication::model::{Retry, Role};
+use s3_kms_replication::model::{ReplicationRule, Retry, Role};
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -55,7 +54,6 @@ fn rules_have_their_grants(state: &State) -> bool {
         let role = state.roles.values().find(|role| role.arn == configuration.role());
         let mut ours = configuration
             .rules()
-            .iter()
             .filter(|rule| rule.id().is_some_and(|id| id.starts_with("s3-kms-replication.")));
         ours.all(|rule| {
             let policies = role.into_iter().flat_map(|role| &role.policies);
@@ -65,11 +63,10 @@ fn rules_have_their_grants(state: &State) -> bool {
                 .next();
             let replicas = format!(
                 "{}/{}*",
-                rule.destination().unwrap().bucket(),
-                rule.filter().unwrap().prefix().unwrap_or_default()
+                rule.destination_bucket().unwrap(),
+                rule.filter().prefix().unwrap_or_default()
             );
-            let admitted =
-                rule.destination().unwrap().account().is_none() || admits_role(state, rule);
+            let admitted = rule.destination_account().is_none() || admits_role(state, rule);
             policy
                 .is_some_and(|policy| policy.contains(&replicas) && policy.contains("kms:Decrypt"))
                 && admitted
@@ -85,7 +82,7 @@ fn foreign_rules_and_roles(state: &State) -> (Vec<Vec<ReplicationRule>>, Vec<Rol
         bucket
             .replication
             .iter()
-            .flat_map(|configuration| configuration.rules.clone())
+            .flat_map(|configuration| configuration.rules().cloned())
             .filter(foreign)
             .collect()
     };

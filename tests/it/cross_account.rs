@@ -40,13 +40,12 @@ async fn invariant_4_delete_removes_only_our_statements_of_those_that_create_wro
         ours_in(&fake, "bucket `abroad`"),
         ours_in(&fake, &format!("key `{OTHER_ACCOUNT_KEY}`"))
     ]);
-    let destination =
-        fake.state.borrow().buckets["demo-source"].replication.as_ref().unwrap().rules()[0]
-            .destination()
-            .cloned()
-            .unwrap();
-    assert_eq!(destination.account(), Some(OTHER_ACCOUNT));
-    assert_eq!(destination.access_control_translation().unwrap().owner().as_str(), "Destination");
+    let rule = fake.state.borrow().rules("demo-source")[0].clone();
+    assert_eq!(rule.destination_account(), Some(OTHER_ACCOUNT));
+    assert_eq!(
+        rule.text(&["Destination", "AccessControlTranslation", "Owner"]),
+        Some("Destination")
+    );
 
     fake.calls.borrow_mut().clear();
     create(&fake, merged(other_account_properties(), json!({"ReplicaOwner": "Destination"}))).await;
@@ -216,8 +215,8 @@ async fn role_of_the_same_account_adds_no_statements_and_no_account_to_the_rule(
     let own_role = json!({"DestinationRoleArn": "arn:aws:iam::111122223333:role/setup", "ReplicaOwner": "Destination"});
     assert_eq!(create(&fake, own_role).await["Status"], "SUCCESS");
     let state = fake.state.borrow();
-    let rule = &state.buckets["demo-source"].replication.as_ref().unwrap().rules()[0];
-    assert!(state.policies.is_empty() && rule.destination().unwrap().account().is_none());
+    let rule = &state.rules("demo-source")[0];
+    assert!(state.policies.is_empty() && rule.destination_account().is_none());
 }
 
 #[tokio::test(start_paused = true)]

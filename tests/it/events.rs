@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_sdk_s3::types::ReplicationRuleStatus;
 use insta::assert_snapshot;
 use s3_kms_replication::model::{Encryption, Retry, Versioning};
 use serde_json::{Value, json};
@@ -65,7 +64,10 @@ async fn every_matching_rule_is_applied_and_losing_the_tag_removes_its_rule() {
     let fake = Fake::new(state);
     let rules = |fake: &Fake| {
         let rules = fake.state.borrow().rules("prod-orders");
-        rules.into_iter().map(|rule| (rule.id.unwrap(), rule.priority.unwrap())).collect::<Vec<_>>()
+        rules
+            .iter()
+            .map(|rule| (rule.id().unwrap().to_owned(), rule.priority().unwrap()))
+            .collect::<Vec<_>>()
     };
     invoke(&fake, &sample("put-bucket-tagging")).await.unwrap();
     assert_eq!(
@@ -151,7 +153,7 @@ async fn two_way_rules_are_applied_in_both_directions_and_never_in_a_chain() {
         let replication =
             |bucket: &str| state.buckets.get(bucket).and_then(|bucket| bucket.replication.as_ref());
         let count = |bucket: &str| {
-            replication(bucket).map_or(0, |configuration| configuration.rules().len())
+            replication(bucket).map_or(0, |configuration| configuration.rules().count())
         };
         assert_eq!((count("prod-orders"), count("orders-there")), rules, "{policy}");
     }
@@ -195,8 +197,11 @@ async fn invariant_3_every_manual_change_is_repaired_by_the_next_event() {
     let damages: [(&str, Damage); 7] = [
         ("the rule is gone", |state| state.bucket_mut("prod-orders").replication = None),
         ("the rule is disabled", |state| {
-            let rules = &mut state.bucket_mut("prod-orders").replication.as_mut().unwrap().rules;
-            rules[0].status = ReplicationRuleStatus::Disabled;
+            state.edit_replication(
+                "prod-orders",
+                "<Status>Enabled</Status>",
+                "<Status>Disabled</Status>",
+            )
         }),
         ("the grants are changed", |state| {
             let policies = &mut state.role_mut("s3-crr-prod-orders").policies;

@@ -2,52 +2,38 @@
 
 use std::cell::Cell;
 
-use aws_sdk_s3::types::{
-    Destination, ReplicationRule, ReplicationRuleAndOperator, ReplicationRuleFilter,
-    ReplicationRuleStatus, StorageClass, Tag,
-};
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::TestRunner;
-use s3_kms_replication::model::Versioning;
+use s3_kms_replication::model::{ReplicationRule, Versioning};
 use serde_json::{Map, Value, json};
 
 use crate::support::*;
 use proptest::prelude::*;
 
-fn filter() -> impl Strategy<Value = ReplicationRuleFilter> {
-    let tag = || Tag::builder().key("k").value("v").build().unwrap();
+fn filter() -> impl Strategy<Value = String> {
+    let tag = "<Tag><Key>k</Key><Value>v</Value></Tag>";
     prop_oneof![
-        Just(ReplicationRuleFilter::builder().build()),
-        "[a-z]{1,3}".prop_map(|prefix| ReplicationRuleFilter::builder().prefix(prefix).build()),
-        Just(ReplicationRuleFilter::builder().tag(tag()).build()),
-        "[a-z]{1,3}".prop_map(move |prefix| {
-            let and = ReplicationRuleAndOperator::builder().prefix(prefix).tags(tag()).build();
-            ReplicationRuleFilter::builder().and(and).build()
-        }),
+        Just(String::new()),
+        "[a-z]{1,3}".prop_map(|prefix| format!("<Prefix>{prefix}</Prefix>")),
+        Just(tag.to_owned()),
+        "[a-z]{1,3}".prop_map(move |prefix| format!("<And><Prefix>{prefix}</Prefix>{tag}</And>")),
+        "[a-z]{1,3}".prop_map(|prefix| format!("<Not><Prefix>{prefix}</Prefix></Not>")),
     ]
 }
 
 fn rule(id: String, priority: i32) -> impl Strategy<Value = ReplicationRule> {
-    let status = select(vec![ReplicationRuleStatus::Enabled, ReplicationRuleStatus::Disabled]);
-    let storage = proptest::option::of(select(vec![
-        StorageClass::Glacier,
-        StorageClass::from("A_CLASS_OF_TOMORROW"),
-    ]));
-    (filter(), status, storage).prop_map(move |(filter, status, storage)| {
-        let destination = Destination::builder()
-            .bucket("arn:aws:s3:::demo-destination")
-            .set_storage_class(storage)
-            .build()
-            .unwrap();
-        ReplicationRule::builder()
-            .id(&id)
-            .priority(priority)
-            .filter(filter)
-            .status(status)
-            .destination(destination)
-            .build()
-            .unwrap()
-    })
+    let storage = proptest::option::of(select(vec!["GLACIER", "A_CLASS_OF_TOMORROW"]));
+    let unknown = proptest::option::of(Just(("SomethingNewer", "<Status>Enabled</Status>")));
+    (filter(), any::<bool>(), storage, unknown).prop_map(
+        move |(filter, enabled, storage, unknown)| {
+            let mut rule = Rule::new(&id, priority).filter(&filter);
+            if !enabled {
+                rule = rule.disabled();
+            }
+            let elements = storage.map(|class| ("StorageClass", class)).into_iter().chain(unknown);
+            elements.fold(rule, |rule, (name, value)| rule.destination_element(name, value)).build()
+        },
+    )
 }
 
 /// Up to six rules of others or of ours by other names, with unique ids and priorities in any order.

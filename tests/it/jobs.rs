@@ -228,7 +228,7 @@ async fn denied_job_call_names_the_parameter_that_gives_the_right() {
         if action == "DescribeJob" {
             invoke(&fake, &create).await.unwrap();
         }
-        fake.refuse(action, 9, "AccessDenied", Retry::Never);
+        fake.refuse(action, usize::MAX, "AccessDenied", Retry::Never);
         fake.answers.borrow_mut().clear();
         invoke(&fake, &create).await.unwrap();
         let reason = only_answer(&fake)["Reason"].as_str().unwrap().to_owned();
@@ -253,8 +253,14 @@ async fn event_of_a_foreign_or_running_job_changes_nothing() {
     let mut abroad = job_status_changed("job-1", "Complete");
     abroad["detail"]["recipientAccountId"] = json!("444455556666");
     for (event, reason) in [
-        (job_status_changed("theirs", "Complete"), "job `theirs` was not started by s3-kms-replication"),
-        (job_status_changed("gone", "Complete"), "job `gone` was not started by s3-kms-replication"),
+        (
+            job_status_changed("theirs", "Complete"),
+            "job `theirs` was not started by s3-kms-replication",
+        ),
+        (
+            job_status_changed("gone", "Complete"),
+            "job `gone` was not started by s3-kms-replication",
+        ),
         (job_status_changed("job-1", "Active"), "a job that is `Active` has not ended"),
         (abroad, "the event is of account 444455556666, not of 111122223333"),
     ] {

@@ -18,7 +18,7 @@ use s3_kms_replication::model::{
     Access, Account, Alarm, ApiError, BucketName, Canary, Encryption, Lease, Location, PolicyName,
     PolicyTarget, Region, Retry, RoleName, RuleId, Versioning,
 };
-use s3_kms_replication::plan::Action;
+use s3_kms_replication::plan::{Action, Replaces};
 use s3_kms_replication::ports::{Callback, Execute, Leases, Objects, Read};
 use s3_kms_replication::request::{self, Environment, Invocation};
 
@@ -40,16 +40,16 @@ enum Outage {
 
 /// Each outage, what helps against it, and how often the SDK tries at most: its clients share a budget for tries.
 const OUTAGES: [(Outage, Retry, u32); 10] = [
-    (Outage::Answer(500, "InternalError"), Retry::NextInvocation, 3),
-    (Outage::Answer(502, "BadGateway"), Retry::NextInvocation, 3),
-    (Outage::Answer(503, "SlowDown"), Retry::NextInvocation, 3),
-    (Outage::Answer(400, "ThrottlingException"), Retry::NextInvocation, 3),
+    (Outage::Answer(500, "InternalError"), Retry::NextInvocation, 6),
+    (Outage::Answer(502, "BadGateway"), Retry::NextInvocation, 6),
+    (Outage::Answer(503, "SlowDown"), Retry::NextInvocation, 6),
+    (Outage::Answer(400, "ThrottlingException"), Retry::NextInvocation, 6),
     (Outage::Answer(409, "OperationAborted"), Retry::Soon, 1),
     (Outage::Answer(409, "ConcurrentModification"), Retry::Soon, 1),
     (Outage::Answer(403, "AccessDenied"), Retry::Never, 1),
-    (Outage::Reset, Retry::NextInvocation, 3),
-    (Outage::TimedOut, Retry::NextInvocation, 3),
-    (Outage::Silence, Retry::NextInvocation, 1),
+    (Outage::Reset, Retry::NextInvocation, 6),
+    (Outage::TimedOut, Retry::NextInvocation, 6),
+    (Outage::Silence, Retry::NextInvocation, 6),
 ];
 
 #[derive(Debug, Clone)]
@@ -278,6 +278,12 @@ async fn every_call(outage: Outage) -> Vec<(String, ApiError, u32)> {
     call!("record_generation", aws => aws.record_generation("leases", "demo-source/rule", 1, 2));
     call!("turn", aws => aws.latest_generation("leases", "demo-source/rule"));
     for action in actions() {
+        // It has no time-out but the engine's deadline: a write that was given up could still take effect.
+        if matches!(outage, Outage::Silence)
+            && matches!(action.replaces(), Replaces::Replication(_))
+        {
+            continue;
+        }
         call!(action.operation(), aws => aws.execute(&action));
     }
     call!("role", aws => aws.role(&role));
@@ -297,12 +303,20 @@ async fn every_call_maps_every_outage_to_its_retry() {
                 assert_eq!((failure.retry, sent), (Retry::Never, 1), "{outage:?}: {failure}");
                 continue;
             }
+            // What replaces a whole is sent once. When AWS has answered, the engine tries again, after a read.
+            let replaces_whole =
+                ["PutBucketReplication", "DeleteBucketReplication"].contains(&call.as_str());
+            let is_answered = matches!(outage, Outage::Answer(..));
+            let retry = if replaces_whole && is_answered && retry == Retry::NextInvocation {
+                Retry::Soon
+            } else {
+                retry
+            };
             assert_eq!(failure.retry, retry, "{call}, {outage:?}: {failure}");
-            // A role is read by three calls at once, the first of which to fail ends the others; a replication configuration is sent once, and what
-            // is there is read before another try.
+            // A role is read by three calls at once, the first of which to fail ends the others.
             let most = match call.as_str() {
-                "role" => 9,
-                "PutBucketReplication" | "DeleteBucketReplication" if tries > 1 => 1 + tries,
+                "role" => 3 * tries,
+                _ if replaces_whole => 1,
                 _ => tries,
             };
             assert!((1..=most).contains(&sent), "{call}, {outage:?}: sent {sent} times");

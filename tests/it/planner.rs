@@ -2,10 +2,6 @@
 
 mod refusals;
 
-use aws_sdk_s3::types::{
-    DeleteMarkerReplication, DeleteMarkerReplicationStatus, Destination, MetricsStatus,
-    ReplicationRule, ReplicationRuleFilter, ReplicationRuleStatus, StorageClass,
-};
 use aws_sdk_s3control::types::JobStatus;
 use insta::assert_snapshot;
 use s3_kms_replication::model::{Alarm, BucketName, Encryption, Role, Versioning};
@@ -17,16 +13,9 @@ use crate::support::*;
 
 type Change = fn(&mut State);
 
-fn rule_mut(state: &mut State) -> &mut ReplicationRule {
-    let replication = state.bucket_mut("demo-source").replication.as_mut().unwrap();
-    let ours = |rule: &&mut ReplicationRule| {
-        rule.id().is_some_and(|id| id.starts_with("s3-kms-replication."))
-    };
-    replication.rules.iter_mut().find(ours).unwrap()
-}
-
-fn destination_mut(state: &mut State) -> &mut Destination {
-    rule_mut(state).destination.as_mut().unwrap()
+/// Edits the XML of the source's replication configuration, whose first rule is ours.
+fn edit(state: &mut State, from: &str, to: &str) {
+    state.edit_replication("demo-source", from, to);
 }
 
 fn own_role(state: &mut State) -> &mut Role {
@@ -118,30 +107,41 @@ async fn drift_of_any_single_element_plans_its_repair_alone() {
         }),
         ("role missing", |state| drop(state.roles.remove(OWN_ROLE_NAME))),
         ("rule missing", |state| state.bucket_mut("demo-source").replication = None),
-        ("rule: status", |state| rule_mut(state).status = ReplicationRuleStatus::Disabled),
+        ("rule: status", |state| {
+            edit(state, "</Filter><Status>Enabled", "</Filter><Status>Disabled");
+        }),
         ("rule: filter", |state| {
-            rule_mut(state).filter = Some(ReplicationRuleFilter::builder().build());
+            edit(state, "<Prefix>Tax</Prefix>", "");
         }),
         ("rule: delete markers", |state| {
-            rule_mut(state).delete_marker_replication = Some(
-                DeleteMarkerReplication::builder()
-                    .status(DeleteMarkerReplicationStatus::Enabled)
-                    .build(),
+            edit(
+                state,
+                "<DeleteMarkerReplication><Status>Disabled",
+                "<DeleteMarkerReplication><Status>Enabled",
             );
         }),
-        ("rule: source selection", |state| rule_mut(state).source_selection_criteria = None),
+        ("rule: source selection", |state| {
+            state.remove_element("demo-source", "SourceSelectionCriteria");
+        }),
         ("rule: destination bucket", |state| {
-            destination_mut(state).bucket = "arn:aws:s3:::demo-destination".to_owned();
+            edit(
+                state,
+                "<Destination><Bucket>arn:aws:s3:::",
+                "<Destination><Bucket>arn:aws:s3:::other-",
+            );
         }),
         ("rule: storage class", |state| {
-            destination_mut(state).storage_class = Some(StorageClass::Glacier);
+            edit(state, ">STANDARD_IA<", ">GLACIER<");
         }),
-        ("rule: replica key", |state| destination_mut(state).encryption_configuration = None),
+        ("rule: replica key", |state| {
+            state.remove_element("demo-source", "EncryptionConfiguration");
+        }),
         ("rule: metrics", |state| {
-            destination_mut(state).metrics.as_mut().unwrap().status = MetricsStatus::Disabled;
+            edit(state, "<Metrics><Status>Enabled", "<Metrics><Status>Disabled");
         }),
+        ("rule: unknown element", |state| edit(state, "</Bucket>", "</Bucket><Newer>x</Newer>")),
         ("rule: account", |state| {
-            destination_mut(state).account = Some(OTHER_ACCOUNT.to_owned());
+            edit(state, "</Bucket>", &format!("</Bucket><Account>{OTHER_ACCOUNT}</Account>"));
         }),
         ("alarm missing", |state| state.alarms.clear()),
         ("alarm threshold", |state| alarm_mut(state).threshold = 9.0),

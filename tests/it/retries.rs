@@ -14,7 +14,7 @@ async fn only_errors_that_time_mends_are_retried() {
         ("InvalidRequest", Retry::Soon, true, 4),
         ("NoSuchEntity", Retry::Replan, true, 3),
         ("SlowDown", Retry::NextInvocation, false, 1),
-        ("AccessDenied", Retry::Never, false, 1),
+        ("AccessControlListNotSupported", Retry::Never, false, 1),
     ] {
         let fake = Fake::new(two_buckets());
         fake.refuse(
@@ -46,8 +46,8 @@ async fn invariant_11_written_rule_is_read_back_until_it_shows() {
     create(&fake, json!({})).await;
     let at_once = reads(&fake);
     let fake = Fake::new(two_buckets());
-    // The read of the plan, and then three that come too early.
-    fake.stale_reads.set(4);
+    // The read of the plan, the one before the write, and then three that come too early.
+    fake.stale_reads.set(5);
     assert_eq!(create(&fake, json!({})).await["Status"], "SUCCESS");
     assert_eq!(reads(&fake), at_once + 3);
 }
@@ -94,4 +94,60 @@ async fn invariant_5_callback_is_retried_while_a_retry_can_help() {
         assert_eq!((answered.is_ok(), fake.answers.borrow().len()), (sent, usize::from(sent)));
         assert!(Instant::now() < end, "giving up leaves time to say so");
     }
+}
+
+/// What a request has made itself may not be visible yet; what others have made is not waited for.
+#[tokio::test(start_paused = true)]
+async fn codes_that_mean_not_visible_yet_are_retried_only_after_this_request_made_the_resource() {
+    let created = || {
+        let fake = Fake::new(two_buckets());
+        async move {
+            create(&fake, json!({})).await;
+            fake
+        }
+    };
+    for (operation, code, waits) in [
+        ("PutRolePolicy", "NoSuchEntity", true),
+        ("PutRolePolicy", "AccessDenied", true),
+        ("PutBucketReplication", "AccessDenied", true),
+        ("PutBucketReplication", "InvalidArgument", true),
+        ("PutBucketVersioning", "AccessDenied", false),
+    ] {
+        for seconds in [1, 10, 25] {
+            let fake = Fake::new(two_buckets());
+            fake.refuse_for(operation, Duration::from_secs(seconds), code);
+            let answer = create(&fake, json!({})).await;
+            assert_eq!(
+                answer["Status"] == "SUCCESS",
+                waits,
+                "{operation}, {code}, {seconds} s: {answer}"
+            );
+        }
+        let fake = Fake::new(two_buckets());
+        fake.refuse_for(operation, Duration::from_secs(1_000), code);
+        let started = Instant::now();
+        assert_eq!(create(&fake, json!({})).await["Status"], "FAILED");
+        assert!(started.elapsed() < Duration::from_secs(80), "{operation}, {code}");
+    }
+    for (operation, code) in
+        [("PutRolePolicy", "AccessDenied"), ("PutBucketReplication", "AccessDenied")]
+    {
+        let fake = created().await;
+        fake.refuse(operation, 1, code, Retry::Never);
+        fake.answers.borrow_mut().clear();
+        invoke(&fake, &custom_resource("Update", json!({"Prefix": "Bills"}))).await.unwrap();
+        assert_eq!(only_answer(&fake)["Status"], "FAILED", "{operation}, {code}: nothing was made");
+    }
+}
+
+/// Invariant 11: S3's foreign writers.
+#[tokio::test(start_paused = true)]
+async fn invariant_11_rule_that_never_shows_is_no_success() {
+    let fake = Fake::new(two_buckets());
+    fake.stale_reads.set(usize::MAX);
+    let started = Instant::now();
+    let answer = create(&fake, json!({})).await;
+    assert_eq!(answer["Status"], "FAILED");
+    assert!(answer["Reason"].as_str().unwrap().contains("NotVisible"), "{answer}");
+    assert!(started.elapsed() <= Duration::from_secs(290));
 }

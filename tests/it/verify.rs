@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 
 use aws_sdk_kms::types::KeyState;
-use aws_sdk_s3::types::{ReplicationRuleFilter, ReplicationRuleStatus};
 use futures_util::FutureExt;
 use insta::assert_snapshot;
 use s3_kms_replication::model::{ObjectVersion, Retry, Versioning};
@@ -207,13 +206,18 @@ async fn invariant_9_verify_of_an_unusable_rule_is_refused_without_writes() {
         |state| state.bucket_mut("demo-source").replication = None,
         |state| state.bucket_mut("demo-destination").object_lock = true,
         |state| {
-            let configuration = state.bucket_mut("demo-source").replication.as_mut().unwrap();
-            configuration.rules[0].status = ReplicationRuleStatus::Disabled;
+            state.edit_replication(
+                "demo-source",
+                "<Status>Enabled</Status>",
+                "<Status>Disabled</Status>",
+            )
         },
         |state| {
-            let configuration = state.bucket_mut("demo-source").replication.as_mut().unwrap();
-            configuration.rules[0].filter =
-                Some(ReplicationRuleFilter::builder().prefix("p".repeat(1_000)).build());
+            state.edit_replication(
+                "demo-source",
+                "<Prefix>Tax<",
+                &format!("<Prefix>{}<", "p".repeat(1_000)),
+            )
         },
     ];
     let mut messages = Vec::new();

@@ -28,8 +28,8 @@ async fn invariant_4_delete_keeps_the_role_while_another_rule_uses_it() {
     delete(&fake).await;
     assert_eq!(fake.state.borrow().roles["s3-crr-demo-source"].policies.len(), 1);
 
-    let mut configuration = fake.state.borrow().buckets["demo-source"].replication.clone().unwrap();
-    configuration.rules.push(foreign_rule("theirs", 9));
+    let configuration = fake.state.borrow().buckets["demo-source"].replication.clone().unwrap();
+    let configuration = configuration.with_rule(&foreign_rule("theirs", 9));
     fake.state.borrow_mut().bucket_mut("demo-source").replication = Some(configuration);
     let answer = invoke(&fake, &sample("command-delete")).await.unwrap();
     assert_eq!(

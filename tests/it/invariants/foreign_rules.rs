@@ -9,10 +9,10 @@ use crate::support::*;
 async fn invariant_2_foreign_rules_survive_create_update_and_delete() {
     let before = with_foreign_rules(OWN_ROLE);
     let fake = Fake::new(before.clone());
-    let foreign = before.buckets["demo-source"].replication.clone().unwrap().rules;
+    let foreign = before.rules("demo-source");
 
     assert_eq!(create(&fake, json!({"Priority": null})).await["Status"], "SUCCESS");
-    let rules = fake.state.borrow().buckets["demo-source"].replication.clone().unwrap().rules;
+    let rules = fake.state.borrow().rules("demo-source");
     assert_eq!(rules[..2], foreign);
     assert_eq!(rules[2].priority(), Some(8), "the highest existing priority and one");
 
@@ -20,12 +20,9 @@ async fn invariant_2_foreign_rules_survive_create_update_and_delete() {
     invoke(&fake, &custom_resource("Update", json!({"Priority": null, "Prefix": "Bills"})))
         .await
         .unwrap();
-    let rules = fake.state.borrow().buckets["demo-source"].replication.clone().unwrap().rules;
+    let rules = fake.state.borrow().rules("demo-source");
     assert_eq!(rules[..2], foreign);
-    assert_eq!(
-        (rules[2].priority(), rules[2].filter().unwrap().prefix()),
-        (Some(8), Some("Bills"))
-    );
+    assert_eq!((rules[2].priority(), rules[2].filter().prefix()), (Some(8), Some("Bills")));
 
     delete(&fake).await;
     assert_eq!(

@@ -26,9 +26,14 @@ async fn invariant_5_cloudformation_gets_one_answer_when_any_call_fails_panics_o
             fake.fail_call(index, fault);
             let end = Instant::now() + Duration::from_secs(300);
             let answer = create(&fake, json!({})).await;
-            assert_eq!(answer["Status"], "FAILED", "{fault:?} in call {index}");
+            // A read-back that failed once is repeated: then all is done.
+            let is_done = *fake.state.borrow() == *undisturbed.state.borrow();
+            let status =
+                if is_done && answer["Status"] == "SUCCESS" { "SUCCESS" } else { "FAILED" };
+            assert_eq!(answer["Status"], status, "{fault:?} in call {index}");
             assert!(
-                answer["Reason"].as_str().is_some_and(|reason| !reason.is_empty()),
+                status == "SUCCESS"
+                    || answer["Reason"].as_str().is_some_and(|reason| !reason.is_empty()),
                 "{fault:?} in call {index}"
             );
             assert!(

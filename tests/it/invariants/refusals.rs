@@ -28,8 +28,7 @@ async fn invariant_9_unusable_state_is_refused_without_writes() {
             state.roles.insert(name.to_string(), Role { name, ..foreign_role() });
         }),
         ("the bucket has V1 rules", |state| {
-            let mut rule = foreign_rule("old", 1);
-            rule.filter = None;
+            let rule = Rule::new("old", 1).v1().build();
             state.bucket_mut("demo-source").replication = replicating(OWN_ROLE, vec![rule]);
         }),
         ("the priority is taken", |state| {
@@ -120,9 +119,9 @@ async fn source_without_kms_gets_a_rule_without_kms_and_a_warning() {
     assert_eq!(answer["Data"]["SourceKmsKeyArns"], "");
     assert_snapshot!(answer["Reason"].as_str().unwrap(), @"bucket `demo-source` encrypts with SSE-S3, not KMS: replicas have the same type of encryption, so they are not KMS-encrypted");
     let state = fake.state.borrow();
-    let rule = &state.buckets["demo-source"].replication.as_ref().unwrap().rules[0];
-    assert_eq!(rule.source_selection_criteria(), None);
-    assert_eq!(rule.destination().unwrap().encryption_configuration(), None);
+    let rule = &state.rules("demo-source")[0];
+    assert!(!rule.xml().contains("SourceSelectionCriteria"));
+    assert_eq!(rule.replica_kms_key_id(), None);
     assert!(
         !state.roles["s3-crr-demo-source"]
             .policies

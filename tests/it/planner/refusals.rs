@@ -1,9 +1,8 @@
 //! One row for each refusal of the planner.
 
 use aws_sdk_kms::types::KeyState;
-use aws_sdk_s3::types::ReplicationRule;
 use insta::assert_snapshot;
-use s3_kms_replication::model::{Key, Role, RoleName};
+use s3_kms_replication::model::{Key, ReplicationRule, Role, RoleName};
 use serde_json::json;
 
 use super::{own_role, with};
@@ -24,11 +23,7 @@ async fn invariant_9_every_refusal_of_the_planner_has_its_reason() {
         let name = RoleName::from_arn(OWN_ROLE).unwrap();
         Role { name, arn: OWN_ROLE.to_owned(), ..foreign_role() }
     };
-    let without_filter = || {
-        let mut rule = foreign_rule("v1", 1);
-        rule.filter = None;
-        rule
-    };
+    let without_filter = || Rule::new("v1", 1).v1().build();
     let key = |change: fn(&mut Key)| {
         let mut state = two_buckets();
         change(state.key_mut("arn:aws:kms:us-west-2:111122223333:alias/dr"));

@@ -35,8 +35,9 @@ pub use snapshots::{
 };
 pub use statements::{admits_role, foreign_statements, our_statements};
 pub use states::{
-    Bucket, Object, State, foreign_role, foreign_rule, key, kms, replicating, two_accounts,
-    two_buckets, with_foreign_role, with_foreign_rules, with_report_bucket,
+    Bucket, Object, Rule, State, foreign_role, foreign_rule, key, kms, parse_configuration,
+    replicating, two_accounts, two_buckets, with_foreign_role, with_foreign_rules,
+    with_report_bucket,
 };
 
 /// The account of the program.

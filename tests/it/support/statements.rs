@@ -1,6 +1,6 @@
 //! The statements of resource policies, judged by their `Sid`s.
 
-use aws_sdk_s3::types::ReplicationRule;
+use s3_kms_replication::model::ReplicationRule;
 use serde_json::Value;
 
 use super::State;
@@ -39,9 +39,8 @@ pub fn foreign_statements(state: &State) -> Vec<(String, Vec<Value>)> {
 
 /// Whether the policies of a rule's destination and key have a statement of ours.
 pub fn admits_role(state: &State, rule: &ReplicationRule) -> bool {
-    let destination = rule.destination().unwrap();
-    let key = destination.encryption_configuration().unwrap().replica_kms_key_id().unwrap();
-    let bucket = destination.bucket().rsplit(':').next().unwrap();
+    let key = rule.replica_kms_key_id().unwrap();
+    let bucket = rule.destination_bucket().unwrap().rsplit(':').next().unwrap();
     let policies = [format!("bucket `{bucket}`"), format!("key `{key}`")];
     policies.iter().all(|policy| !our_statements(state, policy).is_empty())
 }

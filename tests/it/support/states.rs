@@ -3,12 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_kms::types::KeyState;
-use aws_sdk_s3::types::{
-    Destination, ReplicationConfiguration, ReplicationRule, ReplicationRuleFilter,
-    ReplicationRuleStatus,
-};
 use s3_kms_replication::model::{
-    Alarm, Encryption, Key, ObjectVersion, Role, RoleName, Versioning,
+    Alarm, Encryption, Key, ObjectVersion, ReplicationConfiguration, ReplicationRule, Role,
+    RoleName, Versioning,
 };
 
 use super::{
@@ -89,7 +86,28 @@ impl State {
     /// The rules of a bucket, none when it is gone.
     pub fn rules(&self, bucket: &str) -> Vec<ReplicationRule> {
         let replication = self.buckets.get(bucket).and_then(|bucket| bucket.replication.as_ref());
-        replication.map(|configuration| configuration.rules.clone()).unwrap_or_default()
+        replication
+            .map(|configuration| configuration.rules().cloned().collect())
+            .unwrap_or_default()
+    }
+}
+
+impl State {
+    /// Replaces text in the XML of a bucket's replication configuration, which must have it.
+    pub fn edit_replication(&mut self, bucket: &str, from: &str, to: &str) {
+        let replication = &mut self.bucket_mut(bucket).replication;
+        let xml = replication.as_ref().unwrap().to_xml();
+        assert!(xml.contains(from), "`{from}` is not in {xml}");
+        *replication = Some(parse_configuration(&xml.replacen(from, to, 1)));
+    }
+
+    /// Removes the first element of this name from a bucket's replication configuration.
+    pub fn remove_element(&mut self, bucket: &str, element: &str) {
+        let xml = self.bucket_mut(bucket).replication.as_ref().unwrap().to_xml();
+        let begin = xml.find(&format!("<{element}>")).unwrap();
+        let end = format!("</{element}>");
+        let length = xml[begin..].find(&end).unwrap() + end.len();
+        self.edit_replication(bucket, &xml[begin..begin + length], "");
     }
 }
 
@@ -139,10 +157,9 @@ impl Bucket {
 pub struct Rule {
     id: String,
     priority: i32,
-    prefix: Option<String>,
-    status: ReplicationRuleStatus,
+    filter: String,
+    status: &'static str,
     destination: String,
-    account: Option<String>,
 }
 
 impl Rule {
@@ -150,41 +167,61 @@ impl Rule {
         Self {
             id: id.to_owned(),
             priority,
-            prefix: None,
-            status: ReplicationRuleStatus::Enabled,
-            destination: "demo-destination".to_owned(),
-            account: None,
+            filter: "<Filter/>".to_owned(),
+            status: "Enabled",
+            destination: "<Bucket>arn:aws:s3:::demo-destination</Bucket>".to_owned(),
         }
     }
 
-    pub fn prefix(mut self, prefix: &str) -> Self {
-        self.prefix = Some(prefix.to_owned());
+    pub fn prefix(self, prefix: &str) -> Self {
+        self.filter(&format!("<Prefix>{prefix}</Prefix>"))
+    }
+
+    /// The filter with this content, as XML.
+    pub fn filter(mut self, content: &str) -> Self {
+        self.filter = format!("<Filter>{content}</Filter>");
+        self
+    }
+
+    /// A V1 rule has no filter.
+    pub fn v1(mut self) -> Self {
+        self.filter = "<Prefix></Prefix>".to_owned();
         self
     }
 
     pub fn disabled(mut self) -> Self {
-        self.status = ReplicationRuleStatus::Disabled;
+        self.status = "Disabled";
         self
     }
 
-    pub fn to_account(mut self, account: &str) -> Self {
-        self.account = Some(account.to_owned());
+    pub fn to_account(self, account: &str) -> Self {
+        self.destination_element("Account", account)
+    }
+
+    pub fn destination_element(mut self, name: &str, value: &str) -> Self {
+        self.destination += &format!("<{name}>{value}</{name}>");
         self
     }
 
     pub fn build(self) -> ReplicationRule {
-        let destination = Destination::builder()
-            .bucket(format!("arn:aws:s3:::{}", self.destination))
-            .set_account(self.account);
-        ReplicationRule::builder()
-            .id(self.id)
-            .priority(self.priority)
-            .filter(ReplicationRuleFilter::builder().set_prefix(self.prefix).build())
-            .status(self.status)
-            .destination(destination.build().unwrap())
-            .build()
-            .unwrap()
+        let Self { id, priority, filter, status, destination } = self;
+        let xml = format!(
+            "<Rule><ID>{id}</ID><Priority>{priority}</Priority>{filter}<Status>{status}</Status>\
+             <Destination>{destination}</Destination></Rule>"
+        );
+        configuration_of("any", &xml).rules().next().unwrap().clone()
     }
+}
+
+/// The configuration that S3 would return for this text.
+pub fn parse_configuration(xml: &str) -> ReplicationConfiguration {
+    ReplicationConfiguration::parse(xml.as_bytes()).unwrap_or_else(|error| panic!("{error}: {xml}"))
+}
+
+fn configuration_of(role: &str, rules: &str) -> ReplicationConfiguration {
+    parse_configuration(&format!(
+        "<ReplicationConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Role>{role}</Role>{rules}</ReplicationConfiguration>"
+    ))
 }
 
 /// A rule that the program has not made.
@@ -194,7 +231,8 @@ pub fn foreign_rule(id: &str, priority: i32) -> ReplicationRule {
 
 /// A replication configuration with this role and these rules.
 pub fn replicating(role: &str, rules: Vec<ReplicationRule>) -> Option<ReplicationConfiguration> {
-    Some(ReplicationConfiguration::builder().role(role).set_rules(Some(rules)).build().unwrap())
+    let rules: String = rules.iter().map(ReplicationRule::xml).collect();
+    Some(configuration_of(role, &rules))
 }
 
 /// A role that the program has not made.

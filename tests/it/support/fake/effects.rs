@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_s3::types::{ReplicationConfiguration, ReplicationRuleFilter};
 use aws_sdk_s3control::types::JobStatus;
 use s3_kms_replication::iam_policy::ResourcePolicy;
 use s3_kms_replication::model::{
-    Account, ApiError, Encryption, Job, OWNER_TAG, Retry, Role, Versioning,
+    Account, ApiError, Encryption, Job, OWNER_TAG, ReplicationConfiguration, Retry, Role,
+    Versioning,
 };
 use s3_kms_replication::plan::{Action, NewJob, Replaces};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::replicator::rules_of;
 use super::{StartedJob, bucket, error, role};
 use crate::support::statements::statements;
-use crate::support::{ACCOUNT, Bucket, State};
+use crate::support::{ACCOUNT, Bucket, State, parse_configuration};
 
 /// Starts a job, or finds the one with its token: S3 would fail one whose role is not ready, or whose rule is not there.
 pub(super) fn start(state: &mut State, new: &NewJob) -> Result<String, ApiError> {
@@ -43,13 +43,9 @@ fn is_versioned(state: &State, name_or_arn: &str) -> bool {
 }
 
 /// S3 returns an empty filter for an empty prefix.
-fn as_s3_returns(mut configuration: ReplicationConfiguration) -> ReplicationConfiguration {
-    for rule in &mut configuration.rules {
-        if rule.filter().is_some_and(|filter| filter.prefix() == Some("")) {
-            rule.filter = Some(ReplicationRuleFilter::builder().build());
-        }
-    }
-    configuration
+fn as_s3_returns(configuration: &ReplicationConfiguration) -> ReplicationConfiguration {
+    let xml = configuration.to_xml().replace("<Filter><Prefix></Prefix></Filter>", "<Filter/>");
+    parse_configuration(&xml.replace("<Filter><Prefix/></Filter>", "<Filter/>"))
 }
 
 /// Replaces a resource policy by the text that the program sends, which may differ in its one statement only.
@@ -145,15 +141,14 @@ pub(super) fn perform(state: &mut State, action: &Action) -> Result<(), ApiError
             }
         }
         Action::PutReplication { location, configuration, .. } => {
-            let destinations = configuration.rules().iter().filter_map(|rule| rule.destination());
-            if destinations
-                .map(|destination| destination.bucket())
-                .any(|arn| !is_versioned(state, arn))
+            let mut destinations =
+                configuration.rules().filter_map(|rule| rule.destination_bucket());
+            if destinations.any(|arn| !is_versioned(state, arn))
                 || !is_versioned(state, location.bucket.as_str())
             {
                 return Err(error("InvalidRequest", Retry::Never));
             }
-            bucket(state, location)?.replication = Some(as_s3_returns(configuration.clone()));
+            bucket(state, location)?.replication = Some(as_s3_returns(configuration));
         }
         Action::StartJob { .. } => unreachable!("`execute` makes its two calls"),
         Action::CancelJob { id, .. } => match state.jobs.get_mut(id) {

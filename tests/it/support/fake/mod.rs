@@ -10,9 +10,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_sdk_s3::types::ReplicationConfiguration;
 use s3_kms_replication::model::{
-    Access, Account, ApiError, BucketName, Job, Location, Retry, Role, RoleName,
+    Access, Account, ApiError, BucketName, Job, Location, ReplicationConfiguration, Retry, Role,
+    RoleName,
 };
 use tokio::time::{Instant, sleep};
 
@@ -61,6 +61,15 @@ pub enum Fault {
     Hangs,
 }
 
+/// An operation whose calls are refused for a while: what it needs is not visible yet.
+#[derive(Debug)]
+struct Late {
+    operation: &'static str,
+    time: Duration,
+    code: &'static str,
+    first: Option<Instant>,
+}
+
 /// Calls of an operation that AWS refuses.
 #[derive(Debug, Clone, Copy)]
 struct Refusals {
@@ -89,6 +98,7 @@ pub struct Fake {
     pub replicator: RefCell<Replicator>,
     fault: Cell<Option<(usize, Fault)>>,
     refusals: Cell<Option<Refusals>>,
+    late: RefCell<Option<Late>>,
     /// The calls and when each was sent, in tests about rounds; each takes a [`ROUND_TRIP`] then.
     sent: RefCell<Option<Vec<(Instant, Call)>>>,
     earlier_replication: RefCell<Option<ReplicationConfiguration>>,
@@ -113,6 +123,11 @@ impl Fake {
     /// Refuses the next calls of an operation, so many times.
     pub fn refuse(&self, operation: &'static str, times: usize, code: &'static str, retry: Retry) {
         self.refusals.set(Some(Refusals { operation, times, code, retry }));
+    }
+
+    /// Refuses the calls of an operation until so much time after the first of them has passed.
+    pub fn refuse_for(&self, operation: &'static str, time: Duration, code: &'static str) {
+        self.late.replace(Some(Late { operation, time, code, first: None }));
     }
 
     /// All versions of objects in all buckets.
@@ -199,6 +214,14 @@ impl Fake {
         let index = self.calls.borrow().len();
         self.calls.borrow_mut().push(call.clone());
         self.send(&call).await;
+        if let Some(late) =
+            self.late.borrow_mut().as_mut().filter(|late| late.operation == call.operation)
+        {
+            let first = *late.first.get_or_insert_with(Instant::now);
+            if first.elapsed() < late.time {
+                return Err(error(late.code, Retry::Never));
+            }
+        }
         if let Some(refusals) = self.refusals.get()
             && refusals.times > 0
             && refusals.operation == call.operation

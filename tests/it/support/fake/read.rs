@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_s3::types::ReplicationConfiguration;
 use futures_util::future::try_join_all;
 use s3_kms_replication::model::{
     Access, Account, Alarm, ApiError, BucketName, Encryption, Identity, Job, Key, ListedBucket,
-    Location, Partition, PolicyTarget, Region, Retry, Role, RoleName, RoleOutline, Versioning,
+    Location, Partition, PolicyTarget, Region, ReplicationConfiguration, Retry, Role, RoleName,
+    RoleOutline, Versioning,
 };
 use s3_kms_replication::ports::Read;
 

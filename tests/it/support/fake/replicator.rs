@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_s3::types::{ReplicationRule, ReplicationRuleStatus, Tag};
-use s3_kms_replication::model::{ApiError, Location, ObjectVersion, Replication};
+use s3_kms_replication::model::{ApiError, Location, ObjectVersion, Replication, ReplicationRule};
 
 use super::bucket;
 use crate::support::{Bucket, Object, State};
@@ -22,24 +21,31 @@ pub struct Replicator {
 }
 
 /// Whether a rule selects an object, as S3's documentation of `ReplicationRuleFilter` says: a filter has a prefix, a tag, or an `And` of
-/// a prefix and tags.
+/// a prefix and tags. Reads the rule's XML, as S3 would.
 pub(super) fn selects(rule: &ReplicationRule, key: &str, tags: &BTreeMap<String, String>) -> bool {
-    let has_tag =
-        |tag: &Tag| tags.iter().any(|(name, value)| name == tag.key() && value == tag.value());
-    let has_prefix = |prefix: Option<&str>| prefix.is_none_or(|prefix| key.starts_with(prefix));
-    let is_selected = match rule.filter() {
-        None => true,
-        Some(filter) => match (filter.and(), filter.tag()) {
-            (Some(and), _) => has_prefix(and.prefix()) && and.tags().iter().all(has_tag),
-            (None, Some(tag)) => has_tag(tag),
-            (None, None) => has_prefix(filter.prefix()),
-        },
+    let document = roxmltree::Document::parse(rule.xml()).unwrap();
+    let child =
+        |name: &str| document.root_element().children().find(|child| child.has_tag_name(name));
+    let conditions = child("Filter").or_else(|| child("Prefix")).unwrap();
+    let text = |node: roxmltree::Node<'_, '_>, name: &str| {
+        node.children()
+            .find(|child| child.has_tag_name(name))
+            .and_then(|child| child.text())
+            .unwrap_or_default()
+            .to_owned()
     };
-    *rule.status() == ReplicationRuleStatus::Enabled && is_selected
+    let has_tag =
+        |tag: roxmltree::Node<'_, '_>| tags.get(&text(tag, "Key")) == Some(&text(tag, "Value"));
+    let is_selected = conditions.descendants().all(|node| match node.tag_name().name() {
+        "Prefix" => key.starts_with(node.text().unwrap_or_default()),
+        "Tag" => has_tag(node),
+        _ => true,
+    });
+    child("Status").and_then(|status| status.text()) == Some("Enabled") && is_selected
 }
 
 pub(super) fn rules_of(bucket: &Bucket) -> Vec<ReplicationRule> {
-    bucket.replication.as_ref().map(|configuration| configuration.rules.clone()).unwrap_or_default()
+    bucket.replication.iter().flat_map(|configuration| configuration.rules().cloned()).collect()
 }
 
 /// Replicates what is pending in a bucket, as the [`Replicator`] says.
@@ -69,10 +75,7 @@ pub(super) fn replicate(
             .iter()
             .filter(|rule| !replicator.fails && selects(rule, &object.key, &object.tags))
         {
-            let destination = rule.destination().unwrap();
-            let replica_key = destination
-                .encryption_configuration()
-                .and_then(|encryption| encryption.replica_kms_key_id());
+            let replica_key = rule.replica_kms_key_id();
             let kms_key = if replicator.keeps_key {
                 object.content.as_ref().and_then(|content| content.kms_key.clone())
             } else {
@@ -80,7 +83,10 @@ pub(super) fn replicate(
             };
             let kms_key = kms_key.or_else(|| replica_key.map(str::to_owned));
             let content = Some(ObjectVersion { replication: Some(Replication::Replica), kms_key });
-            replicas.push((destination.bucket().to_owned(), Object { content, ..object.clone() }));
+            replicas.push((
+                rule.destination_bucket().unwrap().to_owned(),
+                Object { content, ..object.clone() },
+            ));
         }
     }
     for (arn, replica) in replicas {
