@@ -184,7 +184,7 @@ class LocalAws:
 
     def outputs(self, stack: str) -> dict[str, str]:
         """The outputs of a stack."""
-        described = self.aws("cloudformation", "describe-stacks", "--stack-name", stack)
+        described = self.client("cloudformation").describe_stacks(StackName=stack)
         return {output["OutputKey"]: output["OutputValue"] for output in described["Stacks"][0].get("Outputs", [])}
 
     def deploy_function(self, policy: dict[str, Any], **parameters: Any) -> dict[str, str]:
