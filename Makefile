@@ -23,7 +23,7 @@ BOTO3 := .venv-bench/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test build invoke package check schema scale bench fuzz mutants clean rust python node
+.PHONY: help demo test artifact build invoke package check schema scale bench fuzz mutants clean rust python node
 
 help: ## Lists the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -35,6 +35,9 @@ test: build $(EMULATOR) $(SIMULATOR) ## Runs the unit and integration tests, the
 	cargo test --locked --features cli
 	python tests/bench/instructions.py
 	python -m pytest tests/local
+
+artifact: build $(EMULATOR) ## Builds the function and the StackSets package for release, and tests both
+	python -m pytest tests/local -m artifact
 
 scale: build $(EMULATOR) ## Walks the existing buckets of a local AWS: 2,000, in about 20 minutes (BUCKETS=2000)
 	python -m pytest tests/local/test_walk.py --buckets $(BUCKETS)
