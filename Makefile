@@ -23,15 +23,15 @@ BOTO3 := .venv-bench/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test artifact build invoke package check schema scale bench fuzz mutants clean rust python node
+.PHONY: help demo test artifact build dev invoke package check schema scale bench fuzz mutants clean rust python node
 
 help: ## Lists the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
 
-demo: build $(EMULATOR) ## Deploys the function to a local AWS, and shows a bucket being replicated (PORT=4566 for a port of your choice)
+demo: dev $(TOOLS) $(EMULATOR) ## Deploys the function to a local AWS, and shows a bucket being replicated (PORT=4566 for a port of your choice)
 	@python tests/local/demo.py --port $(PORT)
 
-test: build $(EMULATOR) $(SIMULATOR) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
+test: dev $(TOOLS) $(EMULATOR) $(SIMULATOR) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
 	cargo test --locked --features cli
 	python tests/bench/instructions.py
 	python -m pytest tests/local
@@ -39,18 +39,26 @@ test: build $(EMULATOR) $(SIMULATOR) ## Runs the unit and integration tests, the
 artifact: build $(EMULATOR) ## Builds the function and the StackSets package for release, and tests both
 	python -m pytest tests/local -m artifact
 
-scale: build $(EMULATOR) ## Walks the existing buckets of a local AWS: 2,000, in about 20 minutes (BUCKETS=2000)
+scale: dev $(TOOLS) $(EMULATOR) ## Walks the existing buckets of a local AWS: 2,000, in about 20 minutes (BUCKETS=2000)
 	python -m pytest tests/local/test_walk.py --buckets $(BUCKETS)
 
 bench: build $(EMULATOR) $(BOTO3) ## Measures the function beside boto3 and the AWS CLI on a local AWS, and writes it into README.md (RUNS=10)
 	cargo lambda build --release --locked --features bench --bin floor
 	PYTHONPATH=tests/local python tests/bench/bench.py --runs $(RUNS)
 
-build: rust $(TOOLS) ## Builds the function: target/lambda/function/bootstrap and bootstrap.zip
+build: rust $(TOOLS) ## Builds the function for release: target/lambda/function/bootstrap and bootstrap.zip
 	cargo lambda build --release --locked --bin function
 	cd target/lambda/function && rm -f bootstrap.zip && python -m zipfile -c bootstrap.zip bootstrap
 
-invoke: build $(EMULATOR) ## Runs the function on one event, against a local AWS: make invoke EVENT=events/create-bucket.json
+# The function for the emulator, and the command-line program. The AWS SDK is compiled once for this target and for `cargo test`, because
+# profile and features are the same: a test target in the build enables the features of the dev-dependencies, as in `cargo test`.
+dev: rust
+	cargo build --locked --features cli --bins --test cli
+	@mkdir -p target/local/function
+	@strip -o target/local/function/bootstrap target/debug/function
+	@sed 's/CodeUri: \./CodeUri: function/' template.yaml > target/local/template.yaml
+
+invoke: dev $(TOOLS) $(EMULATOR) ## Runs the function on one event, against a local AWS: make invoke EVENT=events/create-bucket.json
 	@python tests/local/invoke.py $(EVENT)
 
 package: rust $(TOOLS) ## Packages .aws-sam/stackset.json for StackSets (BUCKET=code REGIONS='us-east-1 eu-west-1': uploads to code-us-east-1 and code-eu-west-1)

@@ -165,8 +165,7 @@ def aws() -> Iterator[LocalAws]:
 
 @pytest.fixture(scope="session")
 def app(aws: LocalAws) -> Application:
-    """The application, built and deployed with the SAM CLI."""
-    aws.build()
+    """The application, deployed with the SAM CLI."""
     replica_key = aws.create_key(REPLICA_REGION)
     aws.client("kms", REPLICA_REGION).create_alias(AliasName="alias/dr", TargetKeyId=replica_key)
     role = aws.client("iam").create_role(
