@@ -16,6 +16,7 @@ RUNS ?= 10
 
 # The tools of the virtual environment come first: `cargo lambda` finds cargo-lambda and its zig there, `sam build` both.
 TOOLS := .venv/.installed
+CARGO_LAMBDA := .venv/.cargo-lambda-installed
 EMULATOR := .venv-emulator/.installed
 SIMULATOR := tests/local/node_modules/.installed
 CHECKOV := .venv-check/.installed
@@ -46,7 +47,7 @@ bench: build $(EMULATOR) $(BOTO3) ## Measures the function beside boto3 and the 
 	cargo lambda build --release --locked --features bench --bin floor
 	PYTHONPATH=tests/local python tests/bench/bench.py --runs $(RUNS)
 
-build: rust $(TOOLS) ## Builds the function for release: target/lambda/function/bootstrap and bootstrap.zip
+build: rust $(CARGO_LAMBDA) ## Builds the function for release: target/lambda/function/bootstrap and bootstrap.zip
 	cargo lambda build --release --locked --bin function
 	cd target/lambda/function && rm -f bootstrap.zip && python -m zipfile -c bootstrap.zip bootstrap
 
@@ -61,7 +62,7 @@ dev: rust
 invoke: dev $(TOOLS) $(EMULATOR) ## Runs the function on one event, against a local AWS: make invoke EVENT=events/create-bucket.json
 	@python tests/local/invoke.py $(EVENT)
 
-package: rust $(TOOLS) ## Packages .aws-sam/stackset.json for StackSets (BUCKET=code REGIONS='us-east-1 eu-west-1': uploads to code-us-east-1 and code-eu-west-1)
+package: rust $(CARGO_LAMBDA) ## Packages .aws-sam/stackset.json for StackSets (BUCKET=code REGIONS='us-east-1 eu-west-1': uploads to code-us-east-1 and code-eu-west-1)
 	@test -n '$(BUCKET)' || { echo 'make: BUCKET is missing: the code goes to the buckets BUCKET-<Region>, one for each of REGIONS' >&2; exit 1; }
 	sam build
 	for region in $(REGIONS); do sam package --region $$region --s3-bucket $(BUCKET)-$$region --output-template-file .aws-sam/packaged.yaml; done
@@ -100,15 +101,20 @@ python:
 node:
 	@command -v npm >/dev/null || { echo 'make: `npm` is missing: Node.js 20 or newer is needed' >&2; exit 1; }
 
+# --no-compile: Python compiles a module at its first import, which most of the installed modules never see.
 $(TOOLS): tests/local/requirements.txt | python
 	@echo 'Installing the tools into .venv (once, about a minute)'
 	@rm -rf .venv && python3 -m venv .venv
-	@.venv/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
+	@.venv/bin/pip install --quiet --no-compile --disable-pip-version-check -r $< && touch $@
+
+$(CARGO_LAMBDA): tests/local/requirements-build.txt $(TOOLS)
+	@echo 'Installing cargo-lambda and zig into .venv (once)'
+	@.venv/bin/pip install --quiet --no-compile --disable-pip-version-check -r $< && touch $@
 
 $(EMULATOR): tests/local/requirements-emulator.txt | python
 	@echo 'Installing the emulator into .venv-emulator (once)'
 	@rm -rf .venv-emulator && python3 -m venv .venv-emulator
-	@.venv-emulator/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
+	@.venv-emulator/bin/pip install --quiet --no-compile --disable-pip-version-check -r $< && touch $@
 
 $(SIMULATOR): tests/local/package-lock.json | node
 	@echo 'Installing the IAM simulator into tests/local/node_modules (once)'
@@ -117,7 +123,7 @@ $(SIMULATOR): tests/local/package-lock.json | node
 $(CHECKOV): tests/local/requirements-check.txt | python
 	@echo 'Installing checkov into .venv-check (once, about a minute)'
 	@rm -rf .venv-check && python3 -m venv .venv-check
-	@.venv-check/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
+	@.venv-check/bin/pip install --quiet --no-compile --disable-pip-version-check -r $< && touch $@
 
 $(BOTO3): tests/bench/requirements.txt | python
 	@echo 'Installing boto3 and awslambdaric into .venv-bench (once)'
