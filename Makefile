@@ -77,7 +77,7 @@ check: rust $(TOOLS) $(CHECKOV) ## Checks format, lints, documentation and the t
 	.venv-check/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml examples/*.yaml
 
 schema: rust ## Writes replication-policy.schema.json anew, from the types of the policy document
-	UPDATE_SCHEMA=1 cargo test --locked --lib schema
+	UPDATE_SCHEMA=1 cargo test --locked --features cli --lib schema
 
 fuzz: rust ## Feeds made-up input to everything that parses outside input (FUZZ_SECONDS=600)
 	@test -x target/tools/bin/cargo-fuzz || cargo install --quiet --locked --root target/tools cargo-fuzz@0.13.2
