@@ -16,6 +16,7 @@ RUNS ?= 10
 
 # The tools of the virtual environment come first: `cargo lambda` finds cargo-lambda and its zig there, `sam build` both.
 TOOLS := .venv/.installed
+CARGO_LAMBDA := .venv/.cargo-lambda-installed
 EMULATOR := .venv-emulator/.installed
 SIMULATOR := tests/local/node_modules/.installed
 CHECKOV := .venv-check/.installed
@@ -23,34 +24,45 @@ BOTO3 := .venv-bench/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test build invoke package check schema scale bench fuzz mutants clean rust python node
+.PHONY: help demo test artifact build dev invoke package check schema scale bench fuzz mutants clean rust python node
 
 help: ## Lists the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
 
-demo: build $(EMULATOR) ## Deploys the function to a local AWS, and shows a bucket being replicated (PORT=4566 for a port of your choice)
+demo: dev $(TOOLS) $(EMULATOR) ## Deploys the function to a local AWS, and shows a bucket being replicated (PORT=4566 for a port of your choice)
 	@python tests/local/demo.py --port $(PORT)
 
-test: build $(EMULATOR) $(SIMULATOR) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
+test: dev $(TOOLS) $(EMULATOR) $(SIMULATOR) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
 	cargo test --locked --features cli
 	python tests/bench/instructions.py
 	python -m pytest tests/local
 
-scale: build $(EMULATOR) ## Walks the existing buckets of a local AWS: 2,000, in about 20 minutes (BUCKETS=2000)
+artifact: build $(EMULATOR) ## Builds the function and the StackSets package for release, and tests both
+	python -m pytest tests/local -m artifact
+
+scale: dev $(TOOLS) $(EMULATOR) ## Walks the existing buckets of a local AWS: 2,000, in about 20 minutes (BUCKETS=2000)
 	python -m pytest tests/local/test_walk.py --buckets $(BUCKETS)
 
 bench: build $(EMULATOR) $(BOTO3) ## Measures the function beside boto3 and the AWS CLI on a local AWS, and writes it into README.md (RUNS=10)
 	cargo lambda build --release --locked --features bench --bin floor
 	PYTHONPATH=tests/local python tests/bench/bench.py --runs $(RUNS)
 
-build: rust $(TOOLS) ## Builds the function: target/lambda/function/bootstrap and bootstrap.zip
+build: rust $(CARGO_LAMBDA) ## Builds the function for release: target/lambda/function/bootstrap and bootstrap.zip
 	cargo lambda build --release --locked --bin function
 	cd target/lambda/function && rm -f bootstrap.zip && python -m zipfile -c bootstrap.zip bootstrap
 
-invoke: build $(EMULATOR) ## Runs the function on one event, against a local AWS: make invoke EVENT=events/create-bucket.json
+# The function for the emulator, and the command-line program. The AWS SDK is compiled once for this target and for `cargo test`, because
+# profile and features are the same: a test target in the build enables the features of the dev-dependencies, as in `cargo test`.
+dev: rust
+	cargo build --locked --features cli --bins --test cli
+	@mkdir -p target/local/function
+	@strip -o target/local/function/bootstrap target/debug/function
+	@sed 's/CodeUri: \./CodeUri: function/' template.yaml > target/local/template.yaml
+
+invoke: dev $(TOOLS) $(EMULATOR) ## Runs the function on one event, against a local AWS: make invoke EVENT=events/create-bucket.json
 	@python tests/local/invoke.py $(EVENT)
 
-package: rust $(TOOLS) ## Packages .aws-sam/stackset.json for StackSets (BUCKET=code REGIONS='us-east-1 eu-west-1': uploads to code-us-east-1 and code-eu-west-1)
+package: rust $(CARGO_LAMBDA) ## Packages .aws-sam/stackset.json for StackSets (BUCKET=code REGIONS='us-east-1 eu-west-1': uploads to code-us-east-1 and code-eu-west-1)
 	@test -n '$(BUCKET)' || { echo 'make: BUCKET is missing: the code goes to the buckets BUCKET-<Region>, one for each of REGIONS' >&2; exit 1; }
 	sam build
 	for region in $(REGIONS); do sam package --region $$region --s3-bucket $(BUCKET)-$$region --output-template-file .aws-sam/packaged.yaml; done
@@ -65,7 +77,7 @@ check: rust $(TOOLS) $(CHECKOV) ## Checks format, lints, documentation and the t
 	.venv-check/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml examples/*.yaml
 
 schema: rust ## Writes replication-policy.schema.json anew, from the types of the policy document
-	UPDATE_SCHEMA=1 cargo test --locked --lib schema
+	UPDATE_SCHEMA=1 cargo test --locked --features cli --lib schema
 
 fuzz: rust ## Feeds made-up input to everything that parses outside input (FUZZ_SECONDS=600)
 	@test -x target/tools/bin/cargo-fuzz || cargo install --quiet --locked --root target/tools cargo-fuzz@0.13.2
@@ -89,15 +101,20 @@ python:
 node:
 	@command -v npm >/dev/null || { echo 'make: `npm` is missing: Node.js 20 or newer is needed' >&2; exit 1; }
 
+# --no-compile: Python compiles a module at its first import, which most of the installed modules never see.
 $(TOOLS): tests/local/requirements.txt | python
 	@echo 'Installing the tools into .venv (once, about a minute)'
 	@rm -rf .venv && python3 -m venv .venv
-	@.venv/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
+	@.venv/bin/pip install --quiet --no-compile --disable-pip-version-check -r $< && touch $@
+
+$(CARGO_LAMBDA): tests/local/requirements-build.txt $(TOOLS)
+	@echo 'Installing cargo-lambda and zig into .venv (once)'
+	@.venv/bin/pip install --quiet --no-compile --disable-pip-version-check -r $< && touch $@
 
 $(EMULATOR): tests/local/requirements-emulator.txt | python
 	@echo 'Installing the emulator into .venv-emulator (once)'
 	@rm -rf .venv-emulator && python3 -m venv .venv-emulator
-	@.venv-emulator/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
+	@.venv-emulator/bin/pip install --quiet --no-compile --disable-pip-version-check -r $< && touch $@
 
 $(SIMULATOR): tests/local/package-lock.json | node
 	@echo 'Installing the IAM simulator into tests/local/node_modules (once)'
@@ -106,7 +123,7 @@ $(SIMULATOR): tests/local/package-lock.json | node
 $(CHECKOV): tests/local/requirements-check.txt | python
 	@echo 'Installing checkov into .venv-check (once, about a minute)'
 	@rm -rf .venv-check && python3 -m venv .venv-check
-	@.venv-check/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
+	@.venv-check/bin/pip install --quiet --no-compile --disable-pip-version-check -r $< && touch $@
 
 $(BOTO3): tests/bench/requirements.txt | python
 	@echo 'Installing boto3 and awslambdaric into .venv-bench (once)'

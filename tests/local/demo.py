@@ -221,8 +221,6 @@ def demonstrate(port: int) -> None:
     with contextlib.ExitStack() as stack:
         with step("a local AWS runs on 127.0.0.1"):
             aws = stack.enter_context(local_aws(port))
-        with step("$ sam build, with cargo-lambda"):
-            aws.build()
         try:
             source_key, replica_key = prepare(aws)
             rows = [by_event(aws, source_key, replica_key), by_cloudformation(aws, source_key, replica_key)]

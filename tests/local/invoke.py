@@ -17,9 +17,8 @@ import urllib.request
 from pathlib import Path
 
 import samcli.local
-from local_aws import ACCOUNT, POLICY_RULE, REPLICA_REGION, ROOT, Failed, LocalAws, local_aws, running, wait_until
+from local_aws import ACCOUNT, FUNCTION, POLICY_RULE, REPLICA_REGION, Failed, LocalAws, local_aws, running, wait_until
 
-FUNCTION = ROOT / "target" / "lambda" / "function" / "bootstrap"
 RUNTIME_API = Path(samcli.local.__file__).with_name("rapid") / (
     "aws-lambda-rie-arm64" if platform.machine() in ("aarch64", "arm64") else "aws-lambda-rie-x86_64")
 CALLBACK = "/_ministack/cfn-response/invoke"

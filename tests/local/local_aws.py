@@ -20,6 +20,9 @@ import boto3
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = Path(sys.executable).parent
+# The application as `make dev` builds it.
+BUILT_TEMPLATE = ROOT / "target" / "local" / "template.yaml"
+FUNCTION = BUILT_TEMPLATE.with_name("function") / "bootstrap"
 EMULATOR_PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
 ACCOUNT = "111122223333"
 DESTINATION_ACCOUNT = "444455556666"
@@ -169,10 +172,6 @@ class LocalAws:
             logGroupName=group["logGroupName"], startTime=int(since * 1000))["events"]]
         return "".join(f"{event['message'].rstrip()}\n" for event in events)
 
-    def build(self) -> None:
-        """Builds the function as `make build` does, with the SAM CLI."""
-        self.run("sam", "build", seconds=1500)
-
     def deploy(self, stack: str, template: Path, parameters: dict[str, Any] | None = None, bucket: str = "artifacts") -> dict[str, str]:
         """Creates or updates a stack with the SAM CLI and returns the stack's outputs."""
         values = self.folder / f"{stack}-parameters.yaml"
@@ -184,10 +183,11 @@ class LocalAws:
 
     def outputs(self, stack: str) -> dict[str, str]:
         """The outputs of a stack."""
-        described = self.aws("cloudformation", "describe-stacks", "--stack-name", stack)
+        described = self.client("cloudformation").describe_stacks(StackName=stack)
         return {output["OutputKey"]: output["OutputValue"] for output in described["Stacks"][0].get("Outputs", [])}
 
     def deploy_function(self, policy: dict[str, Any], **parameters: Any) -> dict[str, str]:
         """Deploys the built application as the stack `app` and returns its outputs."""
-        return self.deploy("app", ROOT / ".aws-sam" / "build" / "template.yaml",
-                           {"ReplicationPolicy": json.dumps(policy), **parameters})
+        if not FUNCTION.exists():
+            raise Failed(f"`{FUNCTION}` is missing: `make dev` builds it")
+        return self.deploy("app", BUILT_TEMPLATE, {"ReplicationPolicy": json.dumps(policy), **parameters})

@@ -1,4 +1,4 @@
-"""The built function runs on Lambda's operating system, and links only one TLS stack."""
+"""`make artifact`: the function that is built for release runs on Lambda's operating system, and links only one TLS stack."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from local_aws import ROOT
 
 FUNCTION = ROOT / "target" / "lambda" / "function"
 GLIBC_OF_AL2023 = (2, 34)
+
+pytestmark = pytest.mark.artifact
 
 
 def test_function_requires_no_newer_glibc_than_al2023_provides() -> None:

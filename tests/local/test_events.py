@@ -9,11 +9,6 @@ from local_aws import ACCOUNT, REGION, REPLICA_REGION, wait_until
 from samples import bucket_event, writes
 
 
-def create_bucket(app: Application, name: str) -> str:
-    app.aws.aws("s3api", "create-bucket", "--bucket", name)
-    return name
-
-
 def await_rules(app: Application, bucket: str, count: int = 1) -> list[dict]:
     """Waits for the number of rules and for an idle function, and returns the bucket's rules."""
     wait_until(f"{count} rules on bucket `{bucket}`", lambda: len(app.rules(bucket)) == count)
@@ -28,7 +23,7 @@ def await_grant(app: Application, bucket: str, key: str) -> None:
 
 
 def test_new_bucket_that_matches_the_policy_is_replicated(app: Application) -> None:
-    create_bucket(app, "prod-orders")
+    app.aws.aws("s3api", "create-bucket", "--bucket", "prod-orders")
     app.aws.aws("s3api", "put-bucket-encryption", "--bucket", "prod-orders", "--server-side-encryption-configuration", json.dumps(
         {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": app.source_key}}]}))
     await_grant(app, "prod-orders", app.source_key)
@@ -50,7 +45,7 @@ def test_new_bucket_that_matches_the_policy_is_replicated(app: Application) -> N
 
 
 def test_created_destination_is_encrypted_private_and_not_a_source(app: Application) -> None:
-    create_bucket(app, "prod-private")
+    app.aws.create_bucket("prod-private")
     await_rules(app, "prod-private")
 
     encryption = app.s3_replica.get_bucket_encryption(Bucket="prod-private-replica")["ServerSideEncryptionConfiguration"]
@@ -65,7 +60,7 @@ def test_created_destination_is_encrypted_private_and_not_a_source(app: Applicat
 
 
 def test_new_default_key_is_granted_and_the_previous_key_keeps_its_grant(app: Application) -> None:
-    bucket = create_bucket(app, "prod-rotated")
+    bucket = app.aws.create_bucket("prod-rotated")
     app.aws.encrypt_bucket(bucket, app.source_key)
     await_grant(app, bucket, app.source_key)
     new_key = app.aws.create_key()
@@ -76,7 +71,7 @@ def test_new_default_key_is_granted_and_the_previous_key_keeps_its_grant(app: Ap
 
 
 def test_tag_that_the_policy_matches_adds_a_second_rule(app: Application) -> None:
-    bucket = create_bucket(app, "prod-tagged")
+    bucket = app.aws.create_bucket("prod-tagged")
     await_rules(app, bucket)
     app.aws.aws("s3api", "put-bucket-tagging", "--bucket", bucket, "--tagging", "TagSet=[{Key=archive,Value=yes}]")
     rules = await_rules(app, bucket, count=2)
@@ -89,7 +84,7 @@ def test_tag_that_the_policy_matches_adds_a_second_rule(app: Application) -> Non
 
 
 def test_bucket_that_no_rule_matches_is_unchanged(app: Application) -> None:
-    create_bucket(app, "scratch")
+    app.aws.create_bucket("scratch")
     app.await_idle()
 
     assert app.rules("scratch") == []
@@ -99,7 +94,7 @@ def test_bucket_that_no_rule_matches_is_unchanged(app: Application) -> None:
 
 
 def test_invariant_3_duplicate_event_performs_only_reads(app: Application) -> None:
-    bucket = create_bucket(app, "prod-twice")
+    bucket = app.aws.create_bucket("prod-twice")
     app.aws.encrypt_bucket(bucket, app.source_key)
     await_rules(app, bucket)
     before = len(app.calls())
@@ -112,7 +107,7 @@ def test_invariant_3_duplicate_event_performs_only_reads(app: Application) -> No
 
 
 def test_invariant_3_event_caused_by_the_function_performs_no_calls(app: Application) -> None:
-    bucket = create_bucket(app, "prod-quiet")
+    bucket = app.aws.create_bucket("prod-quiet")
     await_rules(app, bucket)
     written = [call for call in app.calls() if call["action"] == "s3:PutReplicationConfiguration" and bucket in call["resource"]]
     calls_before = len(app.calls())
@@ -125,7 +120,7 @@ def test_invariant_3_event_caused_by_the_function_performs_no_calls(app: Applica
 
 
 def test_deleted_replication_configuration_is_restored(app: Application) -> None:
-    bucket = create_bucket(app, "prod-repaired")
+    bucket = app.aws.create_bucket("prod-repaired")
     before = await_rules(app, bucket)
     app.aws.aws("s3api", "delete-bucket-replication", "--bucket", bucket)
 
@@ -133,7 +128,7 @@ def test_deleted_replication_configuration_is_restored(app: Application) -> None
 
 
 def test_suspended_destination_versioning_is_enabled_by_the_next_reconcile(app: Application) -> None:
-    bucket = create_bucket(app, "prod-suspended")
+    bucket = app.aws.create_bucket("prod-suspended")
     await_rules(app, bucket)
     app.s3_replica.put_bucket_versioning(Bucket=f"{bucket}-replica", VersioningConfiguration={"Status": "Suspended"})
     answer = app.invoke({"Action": "Reconcile", "SourceBucket": bucket})
@@ -143,7 +138,7 @@ def test_suspended_destination_versioning_is_enabled_by_the_next_reconcile(app: 
 
 
 def test_role_is_deleted_after_its_bucket_is_deleted(app: Application) -> None:
-    bucket = create_bucket(app, "prod-short-lived")
+    bucket = app.aws.create_bucket("prod-short-lived")
     await_rules(app, bucket)
     assert app.role(f"s3-crr-{bucket}")
     app.aws.aws("s3api", "delete-bucket", "--bucket", bucket)
@@ -160,7 +155,7 @@ def test_event_of_a_failed_call_is_skipped(app: Application) -> None:
 
 
 def test_unreadable_message_is_the_only_batch_item_failure(app: Application) -> None:
-    bucket = create_bucket(app, "prod-batch")
+    bucket = app.aws.create_bucket("prod-batch")
     await_rules(app, bucket)
     bodies = {"good": json.dumps(bucket_event("CreateBucket", bucket)), "bad": "{", "skipped": json.dumps(bucket_event("CreateBucket", "scratch-2"))}
     batch = [{"messageId": name, "receiptHandle": name, "body": body, "attributes": {}, "messageAttributes": {},

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import OWNER_TAG, ROLE_PATH, Application
-from local_aws import DESTINATION_ACCOUNT, REGION, ROOT, LocalAws
+from local_aws import BUILT_TEMPLATE, DESTINATION_ACCOUNT, REGION, ROOT, LocalAws
 from simulator import Call, decisions
 
 TEMPLATE = (ROOT / "template.yaml").read_text()
@@ -223,10 +223,9 @@ def deployed(app: Application) -> list[Deployed]:
     """The three variants. Two are in another account, where no other test raises events."""
     other = LocalAws(app.aws.endpoint, app.aws.folder, ANOTHER_ACCOUNT)
     bucket = other.create_bucket("artifacts-of-another-account")
-    template = ROOT / ".aws-sam" / "build" / "template.yaml"
     own = {"path": "/platform/replication/", "boundary": f"arn:aws:iam::{ANOTHER_ACCOUNT}:policy/platform/bounds"}
-    defaults = other.deploy("defaults", template, bucket=bucket)
-    bounded = other.deploy("bounded", template, {
+    defaults = other.deploy("defaults", BUILT_TEMPLATE, bucket=bucket)
+    bounded = other.deploy("bounded", BUILT_TEMPLATE, {
         "RolePath": own["path"], "RolePermissionsBoundaryArn": own["boundary"],
         "ReplicationPolicyParameter": "/replication/policy"}, bucket)
     return [Deployed.of(other, "defaults", defaults), Deployed.of(app.aws, "app", app.outputs, extendable=app.extendable_role),

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 from conftest import FOREIGN_TRUST, Application
-from local_aws import ACCOUNT, DESTINATION_ACCOUNT, POLICY_RULE, REGION, REPLICA_REGION, ROOT, LocalAws
+from local_aws import ACCOUNT, BUILT_TEMPLATE, DESTINATION_ACCOUNT, POLICY_RULE, REGION, REPLICA_REGION, ROOT, LocalAws
 from samcli.yamlhelper import yaml_parse
 from samples import bucket_event
 
@@ -266,7 +266,7 @@ def rights(app: Application) -> Iterator[Application]:
     aws, events = app.aws, app.aws.client("events")
     boundary = app.iam.create_policy(PolicyName="boundary", PolicyDocument=json.dumps(EVERYTHING))["Policy"]["Arn"]
     aws.client("ssm").put_parameter(Name=POLICY_PARAMETER, Type="String", Value=json.dumps(POLICY))
-    outputs = aws.deploy(STACK, ROOT / ".aws-sam" / "build" / "template.yaml", {
+    outputs = aws.deploy(STACK, BUILT_TEMPLATE, {
         "ReplicationPolicyParameter": POLICY_PARAMETER, "RolePermissionsBoundaryArn": boundary,
         "AllowCreateDestinationBuckets": "true", "AllowVerify": "true", "AllowReplicateExistingObjects": "true",
         "ExtendableRoleArns": app.extendable_role, "DestinationRoleArns": f"arn:aws:iam::{DESTINATION_ACCOUNT}:role/*", "DestinationAccounts": DESTINATION_ACCOUNT})

@@ -1,6 +1,6 @@
-"""The template for StackSets, deployed to several accounts and Regions that share code buckets, as StackSets do.
+"""`make artifact`: the template for StackSets, deployed to several accounts and Regions that share code buckets, as StackSets do.
 
-The emulator has no StackSets and does not check cross-account access to the code, but it separates accounts and Regions.
+The deployed function is the one that is built for release. The emulator has no StackSets and does not check cross-account access to the code, but it separates accounts and Regions.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from local_aws import REGION, REPLICA_REGION, ROOT, LocalAws, wait_until
 
 ACCOUNTS = ("222233334444", "333344445555")
 REGIONS = (REGION, REPLICA_REGION)
+
+pytestmark = pytest.mark.artifact
 
 
 @pytest.fixture(scope="module")

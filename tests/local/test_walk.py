@@ -165,7 +165,6 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
     others = ["artifacts", *(f"other-{number:05}" for number in range(size // 5 - len(failing) - 2))]
     matching = [f"prod-{number:05}" for number in range(size - len(failing) - len(others) - 1)]
     with local_aws() as aws:
-        aws.build()
         source_key, replica_key = aws.create_key(), aws.create_key(REPLICA_REGION)
         aws.client("kms", REPLICA_REGION).create_alias(AliasName="alias/dr", TargetKeyId=replica_key)
         s3 = aws.client("s3")
