@@ -23,13 +23,16 @@ BOTO3 := .venv-bench/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test build invoke package check schema scale bench fuzz mutants clean rust python node
+.PHONY: help demo emulator test build invoke package check schema scale bench fuzz mutants clean rust python node
 
 help: ## Lists the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
 
 demo: build $(EMULATOR) ## Deploys the function to a local AWS, and shows a bucket being replicated (PORT=4566 for a port of your choice)
 	@python tests/local/demo.py --port $(PORT)
+
+emulator: $(TOOLS) $(EMULATOR) ## Runs a local AWS to try commands on, and prints what to export (PORT=4566 for a port of your choice)
+	@python tests/local/start_emulator.py --port $(PORT)
 
 test: build $(EMULATOR) $(SIMULATOR) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
 	cargo test --locked --features cli
