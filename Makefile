@@ -50,7 +50,7 @@ build: rust $(TOOLS) ## Builds the function: target/lambda/function/bootstrap an
 	cargo lambda build --release --locked --bin function
 	cd target/lambda/function && rm -f bootstrap.zip && python -m zipfile -c bootstrap.zip bootstrap
 
-invoke: build $(EMULATOR) ## Runs the function on one event, against a local AWS: make invoke EVENT=events/create-bucket.json
+invoke: build $(EMULATOR) ## Runs the function on events, against a local AWS: make invoke EVENT='events/create-bucket.json …'
 	@python tests/local/invoke.py $(EVENT)
 
 package: rust $(TOOLS) ## Packages .aws-sam/stackset.json for StackSets (BUCKET=code REGIONS='us-east-1 eu-west-1': uploads to code-us-east-1 and code-eu-west-1)
