@@ -42,7 +42,7 @@ test: build $(EMULATOR) $(SIMULATOR) ## Runs the unit and integration tests, the
 scale: build $(EMULATOR) ## Walks the existing buckets of a local AWS: 2,000, in about 20 minutes (BUCKETS=2000)
 	python -m pytest tests/local/test_walk.py --buckets $(BUCKETS)
 
-bench: build $(EMULATOR) $(BOTO3) ## Measures the function beside boto3 and the AWS CLI on a local AWS, and writes it into README.md (RUNS=10)
+bench: build $(EMULATOR) $(BOTO3) ## Measures the function beside boto3 and the AWS CLI on a local AWS, and writes it into docs/benchmarks.md (RUNS=10)
 	cargo lambda build --release --locked --features bench --bin floor
 	PYTHONPATH=tests/local python tests/bench/bench.py --runs $(RUNS)
 

@@ -2,7 +2,7 @@
 
 Every invocation is of a process that has just started, as after Lambda's cold start; the same event again is given to the same process a
 second time, too. The three take turns, so that whatever else the machine does is shared among them. Writes docs/bench.json, and from
-that a table in README.md and docs/bench.svg.
+that a table in docs/benchmarks.md and docs/bench.svg.
 """
 
 from __future__ import annotations
