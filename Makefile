@@ -19,14 +19,15 @@ TOOLS := .venv/.installed
 EMULATOR := .venv-emulator/.installed
 SIMULATOR := tests/local/node_modules/.installed
 CHECKOV := .venv-check/.installed
+DOCUMENTS := tests/documents/node_modules/.installed
 BOTO3 := .venv-bench/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo emulator test build invoke package check schema scale bench fuzz mutants clean rust python node
+.PHONY: help demo emulator test build invoke package check documents guarantees schema scale bench fuzz mutants clean rust python node
 
 help: ## Lists the targets
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
 
 demo: build $(EMULATOR) ## Deploys the function to a local AWS, and shows a bucket being replicated (PORT=4566 for a port of your choice)
 	@python tests/local/demo.py --port $(PORT)
@@ -59,13 +60,21 @@ package: rust $(TOOLS) ## Packages .aws-sam/stackset.json for StackSets (BUCKET=
 	for region in $(REGIONS); do sam package --region $$region --s3-bucket $(BUCKET)-$$region --output-template-file .aws-sam/packaged.yaml; done
 	AWS_DEFAULT_REGION=$(lastword $(REGIONS)) python stackset.py $(BUCKET) $(lastword $(REGIONS)) < .aws-sam/packaged.yaml > .aws-sam/stackset.json
 
-check: rust $(TOOLS) $(CHECKOV) ## Checks format, lints, documentation and the templates
+check: rust documents $(TOOLS) $(CHECKOV) ## Checks format, lints, documentation and the templates
 	cargo fmt --check
 	cargo clippy --locked --all-targets --features cli -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items --features cli
 	sam validate --lint --region $(REGION)
 	cfn-lint template.yaml examples/*.yaml
 	.venv-check/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml examples/*.yaml
+
+documents: $(TOOLS) $(DOCUMENTS) ## Checks README.md and docs: Markdown, links, diagrams, and tables against the schema and the template
+	python tests/documents/documents.py check
+	tests/documents/node_modules/.bin/markdownlint-cli2
+	node tests/documents/diagrams.mjs *.md docs/*.md
+
+guarantees: $(TOOLS) ## Writes the lists of tests in docs/guarantees.md anew, from the code
+	python tests/documents/documents.py write
 
 schema: rust ## Writes replication-policy.schema.json anew, from the types of the policy document
 	UPDATE_SCHEMA=1 cargo test --locked --lib schema
@@ -80,7 +89,7 @@ mutants: rust ## Breaks what decides, piece by piece, and counts what the tests 
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo mutants --output target/mutants --shard $(SHARD)
 
 clean: ## Removes all that was built or installed here
-	rm -rf .aws-sam .venv .venv-bench .venv-check .venv-emulator tests/local/node_modules target
+	rm -rf .aws-sam .venv .venv-bench .venv-check .venv-emulator tests/documents/node_modules tests/local/node_modules target
 
 rust:
 	@command -v cargo >/dev/null || { echo 'make: `cargo` is missing: Rust $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer is needed (https://rustup.rs)' >&2; exit 1; }
@@ -105,6 +114,10 @@ $(EMULATOR): tests/local/requirements-emulator.txt | python
 $(SIMULATOR): tests/local/package-lock.json | node
 	@echo 'Installing the IAM simulator into tests/local/node_modules (once)'
 	@npm ci --prefix tests/local --silent --ignore-scripts --no-audit --no-fund && touch $@
+
+$(DOCUMENTS): tests/documents/package-lock.json | node
+	@echo 'Installing the Markdown linter and Mermaid into tests/documents/node_modules (once)'
+	@npm ci --prefix tests/documents --silent --ignore-scripts --no-audit --no-fund && touch $@
 
 $(CHECKOV): tests/local/requirements-check.txt | python
 	@echo 'Installing checkov into .venv-check (once, about a minute)'
