@@ -140,6 +140,7 @@ class Application:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--buckets", type=int, default=40, help="how many buckets there are to be walked")
+    parser.addoption("--slow", action="store_true", help="run the documents' commands that take minutes, too")
 
 
 @pytest.fixture(scope="session")
