@@ -20,17 +20,21 @@ CARGO_LAMBDA := .venv/.cargo-lambda-installed
 EMULATOR := .venv-emulator/.installed
 SIMULATOR := tests/local/node_modules/.installed
 CHECKOV := .venv-check/.installed
+DOCUMENTS := tests/documents/node_modules/.installed
 BOTO3 := .venv-bench/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo test artifact build dev invoke package check schema scale bench fuzz mutants clean rust python node
+.PHONY: help demo emulator test artifact build dev invoke package check documents guarantees schema scale bench fuzz mutants clean rust python node
 
 help: ## Lists the targets
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
 
 demo: dev $(TOOLS) $(EMULATOR) ## Deploys the function to a local AWS, and shows a bucket being replicated (PORT=4566 for a port of your choice)
 	@python tests/local/demo.py --port $(PORT)
+
+emulator: $(TOOLS) $(EMULATOR) ## Runs a local AWS to try commands on, and prints what to export (PORT=4566 for a port of your choice)
+	@python tests/local/start_emulator.py --port $(PORT)
 
 test: dev $(TOOLS) $(EMULATOR) $(SIMULATOR) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
 	cargo test --locked --features cli
@@ -43,7 +47,7 @@ artifact: build $(EMULATOR) ## Builds the function and the StackSets package for
 scale: dev $(TOOLS) $(EMULATOR) ## Walks the existing buckets of a local AWS: 2,000, in about 20 minutes (BUCKETS=2000)
 	python -m pytest tests/local/test_walk.py --buckets $(BUCKETS)
 
-bench: build $(EMULATOR) $(BOTO3) ## Measures the function beside boto3 and the AWS CLI on a local AWS, and writes it into README.md (RUNS=10)
+bench: build $(EMULATOR) $(BOTO3) ## Measures the function beside boto3 and the AWS CLI on a local AWS, and writes it into docs/benchmarks.md (RUNS=10)
 	cargo lambda build --release --locked --features bench --bin floor
 	PYTHONPATH=tests/local python tests/bench/bench.py --runs $(RUNS)
 
@@ -59,7 +63,7 @@ dev: rust
 	@strip -o target/local/function/bootstrap target/debug/function
 	@sed 's/CodeUri: \./CodeUri: function/' template.yaml > target/local/template.yaml
 
-invoke: dev $(TOOLS) $(EMULATOR) ## Runs the function on one event, against a local AWS: make invoke EVENT=events/create-bucket.json
+invoke: dev $(TOOLS) $(EMULATOR) ## Runs the function on events, against a local AWS: make invoke EVENT='events/create-bucket.json …'
 	@python tests/local/invoke.py $(EVENT)
 
 package: rust $(CARGO_LAMBDA) ## Packages .aws-sam/stackset.json for StackSets (BUCKET=code REGIONS='us-east-1 eu-west-1': uploads to code-us-east-1 and code-eu-west-1)
@@ -68,13 +72,21 @@ package: rust $(CARGO_LAMBDA) ## Packages .aws-sam/stackset.json for StackSets (
 	for region in $(REGIONS); do sam package --region $$region --s3-bucket $(BUCKET)-$$region --output-template-file .aws-sam/packaged.yaml; done
 	AWS_DEFAULT_REGION=$(lastword $(REGIONS)) python stackset.py $(BUCKET) $(lastword $(REGIONS)) < .aws-sam/packaged.yaml > .aws-sam/stackset.json
 
-check: rust $(TOOLS) $(CHECKOV) ## Checks format, lints, documentation and the templates
+check: rust documents $(TOOLS) $(CHECKOV) ## Checks format, lints, documentation and the templates
 	cargo fmt --check
 	cargo clippy --locked --all-targets --features cli -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items --features cli
 	sam validate --lint --region $(REGION)
 	cfn-lint template.yaml examples/*.yaml
 	.venv-check/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml examples/*.yaml
+
+documents: $(TOOLS) $(DOCUMENTS) ## Checks README.md and docs: Markdown, links, diagrams, and tables against the schema and the template
+	python tests/documents/documents.py check
+	tests/documents/node_modules/.bin/markdownlint-cli2
+	node tests/documents/diagrams.mjs *.md docs/*.md
+
+guarantees: $(TOOLS) ## Writes the lists of tests in docs/guarantees.md anew, from the code
+	python tests/documents/documents.py write
 
 schema: rust ## Writes replication-policy.schema.json anew, from the types of the policy document
 	UPDATE_SCHEMA=1 cargo test --locked --features cli --lib schema
@@ -89,7 +101,7 @@ mutants: rust ## Breaks what decides, piece by piece, and counts what the tests 
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo mutants --output target/mutants --shard $(SHARD)
 
 clean: ## Removes all that was built or installed here
-	rm -rf .aws-sam .venv .venv-bench .venv-check .venv-emulator tests/local/node_modules target
+	rm -rf .aws-sam .venv .venv-bench .venv-check .venv-emulator tests/documents/node_modules tests/local/node_modules target
 
 rust:
 	@command -v cargo >/dev/null || { echo 'make: `cargo` is missing: Rust $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer is needed (https://rustup.rs)' >&2; exit 1; }
@@ -119,6 +131,10 @@ $(EMULATOR): tests/local/requirements-emulator.txt | python
 $(SIMULATOR): tests/local/package-lock.json | node
 	@echo 'Installing the IAM simulator into tests/local/node_modules (once)'
 	@npm ci --prefix tests/local --silent --ignore-scripts --no-audit --no-fund && touch $@
+
+$(DOCUMENTS): tests/documents/package-lock.json | node
+	@echo 'Installing the Markdown linter and Mermaid into tests/documents/node_modules (once)'
+	@npm ci --prefix tests/documents --silent --ignore-scripts --no-audit --no-fund && touch $@
 
 $(CHECKOV): tests/local/requirements-check.txt | python
 	@echo 'Installing checkov into .venv-check (once, about a minute)'

@@ -1,8 +1,8 @@
 """`make bench`: compares the function with a boto3 function and the AWS CLI, on one local AWS, through a proxy that delays every call.
 
 Every invocation starts a new process, like a cold start of Lambda; one flow also invokes the same process a second time. The programs
-run in turn, so that other load on the machine affects all of them alike. Writes docs/bench.json, and from that a table in README.md and
-docs/bench.svg.
+run in turn, so that other load on the machine affects all of them alike. Writes docs/bench.json, and from that a table in
+docs/benchmarks.md and docs/bench.svg.
 """
 
 from __future__ import annotations

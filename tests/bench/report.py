@@ -1,4 +1,4 @@
-"""Writes the tables in README.md and the plot docs/bench.svg from docs/bench.json."""
+"""Writes the tables in docs/benchmarks.md and the plot docs/bench.svg from docs/bench.json."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "docs" / "bench.json"
 PLOT = ROOT / "docs" / "bench.svg"
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- Written by make bench -->\n", "<!-- Until here -->\n"
 
 FLOWS = {"new": "A new bucket, by event", "again": "The same event again", "warm": "… in a process that runs already",
@@ -103,12 +103,12 @@ def write() -> str:
     result = json.loads(RESULT.read_text())
     versions = result["versions"]
     stated = (f"Measured on {result['date']} with `make bench` at commit {versions['commit']}: {result['runs']} runs on {result['cores']} "
-              f"cores ({result['machine']}), median and range; Python {versions['python']}, boto3 {versions['boto3']}, awslambdaric "
+              f"cores ({result['machine']}), median and range.\nPython {versions['python']}, boto3 {versions['boto3']}, awslambdaric "
               f"{versions['awslambdaric']}, AWS CLI {versions['awscli']}.\n")
     tables = "\n".join([stated, flows(result), processes(result), *([growth(result["instructions"])] if result["instructions"] else [])])
-    text, found = re.subn(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: f"{BEGIN}{tables}{END}", README.read_text(), flags=re.DOTALL)
+    text, found = re.subn(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: f"{BEGIN}{tables}{END}", PAGE.read_text(), flags=re.DOTALL)
     if found != 1:
-        raise SystemExit(f"README.md has {found} places for the tables, not 1")
-    README.write_text(text)
+        raise SystemExit(f"docs/benchmarks.md has {found} places for the tables, not 1")
+    PAGE.write_text(text)
     PLOT.write_text("".join(plot(result)))
     return tables

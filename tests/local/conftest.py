@@ -153,6 +153,7 @@ def answer_or_error(result: dict[str, Any], body: bytes) -> Any:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--buckets", type=int, default=40, help="number of buckets of the walk")
+    parser.addoption("--slow", action="store_true", help="also run the documents' commands that take minutes")
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ DESTINATION_ACCOUNT = "444455556666"
 REGION = "us-east-1"
 REPLICA_REGION = "us-west-2"
 
-# The policy of the demonstration and of README.md.
+# The policy of the demonstration; examples/policy.json is like it.
 POLICY_RULE = {
     "Name": "dr", "Match": {"BucketNames": ["prod-*"], "ExcludeBucketNames": ["*-replica"]},
     "DestinationBucket": "{bucket}-replica", "DestinationRegion": REPLICA_REGION, "CreateDestinationBucket": True,
