@@ -31,7 +31,7 @@ pub(super) async fn handle<C: Cloud>(
         let deadline = share_of_time(engine.deadline, count - index);
         (id, handle_message(event, &Engine { deadline, ..*engine }).await)
     });
-    let handled: Vec<_> = stream::iter(handled).buffered(CONCURRENCY).collect().await;
+    let handled: Vec<_> = stream::iter(handled).buffer_unordered(CONCURRENCY).collect().await;
     let mut failed = Vec::new();
     for (id, result) in handled {
         let succeeded = match result {

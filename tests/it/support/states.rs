@@ -151,6 +151,12 @@ impl Bucket {
         self.replication = replicating(role, rules);
         self
     }
+
+    /// Replicating by this role and these rules, given as XML.
+    pub fn replicating_xml(mut self, role: &str, rules: &str) -> Self {
+        self.replication = Some(configuration_of(role, rules));
+        self
+    }
 }
 
 /// A V2 rule: enabled, for all objects, to `demo-destination`, unless a method changes that.

@@ -37,9 +37,24 @@ pub(super) fn start(state: &mut State, new: &NewJob) -> Result<String, ApiError>
     Ok(id)
 }
 
-fn is_versioned(state: &State, name_or_arn: &str) -> bool {
-    let name = name_or_arn.rsplit(':').next().unwrap_or_default();
+fn is_versioned(state: &State, name: &str) -> bool {
     state.buckets.get(name).is_some_and(|bucket| bucket.versioning == Versioning::Enabled)
+}
+
+/// S3 checks the destinations of all rules, also of foreign ones, and its message names none.
+fn check_destination(state: &State, arn: &str) -> Result<(), ApiError> {
+    let name = arn.rsplit(':').next().unwrap_or_default();
+    if is_versioned(state, name) {
+        Ok(())
+    } else if state.buckets.contains_key(name) {
+        Err(invalid_request("Destination bucket must have versioning enabled.", Retry::Soon))
+    } else {
+        Err(invalid_request("Destination bucket must exist.", Retry::Replan))
+    }
+}
+
+fn invalid_request(message: &str, retry: Retry) -> ApiError {
+    ApiError { message: message.to_owned(), ..error("InvalidRequest", retry) }
 }
 
 /// S3 returns an empty filter for an empty prefix.
@@ -141,12 +156,12 @@ pub(super) fn perform(state: &mut State, action: &Action) -> Result<(), ApiError
             }
         }
         Action::PutReplication { location, configuration, .. } => {
-            let mut destinations =
-                configuration.rules().filter_map(|rule| rule.destination_bucket());
-            if destinations.any(|arn| !is_versioned(state, arn))
-                || !is_versioned(state, location.bucket.as_str())
-            {
-                return Err(error("InvalidRequest", Retry::Never));
+            if !is_versioned(state, location.bucket.as_str()) {
+                let message = "Versioning must be 'Enabled' on the bucket";
+                return Err(invalid_request(message, Retry::Soon));
+            }
+            for arn in configuration.rules().filter_map(|rule| rule.destination_bucket()) {
+                check_destination(state, arn)?;
             }
             bucket(state, location)?.replication = Some(as_s3_returns(configuration));
         }
