@@ -7,14 +7,8 @@
 //!
 //! # Expected Flow
 //! The interceptor is installed in a client's configuration, where it looks at every call, and the same type is installed as retry
-//! classifier, so that the SDK asks again within its own limits:
-//!
-//! ```
-//! # use xmlsuper::whole_answer::WholeAnswer;
-//! let config = aws_sdk_s3::Config::builder().interceptor(WholeAnswer).retry_classifier(WholeAnswer);
-//! ```
-//!
-//! A call that fails for this gives `SdkError::ResponseError`; [`unparsed_answer`] finds the reason in it.
+//! classifier, so that the SDK asks again within its own limits. A call that fails for this gives `SdkError::ResponseError`;
+//! [`unparsed_answer`] finds the reason in it.
 //!
 //! # Caveats
 //! The check runs after deserialization, the first hook at which the SDK has read the whole body of a streamed answer. JSON answers need no

@@ -25,13 +25,13 @@ struct Wait {
 /// IAM's pages give no time for a role and its tags to be known to all of IAM and to S3; Terraform's provider waits two minutes for
 /// roles. A bucket is usually there within seconds.
 const WAITS: [Wait; 5] = [
-    Wait { made: Made::Role, code: "NoSuchEntity", limit: Duration::from_secs(60) },
+    Wait { made: Made::Role, code: "NoSuchEntity", limit: Duration::from_secs(120) },
     // The function may write only roles with its tag.
-    Wait { made: Made::Role, code: "AccessDenied", limit: Duration::from_secs(60) },
+    Wait { made: Made::Role, code: "AccessDenied", limit: Duration::from_secs(120) },
     // S3's word for a role that it does not know yet.
-    Wait { made: Made::Role, code: "InvalidArgument", limit: Duration::from_secs(60) },
-    Wait { made: Made::Bucket, code: "NoSuchBucket", limit: Duration::from_secs(60) },
-    Wait { made: Made::Bucket, code: "HTTP 404", limit: Duration::from_secs(60) },
+    Wait { made: Made::Role, code: "InvalidArgument", limit: Duration::from_secs(120) },
+    Wait { made: Made::Bucket, code: "NoSuchBucket", limit: Duration::from_secs(120) },
+    Wait { made: Made::Bucket, code: "HTTP 404", limit: Duration::from_secs(120) },
 ];
 
 /// How long `failure` of `action` may only mean that something in `done` is not visible yet; `None` when it is a failure.
