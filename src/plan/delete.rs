@@ -27,6 +27,7 @@ pub fn delete(rule: &RuleAddress, snapshot: &DeleteSnapshot) -> Plan {
         (StageName::Tighten, delete_policies(rule, &snapshot.roles, serving_arn)),
     ]);
     plan.note_kept_rules(&rule.id);
+    plan.kept.extend(cross_account::foreign_statements(rule, &snapshot.policies));
     if let Some(role) = own_role {
         let serves =
             if serving_arn == Some(&role.arn) { other_rules(rule, current) } else { Vec::new() };

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_s3control::types::JobStatus;
-use s3_kms_replication::iam_policy::ResourcePolicy;
 use s3_kms_replication::model::{
     Account, ApiError, Encryption, Job, OWNER_TAG, ReplicationConfiguration, Retry, Role,
     Versioning,
@@ -53,7 +52,7 @@ fn write_policy(state: &mut State, action: &Action, sid: &str, statement: Option
     let Replaces::ResourcePolicy(write) = action.replaces() else { unreachable!() };
     let target = write.target.to_string();
     let before = state.policies.remove(&target);
-    let after = write.apply_to(ResourcePolicy::parse(before.as_deref()).unwrap());
+    let after = write.replace(before.as_deref()).unwrap();
     let text = after.to_string();
     let (ours, others): (Vec<Value>, Vec<Value>) =
         statements(&text).into_iter().partition(|statement| statement["Sid"] == sid);
