@@ -16,6 +16,7 @@ mod concurrency;
 mod convergence;
 mod cross_account;
 mod events;
+mod foreign_jobs;
 mod foreign_policies;
 mod generated;
 mod growth;

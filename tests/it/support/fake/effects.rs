@@ -32,7 +32,8 @@ pub(super) fn start(state: &mut State, new: &NewJob) -> Result<String, ApiError>
     }
     let id = format!("job-{}", state.jobs.len() + 1);
     let job = Job { description: new.description(), status: JobStatus::Active };
-    state.jobs.insert(id.clone(), StartedJob { token, role: role.name.to_string(), job });
+    let (role, region) = (role.name.to_string(), new.location.region.to_string());
+    state.jobs.insert(id.clone(), StartedJob { token, role, region, job });
     Ok(id)
 }
 
