@@ -40,15 +40,21 @@ pub(super) async fn key(client: &Client, id: &str) -> Result<Option<Key>, ApiErr
 /// The name of a key's only policy.
 const POLICY_NAME: &str = "default";
 
-/// Reads a key's policy; `None` when there is no such key.
+/// Reads a key's policy; `None` when there is no such key. Every key has a policy with a statement.
 pub(super) async fn policy(client: &Client, arn: &str) -> Result<Option<String>, ApiError> {
+    let (operation, resource) = ("GetKeyPolicy", format!("key `{arn}`"));
     let response = none_if(
         NOT_FOUND,
         client.get_key_policy().key_id(arn).policy_name(POLICY_NAME).send().await,
     );
-    let response =
-        response.map_err(|cause| cause.into_error("GetKeyPolicy", format!("key `{arn}`")))?;
-    Ok(response.and_then(|response| response.policy))
+    let Some(response) = response.map_err(|cause| cause.into_error(operation, &resource))? else {
+        return Ok(None);
+    };
+    let is_policy =
+        |text: &String| ResourcePolicy::parse(Some(text)).is_some_and(|policy| !policy.is_empty());
+    let policy = response.policy.filter(is_policy);
+    let malformed = || malformed_response(operation, &resource, "the answer has no policy");
+    policy.map(Some).ok_or_else(malformed)
 }
 
 /// Replaces a key's policy. KMS refuses a policy that would take from the caller the right to change it again.

@@ -7,11 +7,10 @@
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 
-use super::sdk_error::{CallError, malformed_response};
+use super::sdk_error::CallError;
 use super::{Aws, kms, s3};
-use crate::iam_policy::ResourcePolicy;
 use crate::model::{ApiError, PolicyTarget, Retry};
-use crate::plan::{Action, PolicyWrite, Replaces, ReplicationWrite};
+use crate::plan::{Action, PolicyConflict, PolicyWrite, Replaces, ReplicationWrite};
 use crate::ports::Read;
 
 impl Aws {
@@ -19,7 +18,7 @@ impl Aws {
     pub(super) async fn replace_whole(&self, action: &Action) -> Result<(), ApiError> {
         let written = match action.replaces() {
             Replaces::Replication(write) => self.replace_replication(action, write).await?,
-            Replaces::ResourcePolicy(write) => self.edit_policy(write).await?,
+            Replaces::ResourcePolicy(write) => self.edit_policy(action.operation(), write).await?,
             Replaces::Nothing => Ok(()),
         };
         written.map_err(|cause| {
@@ -45,46 +44,48 @@ impl Aws {
     }
 
     /// Reads a foreign policy, changes our statement in it, and writes it back at once.
-    async fn edit_policy(&self, edit: PolicyWrite<'_>) -> Result<Result<(), CallError>, ApiError> {
+    async fn edit_policy(
+        &self,
+        operation: &'static str,
+        edit: PolicyWrite<'_>,
+    ) -> Result<Result<(), CallError>, ApiError> {
         let current = self.policy(edit.target).await?;
         if edit.is_reflected_in(current.as_deref()) {
             return Ok(Ok(()));
         }
-        let (exists, policy) = (current.is_some(), ResourcePolicy::parse(current.as_deref()));
-        Ok(match edit.target {
-            PolicyTarget::Bucket(location) => {
-                let not_a_policy = || {
-                    malformed_response(
-                        "GetBucketPolicy",
-                        edit.target.to_string(),
-                        "the policy is not one",
-                    )
-                };
-                let policy = edit.apply_to(policy.ok_or_else(not_a_policy)?);
+        let policy = edit.replace(current.as_deref());
+        let policy = policy.map_err(|conflict| conflict_error(operation, edit.target, conflict))?;
+        Ok(match (edit.target, current.is_some()) {
+            (_, false) if policy.is_empty() => Ok(()),
+            (PolicyTarget::Bucket(location), _) => {
                 let client = s3_once(&self.s3_at(location).await?);
-                match (exists, policy.is_empty()) {
-                    (false, true) => Ok(()),
-                    (true, true) => s3::delete_policy(&client, location).await,
-                    (_, false) => s3::put_policy(&client, location, &policy).await,
+                if policy.is_empty() {
+                    s3::delete_policy(&client, location).await
+                } else {
+                    s3::put_policy(&client, location, &policy).await
                 }
             }
-            PolicyTarget::Key { arn, region, access } => {
-                let not_a_policy = || {
-                    malformed_response(
-                        "GetKeyPolicy",
-                        edit.target.to_string(),
-                        "the policy is not one",
-                    )
-                };
-                let policy = edit.apply_to(policy.ok_or_else(not_a_policy)?);
+            (PolicyTarget::Key { arn, region, access }, _) => {
                 let client = kms_once(&self.kms(region, access).await?);
-                match (exists, policy.is_empty()) {
-                    (false, true) => Ok(()),
-                    _ => kms::put_policy(&client, arn, &policy).await,
-                }
+                kms::put_policy(&client, arn, &policy).await
             }
         })
     }
+}
+
+/// What was read is not what the plan was made for, so nothing was written.
+fn conflict_error(
+    operation: &'static str,
+    target: &PolicyTarget,
+    conflict: PolicyConflict,
+) -> ApiError {
+    let (code, retry) = match conflict {
+        PolicyConflict::PolicyGone | PolicyConflict::StatementChanged => ("Changed", Retry::Replan),
+        PolicyConflict::AccountLosesKey => ("NotWritten", Retry::Never),
+        PolicyConflict::NotAPolicy => ("MalformedAnswer", Retry::Never),
+    };
+    let (resource, message) = (format!("the policy of {target}"), conflict.to_string());
+    ApiError { operation, resource, code: code.to_owned(), message, parameter: None, retry }
 }
 
 /// The client without the SDK's retries, and without a time-out.

@@ -78,8 +78,12 @@ pub(super) async fn bucket_region(
 
 /// Adds the operation and the bucket to an error.
 fn on_bucket(operation: &'static str, location: &Location) -> impl FnOnce(CallError) -> ApiError {
-    let resource = format!("bucket `{}`", location.bucket);
+    let resource = on(location);
     move |error| error.into_error(operation, resource)
+}
+
+fn on(location: &Location) -> String {
+    format!("bucket `{}`", location.bucket)
 }
 
 pub(super) async fn versioning(
@@ -190,10 +194,17 @@ pub(super) async fn policy(
         .get_bucket_policy()
         .bucket(location.bucket.as_str())
         .expected_bucket_owner(location.owner.as_str());
+    let operation = "GetBucketPolicy";
+    let malformed = |problem| malformed_response(operation, on(location), problem);
     match request.send().await.map_err(CallError::from) {
-        Ok(response) => Ok(response.policy),
-        Err(error) if error.is_not_found() || error.code() == "NoSuchBucketPolicy" => Ok(None),
-        Err(error) => Err(on_bucket("GetBucketPolicy", location)(error)),
+        Ok(response) => match response.policy {
+            Some(text) if ResourcePolicy::parse(Some(&text)).is_some() => Ok(Some(text)),
+            Some(_) | None => Err(malformed("the answer has no policy")),
+        },
+        Err(error) if matches!(error.code(), "NoSuchBucketPolicy" | "NoSuchBucket") => Ok(None),
+        // Something between here and S3 may answer so: that is not S3's answer that there is no policy.
+        Err(error) if error.is_not_found() => Err(malformed("an answer 404 without S3's code")),
+        Err(error) => Err(on_bucket(operation, location)(error)),
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::{EARLIER, ENCRYPT_ACTIONS, Grants, Statement, VERSION, Values, allow, condition};
@@ -23,6 +24,38 @@ pub struct ResourcePolicy {
 struct StatementId {
     #[serde(rename = "Sid")]
     sid: Option<String>,
+}
+
+/// Whom a statement allows something.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Grant {
+    effect: String,
+    principal: Option<Principal>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Principal {
+    Kinds(BTreeMap<String, Values>),
+    Everyone(IgnoredAny),
+}
+
+impl Grant {
+    fn aws_principals(&self) -> Vec<&str> {
+        match &self.principal {
+            Some(Principal::Kinds(kinds)) => {
+                let principals = kinds.get("AWS").into_iter().flat_map(|Values(names)| names);
+                principals.map(String::as_str).collect()
+            }
+            Some(Principal::Everyone(_)) | None => Vec::new(),
+        }
+    }
+
+    fn is_to_account(&self) -> bool {
+        let is_account = |name: &&str| name.ends_with(":root") || Account::parse(name).is_ok();
+        self.effect == "Allow" && self.aws_principals().iter().any(is_account)
+    }
 }
 
 impl ResourcePolicy {
@@ -70,6 +103,19 @@ impl ResourcePolicy {
         self
     }
 
+    /// Whether the policy has a statement under another `Sid`.
+    pub fn has_other_than(&self, sid: &str) -> bool {
+        self.statements.iter().any(|statement| !has_sid(statement, sid))
+    }
+
+    /// Whether a statement allows something to a whole account. In a key's policy, such a statement lets the account's own policies give rights on
+    /// the key; without it, nobody may be able to change the key's policy again.
+    pub fn allows_account_root(&self) -> bool {
+        self.statements.iter().any(|statement| {
+            serde_json::from_str(statement.get()).is_ok_and(|grant: Grant| grant.is_to_account())
+        })
+    }
+
     /// Whether the policy has no statement.
     pub fn is_empty(&self) -> bool {
         self.statements.is_empty()
@@ -105,6 +151,29 @@ impl Statement {
     pub fn parse_as_earlier(text: &str) -> Option<Self> {
         let statement: Self = serde_json::from_str(text).ok()?;
         Some(Self { sid: Some(format!("{}{EARLIER}", statement.sid())), ..statement })
+    }
+
+    /// Whether `text`, a statement under a `Sid` of ours, is ours: it allows something to roles alone. AWS writes the unique id of a role that no
+    /// longer exists in place of the role's ARN. Others may have changed what our statement allows, which is repaired.
+    pub fn is_own_text(text: &str) -> bool {
+        let Ok(grant) = serde_json::from_str::<Grant>(text) else {
+            return false;
+        };
+        let names_roles_only = match &grant.principal {
+            Some(Principal::Kinds(kinds)) => kinds.keys().all(|kind| kind == "AWS"),
+            Some(Principal::Everyone(_)) | None => false,
+        };
+        let principals = grant.aws_principals();
+        let is_role = |name: &&str| name.contains(":role/") || name.starts_with("AROA");
+        grant.effect == "Allow"
+            && names_roles_only
+            && !principals.is_empty()
+            && principals.iter().all(is_role)
+    }
+
+    /// Whether two texts are equal statements of the form of ours.
+    pub fn are_equal(one: &str, other: &str) -> bool {
+        serde_json::from_str(one).is_ok_and(|one: Self| one.equals_text(other))
     }
 
     /// Whether `text` is an equal statement.

@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-use super::{NewJob, rules};
-use crate::iam_policy::{PolicyDocument, ResourcePolicy, Statement};
+use super::{NewJob, PolicyWrite, rules};
+use crate::iam_policy::{PolicyDocument, Statement};
 use crate::model::{
     Access, Alarm, BucketName, Encryption, Location, PolicyName, PolicyTarget,
     ReplicationConfiguration, RoleName, RuleId, Versioning,
@@ -106,6 +106,8 @@ pub enum Action {
         before: Option<String>,
         /// The statement.
         statement: Box<Statement>,
+        /// Whether the bucket or key had a policy before.
+        had_policy: bool,
     },
     /// Removes our statement from a policy in the destination's account.
     RemoveStatement {
@@ -211,36 +213,6 @@ impl ReplicationWrite<'_> {
     }
 }
 
-/// A write of a resource policy.
-#[derive(Debug, Clone, Copy)]
-pub struct PolicyWrite<'a> {
-    /// The bucket or key that has the policy.
-    pub target: &'a PolicyTarget,
-    sid: &'a str,
-    /// `None` when the statement is removed.
-    statement: Option<&'a Statement>,
-}
-
-impl PolicyWrite<'_> {
-    /// The policy after our statement is written or removed.
-    pub fn apply_to(&self, policy: ResourcePolicy) -> ResourcePolicy {
-        match self.statement {
-            Some(statement) => policy.with(statement),
-            None => policy.without(self.sid),
-        }
-    }
-
-    /// Whether the policy shows the write of our statement.
-    pub fn is_reflected_in(&self, policy: Option<&str>) -> bool {
-        let policy = ResourcePolicy::parse(policy);
-        let shown = policy.as_ref().and_then(|policy| policy.statement(self.sid));
-        match self.statement {
-            Some(statement) => shown.is_some_and(|text| statement.equals_text(text)),
-            None => shown.is_none(),
-        }
-    }
-}
-
 impl Action {
     /// What the action replaces as a whole.
     pub fn replaces(&self) -> Replaces<'_> {
@@ -257,13 +229,8 @@ impl Action {
                     rule,
                 })
             }
-            Self::PutStatement { target, statement, .. } => Replaces::ResourcePolicy(PolicyWrite {
-                target,
-                sid: statement.sid(),
-                statement: Some(statement),
-            }),
-            Self::RemoveStatement { target, sid, .. } => {
-                Replaces::ResourcePolicy(PolicyWrite { target, sid, statement: None })
+            Self::PutStatement { .. } | Self::RemoveStatement { .. } => {
+                PolicyWrite::of(self).map_or(Replaces::Nothing, Replaces::ResourcePolicy)
             }
             Self::CreateBucket { .. }
             | Self::EnableVersioning { .. }

@@ -93,6 +93,8 @@ impl RequiredStatements {
                 && let Some(earlier) = Statement::parse_as_earlier(before)
                 && let Some(keep) = put(target, current, &earlier)?
             {
+                // Until the rule has changed, the policy has both statements.
+                check_size(target, parse(target, current)?.with(&earlier).with(statement))?;
                 let (sid, before) = (earlier.sid().to_owned(), earlier.to_string());
                 plan.withdraw.push(Action::RemoveStatement { target: target.clone(), sid, before });
                 plan.keep.push(keep);
@@ -148,18 +150,42 @@ impl RequiredStatements {
     }
 }
 
+/// Reads the policy of a bucket or a key. Every key has a policy, so a key without one was not read.
+fn parse(target: &PolicyTarget, current: Option<&str>) -> Result<ResourcePolicy, Refusal> {
+    let unreadable = || Refusal::UnreadablePolicy { target: target.to_string() };
+    match (target, current) {
+        (PolicyTarget::Key { .. }, None) => Err(unreadable()),
+        (PolicyTarget::Key { .. } | PolicyTarget::Bucket(_), current) => {
+            ResourcePolicy::parse(current).ok_or_else(unreadable)
+        }
+    }
+}
+
 fn put(
     target: &PolicyTarget,
     current: Option<&str>,
     statement: &Statement,
 ) -> Result<Option<Action>, Refusal> {
-    let policy = ResourcePolicy::parse(current)
-        .ok_or_else(|| Refusal::UnreadablePolicy { target: target.to_string() })?;
+    let policy = parse(target, current)?;
     let before = policy.statement(statement.sid()).map(str::to_owned);
     if before.as_deref().is_some_and(|before| statement.equals_text(before)) {
         return Ok(None);
     }
-    let size = policy.with(statement).to_string().len();
+    if before.as_deref().is_some_and(|before| !Statement::is_own_text(before)) {
+        let sid = statement.sid().to_owned();
+        return Err(Refusal::ForeignStatement { target: target.to_string(), sid });
+    }
+    check_size(target, policy.with(statement))?;
+    Ok(Some(Action::PutStatement {
+        target: target.clone(),
+        before,
+        statement: Box::new(statement.clone()),
+        had_policy: current.is_some(),
+    }))
+}
+
+fn check_size(target: &PolicyTarget, policy: ResourcePolicy) -> Result<(), Refusal> {
+    let size = policy.to_string().len();
     let limit = match target {
         PolicyTarget::Bucket(_) => BUCKET_POLICY_LIMIT,
         PolicyTarget::Key { .. } => KEY_POLICY_LIMIT,
@@ -167,16 +193,34 @@ fn put(
     if size > limit {
         return Err(Refusal::PolicyTooLong { target: target.to_string(), size, limit });
     }
-    Ok(Some(Action::PutStatement {
-        target: target.clone(),
-        before,
-        statement: Box::new(statement.clone()),
-    }))
+    Ok(())
 }
 
+/// Removes our statement; `None` if there is none. A foreign statement under our `Sid` stays.
 fn remove(policy: &TargetPolicy, sid: &str) -> Option<Action> {
-    let before = ResourcePolicy::parse(Some(policy.policy.as_deref()?))?.statement(sid)?.to_owned();
+    let parsed = ResourcePolicy::parse(Some(policy.policy.as_deref()?))?;
+    let before = parsed.statement(sid).filter(|before| Statement::is_own_text(before))?.to_owned();
     Some(Action::RemoveStatement { target: policy.target.clone(), sid: sid.to_owned(), before })
+}
+
+/// The foreign statements under the `Sid`s of a rule, which stay when the rule is deleted, as one sentence for each.
+pub fn foreign_statements(rule: &RuleAddress, policies: &[TargetPolicy]) -> Vec<String> {
+    let sids = sids(&rule.sid());
+    let of_policy = |policy: &TargetPolicy| {
+        let parsed = policy.policy.as_deref().and_then(|text| ResourcePolicy::parse(Some(text)));
+        let has_foreign = |sid: &&String| {
+            let statement = parsed.as_ref().and_then(|parsed| parsed.statement(sid));
+            statement.is_some_and(|statement| !Statement::is_own_text(statement))
+        };
+        let foreign: Vec<String> = sids.iter().filter(has_foreign).cloned().collect();
+        foreign
+            .into_iter()
+            .map(|sid| {
+                format!("statement `{sid}` in the policy of {}: it is not ours", policy.target)
+            })
+            .collect::<Vec<_>>()
+    };
+    policies.iter().flat_map(of_policy).collect()
 }
 
 /// Actions that remove all statements of a rule from `policies`.

@@ -15,7 +15,7 @@ pub fn delete(rule: &RuleAddress, snapshot: &DeleteSnapshot) -> Plan {
     let cancel = snapshot
         .source
         .as_ref()
-        .and_then(|(location, _)| job::cancel(location, job_id, snapshot.job.as_ref()));
+        .and_then(|(location, _)| job::cancel(rule, location, job_id, snapshot.job.as_ref()));
     let alarm = snapshot.alarm.clone().map(|alarm| Action::DeleteAlarm { alarm: Box::new(alarm) });
     // Before the inline policy, since the policy shows where the statements are.
     let statements = cross_account::remove_statements(rule, &snapshot.policies);
@@ -27,6 +27,7 @@ pub fn delete(rule: &RuleAddress, snapshot: &DeleteSnapshot) -> Plan {
         (StageName::Tighten, delete_policies(rule, &snapshot.roles, serving_arn)),
     ]);
     plan.note_kept_rules(&rule.id);
+    plan.kept.extend(cross_account::foreign_statements(rule, &snapshot.policies));
     if let Some(role) = own_role {
         let serves =
             if serving_arn == Some(&role.arn) { other_rules(rule, current) } else { Vec::new() };

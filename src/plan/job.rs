@@ -28,6 +28,9 @@ pub const JOB_PARAMETER: &str = "AllowReplicateExistingObjects";
 /// Digits of the hash of a request.
 const REQUEST_LENGTH: usize = 32;
 
+/// S3's limits for the length of a job's id.
+const JOB_ID_LENGTHS: std::ops::RangeInclusive<usize> = 5..=36;
+
 /// S3's limit for a token, and the number of digits of a SHA-256.
 const TOKEN_LENGTH: usize = 64;
 
@@ -96,9 +99,14 @@ fn request_hash(spec: &Spec) -> Option<String> {
 }
 
 impl Roles {
-    /// The request hash and the id of the rule's job, from the tag of our role.
+    /// The request hash and the id of the rule's job, from the tag of our role. Others can write the tag, too: a value that this program does not
+    /// write records no job.
     fn recorded_job(&self, rule: &RuleAddress) -> Option<(&str, &str)> {
-        self.own(&rule.source)?.tags.get(PolicyName::for_job(&rule.id).as_str())?.split_once('/')
+        let tag = self.own(&rule.source)?.tags.get(PolicyName::for_job(&rule.id).as_str())?;
+        let (request, id) = tag.split_once('/')?;
+        let is_hash = request.len() == REQUEST_LENGTH
+            && request.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        (is_hash && is_job_id(id)).then_some((request, id))
     }
 
     /// The id of the rule's job, while the job has rights.
@@ -114,6 +122,17 @@ impl Roles {
             self.recorded_job(&spec.rule).is_none_or(|(recorded, _)| recorded != request)
         })
     }
+}
+
+/// Whether a text has the form of a job's id. Follows <https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_DescribeJob.html>.
+fn is_job_id(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    JOB_ID_LENGTHS.contains(&text.len()) && text.bytes().all(is_allowed)
+}
+
+/// Whether a job was started for the rule.
+pub fn is_job_of(rule: &RuleAddress, job: &Job) -> bool {
+    job.description == rule.to_string()
 }
 
 /// Whether the role has the rights of another rule's job.
@@ -196,7 +215,7 @@ impl JobPlan {
         };
         let role = role.name().clone();
         Self {
-            cancel: cancel(location, id, snapshot.job.as_ref()),
+            cancel: cancel(&spec.rule, location, id, snapshot.job.as_ref()),
             needs_trust: true,
             rights: (!is_right).then(|| Action::PutRolePolicy { role, policy, before, document }),
             start: Some(Action::StartJob { job: Box::new(job) }),
@@ -237,9 +256,16 @@ struct NewRequest<'a> {
     request: String,
 }
 
-/// Cancels the job, if it can still be cancelled.
-pub(super) fn cancel(location: &Location, id: Option<&str>, job: Option<&Job>) -> Option<Action> {
-    let before = job.filter(|job| job.can_be_cancelled())?.status.to_string();
+/// Cancels the job of the rule, if it can still be cancelled. Others can write the tag that records the job, so only S3's own description shows
+/// whose job it is.
+pub(super) fn cancel(
+    rule: &RuleAddress,
+    location: &Location,
+    id: Option<&str>,
+    job: Option<&Job>,
+) -> Option<Action> {
+    let is_cancellable = |job: &&Job| is_job_of(rule, job) && job.can_be_cancelled();
+    let before = job.filter(is_cancellable)?.status.to_string();
     Some(Action::CancelJob { location: location.clone(), id: id?.to_owned(), before })
 }
 

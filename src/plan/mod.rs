@@ -16,6 +16,7 @@ mod delete;
 mod destination;
 mod job;
 mod keys;
+mod policy_write;
 mod refusal;
 mod role;
 mod rules;
@@ -25,12 +26,13 @@ mod text;
 use std::collections::BTreeSet;
 use std::fmt;
 
-pub use action::{Action, PolicyWrite, Replaces, ReplicationWrite};
+pub use action::{Action, Replaces, ReplicationWrite};
 pub use apply::apply;
-pub use cross_account::remove_statements;
+pub use cross_account::{foreign_statements, remove_statements};
 pub use delete::{clean_up_deleted_bucket, delete};
-pub use job::{JOB_PARAMETER, NewJob, revoke_job_rights};
+pub use job::{JOB_PARAMETER, NewJob, is_job_of, revoke_job_rights};
 pub(crate) use keys::check_usable;
+pub use policy_write::{PolicyConflict, PolicyWrite};
 pub use refusal::Refusal;
 pub use snapshot::{
     ApplySnapshot, Created, DeleteSnapshot, Destination, Roles, Source, TargetPolicy,

@@ -38,12 +38,17 @@ pub enum Refusal {
     DestinationNotReadable { failures: String, statements: String },
 
     #[error(
-        "the policy of {target} would have {size} bytes with the statement of this rule; AWS allows {limit}: use fewer rules"
+        "the policy of {target} would have {size} bytes with the statement of this rule; AWS allows {limit}: use fewer rules (while a rule changes, its earlier statement counts, too)"
     )]
     PolicyTooLong { target: String, size: usize, limit: usize },
 
     #[error("the policy of {target} is not valid; correct it first")]
     UnreadablePolicy { target: String },
+
+    #[error(
+        "the policy of {target} has a statement `{sid}` that is not ours, under the `Sid` of this rule's statement; give it another `Sid` first"
+    )]
+    ForeignStatement { target: String, sid: String },
 
     #[error("{property}: key `{key}` does not exist")]
     KeyMissing { property: String, key: String },

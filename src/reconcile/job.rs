@@ -7,13 +7,14 @@ use super::converge::{Planned, Planner, RequestScope};
 use super::snapshot::SnapshotReader;
 use super::{BucketOutcome, Engine, Error, Status};
 use crate::model::{Access, ApiError, Identity, Job, Region, Retry, RoleName, RuleAddress};
-use crate::plan::{self, JOB_PARAMETER, Roles};
+use crate::plan::{self, JOB_PARAMETER, Plan, Roles};
 use crate::ports::{Cloud, Read};
 use crate::request::JobEvent;
 use crate::spec::Spec;
 
 impl<R: Read> SnapshotReader<'_, R> {
-    /// Reads the rule's job; `None` unless the rule's role grants a job permissions and that job exists.
+    /// Reads the rule's job; `None` unless the rule's role grants a job permissions and that job exists. A job that was not started for
+    /// the rule is none of its jobs, whatever the role's tag records.
     pub(super) async fn job(
         &self,
         rule: &RuleAddress,
@@ -24,7 +25,8 @@ impl<R: Read> SnapshotReader<'_, R> {
         let Some(id) = roles.job_with_rights(rule) else {
             return Ok(None);
         };
-        self.describe_job(id, region, identity).await
+        let job = self.describe_job(id, region, identity).await?;
+        Ok(job.filter(|job| plan::is_job_of(rule, job)))
     }
 
     async fn describe_job(
@@ -77,12 +79,22 @@ impl<C: Cloud> Engine<'_, C> {
         let Some(rule) = rule else {
             return skip(format!("job `{}` was not started by s3-kms-replication", event.id));
         };
+        // S3 starts the jobs of a rule in the Region of its bucket: another Region does not know them.
+        let bucket_region = self.cloud.bucket_region(&rule.source, region, &Access::Own);
+        let bucket_region = self.before_deadline(bucket_region).await?;
+        if let Some(found) = bucket_region.as_ref().filter(|found| *found != region) {
+            let (id, bucket) = (&event.id, &rule.source);
+            return skip(format!(
+                "job `{id}` is in {region}, and bucket `{bucket}` of its description is in {found}"
+            ));
+        }
         let planner = EndedJob {
             reader: self.reader(),
             id: &event.id,
             rule: &rule,
             region,
             identity: &identity,
+            is_region_known: bucket_region.is_some(),
         };
         let scope = RequestScope { source: &rule.source, dry_run: false, generation: None };
         let planned = self.converge(&scope, None, &planner).await?;
@@ -98,6 +110,8 @@ struct EndedJob<'a, R> {
     rule: &'a RuleAddress,
     region: &'a Region,
     identity: &'a Identity,
+    /// Whether the Region is that of the rule's bucket. The Region of a bucket that is gone is unknown.
+    is_region_known: bool,
 }
 
 impl<R: Read> Planner for EndedJob<'_, R> {
@@ -112,11 +126,14 @@ impl<R: Read> Planner for EndedJob<'_, R> {
     }
 
     async fn plan(&self, (): ()) -> Result<Planned, Error> {
-        let Self { reader, id, rule, region, identity } = self;
+        let Self { reader, id, rule, region, identity, is_region_known } = self;
         let with_own_name = reader.cloud.role(&RoleName::for_source(&rule.source)).await?;
         let roles = Roles { with_own_name, serving: None };
-        let job = reader.job(rule, region, identity, &roles).await?;
         let is_job_of_event = roles.job_with_rights(rule) == Some(*id);
+        if !is_region_known && !is_job_of_event {
+            return Ok(Plan::default().into());
+        }
+        let job = reader.job(rule, region, identity, &roles).await?;
         if let Some(job) = job.as_ref().filter(|job| is_job_of_event && !job.has_ended()) {
             return Err(not_ended(id, job).into());
         }

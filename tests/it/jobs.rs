@@ -248,7 +248,12 @@ async fn event_of_a_foreign_or_running_job_changes_nothing() {
     let job = Job { description: "reports/theirs".to_owned(), status: JobStatus::Complete };
     fake.state.borrow_mut().jobs.insert(
         "theirs".to_owned(),
-        StartedJob { token: "token".to_owned(), role: "theirs".to_owned(), job },
+        StartedJob {
+            token: "token".to_owned(),
+            role: "theirs".to_owned(),
+            region: "us-east-1".to_owned(),
+            job,
+        },
     );
     let mut abroad = job_status_changed("job-1", "Complete");
     abroad["detail"]["recipientAccountId"] = json!("444455556666");

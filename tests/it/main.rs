@@ -17,6 +17,8 @@ mod convergence;
 mod cross_account;
 mod events;
 mod foreign_destinations;
+mod foreign_jobs;
+mod foreign_policies;
 mod generated;
 mod growth;
 mod invariants;

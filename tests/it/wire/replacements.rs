@@ -35,12 +35,14 @@ async fn statements_are_written_with_credentials_that_are_assumed_once() {
 #[tokio::test]
 async fn removing_the_last_statement_deletes_the_policy_and_a_missing_policy_needs_no_write() {
     let location = at("demo-destination", "us-west-2");
+    let statement =
+        r#"{"Sid":"Ours","Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*"}"#;
     let remove = Action::RemoveStatement {
         target: PolicyTarget::Bucket(location),
         sid: "Ours".to_owned(),
-        before: String::new(),
+        before: statement.to_owned(),
     };
-    let ours = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Ours","Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*"}]}"#;
+    let ours = &format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#);
     let (deletes, replay) = aws(&[ok(ours), (204, None, "")]);
     deletes.execute(&remove).await.unwrap();
     let methods: Vec<String> =
@@ -195,8 +197,8 @@ async fn invariant_6_resource_policy_is_read_again_before_a_retry() {
         (PolicyTarget::Bucket(location), before.clone(), meanwhile.clone()),
         (key, of_key(&before), of_key(&meanwhile)),
     ] {
-        let remove =
-            Action::RemoveStatement { target, sid: "Ours".to_owned(), before: String::new() };
+        let ours = json!({"Sid": "Ours", "Effect": "Deny"}).to_string();
+        let remove = Action::RemoveStatement { target, sid: "Ours".to_owned(), before: ours };
         let (aws, replay) = aws_at(
             None,
             RetryConfig::standard(),

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_s3control::types::JobStatus;
-use s3_kms_replication::iam_policy::ResourcePolicy;
 use s3_kms_replication::model::{
     Account, ApiError, Encryption, Job, OWNER_TAG, ReplicationConfiguration, Retry, Role,
     Versioning,
@@ -33,7 +32,8 @@ pub(super) fn start(state: &mut State, new: &NewJob) -> Result<String, ApiError>
     }
     let id = format!("job-{}", state.jobs.len() + 1);
     let job = Job { description: new.description(), status: JobStatus::Active };
-    state.jobs.insert(id.clone(), StartedJob { token, role: role.name.to_string(), job });
+    let (role, region) = (role.name.to_string(), new.location.region.to_string());
+    state.jobs.insert(id.clone(), StartedJob { token, role, region, job });
     Ok(id)
 }
 
@@ -68,7 +68,7 @@ fn write_policy(state: &mut State, action: &Action, sid: &str, statement: Option
     let Replaces::ResourcePolicy(write) = action.replaces() else { unreachable!() };
     let target = write.target.to_string();
     let before = state.policies.remove(&target);
-    let after = write.apply_to(ResourcePolicy::parse(before.as_deref()).unwrap());
+    let after = write.replace(before.as_deref()).unwrap();
     let text = after.to_string();
     let (ours, others): (Vec<Value>, Vec<Value>) =
         statements(&text).into_iter().partition(|statement| statement["Sid"] == sid);

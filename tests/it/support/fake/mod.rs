@@ -30,6 +30,7 @@ pub struct StartedJob {
     pub token: String,
     /// The name of its role.
     pub role: String,
+    pub region: String,
     pub job: Job,
 }
 

@@ -173,11 +173,12 @@ impl Read for Fake {
     async fn job(
         &self,
         id: &str,
-        _region: &Region,
+        region: &Region,
         _account: &Account,
     ) -> Result<Option<Job>, ApiError> {
         self.call(Call::read("DescribeJob", format!("job `{id}`")), |state| {
-            Ok(state.jobs.get(id).map(|started| started.job.clone()))
+            let found = state.jobs.get(id).filter(|started| started.region == region.as_str());
+            Ok(found.map(|started| started.job.clone()))
         })
         .await
     }
