@@ -2,6 +2,8 @@
 //!
 //! It owns options, output and exit codes. It must not know what replication needs or how it is set up: that is in the library.
 
+mod delete;
+mod interrupt;
 mod options;
 mod policies;
 mod progress;
@@ -28,7 +30,6 @@ const DONE: i32 = 0;
 const FAILED: i32 = 1;
 const USAGE: i32 = 2;
 const PENDING: i32 = 3;
-const INTERRUPTED: i32 = 130;
 
 /// Why a command failed, as it is printed with `--output json`.
 #[derive(Debug, Serialize)]
@@ -140,8 +141,8 @@ fn main() {
     exit(code)
 }
 
-/// Runs the command until it ends or Ctrl-C is pressed. An interruption between any two calls is safe: the same command completes
-/// the rest.
+/// Runs the command until it ends, or until Ctrl-C or SIGTERM. An interruption between any two calls is safe: the same command
+/// completes the rest.
 async fn run_until_interrupted(
     command: &Commands,
     common: &Common,
@@ -149,14 +150,9 @@ async fn run_until_interrupted(
 ) -> Result<i32, Failure> {
     tokio::select! {
         result = run_command(command, common, progress) => result,
-        _ = tokio::signal::ctrl_c() => {
+        signal = interrupt::received() => {
             progress.clear();
-            let message = match command {
-                Commands::Apply(_) | Commands::Delete(_) => "interrupted; completed changes stay, and the same command does the rest",
-                Commands::Verify(_) => "interrupted; run the same command again: it continues with the object that was written, and removes it",
-                _ => "interrupted; nothing was changed",
-            };
-            Err(Failure { code: INTERRUPTED, error: "Interrupted", message: message.to_owned() })
+            Err(interrupt::end(signal, command, common).await)
         }
     }
 }
@@ -171,7 +167,7 @@ async fn run_command(
         Commands::Apply(args) if args.walk.all => walk::apply(args, common, progress).await,
         Commands::Plan(args) => rule::plan(args, common, progress).await,
         Commands::Apply(args) => rule::apply(args, common, progress).await,
-        Commands::Delete(args) => rule::delete(args, common, progress).await,
+        Commands::Delete(args) => delete::delete(args, common, progress).await,
         Commands::Verify(args) => rule::verify(args, common, progress).await,
         Commands::Policies(args) => policies::print(args, common),
         Commands::Completions { shell } => {

@@ -3,7 +3,7 @@
 //! Options have the names of the properties. This module must not validate their values: [`request::read`] does.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::builder::styling::{AnsiColor, Styles};
@@ -36,7 +36,8 @@ Exit codes:
     1  refused or failed
     2  the command line or the policy file is invalid
     3  changes are pending (plan --detailed-exitcode)
-  130  interrupted; the same command completes the rest";
+  130  interrupted with Ctrl-C; the same command completes the rest
+  143  ended with SIGTERM, as with Ctrl-C";
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -113,6 +114,9 @@ pub struct Delete {
     /// Shows what would be deleted, and changes nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// File with the replication policy of a deployed function: refuses to delete a rule that the function would create again
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     #[command(flatten)]
     pub confirmation: Confirmation,
     #[command(flatten)]
@@ -337,15 +341,20 @@ pub fn command(action: &str, options: &impl Serialize) -> Result<Command, Failur
 impl Walk {
     /// Reads the policy from the file.
     pub fn policy(&self) -> Result<Option<PolicySource>, Failure> {
-        let Some(file) = &self.policy else {
-            return Ok(None);
-        };
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Failure::usage(format!("--policy {}: {error}", file.display())))?;
-        let policy = Policy::parse(&text)
-            .map_err(|invalid| Failure::usage(format!("--policy {}: {invalid}", file.display())))?;
-        Ok(Some(PolicySource::Inline(policy)))
+        Ok(read_policy(self.policy.as_deref())?.map(PolicySource::Inline))
     }
+}
+
+/// Reads a replication policy from the file of the option `--policy`.
+pub fn read_policy(file: Option<&Path>) -> Result<Option<Policy>, Failure> {
+    let Some(file) = file else {
+        return Ok(None);
+    };
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::usage(format!("--policy {}: {error}", file.display())))?;
+    let policy = Policy::parse(&text)
+        .map_err(|invalid| Failure::usage(format!("--policy {}: {invalid}", file.display())))?;
+    Ok(Some(policy))
 }
 
 impl Deployment {

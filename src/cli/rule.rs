@@ -1,23 +1,22 @@
-//! The commands for one rule: plan, apply, delete and verify.
+//! The commands for one rule: plan, apply and verify.
 //!
 //! It must not know options of the walk or how output is formatted.
 
 use s3_kms_replication::error::Error;
+use s3_kms_replication::model::{Access, KeyReference, Region, RuleAddress};
 use s3_kms_replication::reconcile;
 use s3_kms_replication::reconcile::{Outcome, Status, Verification};
 use s3_kms_replication::request::Command;
 use s3_kms_replication::respond::RuleAnswer;
-use s3_kms_replication::spec::{Invalid, Spec};
+use s3_kms_replication::spec::{Invalid, SourceKeys, Spec};
 use serde::Serialize;
 
-use crate::options::{
-    self, Apply, Common, Confirmation, Delete, Deployment, Output, Plan, Rule, Verify,
-};
+use crate::options::{self, Apply, Common, Confirmation, Deployment, Output, Plan, Rule, Verify};
 use crate::progress::Progress;
 use crate::session::{CHANGE_TIME, Session, VERIFY_TIME};
 use crate::{DONE, FAILED, Failure, PENDING, screen};
 
-const PLANNING: &str = "Reading the current state";
+pub const PLANNING: &str = "Reading the current state";
 const VERIFYING: &str = "Waiting for S3 to replicate an object";
 
 pub async fn plan(args: &Plan, common: &Common, progress: &Progress) -> Result<i32, Failure> {
@@ -59,60 +58,70 @@ pub async fn apply(args: &Apply, common: &Common, progress: &Progress) -> Result
     print_result(&outcome, common)
 }
 
-pub async fn delete(args: &Delete, common: &Common, progress: &Progress) -> Result<i32, Failure> {
-    let settings = args.deployment.settings(common.region.as_ref())?;
-    let Command::Delete { rule, access, .. } = options::command("Delete", &args.target)? else {
-        return Err(wrong_command("Delete"));
-    };
-    if !args.dry_run {
-        args.confirmation.check(common, "--dry-run")?;
-    }
-    progress.print_log(true);
-    let mut session = Session::new(common, settings).await?;
-    let access =
-        session.add_destination_profile(args.target.destination_profile.as_deref(), access).await?;
-    let remove = async |dry_run| {
-        let engine = session.engine(CHANGE_TIME);
-        let message = if dry_run { PLANNING } else { "Deleting" };
-        progress
-            .show_during(message, engine.delete(&rule, &access, &session.settings.region, dry_run))
-            .await
-    };
-    let planned = async || remove(true).await;
-    if args.dry_run {
-        print_plan(&planned().await?, args.confirmation.documents, common)?;
-        return Ok(DONE);
-    }
-    if !args.confirmation.confirm_plan(common, planned).await? {
-        return Ok(FAILED);
-    }
-    let outcome = remove(false).await?;
-    print_result(&outcome, common)
-}
-
 pub async fn verify(args: &Verify, common: &Common, progress: &Progress) -> Result<i32, Failure> {
-    let settings = Deployment::default().settings(common.region.as_ref())?;
-    let Command::Verify { rule, key, access } = options::command("Verify", args)? else {
-        return Err(wrong_command("Verify"));
-    };
     progress.print_log(true);
-    let mut session = Session::new(common, settings).await?;
-    let access =
-        session.add_destination_profile(args.target.destination_profile.as_deref(), access).await?;
-    let verification = Verification {
-        rule: &rule,
-        access: &access,
-        key: key.as_ref(),
-        changed: false,
-        resumable: true,
-    };
+    let requested = RequestedVerification::of_verify(args, common).await?;
+    let verification = requested.verification();
     progress
         .show_during(
             VERIFYING,
-            session.engine(VERIFY_TIME).verify(&verification, &session.settings.region),
+            requested.session.engine(VERIFY_TIME).verify(&verification, requested.region()),
         )
         .await?;
     print_result(&Outcome::of_verification(&verification, Status::Verified), common)
+}
+
+/// The verification that a command asks for.
+pub struct RequestedVerification {
+    pub session: Session,
+    rule: RuleAddress,
+    key: Option<KeyReference>,
+    access: Access,
+}
+
+impl RequestedVerification {
+    pub async fn of_verify(args: &Verify, common: &Common) -> Result<Self, Failure> {
+        let settings = Deployment::default().settings(common.region.as_ref())?;
+        let Command::Verify { rule, key, access } = options::command("Verify", args)? else {
+            return Err(wrong_command("Verify"));
+        };
+        let mut session = Session::new(common, settings).await?;
+        let access = session
+            .add_destination_profile(args.target.destination_profile.as_deref(), access)
+            .await?;
+        Ok(Self { session, rule, key, access })
+    }
+
+    /// The verification that follows an `apply` with `--verify`; `None` without that option.
+    pub async fn of_apply(args: &Apply, common: &Common) -> Result<Option<Self>, Failure> {
+        let settings = args.deployment.settings(common.region.as_ref())?;
+        let mut spec = spec("Apply", &args.rule)?;
+        if !spec.verify {
+            return Ok(None);
+        }
+        let mut session = Session::new(common, settings).await?;
+        use_destination_profile(&mut session, &args.rule, &mut spec).await?;
+        let Spec { rule, destination_access: access, source_keys, .. } = spec;
+        let key = match source_keys {
+            SourceKeys::Given(keys) => keys.first().cloned(),
+            SourceKeys::BucketDefault => None,
+        };
+        Ok(Some(Self { session, rule, key, access }))
+    }
+
+    pub fn verification(&self) -> Verification<'_> {
+        Verification {
+            rule: &self.rule,
+            access: &self.access,
+            key: self.key.as_ref(),
+            changed: false,
+            resumable: true,
+        }
+    }
+
+    pub fn region(&self) -> &Region {
+        &self.session.settings.region
+    }
 }
 
 fn spec(action: &'static str, rule: &impl Serialize) -> Result<Spec, Failure> {
@@ -149,11 +158,15 @@ async fn use_destination_profile(
     Ok(())
 }
 
-fn wrong_command(action: &str) -> Failure {
+pub fn wrong_command(action: &str) -> Failure {
     Error::Internal(format!("`{action}` was read as another command")).into()
 }
 
-fn print_plan(outcome: &Outcome, shows_documents: bool, common: &Common) -> Result<(), Failure> {
+pub fn print_plan(
+    outcome: &Outcome,
+    shows_documents: bool,
+    common: &Common,
+) -> Result<(), Failure> {
     match common.output {
         Output::Text => screen::print(
             &(screen::heading(outcome) + &screen::plan(&outcome.plan, shows_documents)),
@@ -162,7 +175,7 @@ fn print_plan(outcome: &Outcome, shows_documents: bool, common: &Common) -> Resu
     }
 }
 
-fn print_result(outcome: &Outcome, common: &Common) -> Result<i32, Failure> {
+pub fn print_result(outcome: &Outcome, common: &Common) -> Result<i32, Failure> {
     match common.output {
         Output::Text => screen::print(&screen::heading(outcome))?,
         Output::Json => screen::print_json(&RuleAnswer::from(outcome))?,
@@ -185,13 +198,18 @@ impl Confirmation {
         )))
     }
 
+    /// Whether the plan is not shown before it is applied: JSON has one answer.
+    pub fn is_unseen(&self, common: &Common) -> bool {
+        common.output == Output::Json
+    }
+
     /// Prints the plan and asks whether to apply it. An empty plan needs no confirmation.
     async fn confirm_plan(
         &self,
         common: &Common,
         planned: impl AsyncFnOnce() -> Result<Outcome, reconcile::Error>,
     ) -> Result<bool, Failure> {
-        if common.output == Output::Json {
+        if self.is_unseen(common) {
             return Ok(true);
         }
         let outcome = planned().await?;

@@ -50,7 +50,7 @@ impl fmt::Display for State {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Row {
     bucket: String,
@@ -96,7 +96,8 @@ pub async fn apply(args: &Apply, common: &Common, progress: &Progress) -> Result
     let session = session(&args.walk, &args.deployment, common, progress).await?;
     let walker = Walker { session: &session, concurrency: args.walk.concurrency, progress };
     let mut buckets = list(&session, progress).await?;
-    if !args.confirmation.yes {
+    // The rows of the buckets that need no change, or could not be planned. They belong to the result as well.
+    let others: Vec<Row> = if !args.confirmation.yes {
         let planned = Rows::collect(buckets.clone(), &walker, true).await;
         planned.print(common)?;
         let pending: BTreeSet<&str> = planned.pending().map(|row| row.bucket.as_str()).collect();
@@ -110,9 +111,15 @@ pub async fn apply(args: &Apply, common: &Common, progress: &Progress) -> Result
         {
             return Ok(FAILED);
         }
-        buckets.retain(|bucket| pending.contains(bucket.name.as_str()));
-    }
-    let rows = Rows::collect(buckets, &walker, false).await;
+        let is_pending = |name: &str| pending.contains(name);
+        buckets.retain(|bucket| is_pending(&bucket.name));
+        let others = planned.rows.iter().filter(|row| !is_pending(&row.bucket)).cloned();
+        others.collect()
+    } else {
+        Vec::new()
+    };
+    let applied = Rows::collect(buckets, &walker, false).await;
+    let rows = Rows::new(applied.rows.into_iter().chain(others).collect());
     rows.print(common)?;
     Ok(rows.exit_code())
 }
@@ -151,7 +158,11 @@ impl Rows {
         });
         let rows: Vec<Vec<Row>> = rows.buffer_unordered(usize::from(*concurrency)).collect().await;
         progress.clear();
-        let mut rows: Vec<Row> = rows.into_iter().flatten().collect();
+        Self::new(rows.into_iter().flatten().collect())
+    }
+
+    /// The rows in order, with their summary.
+    fn new(mut rows: Vec<Row>) -> Self {
         rows.sort_by(|left, right| {
             (&left.bucket, &left.rule_id).cmp(&(&right.bucket, &right.rule_id))
         });

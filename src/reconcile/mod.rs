@@ -20,6 +20,7 @@ mod error;
 mod execute;
 mod foreign_destinations;
 mod generation;
+mod interrupted;
 mod job;
 mod lease;
 pub mod retry;

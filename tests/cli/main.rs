@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
+mod delete;
+mod fake_aws;
+#[cfg(unix)]
+mod interrupt;
+
 use std::collections::BTreeSet;
 
 use assert_cmd::Command;

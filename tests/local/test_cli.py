@@ -223,7 +223,7 @@ def test_delete_removes_what_apply_created(user: CliUser) -> None:
     assert json.loads(user.run("delete", *user.rule_arguments, "--yes", "--output", "json"))["Status"] == "Removed"
     assert user.state.replication(user.source) is None
     assert user.state.role(f"s3-crr-{user.source}") is None
-    assert "nothing to do" in user.run("delete", *user.rule_arguments, "--yes")
+    assert "has no replication rules" in user.run("delete", *user.rule_arguments, "--yes", code=1)
 
 
 def test_verify_succeeds_or_names_the_wrong_replica_key(user: CliUser) -> None:
@@ -372,4 +372,7 @@ def test_walk_writes_only_after_the_user_confirms(user: CliUser, tmp_path: Path)
     refused = user.run_in_terminal("apply", *walk, answer_to_prompt="n\n", code=1)
     assert "Change 3 of 6 buckets?" in refused
     assert user.state.rules(f"prod-0-{user.aws.account}") == []
-    assert "3 created" in user.run_in_terminal("apply", *walk, answer_to_prompt="y\n")
+    applied = user.run_in_terminal("apply", *walk, answer_to_prompt="y\n", code=1)
+    result = applied.rpartition("BUCKET")[2]
+    assert result.endswith("\n3 created, 2 skipped, 1 failed\n")
+    assert [line.split()[1] for line in result.splitlines() if line.startswith("lost-")] == ["failed"]

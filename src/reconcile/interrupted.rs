@@ -1,0 +1,36 @@
+//! Cleanup after a verification that its caller has stopped.
+//!
+//! It must not know why the verification was stopped.
+
+use super::verify::Verification;
+use super::{Engine, Error};
+use crate::model::{Location, Region};
+use crate::ports::Cloud;
+
+impl<C: Cloud> Engine<'_, C> {
+    /// Removes the canary that a stopped [`Engine::verify`] may have written, and returns the buckets that still have it.
+    ///
+    /// A write or a replica that is still under way may arrive later; the rule's next Verify removes it.
+    ///
+    /// # Errors
+    /// Any [`Error`]. A [refusal](Error::is_refusal) means that the verification could not write a canary.
+    pub async fn remove_interrupted_canary(
+        &self,
+        verification: &Verification<'_>,
+        expected: &Region,
+    ) -> Result<Vec<Location>, Error> {
+        let sites = self.before_deadline(self.canary_sites(verification, expected)).await?;
+        self.remove_canary(&sites, self.deadline).await;
+        let mut left = Vec::new();
+        let key = &sites.canary.key;
+        for location in
+            [sites.source, sites.destination].into_iter().chain(sites.other_destinations)
+        {
+            let versions = self.before_deadline(self.cloud.versions(&location, key)).await?;
+            if !versions.objects.is_empty() || !versions.delete_markers.is_empty() {
+                left.push(location);
+            }
+        }
+        Ok(left)
+    }
+}
