@@ -16,6 +16,7 @@ mod delete;
 mod destination;
 mod job;
 mod keys;
+mod overlap;
 mod refusal;
 mod role;
 mod rules;

@@ -3,6 +3,7 @@
 mod canaries;
 mod jobs;
 mod leases;
+mod names;
 mod replacements;
 
 use std::collections::BTreeMap;
@@ -100,6 +101,7 @@ fn sent(replay: &StaticReplayClient) -> String {
             "x-amz-server-side-encryption",
             "x-amz-server-side-encryption-aws-kms-key-id",
             "x-amz-tagging",
+            "x-amz-bucket-namespace",
         ] {
             if let Some(value) = request.headers().get(name) {
                 text += &format!("{name}: {value}\n");
