@@ -6,16 +6,17 @@ use std::collections::BTreeMap;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{
-    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, ObjectLockEnabled,
-    PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault,
-    ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Tag, VersioningConfiguration,
+    self, BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration,
+    ObjectLockEnabled, PublicAccessBlockConfiguration, ServerSideEncryption,
+    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
+    Tag, VersioningConfiguration,
 };
 
 use super::raw_replication;
 use super::sdk_error::{CallError, malformed_response, none_if};
 use crate::iam_policy::ResourcePolicy;
 use crate::model::{
-    ApiError, BucketName, Encryption, ListedBucket, Location, OWNER_TAG, Region,
+    ApiError, BucketName, BucketNamespace, Encryption, ListedBucket, Location, OWNER_TAG, Region,
     ReplicationConfiguration, Versioning,
 };
 
@@ -255,9 +256,13 @@ pub(super) async fn create_bucket(
         .map_err(CallError::unsendable)?;
     let configuration =
         CreateBucketConfiguration::builder().set_location_constraint(constraint).tags(tag).build();
+    let namespace = location.bucket.namespace_for_creation(&location.owner, &location.region);
+    let namespace = (namespace == Ok(BucketNamespace::AccountRegional))
+        .then_some(types::BucketNamespace::AccountRegional);
     client
         .create_bucket()
         .bucket(location.bucket.as_str())
+        .set_bucket_namespace(namespace)
         .create_bucket_configuration(configuration)
         .send()
         .await?;

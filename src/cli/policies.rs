@@ -141,6 +141,7 @@ fn ready_snapshot(spec: &Spec, object_lock: bool) -> Result<ApplySnapshot, Failu
         identity: Identity { account, partition },
         replica_key: Some(replica_key),
         source_keys,
+        unread_source_keys: Vec::new(),
         roles: Roles { with_own_name: None, serving: None },
         alarm: None,
         denied_reads: Vec::new(),

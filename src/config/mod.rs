@@ -83,7 +83,11 @@ fn role_path(given: Option<String>) -> Result<String, Invalid> {
 }
 
 fn permissions_boundary(given: Option<String>) -> Result<Option<String>, Invalid> {
-    let is_policy_arn = |arn: &str| arn.starts_with("arn:") && arn.contains(":policy/");
+    let is_policy_arn = |arn: &str| {
+        arn.starts_with("arn:")
+            && arn.contains(":policy/")
+            && arn.bytes().all(|byte| byte.is_ascii_graphic())
+    };
     match given {
         Some(arn) if !is_policy_arn(&arn) => Err(Invalid::new(
             "ROLE_PERMISSIONS_BOUNDARY_ARN",

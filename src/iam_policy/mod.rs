@@ -320,6 +320,7 @@ impl Grants<'_> {
     fn read_actions(&self) -> Vec<&'static str> {
         let mut actions = vec![
             "s3:GetObjectVersionAcl",
+            "s3:GetObjectVersionAnnotationForReplication",
             "s3:GetObjectVersionForReplication",
             "s3:GetObjectVersionTagging",
         ];

@@ -70,6 +70,11 @@ impl KeyReference {
         &self.account
     }
 
+    /// Whether this is the ARN of an alias.
+    pub fn is_alias(&self) -> bool {
+        self.arn.contains(":alias/")
+    }
+
     /// Whether this is an alias of a key that AWS manages.
     pub fn is_aws_managed_alias(&self) -> bool {
         self.arn.contains(":alias/aws/")

@@ -63,6 +63,23 @@ text_newtype!(BucketName);
 /// Suffixes that S3 reserves for access points, directory buckets and table buckets.
 const RESERVED_SUFFIXES: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
 
+/// Prefixes of names that S3 reserves: existing buckets may have them, new ones cannot.
+const RESERVED_PREFIXES: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
+
+/// Suffix of the names of an account-regional namespace.
+const ACCOUNT_REGIONAL_SUFFIX: &str = "-an";
+
+/// The namespace of a new bucket's name.
+///
+/// See <https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BucketNamespace {
+    /// One namespace for all accounts of a partition.
+    Global,
+    /// The namespace of one account in one Region, whose names end with `-<account>-<region>-an`.
+    AccountRegional,
+}
+
 impl BucketName {
     /// Reads a bucket's name.
     ///
@@ -113,6 +130,35 @@ impl BucketName {
         }
     }
 
+    /// The namespace in which `account` can create a bucket of this name in `region`. An existing bucket may have a name that S3 no longer
+    /// gives to new ones.
+    ///
+    /// # Errors
+    /// The rest of a sentence, if S3 refuses to create a bucket of this name.
+    pub fn namespace_for_creation(
+        &self,
+        account: &Account,
+        region: &Region,
+    ) -> Result<BucketNamespace, String> {
+        let name = &self.0;
+        if let Some(prefix) = RESERVED_PREFIXES.into_iter().find(|prefix| name.starts_with(prefix))
+        {
+            return Err(format!(
+                "is `{name}`; S3 creates no buckets whose names begin with `{prefix}`"
+            ));
+        }
+        if !name.ends_with(ACCOUNT_REGIONAL_SUFFIX) {
+            return Ok(BucketNamespace::Global);
+        }
+        let suffix = format!("-{account}-{region}{ACCOUNT_REGIONAL_SUFFIX}");
+        match name.strip_suffix(&suffix) {
+            Some(prefix) if !prefix.is_empty() => Ok(BucketNamespace::AccountRegional),
+            Some(_) | None => Err(format!(
+                "is `{name}`; account {account} can create a bucket in {region} whose name ends with `{ACCOUNT_REGIONAL_SUFFIX}` only if it ends with `{suffix}`"
+            )),
+        }
+    }
+
     /// The bucket's ARN.
     pub fn arn(&self, partition: Partition) -> String {
         format!("arn:{partition}:s3:::{self}")
@@ -143,6 +189,33 @@ mod tests {
             &"a".repeat(64),
         ] {
             assert!(BucketName::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_new_bucket_has_a_name_of_its_accounts_namespace_or_of_the_global_one() {
+        let namespace = |name: &str| {
+            let account = Account::parse("111122223333").unwrap();
+            let region = Region::parse("us-west-2").unwrap();
+            BucketName::parse(name).unwrap().namespace_for_creation(&account, &region).ok()
+        };
+        for (name, expected) in [
+            ("orders", Some(BucketNamespace::Global)),
+            ("orders-111122223333-us-west-2", Some(BucketNamespace::Global)),
+            ("anan", Some(BucketNamespace::Global)),
+            ("orders-111122223333-us-west-2-an", Some(BucketNamespace::AccountRegional)),
+            ("a-111122223333-us-west-2-an", Some(BucketNamespace::AccountRegional)),
+            ("111122223333-us-west-2-an", None),
+            ("orders-111122223333-us-east-1-an", None),
+            ("orders-444455556666-us-west-2-an", None),
+            ("orders-an", None),
+            ("xn--orders", None),
+            ("sthree-orders", None),
+            ("sthree-configurator", None),
+            ("amzn-s3-demo-bucket", None),
+            ("amzn-s3-demo-111122223333-us-west-2-an", None),
+        ] {
+            assert_eq!(namespace(name), expected, "{name}");
         }
     }
 

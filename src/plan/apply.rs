@@ -45,7 +45,8 @@ pub fn apply(
         kms: !granted.is_empty(),
     };
     let current = snapshot.source.replication.as_ref();
-    let configuration = rules::merge(current, role.arn(), &rule)?;
+    let rules::Merged { configuration, warnings: overlaps } =
+        rules::merge(current, role.arn(), &rule)?;
 
     let trust = if job.needs_trust { iam_policy::trust_with_job() } else { iam_policy::trust() };
     let mut prepare = destination::prepare(spec, snapshot, &location, &replica_key);
@@ -93,6 +94,8 @@ pub fn apply(
     plan.kept.extend(job.kept);
     plan.warnings.extend(manual);
     plan.warnings.extend(job.warning);
+    plan.warnings.extend(overlaps);
+    plan.warnings.extend(keys::warnings(snapshot));
     plan.warnings.extend(warnings(spec, &granted));
     let attributes = RuleAttributes {
         role_arn: role.arn().to_owned(),
@@ -199,6 +202,11 @@ fn warnings(spec: &Spec, source_keys: &BTreeSet<String>) -> Vec<String> {
             "`Prefix` `{prefix}` is not printable ASCII throughout, so the grants are for all keys that begin with `{grantable}`"
         ));
     }
+    if let Some(form) = literal_form(prefix) {
+        warnings.push(format!(
+            "`Prefix` `{prefix}` {form}; S3 takes a prefix literally, so the rule selects only objects whose keys begin with exactly these characters"
+        ));
+    }
     if source_keys.is_empty() {
         warnings.push(format!(
             "bucket `{}` encrypts with SSE-S3, not KMS: replicas have the same type of encryption, so they are not KMS-encrypted",
@@ -206,4 +214,17 @@ fn warnings(spec: &Spec, source_keys: &BTreeSet<String>) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// What shows that a prefix was meant as something else than the first characters of object keys; `None` for an ordinary prefix.
+fn literal_form(prefix: &str) -> Option<&'static str> {
+    if prefix.contains('*') {
+        Some("has a `*`, which is no wild card")
+    } else if prefix.starts_with('/') {
+        Some("begins with `/`, which keys rarely do")
+    } else if prefix.starts_with("s3://") || prefix.starts_with("arn:") {
+        Some("looks like an address")
+    } else {
+        None
+    }
 }

@@ -26,7 +26,12 @@ pub(super) fn location(spec: &Spec, snapshot: &ApplySnapshot) -> Result<Location
                     account: owner,
                 })
             }
-            location => Ok(location),
+            location => {
+                let name = &location.bucket;
+                name.namespace_for_creation(&location.owner, &location.region)
+                    .map_err(|problem| Refusal::DestinationNotCreatable { problem })?;
+                Ok(location)
+            }
         },
         None => Err(Refusal::DestinationMissing { bucket: spec.destination.clone() }),
     }

@@ -41,8 +41,27 @@ pub(super) fn source_keys(
             "`SourceKmsKeyArns`".to_owned()
         }
     };
-    let keys = snapshot.source_keys.iter();
-    keys.map(|(id, key)| Ok(check_usable(&property, id, key.as_ref())?.arn.clone())).collect()
+    let usable = |(id, key): &(String, Option<Key>)| {
+        Ok(check_usable(&property, id, key.as_ref())?.arn.clone())
+    };
+    let mut keys =
+        snapshot.source_keys.iter().map(usable).collect::<Result<BTreeSet<String>, Refusal>>()?;
+    for key in &snapshot.unread_source_keys {
+        if key.is_alias() {
+            return Err(Refusal::UnreadableAlias { property, key: key.to_string() });
+        }
+        keys.insert(key.to_string());
+    }
+    Ok(keys)
+}
+
+/// What the caller should know about the keys.
+pub(super) fn warnings(snapshot: &ApplySnapshot) -> impl Iterator<Item = String> {
+    snapshot.unread_source_keys.iter().map(|key| {
+        format!(
+            "key `{key}` of another account cannot be read from this account, so it is taken as given: whether it exists, is enabled and trusts the role was not checked"
+        )
+    })
 }
 
 /// Refuses a key that S3 cannot use, and returns any other key.
@@ -54,7 +73,8 @@ pub(crate) fn check_usable<'a>(
     let property = || property.to_owned();
     let key =
         key.ok_or_else(|| Refusal::KeyMissing { property: property(), key: id.to_owned() })?;
-    if key.state != KeyState::Enabled {
+    // While a multi-Region key's primary Region changes, its keys are `Updating`, and are used as before.
+    if key.state != KeyState::Enabled && key.state != KeyState::Updating {
         return Err(Refusal::KeyNotEnabled {
             property: property(),
             key: key.arn.clone(),

@@ -17,6 +17,7 @@ mod destination;
 mod job;
 mod keys;
 mod policy_write;
+mod overlap;
 mod refusal;
 mod role;
 mod rules;

@@ -27,6 +27,9 @@ pub enum Refusal {
     )]
     DestinationOutOfReach { bucket: BucketName, account: Account },
 
+    #[error("`DestinationBucket` {problem}; give it another name, or create it first")]
+    DestinationNotCreatable { problem: String },
+
     #[error(
         "versioning of `DestinationBucket` `{bucket}` is {versioning:?}, which only account {account} can change: enable it there, or set `DestinationRoleArn`"
     )]
@@ -66,6 +69,11 @@ pub enum Refusal {
     )]
     KeyManagedByAws { property: String, key: String },
 
+    #[error(
+        "{property}: alias `{key}` of another account cannot be read from this account; give the key's own ARN, since grants cannot name an alias"
+    )]
+    UnreadableAlias { property: String, key: String },
+
     #[error("`SourceKmsKeyArns`: key `{key}` is not in {region}, the Region of bucket `{bucket}`")]
     SourceKeyInOtherRegion { key: String, bucket: BucketName, region: Region },
 
@@ -75,7 +83,7 @@ pub enum Refusal {
     DestinationOfRule { bucket: BucketName },
 
     #[error(
-        "bucket `{source_bucket}` has S3 Object Lock and `{destination}` has not; replicas need a destination that was created with Object Lock"
+        "bucket `{source_bucket}` has S3 Object Lock and `{destination}` has not; replicas need a destination with Object Lock: turn it on there, which S3 allows for an existing bucket with versioning"
     )]
     LockedSource { source_bucket: BucketName, destination: BucketName },
 
@@ -108,6 +116,11 @@ pub enum Refusal {
         "`Priority` {priority} is taken by rule `{rule}` of bucket `{bucket}`; leave it out to take the next free one"
     )]
     PriorityTaken { priority: i32, rule: String, bucket: BucketName },
+
+    #[error(
+        "`Priority` {priority} is taken by rule `{rule}` of bucket `{bucket}`, which is also ours; if CloudFormation deletes that rule only after this request, because its resource has a new logical id, leave `Priority` out now and set it again in a later update; else leave it out to take the next free one"
+    )]
+    PriorityTakenByOwn { priority: i32, rule: RuleId, bucket: BucketName },
 
     #[error(
         "`AlarmTopicArn`: topic `{topic}` is not in {region}, the Region of bucket `{bucket}`, where S3 publishes the metric"

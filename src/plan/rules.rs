@@ -2,7 +2,7 @@
 //!
 //! Foreign rules stay the text that S3 returned.
 
-use super::Refusal;
+use super::{Refusal, overlap};
 use crate::model::{
     Account, Metrics, ReplicationConfiguration, ReplicationRule, RuleElements, RuleId,
 };
@@ -33,24 +33,35 @@ pub(super) fn find<'a>(
     current?.rule(rule_id.as_str())
 }
 
-/// The configuration with our rule in it: replaced in its place, or added at the end. `None` when it is there already.
+/// Our rule among the other rules.
+pub(super) struct Merged {
+    /// The configuration with our rule in it: replaced in its place, or added at the end. `None` when it is there already.
+    pub configuration: Option<ReplicationConfiguration>,
+    /// What our rule and the other rules do to each other, as one sentence for each rule.
+    pub warnings: Vec<String>,
+}
+
+/// Puts our rule among the other rules.
 pub(super) fn merge(
     current: Option<&ReplicationConfiguration>,
     role: &str,
     wanted: &WantedRule<'_>,
-) -> Result<Option<ReplicationConfiguration>, Refusal> {
+) -> Result<Merged, Refusal> {
     let rule_id = &wanted.spec.rule.id;
     check_foreign_rules(current, wanted.spec)?;
     let present = find(current, rule_id);
     let rule = wanted.elements(priority(current, wanted.spec)?).into_rule()?;
+    let warnings = foreign(current, rule_id)
+        .filter_map(|other| overlap::warning(&rule, other, wanted.destination_arn))
+        .collect();
     let Some(current) = current else {
-        return Ok(Some(ReplicationConfiguration::new(role, &rule)?));
+        let configuration = Some(ReplicationConfiguration::new(role, &rule)?);
+        return Ok(Merged { configuration, warnings });
     };
-    let is_unchanged = present.is_some_and(|present| *present == rule);
-    if is_unchanged && current.role() == role {
-        return Ok(None);
-    }
-    Ok(Some(current.with_role(role)?.with_rule(&rule)))
+    let is_unchanged = present.is_some_and(|present| *present == rule) && current.role() == role;
+    let configuration =
+        if is_unchanged { None } else { Some(current.with_role(role)?.with_rule(&rule)) };
+    Ok(Merged { configuration, warnings })
 }
 
 /// The rules of the configuration that are not ours.
@@ -89,8 +100,13 @@ fn priority(current: Option<&ReplicationConfiguration>, spec: &Spec) -> Result<i
         return match taken(priority) {
             None => Ok(priority),
             Some(rule) => {
-                let (rule, bucket) = (name(rule).to_owned(), spec.rule.source.clone());
-                Err(Refusal::PriorityTaken { priority, rule, bucket })
+                let bucket = spec.rule.source.clone();
+                Err(match rule.id().and_then(RuleId::parse) {
+                    Some(rule) => Refusal::PriorityTakenByOwn { priority, rule, bucket },
+                    None => {
+                        Refusal::PriorityTaken { priority, rule: name(rule).to_owned(), bucket }
+                    }
+                })
             }
         };
     }
@@ -104,7 +120,7 @@ fn priority(current: Option<&ReplicationConfiguration>, spec: &Spec) -> Result<i
     Ok(highest.checked_add(1).or_else(free).unwrap_or_default())
 }
 
-fn name(rule: &ReplicationRule) -> &str {
+pub(super) fn name(rule: &ReplicationRule) -> &str {
     rule.id().unwrap_or("without an id")
 }
 

@@ -2,8 +2,8 @@
 
 use crate::iam_policy::PolicyDocument;
 use crate::model::{
-    Alarm, ApiError, BucketName, Encryption, Identity, Job, Key, Location, OWNER_TAG, PolicyName,
-    PolicyTarget, ReplicationConfiguration, Role, RuleAddress, Versioning,
+    Alarm, ApiError, BucketName, Encryption, Identity, Job, Key, KeyReference, Location, OWNER_TAG,
+    PolicyName, PolicyTarget, ReplicationConfiguration, Role, RuleAddress, Versioning,
 };
 
 /// The snapshot for a plan that creates or updates a rule.
@@ -19,6 +19,8 @@ pub struct ApplySnapshot {
     pub replica_key: Option<Key>,
     /// The source keys, each with the id, ARN or alias that it was read by; `None` for a key that does not exist.
     pub source_keys: Vec<(String, Option<Key>)>,
+    /// The given source keys of other accounts that AWS denied to read.
+    pub unread_source_keys: Vec<KeyReference>,
     /// The roles that could serve the bucket.
     pub roles: Roles,
     /// The rule's alarm; `None` if it does not exist.

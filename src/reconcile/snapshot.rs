@@ -13,8 +13,9 @@ use super::Error;
 use super::converge::{Planned, Planner};
 use super::cross_account::{DeniedReads, DestinationReads, ReadResult, allow_access_denied};
 use crate::model::{
-    Access, Alarm, ApiError, BucketName, Encryption, Identity, Key, Location, OWNER_TAG, Region,
-    ReplicationConfiguration, Role, RoleName, RoleOutline, RuleAddress, RuleId, Versioning,
+    Access, Alarm, ApiError, BucketName, Encryption, Identity, Key, KeyReference, Location,
+    OWNER_TAG, Region, ReplicationConfiguration, Role, RoleName, RoleOutline, RuleAddress, RuleId,
+    Versioning,
 };
 use crate::plan::{
     self, ApplySnapshot, Created, DeleteSnapshot, Destination, Refusal, Roles, Source,
@@ -81,6 +82,8 @@ struct SourceReads {
     object_lock: bool,
     /// The keys that encrypt the source's objects, by the ids that they were read by; `None` for a key that does not exist.
     keys: Vec<(String, Option<Key>)>,
+    /// Given keys of other accounts whose reads AWS denied.
+    unread_keys: Vec<KeyReference>,
 }
 
 impl<R: Read> Planner for ApplyRule<'_, R> {
@@ -212,12 +215,12 @@ impl<R: Read> SnapshotReader<'_, R> {
             spec.alarm_topic.is_some() || serving.is_some() || has_rule || has_policy;
         let region = &location.region;
         let (source, destination, roles, alarm) = try_join!(
-            self.source_reads(&location, source_keys(spec, encryption)),
+            self.source_reads(spec, encryption, &location, &identity),
             allow_access_denied(self.destination(spec, destination, &identity)),
             self.roles(own_role, serving),
             self.alarm(&spec.rule, region, may_have_alarm),
         )?;
-        let SourceReads { versioning, object_lock, keys: source_keys } = source;
+        let SourceReads { versioning, object_lock, keys: source_keys, unread_keys } = source;
         let destination = denied.accept(destination, owner)?;
         let destination_reads =
             DestinationReads { bucket: destination.as_ref(), replica_key: replica_key.as_ref() };
@@ -234,6 +237,7 @@ impl<R: Read> SnapshotReader<'_, R> {
             destination,
             replica_key,
             source_keys,
+            unread_source_keys: unread_keys,
             roles,
             alarm,
             denied_reads,
@@ -246,17 +250,34 @@ impl<R: Read> SnapshotReader<'_, R> {
     /// Makes the second round of reads of the source bucket, and reads its keys.
     async fn source_reads(
         &self,
+        spec: &Spec,
+        encryption: Option<Encryption>,
         location: &Location,
-        key_ids: Vec<String>,
+        identity: &Identity,
     ) -> Result<SourceReads, ApiError> {
-        let keys = key_ids.iter().map(|key| self.cloud.key(key, &location.region, &Access::Own));
+        // The bucket's default key must be known: S3 may name it by an alias, which grants cannot name.
+        let is_given = matches!(spec.source_keys, SourceKeys::Given(_));
+        let key_ids = source_keys(spec, encryption);
+        let keys = key_ids
+            .iter()
+            .map(|key| allow_access_denied(self.cloud.key(key, &location.region, &Access::Own)));
         let (versioning, object_lock, keys) = try_join!(
             self.cloud.versioning(location),
             self.cloud.object_lock(location),
             try_join_all(keys),
         )?;
-        let keys = key_ids.into_iter().zip(keys).collect();
-        Ok(SourceReads { versioning, object_lock, keys })
+        let mut reads =
+            SourceReads { versioning, object_lock, keys: Vec::new(), unread_keys: Vec::new() };
+        for (id, key) in key_ids.into_iter().zip(keys) {
+            match (key, KeyReference::parse(&id)) {
+                (Ok(key), _) => reads.keys.push((id, key)),
+                (Err(_), Ok(foreign)) if is_given && *foreign.account() != identity.account => {
+                    reads.unread_keys.push(foreign);
+                }
+                (Err(denied), _) => return Err(denied),
+            }
+        }
+        Ok(reads)
     }
 
     async fn roles(

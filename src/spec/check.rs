@@ -3,11 +3,12 @@
 //! This module owns the limits of S3 and KMS for each value. It must not know how values depend on each other: [`Spec::new`](super::Spec::new)
 //! checks combinations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_s3::types::StorageClass;
 
 use super::{ExistingRole, Invalid, Properties, ReplicaOwner, STORAGE_CLASSES, SourceKeys};
+use crate::model::xml::{InvalidCharacter, check_characters};
 use crate::model::{Access, Account, BucketName, KeyReference, Region, TopicArn};
 
 /// S3's limit for the prefix of a rule, in characters.
@@ -15,6 +16,13 @@ const MAX_PREFIX: usize = 1_024;
 
 /// S3's limit for the tags of an object.
 const MAX_TAGS: usize = 10;
+
+/// The most keys whose grants fit into the inline policies of one role: IAM's limit is 10,240 characters, and a key's ARN has at least 75, with
+/// quotes and a comma 78.
+const MAX_SOURCE_KEYS: usize = 131;
+
+/// Prefix of the tags that only AWS writes. Objects cannot have such tags.
+const RESERVED_TAG_PREFIX: &str = "aws:";
 
 fn required<'a>(property: &str, value: &'a Option<String>) -> Result<&'a str, Invalid> {
     value.as_deref().ok_or_else(|| Invalid::new(property, "is required"))
@@ -110,12 +118,36 @@ pub(super) fn source_keys(properties: &Properties) -> Result<SourceKeys, Invalid
             "is empty; leave it out to use the bucket's default encryption key",
         ));
     }
-    let keys = given.iter().map(|arn| KeyReference::parse(arn)).collect::<Result<Vec<_>, _>>();
+    let arns: BTreeSet<&String> = given.iter().collect();
+    if arns.len() > MAX_SOURCE_KEYS {
+        return Err(Invalid::new(
+            "SourceKmsKeyArns",
+            format!(
+                "has {} keys; the inline policies of an IAM role hold the grants of {MAX_SOURCE_KEYS} at most",
+                arns.len()
+            ),
+        ));
+    }
+    let keys = arns.into_iter().map(|arn| KeyReference::parse(arn)).collect::<Result<Vec<_>, _>>();
     keys.map(SourceKeys::Given).map_err(|problem| Invalid::new("SourceKmsKeyArns", problem))
+}
+
+/// Refuses a character with which S3 could not read the replication configuration.
+fn check_xml(property: &str, part: &str, text: &str) -> Result<(), Invalid> {
+    check_characters(property, text).map_err(|InvalidCharacter { character, .. }| {
+        Invalid::new(
+            property,
+            format!(
+                "has {part} with the character U+{:04X}; S3 takes rules as XML, which cannot hold control characters, U+FFFE and U+FFFF",
+                u32::from(character)
+            ),
+        )
+    })
 }
 
 pub(super) fn prefix(properties: &Properties) -> Result<String, Invalid> {
     let prefix = properties.prefix.clone().unwrap_or_default();
+    check_xml("Prefix", "a value", &prefix)?;
     match prefix.chars().count() {
         0..=MAX_PREFIX => Ok(prefix),
         length => {
@@ -131,6 +163,13 @@ pub(super) fn tags(properties: &Properties) -> Result<BTreeMap<String, String>, 
         return invalid(format!("has {} tags; an S3 object has at most {MAX_TAGS}", tags.len()));
     }
     for (key, value) in &tags {
+        check_xml("Tags", "a key", key)?;
+        check_xml("Tags", "a value", value)?;
+        if key.to_ascii_lowercase().starts_with(RESERVED_TAG_PREFIX) {
+            return invalid(format!(
+                "has the key `{key}`; keys that begin with `{RESERVED_TAG_PREFIX}` are reserved by AWS, and no object has such a tag"
+            ));
+        }
         if key.is_empty() || key.chars().count() > 128 {
             return invalid(format!("has the key `{key}`; a tag's key has 1 to 128 characters"));
         }

@@ -1,7 +1,9 @@
 //! Reads properties from JSON.
 //!
 //! This module owns the properties' names and JSON types. It must not know the meaning of the values, which [`crate::spec`] checks.
-//! CloudFormation converts every scalar to a string, so the string `"true"` is accepted as a boolean and `"15"` as an integer.
+//! CloudFormation converts every scalar to a string, so the string `"true"` is accepted as a boolean and `"15"` as an integer. Templates pass an
+//! empty string for a parameter that has no value, so an empty string, and an empty item of a list, count as not given. For `Prefix` that is the
+//! same: an empty prefix selects all objects.
 
 use std::collections::BTreeMap;
 
@@ -15,11 +17,12 @@ const ADDED_BY_CLOUDFORMATION: [&str; 2] = ["ServiceToken", "ServiceTimeout"];
 /// Reads the properties in `object`. The caller reads the names in `read_by_caller` itself.
 ///
 /// # Errors
-/// An unknown name, or a value of a wrong type.
+/// An unknown name, a value of a wrong type, or more text than [`MAX_BYTES`].
 pub fn read_properties(
     object: &Map<String, Value>,
     read_by_caller: &[&str],
 ) -> Result<Properties, Invalid> {
+    check_size(object)?;
     let mut object = Object::new(object);
     for name in read_by_caller {
         object.take(name);
@@ -58,6 +61,31 @@ pub fn read_properties(
     Ok(properties)
 }
 
+/// The most text, in bytes, that the properties of one rule can have: several times what the longest valid properties need.
+const MAX_BYTES: usize = 64 * 1_024;
+
+fn check_size(object: &Map<String, Value>) -> Result<(), Invalid> {
+    for (name, value) in object {
+        let bytes = text_bytes(value);
+        if bytes > MAX_BYTES {
+            let excerpt: String = name.chars().take(60).collect();
+            let problem = format!("has {bytes} bytes; at most {MAX_BYTES} are accepted");
+            return Err(Invalid::new(excerpt, problem));
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of all names and strings in a value.
+fn text_bytes(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(text_bytes).sum(),
+        Value::Object(map) => map.iter().map(|(name, value)| name.len() + text_bytes(value)).sum(),
+    }
+}
+
 /// A reader of a JSON object that refuses the names that were not read.
 pub struct Object<'a> {
     unread: BTreeMap<&'a str, &'a Value>,
@@ -73,10 +101,15 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The value of `name`; `None` if it is absent or `null`.
+    /// The value of `name`; `None` if it is absent, `null` or an empty string.
     pub fn take(&mut self, name: &str) -> Option<&'a Value> {
         self.known_names.push(name.to_owned());
-        self.unread.remove(name).filter(|value| !value.is_null())
+        let is_given = |value: &&Value| match value {
+            Value::Null => false,
+            Value::String(text) => !text.is_empty(),
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => true,
+        };
+        self.unread.remove(name).filter(is_given)
     }
 
     /// Accepts `name` without listing it among the allowed names.
@@ -140,26 +173,25 @@ impl<'a> Object<'a> {
         integer.map(Some).ok_or_else(|| wrong_type(name, value, "an integer"))
     }
 
-    /// The list `name`: strings in an array, or in one string with commas between them.
+    /// The list `name`: strings in an array, or in one string with commas between them. Empty items are left out; `None` if all items are empty.
     ///
     /// # Errors
     /// A value of another type.
     pub fn list(&mut self, name: &str) -> Result<Option<Vec<String>>, Invalid> {
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        let items: Option<Vec<&str>> = match value {
+            Value::String(text) => Some(text.split(',').collect()),
+            Value::Array(items) => items.iter().map(Value::as_str).collect(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+        };
         let expected = "a list of strings, or one string with commas";
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => {
-                Ok(Some(text.split(',').map(|item| item.trim().to_owned()).collect()))
-            }
-            Some(value @ Value::Array(items)) => {
-                let items = items
-                    .iter()
-                    .map(|item| item.as_str().map(str::to_owned))
-                    .collect::<Option<Vec<_>>>();
-                items.map(Some).ok_or_else(|| wrong_type(name, value, expected))
-            }
-            Some(other) => Err(wrong_type(name, other, expected)),
-        }
+        let items = items.ok_or_else(|| wrong_type(name, value, expected))?;
+        let given = items.iter().map(|item| item.trim()).filter(|item| !item.is_empty());
+        let given: Vec<String> = given.map(str::to_owned).collect();
+        let has_only_empty_items = given.is_empty() && !items.is_empty();
+        Ok((!has_only_empty_items).then_some(given))
     }
 
     /// The tags `name`: a map of strings, or a list of `{Key, Value}`.

@@ -94,3 +94,107 @@ fn a_priority_is_between_0_and_the_highest_32_bit_integer() {
     let highest = i64::from(i32::MAX);
     assert_eq!([-1, 0, highest, highest + 1].map(is_accepted), [false, true, true, false]);
 }
+
+#[test]
+fn text_that_s3_cannot_read_as_xml_is_refused_with_its_property() {
+    let tags = |key: &str, value: &str| Some(BTreeMap::from([(key.to_owned(), value.to_owned())]));
+    let unreadable =
+        (0..0x20).filter(|code| ![0x9, 0xa, 0xd].contains(code)).chain([0xfffe, 0xffff]);
+    for character in unreadable.filter_map(char::from_u32) {
+        let text = format!("a{character}b");
+        for (property, properties) in [
+            ("Prefix", Properties { prefix: Some(text.clone()), ..properties() }),
+            ("Tags", Properties { tags: tags(&text, "x"), ..properties() }),
+            ("Tags", Properties { tags: tags("x", &text), ..properties() }),
+        ] {
+            let refused = new_spec(&properties).unwrap_err();
+            assert_eq!(refused.property, property, "{character:?}");
+            let code = format!("U+{:04X}", u32::from(character));
+            assert!(refused.problem.contains(&code), "{refused}");
+        }
+    }
+    for readable in ["\t\n\r", "\u{7f}", "\u{fffd}", "😀"] {
+        let properties = Properties {
+            prefix: Some(readable.to_owned()),
+            tags: tags(readable, readable),
+            ..properties()
+        };
+        assert!(new_spec(&properties).is_ok(), "{readable:?}");
+    }
+}
+
+#[test]
+fn a_tag_of_aws_is_refused() {
+    for (key, is_accepted) in
+        [("aws:x", false), ("AWS:x", false), ("aws", true), ("awsome:x", true), ("x-aws:", true)]
+    {
+        let tags = BTreeMap::from([(key.to_owned(), String::new())]);
+        let spec = new_spec(&Properties { tags: Some(tags), ..properties() });
+        assert_eq!(spec.is_ok(), is_accepted, "{key}");
+    }
+}
+
+#[test]
+fn more_source_keys_than_a_role_can_be_granted_are_refused_and_repeated_ones_count_once() {
+    let spec = |count: usize, different: usize| {
+        let arn =
+            |index| format!("arn:aws:kms:us-east-1:111122223333:key/{:036}", index % different);
+        let keys = Some((0..count).map(arn).collect());
+        new_spec(&Properties { source_kms_key_arns: keys, ..properties() })
+    };
+    assert!(spec(131, 131).is_ok());
+    assert_eq!(
+        spec(132, 132).unwrap_err().to_string(),
+        "`SourceKmsKeyArns` has 132 keys; the inline policies of an IAM role hold the grants of 131 at most"
+    );
+    let SourceKeys::Given(keys) = spec(1_000, 2).unwrap().source_keys else { panic!() };
+    assert_eq!(keys.len(), 2);
+}
+
+fn read(document: serde_json::Value) -> Result<Properties, Invalid> {
+    read_properties(document.as_object().unwrap(), &[])
+}
+
+#[test]
+fn properties_of_any_name_have_at_most_65536_bytes_each() {
+    use serde_json::json;
+    let large = "x".repeat(65_537);
+    for document in [
+        json!({"Prefix": large}),
+        json!({"Unknown": large}),
+        json!({"SourceKmsKeyArns": vec!["x".repeat(100); 700]}),
+        json!({"Tags": {large.as_str(): "x"}}),
+    ] {
+        let refused = read(document).unwrap_err();
+        assert!(refused.problem.ends_with("at most 65536 are accepted"), "{refused}");
+    }
+    assert!(read(json!({"Prefix": "x".repeat(65_536)})).is_ok());
+}
+
+#[test]
+fn an_empty_string_and_an_empty_item_count_as_not_given_for_every_property() {
+    use serde_json::{Map, Value, json};
+    let refused = read(json!({"?": 1})).unwrap_err();
+    let (_, names) = refused.problem.split_once("allowed are ").unwrap();
+    let empty: Map<String, Value> =
+        names.split(", ").map(|name| (name.to_owned(), json!(""))).collect();
+    assert!(empty.len() > 20, "{names}");
+    assert_eq!(read(Value::Object(empty)).unwrap(), Properties::default());
+    for (given, expected) in [
+        (json!(""), None),
+        (json!([""]), None),
+        (json!(","), None),
+        (json!(" , "), None),
+        (json!("a,"), Some(vec!["a"])),
+        (json!("a,,b , "), Some(vec!["a", "b"])),
+        (json!(["a", "", "b"]), Some(vec!["a", "b"])),
+        (json!([]), Some(vec![])),
+    ] {
+        let read = read(json!({"SourceKmsKeyArns": given})).unwrap().source_kms_key_arns;
+        assert_eq!(
+            read,
+            expected.map(|items| items.into_iter().map(str::to_owned).collect()),
+            "{given}"
+        );
+    }
+}

@@ -1,6 +1,8 @@
 //! Tables for the pure planner: a snapshot and a spec, and the named stages with their actions, or the refusal.
 
+mod names_and_overlaps;
 mod refusals;
+mod upgrade;
 
 use aws_sdk_s3control::types::JobStatus;
 use insta::assert_snapshot;

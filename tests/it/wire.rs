@@ -4,6 +4,7 @@ mod canaries;
 mod foreign_policies;
 mod jobs;
 mod leases;
+mod names;
 mod replacements;
 
 use std::collections::BTreeMap;
@@ -101,6 +102,7 @@ fn sent(replay: &StaticReplayClient) -> String {
             "x-amz-server-side-encryption",
             "x-amz-server-side-encryption-aws-kms-key-id",
             "x-amz-tagging",
+            "x-amz-bucket-namespace",
         ] {
             if let Some(value) = request.headers().get(name) {
                 text += &format!("{name}: {value}\n");

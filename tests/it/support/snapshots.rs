@@ -139,6 +139,7 @@ pub fn apply_snapshot(state: &State, spec: &Spec) -> ApplySnapshot {
         destination,
         replica_key: state.keys.get(&spec.replica_key.to_string()).cloned(),
         source_keys,
+        unread_source_keys: Vec::new(),
         roles: roles(state, &spec.rule.source),
         alarm: state.alarms.get(&spec.rule.to_string()).cloned(),
         denied_reads: Vec::new(),
