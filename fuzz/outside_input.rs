@@ -6,7 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use s3_kms_replication::config::Settings;
 use s3_kms_replication::iam_policy::{PolicyDocument, ResourcePolicy};
-use s3_kms_replication::model::{BucketName, KeyReference, Partition, RoleArn, RoleName, RuleId};
+use s3_kms_replication::model::{BucketName, KeyReference, Partition, Region, RoleArn, RoleName, RuleId};
 use s3_kms_replication::request::{self, Command, Environment, Invocation, cloudformation};
 use s3_kms_replication::spec::Spec;
 use serde_json::{Value, json};
@@ -30,7 +30,14 @@ fn check(spec: &Spec) {
 }
 
 fn read(payload: &Value) {
-    match request::read(payload, Environment::default()) {
+    let Ok(region) = Region::parse("us-east-1") else { return };
+    let environment = Environment {
+        region: &region,
+        partition: Partition::Aws,
+        execution_role_arn: None,
+        allows_loopback: false,
+    };
+    match request::read_text(&payload.to_string(), environment) {
         Ok(Invocation::CloudFormation(request)) => {
             if let Ok(cloudformation::ResourceOperation::Apply { spec, .. }) = &request.operation {
                 check(spec);

@@ -59,9 +59,9 @@ impl Error {
     /// Whether the invocation certainly changed nothing.
     pub fn changed_nothing(&self) -> bool {
         match self {
-            Self::Request(request::Error::Invalid(_)) => true,
+            Self::Request(_) => true,
             Self::Reconcile(error) => error.changed_nothing(),
-            Self::Request(_) | Self::Unanswered(_) | Self::Internal(_) => false,
+            Self::Unanswered(_) | Self::Internal(_) => false,
         }
     }
 

@@ -10,7 +10,7 @@ use s3_kms_replication::aws::Aws;
 use s3_kms_replication::config::Settings;
 use s3_kms_replication::error::Error;
 use s3_kms_replication::handler::{Handled, handle};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -34,10 +34,12 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let settings = Settings::read(|name| std::env::var(name).ok())
         .inspect_err(|error| tracing::error!(%error, "the settings are invalid"))?;
     let aws = Aws::from_env(&settings).await;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+    // The runtime hands over only what it can deserialise, so the payload is read by the handler, which answers CloudFormation's
+    // requests also when they cannot be read.
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
         let started = Instant::now();
         let Handled { answer, counters } = Box::pin(handle(
-            &event.payload,
+            event.payload.get(),
             deadline_instant(event.context.deadline),
             &aws,
             &settings,

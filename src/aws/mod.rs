@@ -35,8 +35,8 @@ use whole_answer::WholeAnswer;
 use crate::config::Settings;
 use crate::model::{
     Access, Account, Acquired, Alarm, ApiError, BucketName, Canary, Encryption, Identity, Job, Key,
-    Lease, ListedBucket, Location, ObjectVersion, PolicyTarget, Region, ReplicationConfiguration,
-    Role, RoleName, RoleOutline, Versioning, Versions,
+    Lease, ListedBucket, Location, ObjectVersion, Partition, PolicyTarget, Region,
+    ReplicationConfiguration, Role, RoleName, RoleOutline, Versioning, Versions,
 };
 use crate::plan::{Action, NewJob};
 use crate::ports::{Execute, Executed, Leases, Objects, Read};
@@ -55,6 +55,8 @@ pub struct Aws {
     connector: SharedHttpConnector,
     /// Whether a bucket's name goes into the URL's path. An emulator on this machine has no host name for each bucket.
     path_style: bool,
+    /// The function's partition.
+    partition: Partition,
     dynamodb: aws_sdk_dynamodb::Client,
     iam: aws_sdk_iam::Client,
     s3: RegionalClients<aws_sdk_s3::Client>,
@@ -84,7 +86,10 @@ impl Aws {
     pub async fn from_env(settings: &Settings) -> Self {
         // The ARN of the execution role contains the account, so no call is needed.
         let identity = OnceCell::new_with(
-            settings.execution_role_arn.as_deref().and_then(sts::identity_of_role),
+            settings
+                .execution_role_arn
+                .as_deref()
+                .and_then(|arn| sts::identity_of_role(arn, settings.partition)),
         );
         Self {
             identity,
@@ -98,6 +103,7 @@ impl Aws {
         let config = loader.http_client(http_client(connector.clone())).load().await;
         Self {
             path_style: settings.loopback_endpoint,
+            partition: settings.partition,
             ..Self::new(with_retries(config), connector)
         }
     }
@@ -114,6 +120,7 @@ impl Aws {
             connector,
             config,
             path_style: false,
+            partition: Partition::default(),
             identity: OnceCell::new(),
             sessions: sts::Sessions::default(),
             second_account: None,
@@ -126,7 +133,7 @@ impl Aws {
     /// When the account of the credentials cannot be read.
     pub async fn add_credentials(&mut self, config: SdkConfig) -> Result<Access, ApiError> {
         let config = with_retries(config);
-        let account = sts::identity(&sts::client(&config)).await?.account;
+        let account = sts::identity(&sts::client(&config), self.partition).await?.account;
         self.second_account = Some(SecondAccount { account: account.clone(), config });
         Ok(Access::Credentials(account))
     }
@@ -252,7 +259,7 @@ fn sdk_region(region: &Region) -> aws_config::Region {
 impl Read for Aws {
     async fn identity(&self) -> Result<Identity, ApiError> {
         let identity = self.identity.get_or_try_init(|| async {
-            sts::identity(&sts::client(&self.config)).boxed_local().await
+            sts::identity(&sts::client(&self.config), self.partition).boxed_local().await
         });
         identity.await.cloned()
     }

@@ -26,7 +26,9 @@ pub(super) fn client(config: &SdkConfig) -> Client {
 }
 
 /// Reads the account and the partition of the client's credentials.
-pub(super) async fn identity(client: &Client) -> Result<Identity, ApiError> {
+///
+/// `own` is the partition of the function, which may be one that the table of partitions does not have.
+pub(super) async fn identity(client: &Client, own: Partition) -> Result<Identity, ApiError> {
     let operation = "GetCallerIdentity";
     let response = client.get_caller_identity().send().await;
     let response =
@@ -35,14 +37,19 @@ pub(super) async fn identity(client: &Client) -> Result<Identity, ApiError> {
     let partition = response.arn().and_then(|arn| arn.split(':').nth(1)).unwrap_or_default();
     Ok(Identity {
         account: Account::parse(response.account().unwrap_or_default()).map_err(malformed)?,
-        partition: Partition::parse(partition).map_err(malformed)?,
+        partition: find_partition(partition, own).map_err(malformed)?,
     })
 }
 
 /// The identity of a program that runs as this role; `None` when the text is not a role's ARN.
-pub(super) fn identity_of_role(arn: &str) -> Option<Identity> {
+pub(super) fn identity_of_role(arn: &str, own: Partition) -> Option<Identity> {
     let role = RoleArn::parse(arn).ok()?;
-    Some(Identity { account: role.account().clone(), partition: role.partition() })
+    let partition = find_partition(role.partition(), own).ok()?;
+    Some(Identity { account: role.account().clone(), partition })
+}
+
+fn find_partition(name: &str, own: Partition) -> Result<Partition, String> {
+    if name == own.as_str() { Ok(own) } else { Partition::parse(name) }
 }
 
 /// The cached sessions of assumed roles.

@@ -11,7 +11,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use s3_kms_replication::config::{Policy, PolicySource, Settings};
 use s3_kms_replication::error::Error;
 use s3_kms_replication::model::Region;
-use s3_kms_replication::request::{self, Command, Environment, Invocation};
+use s3_kms_replication::request::{self, Command};
 use s3_kms_replication::spec::Invalid;
 use serde::Serialize;
 use serde_json::Value;
@@ -325,17 +325,14 @@ pub enum Output {
     Json,
 }
 
-/// Converts `options` to the command `action` with [`request::read`], as the function does for its payloads.
+/// Converts `options` to the command `action` with [`request::read_command`], as the function does for its payloads.
 pub fn command(action: &str, options: &impl Serialize) -> Result<Command, Failure> {
     let mut payload =
         serde_json::to_value(options).map_err(|error| Error::Internal(error.to_string()))?;
     if let Value::Object(object) = &mut payload {
         object.insert("Action".to_owned(), action.into());
     }
-    match request::read(&payload, Environment::default()).map_err(Error::from)? {
-        Invocation::Command(command) => Ok(command),
-        other => Err(Error::Internal(format!("{other:?} is not a command")).into()),
-    }
+    Ok(request::read_command(&payload).map_err(Error::from)?)
 }
 
 impl Walk {

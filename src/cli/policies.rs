@@ -8,7 +8,8 @@ use aws_sdk_kms::types::KeyState;
 use s3_kms_replication::error::Error;
 use s3_kms_replication::iam_policy::PolicyDocument;
 use s3_kms_replication::model::{
-    Access, Account, BucketName, Identity, Key, KeyReference, Location, Region, Versioning,
+    Access, Account, BucketName, Identity, Key, KeyReference, Location, Partition, Region,
+    Versioning,
 };
 use s3_kms_replication::plan::{self, Action, ApplySnapshot, Destination, Roles, Source};
 use s3_kms_replication::reconcile;
@@ -112,7 +113,9 @@ fn ready_snapshot(spec: &Spec, object_lock: bool) -> Result<ApplySnapshot, Failu
         .collect::<Result<Vec<_>, Invalid>>()?;
     let replica_key = enabled_key("ReplicaKmsKeyArn", &spec.replica_key)?;
     let first = keys.first().unwrap_or(&spec.replica_key);
-    let (partition, account) = (first.partition(), first.account().clone());
+    let partition = Partition::parse(first.partition())
+        .map_err(|problem| Invalid::new("ReplicaKmsKeyArn", problem))?;
+    let account = first.account().clone();
     let location = |bucket: &BucketName, region: &Region, owner: &Account| Location {
         bucket: bucket.clone(),
         region: region.clone(),

@@ -11,7 +11,7 @@ use http::Uri;
 
 pub use policy::{Policy, PolicyRule};
 
-use crate::model::{Region, is_loopback};
+use crate::model::{Partition, Region, is_loopback};
 use crate::spec::{Invalid, RoleSettings};
 
 /// The function's environment.
@@ -27,6 +27,8 @@ pub struct Settings {
     pub execution_role_arn: Option<String>,
     /// `AWS_REGION`: the function's Region, where a bucket is looked up first.
     pub region: Region,
+    /// `PARTITION` and `URL_SUFFIX`, else the partition of the Region.
+    pub partition: Partition,
     /// Whether `AWS_ENDPOINT_URL` is on this machine. If it is, `ResponseURL` may be on this machine, too.
     pub loopback_endpoint: bool,
 }
@@ -48,6 +50,8 @@ impl Settings {
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let region = variable("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned());
+        let region =
+            Region::parse(&region).map_err(|problem| Invalid::new("AWS_REGION", problem))?;
         Ok(Self {
             roles: RoleSettings {
                 path: role_path(variable("ROLE_PATH"))?,
@@ -59,13 +63,43 @@ impl Settings {
             )?,
             lock_table: variable("LOCK_TABLE"),
             execution_role_arn: variable("EXECUTION_ROLE_ARN"),
-            region: Region::parse(&region)
-                .map_err(|problem| Invalid::new("AWS_REGION", problem))?,
+            partition: partition(variable("PARTITION"), variable("URL_SUFFIX"), &region)?,
+            region,
             loopback_endpoint: variable("AWS_ENDPOINT_URL")
                 .and_then(|url| url.parse::<Uri>().ok())
                 .is_some_and(|uri| uri.host().is_some_and(is_loopback)),
         })
     }
+}
+
+/// The partition by its name, else that of the Region. Of a partition that is not in the table, the DNS suffix must be given.
+fn partition(
+    name: Option<String>,
+    url_suffix: Option<String>,
+    region: &Region,
+) -> Result<Partition, Invalid> {
+    let Some(name) = name else {
+        return Ok(Partition::of_region(region));
+    };
+    let invalid = |problem| Invalid::new("PARTITION", problem);
+    Partition::check_name(&name).map_err(invalid)?;
+    match (Partition::parse(&name), url_suffix) {
+        (Ok(known), _) => Ok(known),
+        (Err(_), Some(suffix)) if is_dns_suffix(&suffix) => {
+            Ok(Partition::with_suffix(name, suffix))
+        }
+        (Err(_), Some(suffix)) => Err(Invalid::new(
+            "URL_SUFFIX",
+            format!("is `{suffix}`; it must be a DNS suffix such as amazonaws.com"),
+        )),
+        (Err(problem), None) => Err(invalid(format!("{problem}; with another, set `URL_SUFFIX`"))),
+    }
+}
+
+fn is_dns_suffix(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    text.contains('.')
+        && text.split('.').all(|label| !label.is_empty() && label.bytes().all(allowed))
 }
 
 fn role_path(given: Option<String>) -> Result<String, Invalid> {

@@ -28,7 +28,8 @@ pub(super) async fn handle<C: Cloud>(
     invocation: Engine<'_, C>,
     counters: &mut Counters,
 ) -> Result<Value, Error> {
-    let timeout = request.service_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let left = request.time_left(SystemTime::now());
+    let timeout = left.and_then(|left| Instant::now().checked_add(left));
     let end = timeout.map_or(invocation.end, |timeout| invocation.end.min(timeout));
     let engine = Engine {
         signed_at: request.reply.url.signed_at(),

@@ -38,9 +38,9 @@ pub struct Handled {
     pub counters: Counters,
 }
 
-/// Handles one invocation, which ends at `end`.
+/// Handles one invocation, which ends at `end`. `payload` is the text of the JSON.
 pub async fn handle<C: Cloud>(
-    payload: &Value,
+    payload: &str,
     end: Instant,
     cloud: &C,
     settings: &Settings,
@@ -51,16 +51,18 @@ pub async fn handle<C: Cloud>(
 }
 
 async fn answer<C: Cloud>(
-    payload: &Value,
+    payload: &str,
     engine: Engine<'_, C>,
     counters: &mut Counters,
 ) -> Result<Value, Error> {
     let settings = engine.settings;
     let environment = Environment {
+        region: &settings.region,
+        partition: settings.partition,
         execution_role_arn: settings.execution_role_arn.as_deref(),
         allows_loopback: settings.loopback_endpoint,
     };
-    let invocation = request::read(payload, environment).map_err(Error::from);
+    let invocation = request::read_text(payload, environment).map_err(Error::from);
     let invocation = invocation.inspect_err(|error| counters.count_failure(error))?;
     counters.asked_by = AskedBy::from(&invocation);
     match invocation {

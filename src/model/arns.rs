@@ -10,7 +10,6 @@ use super::{Account, Partition, Region};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyReference {
     arn: String,
-    partition: Partition,
     region: Region,
     account: Account,
 }
@@ -31,7 +30,7 @@ impl KeyReference {
         let ["arn", partition, "kms", region, account, resource] = parts.as_slice() else {
             return Err(malformed());
         };
-        let partition = Partition::parse(partition)?;
+        Partition::check_name(partition)?;
         let region = Region::parse(region)?;
         let account = Account::parse(account)?;
         let named = |name: &str, extra: &[u8]| {
@@ -44,7 +43,7 @@ impl KeyReference {
             _ => false,
         };
         if well_formed {
-            Ok(Self { arn: text.to_owned(), partition, region, account })
+            Ok(Self { arn: text.to_owned(), region, account })
         } else {
             Err(malformed())
         }
@@ -55,9 +54,9 @@ impl KeyReference {
         &self.arn
     }
 
-    /// The partition that the ARN names.
-    pub fn partition(&self) -> Partition {
-        self.partition
+    /// The name of the partition in the ARN.
+    pub fn partition(&self) -> &str {
+        partition_of(&self.arn)
     }
 
     /// The Region that the ARN names.
@@ -91,7 +90,6 @@ impl fmt::Display for KeyReference {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RoleArn {
     arn: String,
-    partition: Partition,
     account: Account,
 }
 
@@ -110,17 +108,13 @@ impl RoleArn {
         let ["arn", partition, "iam", "", account, resource] = parts.as_slice() else {
             return Err(malformed());
         };
-        let partition = Partition::parse(partition)?;
+        Partition::check_name(partition)?;
         let account = Account::parse(account)?;
         let path_and_name = resource.strip_prefix("role/").ok_or_else(malformed)?;
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
         let well_formed = path_and_name.len() <= 512
             && path_and_name.split('/').all(|part| !part.is_empty() && part.bytes().all(allowed));
-        if well_formed {
-            Ok(Self { arn: text.to_owned(), partition, account })
-        } else {
-            Err(malformed())
-        }
+        if well_formed { Ok(Self { arn: text.to_owned(), account }) } else { Err(malformed()) }
     }
 
     /// The ARN as it was given.
@@ -128,9 +122,9 @@ impl RoleArn {
         &self.arn
     }
 
-    /// The partition that the ARN names.
-    pub fn partition(&self) -> Partition {
-        self.partition
+    /// The name of the partition in the ARN.
+    pub fn partition(&self) -> &str {
+        partition_of(&self.arn)
     }
 
     /// The account that the ARN names.
@@ -143,6 +137,11 @@ impl fmt::Display for RoleArn {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.arn)
     }
+}
+
+/// The name of the partition in an ARN.
+fn partition_of(arn: &str) -> &str {
+    arn.split(':').nth(1).unwrap_or_default()
 }
 
 /// The ARN of an SNS topic.
@@ -167,7 +166,7 @@ impl TopicArn {
         let ["arn", partition, "sns", region, account, name] = parts.as_slice() else {
             return Err(malformed());
         };
-        Partition::parse(partition)?;
+        Partition::check_name(partition)?;
         let region = Region::parse(region)?;
         Account::parse(account)?;
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);

@@ -48,12 +48,12 @@ pub use kms::Key;
 pub use lease::{Acquired, Lease};
 pub use names::{Account, BucketName, BucketNamespace, Region};
 pub use object::{Canary, ObjectVersion, Replication, Versions};
-pub use partition::Partition;
+pub use partition::{OtherPartition, Partition};
 pub use replication_configuration::{
     FilterTag, Metrics, ParseError, ReplicationConfiguration, Rule as ReplicationRule,
     RuleElements, RuleFilter,
 };
-pub use response_url::{ResponseUrl, is_loopback};
+pub use response_url::{ResponseBucket, ResponseUrl, is_loopback};
 pub use role::{Role, RoleOutline};
 pub use rule_names::{PolicyName, RoleName, RuleAddress, RuleId, hash};
 

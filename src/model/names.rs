@@ -123,7 +123,7 @@ impl BucketName {
         }
         match text.splitn(6, ':').collect::<Vec<_>>().as_slice() {
             [_, partition, "s3", "", "", name] => {
-                Partition::parse(partition)?;
+                Partition::check_name(partition)?;
                 Self::parse(name)
             }
             _ => Err(format!("is `{text}`; a bucket's ARN looks like arn:aws:s3:::name")),
@@ -225,7 +225,7 @@ mod tests {
         for bad in [
             "arn:aws:s3:::",
             "arn:aws:s3:us-east-1:111122223333:accesspoint/a",
-            "arn:aws-x:s3:::abc",
+            "arn:x:s3:::abc",
             "arn:aws:sqs:::abc",
             "arn:aws:s3:::a/b",
         ] {

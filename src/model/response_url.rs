@@ -9,20 +9,35 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use http::Uri;
 
+use super::{Partition, Region};
+
 /// The presigned URL to which the answer is sent. It is a credential: `Debug` does not show it, and there is no `Display`.
 #[derive(Clone)]
 pub struct ResponseUrl(Uri);
 
+/// Where CloudFormation of a Region takes answers: one bucket, at any of S3's endpoints in the Region.
+#[derive(Debug, Clone, Copy)]
+pub struct ResponseBucket<'a> {
+    /// The function's Region, which is the stack's.
+    pub region: &'a Region,
+    /// The Region's partition.
+    pub partition: Partition,
+}
+
 impl ResponseUrl {
-    /// Accepts CloudFormation's hosts over HTTPS and, with `allow_loopback`, hosts on this machine, where AWS may be emulated.
-    pub fn parse(text: &str, allow_loopback: bool) -> Option<Self> {
+    /// Accepts CloudFormation's bucket over HTTPS and, with `allow_loopback`, hosts on this machine, where AWS may be emulated.
+    pub fn parse(text: &str, bucket: ResponseBucket<'_>, allow_loopback: bool) -> Option<Self> {
         let uri: Uri = text.parse().ok()?;
-        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
+        let authority = uri.authority()?;
         let host = authority.host();
+        // `Authority::port` is `None` for a port that is no number, so the text is compared.
+        let is_default_port =
+            authority.as_str() == host || authority.as_str().strip_prefix(host) == Some(":443");
         let is_cloudformation = uri.scheme_str() == Some("https")
-            && authority.port().is_none()
-            && is_cloudformation_host(host);
-        (is_cloudformation || (allow_loopback && is_loopback(host))).then_some(Self(uri))
+            && is_default_port
+            && bucket.is_at(&host.to_ascii_lowercase(), uri.path());
+        let is_local = allow_loopback && !authority.as_str().contains('@') && is_loopback(host);
+        (is_cloudformation || is_local).then_some(Self(uri))
     }
 
     /// When CloudFormation signed the URL, as the digits of `X-Amz-Date`. The time orders the requests of one resource, even if they are
@@ -66,27 +81,36 @@ impl fmt::Debug for ResponseUrl {
     }
 }
 
-/// Whether a host has the form `cloudformation-custom-resource-response-<region without dashes>.s3[.-]<region>.amazonaws.com[.cn]`, or the
-/// same form without `[.-]<region>`.
-fn is_cloudformation_host(host: &str) -> bool {
-    let Some(rest) = host.strip_prefix("cloudformation-custom-resource-response-") else {
-        return false;
-    };
-    let Some((compact_region, endpoint)) = rest.split_once('.') else {
-        return false;
-    };
-    let Some(service) = endpoint
-        .strip_suffix(".amazonaws.com")
-        .or_else(|| endpoint.strip_suffix(".amazonaws.com.cn"))
-    else {
-        return false;
-    };
-    let region = service.strip_prefix("s3.").or_else(|| service.strip_prefix("s3-"));
-    let is_region = !compact_region.is_empty()
-        && compact_region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-    is_region
-        && (service == "s3"
-            || region.is_some_and(|region| region.replace('-', "") == compact_region))
+impl ResponseBucket<'_> {
+    /// Whether a URL with this host, in lower case, and this path is an object of the bucket.
+    fn is_at(self, host: &str, path: &str) -> bool {
+        let compact_region = self.region.as_str().replace('-', "");
+        let bucket = format!("cloudformation-custom-resource-response-{compact_region}");
+        let virtual_host = host.strip_prefix(&bucket).and_then(|rest| rest.strip_prefix('.'));
+        match virtual_host {
+            Some(endpoint) => self.is_endpoint(endpoint),
+            None => {
+                let path = path.strip_prefix('/').and_then(|path| path.strip_prefix(&bucket));
+                self.is_endpoint(host) && path.is_some_and(|rest| rest.starts_with('/'))
+            }
+        }
+    }
+
+    /// Whether a host is an endpoint of S3 that serves the Region. See <https://docs.aws.amazon.com/general/latest/gr/s3.html>.
+    fn is_endpoint(self, host: &str) -> bool {
+        let suffix = self.partition.dns_suffix();
+        let service = host.strip_suffix(suffix).and_then(|rest| rest.strip_suffix('.'));
+        let Some(service) = service else {
+            return false;
+        };
+        let region = self.region.as_str();
+        let names_region =
+            ["s3.", "s3-", "s3.dualstack.", "s3-fips.", "s3-fips-", "s3-fips.dualstack."];
+        let is_first_region = region == "us-east-1" && service == "s3-external-1";
+        service == "s3"
+            || is_first_region
+            || names_region.iter().any(|form| service.strip_prefix(form) == Some(region))
+    }
 }
 
 /// Whether a host is this machine.

@@ -153,6 +153,7 @@ impl<R: Read> SnapshotReader<'_, R> {
     ) -> Result<ApplyFirstReads, Error> {
         let cloud = self.cloud;
         let identity = cloud.identity().await?;
+        spec.check_partition(identity.partition)?;
         let key_access = spec.destination_access.for_account(spec.replica_key.account());
         let role_name = RoleName::for_source(&spec.rule.source);
         let source = self.read_bucket(&spec.rule.source, expected, async |location| {

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value};
 
 use super::{Environment, Error};
-use crate::model::{Access, BucketName, ResponseUrl, RuleAddress, RuleId};
+use crate::model::{Access, BucketName, ResponseBucket, ResponseUrl, RuleAddress, RuleId};
 use crate::spec::{Invalid, Object, Properties, Spec, destination_access, read_properties};
 
 /// A request for a custom resource.
@@ -33,6 +33,13 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3_600);
 const REDELIVERY_DELAY: Duration = Duration::from_secs(120);
 
 impl Request {
+    /// How long CloudFormation still waits for the answer, if the template sets `ServiceTimeout`. It waits since it made the request, which
+    /// is when it signed the `ResponseURL`.
+    pub fn time_left(&self, now: SystemTime) -> Option<Duration> {
+        let age = self.reply.url.age(now).unwrap_or_default();
+        self.service_timeout.map(|timeout| timeout.saturating_sub(age))
+    }
+
     /// Whether Lambda certainly delivers the request again in time for an answer, if this invocation uses up `remaining`, the rest of its time,
     /// and ends with an error.
     ///
@@ -104,8 +111,9 @@ pub(super) fn read(
     let text = |name: &str| object.get(name).and_then(Value::as_str);
     let required = |name: &str| text(name).unwrap_or_default().to_owned();
     let url = text("ResponseURL").unwrap_or_default();
+    let bucket = ResponseBucket { region: environment.region, partition: environment.partition };
     let reply = ReplyTo {
-        url: ResponseUrl::parse(url, environment.allows_loopback)
+        url: ResponseUrl::parse(url, bucket, environment.allows_loopback)
             .ok_or(Error::ForeignResponseUrl)?,
         stack_id: required("StackId"),
         request_id: required("RequestId"),

@@ -15,7 +15,7 @@ pub enum Error {
 
     /// A `ResponseURL` that is not CloudFormation's. The URL is a credential, so the message does not show it.
     #[error(
-        "`ResponseURL` is missing or does not name a host of CloudFormation; the request is not answered"
+        "`ResponseURL` is missing or does not name CloudFormation's bucket of this Region; the request is not answered"
     )]
     ForeignResponseUrl,
 }

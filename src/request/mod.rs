@@ -6,6 +6,7 @@ pub mod cloudformation;
 mod cloudtrail;
 mod command;
 mod error;
+mod unreadable;
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use serde_json::Value;
@@ -13,10 +14,17 @@ use serde_json::Value;
 pub use cloudtrail::{BucketEvent, Event, JobEvent};
 pub use command::Command;
 pub use error::Error;
+pub use unreadable::read_text;
+
+use crate::model::{Partition, Region};
 
 /// The settings that payloads are read with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Environment<'a> {
+    /// The function's Region. CloudFormation takes answers in the Region of the stack, which invokes only functions of its own Region.
+    pub region: &'a Region,
+    /// The partition of the Region.
+    pub partition: Partition,
     /// ARN of the function's role. Events of this role's calls are ignored.
     pub execution_role_arn: Option<&'a str>,
     /// Whether a `ResponseURL` on this machine is accepted, because AWS is emulated on this machine.
@@ -70,6 +78,15 @@ pub fn read(payload: &Value, environment: Environment<'_>) -> Result<Invocation,
     Err(unknown(
         "has none of `RequestType` (CloudFormation), `detail-type` (EventBridge), `Records` (SQS) or `Action` (a command)",
     ))
+}
+
+/// Reads a command.
+///
+/// # Errors
+/// A payload that is no command, or a value that cannot be accepted.
+pub fn read_command(payload: &Value) -> Result<Command, Error> {
+    let object = payload.as_object().ok_or_else(|| unknown("is not a JSON object"))?;
+    Ok(command::read(object)?)
 }
 
 fn queue(payload: &Value, environment: Environment<'_>) -> Result<Vec<Message>, Error> {

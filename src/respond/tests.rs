@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::model::{BucketName, Region, RoleName, RuleAddress, RuleId};
+use crate::model::{BucketName, Partition, Region, RoleName, RuleAddress, RuleId};
 use crate::plan::RuleAttributes;
 use crate::request::{self, Environment, Invocation};
 
@@ -10,9 +10,14 @@ fn request(stack: &str, logical_id: &str) -> Request {
         "RequestType": "Delete", "ResponseURL": "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x",
         "StackId": stack, "RequestId": "request", "LogicalResourceId": logical_id,
     });
-    let Invocation::CloudFormation(request) =
-        request::read(&payload, Environment::default()).unwrap()
-    else {
+    let region = Region::parse("us-east-1").unwrap();
+    let environment = Environment {
+        region: &region,
+        partition: Partition::Aws,
+        execution_role_arn: None,
+        allows_loopback: false,
+    };
+    let Invocation::CloudFormation(request) = request::read(&payload, environment).unwrap() else {
         panic!("the payload was not read as a request of CloudFormation")
     };
     *request

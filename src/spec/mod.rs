@@ -9,6 +9,7 @@ use aws_sdk_s3::types::StorageClass;
 
 mod access;
 mod check;
+mod partition;
 mod properties;
 mod report;
 
@@ -17,7 +18,7 @@ pub use properties::{Object, read_properties};
 pub use report::Report;
 
 use crate::model::{
-    Access, Account, BucketName, KeyReference, Region, RuleAddress, RuleId, TopicArn,
+    Access, Account, BucketName, KeyReference, Partition, Region, RuleAddress, RuleId, TopicArn,
 };
 
 /// A value that cannot be accepted: the property, what is wrong with the value, and what is allowed.
@@ -245,6 +246,7 @@ impl Spec {
             existing_objects: Report::from_properties(properties)?,
             dry_run: properties.dry_run.unwrap_or(false),
         };
+        partition::check(properties, &spec.replica_key)?;
         spec.check_combinations()?;
         Ok(spec)
     }
@@ -268,6 +270,22 @@ impl Spec {
             canary_key.map_err(|problem| Invalid::new("Prefix", problem))?;
         }
         Ok(())
+    }
+
+    /// Checks that the ARNs of the properties are of the account's partition.
+    ///
+    /// # Errors
+    /// `ReplicaKmsKeyArn`, since all others are of its partition.
+    pub fn check_partition(&self, own: Partition) -> Result<(), Invalid> {
+        let given = self.replica_key.partition();
+        if given == own.as_str() {
+            return Ok(());
+        }
+        let problem = format!(
+            "is `{}` of the partition `{given}`; it must be of the account's, `{own}`",
+            self.replica_key
+        );
+        Err(Invalid::new("ReplicaKmsKeyArn", problem))
     }
 
     /// The destination's account, if it is not `own`.

@@ -9,7 +9,8 @@ use crate::support::*;
 
 /// What the invocation counted, as it is logged, without the metadata for CloudWatch.
 async fn counted(fake: &Fake, payload: &Value) -> String {
-    let handled = Box::pin(handle(payload, within_five_minutes(), fake, &settings())).await;
+    let handled =
+        Box::pin(handle(&payload.to_string(), within_five_minutes(), fake, &settings())).await;
     let line = handled.counters.line(
         "function",
         Duration::from_millis(12),

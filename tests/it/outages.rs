@@ -20,7 +20,7 @@ use s3_kms_replication::model::{
 };
 use s3_kms_replication::plan::{Action, Replaces};
 use s3_kms_replication::ports::{Callback, Execute, Leases, Objects, Read};
-use s3_kms_replication::request::{self, Environment, Invocation};
+use s3_kms_replication::request::{self, Invocation};
 
 use crate::support::*;
 use aws_config::Region as SdkRegion;
@@ -328,7 +328,7 @@ async fn every_call_maps_every_outage_to_its_retry() {
 #[tokio::test(start_paused = true)]
 async fn invariant_5_callback_is_worth_a_retry_unless_it_was_refused() {
     let Invocation::CloudFormation(request) =
-        request::read(&sample("cloudformation-create"), Environment::default()).unwrap()
+        request::read(&sample("cloudformation-create"), request_environment()).unwrap()
     else {
         panic!("no request")
     };

@@ -24,7 +24,7 @@ use s3_kms_replication::model::{
 };
 use s3_kms_replication::plan::{Action, Plan};
 use s3_kms_replication::ports::{Callback, Execute, Leases, Objects, Read};
-use s3_kms_replication::request::{self, Environment, Invocation};
+use s3_kms_replication::request::{self, Invocation};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -124,7 +124,7 @@ fn sent(replay: &StaticReplayClient) -> String {
 async fn planned(state: State, payload: &Value) -> Vec<Action> {
     let fake = Fake::new(state);
     let Invocation::Command(request::Command::Apply(spec)) =
-        request::read(payload, Environment::default()).unwrap()
+        request::read(payload, request_environment()).unwrap()
     else {
         panic!("no Apply")
     };
@@ -336,7 +336,7 @@ async fn every_error_code_maps_to_its_retry() {
 #[tokio::test]
 async fn invariant_7_callback_has_no_content_type_and_its_error_hides_the_url() {
     let Invocation::CloudFormation(request) =
-        request::read(&sample("cloudformation-create"), Environment::default()).unwrap()
+        request::read(&sample("cloudformation-create"), request_environment()).unwrap()
     else {
         panic!("no request")
     };

@@ -52,7 +52,7 @@ KEY = "arn:aws:kms:us-east-1:${account}:key/1"
 USE_KEY = ("kms:GenerateDataKey", "kms:Decrypt")
 ALARM = "arn:aws:cloudwatch:eu-west-1:${account}:alarm"
 CHANGE_ALARM = ("cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm")
-LEASE = ("dynamodb:GetItem", "dynamodb:PutItem")
+LEASE = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 
 
 def on(resource: str, *actions: str, account: str = "${account}", **context: Any) -> list[Call]:

@@ -1,11 +1,14 @@
 //! Requests, handed to the program as Lambda hands them, and its environment.
 
 use std::io::Write;
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use s3_kms_replication::config::Settings;
 use s3_kms_replication::error::Error;
 use s3_kms_replication::handler::handle;
+use s3_kms_replication::model::{Partition, Region};
+use s3_kms_replication::request::Environment;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -30,6 +33,17 @@ pub fn settings() -> Settings {
     ])
 }
 
+/// What payloads are read with in the settings' Region.
+pub fn request_environment() -> Environment<'static> {
+    static REGION: LazyLock<Region> = LazyLock::new(|| Region::parse("us-east-1").unwrap());
+    Environment {
+        region: &REGION,
+        partition: Partition::Aws,
+        execution_role_arn: None,
+        allows_loopback: false,
+    }
+}
+
 /// The deadline of an invocation that has five minutes.
 pub fn within_five_minutes() -> Instant {
     Instant::now() + Duration::from_secs(300)
@@ -46,6 +60,11 @@ pub async fn invoke_with(
     payload: &Value,
     settings: &Settings,
 ) -> Result<Value, Error> {
+    invoke_text(fake, &payload.to_string(), settings).await
+}
+
+/// The same, with a payload that need not be JSON.
+pub async fn invoke_text(fake: &Fake, payload: &str, settings: &Settings) -> Result<Value, Error> {
     Box::pin(handle(payload, within_five_minutes(), fake, settings)).await.answer
 }
 

@@ -26,8 +26,9 @@ pub fn custom_resource(request_type: &str, changes: Value) -> Value {
     request
 }
 
-/// The request with the time at which CloudFormation signed it.
+/// The request with the time at which CloudFormation signed it. A date of the past has passed every `ServiceTimeout`, so it has none.
 pub fn signed(mut request: Value, date: &str) -> Value {
+    request["ResourceProperties"].as_object_mut().unwrap().remove("ServiceTimeout");
     let url = format!("{}&X-Amz-Date={date}", request["ResponseURL"].as_str().unwrap());
     request["ResponseURL"] = json!(url);
     request
@@ -69,5 +70,8 @@ pub fn create_verified(seconds_ago: u64, changes: Value) -> Value {
     let signed_at = DateTime::from_secs(i64::try_from(now() - seconds_ago).unwrap());
     let date = signed_at.fmt(Format::DateTime).unwrap().replace(['-', ':'], "");
     let common = json!({"Verify": "true", "ServiceTimeout": null});
-    signed(custom_resource("Create", merged(common, changes)), &date)
+    let timeout = json!({"ServiceTimeout": changes.get("ServiceTimeout")});
+    let mut request = signed(custom_resource("Create", merged(common, changes)), &date);
+    request["ResourceProperties"] = merged(request["ResourceProperties"].take(), timeout);
+    request
 }

@@ -9,17 +9,17 @@ use s3_kms_replication::plan::{
     TargetPolicy,
 };
 use s3_kms_replication::ports::Execute;
-use s3_kms_replication::request::{self, Command, Environment, Invocation};
+use s3_kms_replication::request::{self, Command, Invocation};
 use s3_kms_replication::spec::{RoleSettings, SourceKeys, Spec};
 use serde_json::Value;
 
-use super::{ACCOUNT, Fake, State, merged, sample};
+use super::{ACCOUNT, Fake, State, merged, request_environment, sample};
 
 /// The spec of the walk-through's command with these changes of its properties.
 pub fn spec(changes: Value) -> Spec {
     let command = merged(sample("command-apply"), changes);
     let Invocation::Command(Command::Apply(spec)) =
-        request::read(&command, Environment::default()).unwrap()
+        request::read(&command, request_environment()).unwrap()
     else {
         panic!("{command} is no Apply")
     };

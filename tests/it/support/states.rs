@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_kms::types::KeyState;
 use s3_kms_replication::model::{
-    Alarm, Encryption, Key, ObjectVersion, ReplicationConfiguration, ReplicationRule, Role,
-    RoleName, Versioning,
+    Alarm, Encryption, Key, ObjectVersion, Partition, ReplicationConfiguration, ReplicationRule,
+    Role, RoleName, Versioning,
 };
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
 /// All that AWS holds.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct State {
+    pub partition: Partition,
     pub buckets: BTreeMap<String, Bucket>,
     pub roles: BTreeMap<String, Role>,
     pub alarms: BTreeMap<String, Alarm>,

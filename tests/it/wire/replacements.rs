@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use s3_kms_replication::model::{Access, PolicyTarget, Retry, RuleId};
 use s3_kms_replication::plan::Action;
-use s3_kms_replication::request::{Environment, Invocation};
+use s3_kms_replication::request::Invocation;
 use serde_json::{Value, json};
 
 use super::*;
@@ -62,7 +62,7 @@ async fn denied_assume_role_names_the_parameter_that_gives_the_right() {
     let (aws, _) = aws(&[(403, None, denied)]);
     let command = merged(sample("command-apply"), other_account_properties());
     let Invocation::Command(request::Command::Apply(spec)) =
-        request::read(&command, Environment::default()).unwrap()
+        request::read(&command, request_environment()).unwrap()
     else {
         panic!("no Apply")
     };

@@ -110,7 +110,7 @@ pub(super) fn perform(state: &mut State, action: &Action) -> Result<(), ApiError
             if state.roles.contains_key(name.as_str()) {
                 return Err(error("EntityAlreadyExists", Retry::Replan));
             }
-            let arn = format!("arn:aws:iam::{ACCOUNT}:role{path}{name}");
+            let arn = format!("arn:{}:iam::{ACCOUNT}:role{path}{name}", state.partition);
             let tags = BTreeMap::from([(OWNER_TAG.to_owned(), source.to_string())]);
             let (trust, boundary, policies) =
                 (trust.to_string(), boundary.clone(), BTreeMap::new());

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 use s3_kms_replication::model::{
     Access, Account, Alarm, ApiError, BucketName, Encryption, Identity, Job, Key, ListedBucket,
-    Location, Partition, PolicyTarget, Region, ReplicationConfiguration, Retry, Role, RoleName,
-    RoleOutline, Versioning,
+    Location, PolicyTarget, Region, ReplicationConfiguration, Retry, Role, RoleName, RoleOutline,
+    Versioning,
 };
 use s3_kms_replication::ports::Read;
 
@@ -15,8 +15,10 @@ use crate::support::{ACCOUNT, Bucket, Call, State};
 
 impl Read for Fake {
     async fn identity(&self) -> Result<Identity, ApiError> {
-        let identity =
-            Identity { account: Account::parse(ACCOUNT).unwrap(), partition: Partition::Aws };
+        let identity = Identity {
+            account: Account::parse(ACCOUNT).unwrap(),
+            partition: self.state.borrow().partition,
+        };
         if self.sent.borrow().is_some() {
             // As with `EXECUTION_ROLE_ARN`.
             return Ok(identity);
