@@ -17,6 +17,7 @@ RUNS ?= 10
 # The tools of the virtual environment come first: `cargo lambda` finds cargo-lambda and its zig there, `sam build` both.
 TOOLS := .venv/.installed
 EMULATOR := .venv-emulator/.installed
+ORACLE := .venv-oracle/.installed
 SIMULATOR := tests/local/node_modules/.installed
 CHECKOV := .venv-check/.installed
 BOTO3 := .venv-bench/.installed
@@ -31,7 +32,7 @@ help: ## Lists the targets
 demo: build $(EMULATOR) ## Deploys the function to a local AWS, and shows a bucket being replicated (PORT=4566 for a port of your choice)
 	@python tests/local/demo.py --port $(PORT)
 
-test: build $(EMULATOR) $(SIMULATOR) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
+test: build $(EMULATOR) $(ORACLE) $(SIMULATOR) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
 	cargo test --locked --features cli
 	python tests/bench/instructions.py
 	python -m pytest tests/local
@@ -77,7 +78,7 @@ mutants: rust ## Breaks what decides, piece by piece, and counts what the tests 
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo mutants --output target/mutants --shard $(SHARD)
 
 clean: ## Removes all that was built or installed here
-	rm -rf .aws-sam .venv .venv-bench .venv-check .venv-emulator tests/local/node_modules target
+	rm -rf .aws-sam .venv .venv-bench .venv-check .venv-emulator .venv-oracle tests/local/node_modules target
 
 rust:
 	@command -v cargo >/dev/null || { echo 'make: `cargo` is missing: Rust $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer is needed (https://rustup.rs)' >&2; exit 1; }
@@ -98,6 +99,11 @@ $(EMULATOR): tests/local/requirements-emulator.txt | python
 	@echo 'Installing the emulator into .venv-emulator (once)'
 	@rm -rf .venv-emulator && python3 -m venv .venv-emulator
 	@.venv-emulator/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
+
+$(ORACLE): tests/local/requirements-oracle.txt | python
+	@echo 'Installing the service models of the oracle into .venv-oracle (once)'
+	@rm -rf .venv-oracle && python3 -m venv .venv-oracle
+	@.venv-oracle/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
 
 $(SIMULATOR): tests/local/package-lock.json | node
 	@echo 'Installing the IAM simulator into tests/local/node_modules (once)'
