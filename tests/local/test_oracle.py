@@ -63,7 +63,9 @@ WRONG_REQUESTS = {
                                             x_amz_target="TrentService.DescribeKey"),
     "no signature for a known service": request("GET", "https://ec2.us-east-1.amazonaws.com/", "ec2"),
     "content type `text/plain`": request("PUT", "https://answers.s3.amazonaws.com/?X-Amz-Signature=x", "s3", content_type="text/plain"),
-    "0 rules": replication(""),
+    "`Rules` is missing": replication(""),
+    "1001 rules": replication("".join(RULE.replace("<ID>a", f"<ID>{index}").replace("<Priority>1", f"<Priority>{index}")
+                                      for index in range(1001))),
     "ID `a` is given 2 times": replication(RULE + RULE.replace("<Priority>1", "<Priority>2")),
     "Priority `1` is given 2 times": replication(RULE + RULE.replace("<ID>a", "<ID>b")),
     "cannot be mixed": replication(RULE + f"<Rule><Prefix/><Status>Enabled</Status>{DESTINATION}</Rule>"),
