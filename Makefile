@@ -18,6 +18,7 @@ RUNS ?= 10
 TOOLS := .venv/.installed
 CARGO_LAMBDA := .venv/.cargo-lambda-installed
 EMULATOR := .venv-emulator/.installed
+ORACLE := .venv-oracle/.installed
 SIMULATOR := tests/local/node_modules/.installed
 CHECKOV := .venv-check/.installed
 DOCUMENTS := tests/documents/node_modules/.installed
@@ -36,7 +37,7 @@ demo: dev $(TOOLS) $(EMULATOR) ## Deploys the function to a local AWS, and shows
 emulator: $(TOOLS) $(EMULATOR) ## Runs a local AWS to try commands on, and prints what to export (PORT=4566 for a port of your choice)
 	@python tests/local/start_emulator.py --port $(PORT)
 
-test: dev $(TOOLS) $(EMULATOR) $(SIMULATOR) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
+test: dev $(TOOLS) $(EMULATOR) $(ORACLE) $(SIMULATOR) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
 	cargo test --locked --features cli
 	python tests/bench/instructions.py
 	python -m pytest tests/local
@@ -101,7 +102,7 @@ mutants: rust ## Breaks what decides, piece by piece, and counts what the tests 
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo mutants --output target/mutants --shard $(SHARD)
 
 clean: ## Removes all that was built or installed here
-	rm -rf .aws-sam .venv .venv-bench .venv-check .venv-emulator tests/documents/node_modules tests/local/node_modules target
+	rm -rf .aws-sam .venv .venv-bench .venv-check .venv-emulator .venv-oracle tests/documents/node_modules tests/local/node_modules target
 
 rust:
 	@command -v cargo >/dev/null || { echo 'make: `cargo` is missing: Rust $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer is needed (https://rustup.rs)' >&2; exit 1; }
@@ -127,6 +128,11 @@ $(EMULATOR): tests/local/requirements-emulator.txt | python
 	@echo 'Installing the emulator into .venv-emulator (once)'
 	@rm -rf .venv-emulator && python3 -m venv .venv-emulator
 	@.venv-emulator/bin/pip install --quiet --no-compile --disable-pip-version-check -r $< && touch $@
+
+$(ORACLE): tests/local/requirements-oracle.txt | python
+	@echo 'Installing the service models of the oracle into .venv-oracle (once)'
+	@rm -rf .venv-oracle && python3 -m venv .venv-oracle
+	@.venv-oracle/bin/pip install --quiet --no-compile --disable-pip-version-check -r $< && touch $@
 
 $(SIMULATOR): tests/local/package-lock.json | node
 	@echo 'Installing the IAM simulator into tests/local/node_modules (once)'

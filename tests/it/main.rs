@@ -33,6 +33,7 @@ mod retries;
 mod rounds;
 mod secrets;
 mod support;
+mod upgrade;
 mod verify;
 mod verify_on_apply;
 mod wire;

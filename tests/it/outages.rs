@@ -60,6 +60,7 @@ struct Wire {
 
 impl HttpConnector for Wire {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        crate::wire::requests_file::record(&request);
         self.sent.fetch_add(1, Ordering::Relaxed);
         match self.outage {
             Outage::Answer(status, code) => {
@@ -169,6 +170,10 @@ fn actions() -> Vec<Action> {
     };
     let configuration =
         replicating("arn:aws:iam::111122223333:role/x", vec![foreign_rule("a", 1)]).unwrap();
+    let delete_markers =
+        "<DeleteMarkerReplication><Status>Disabled</Status></DeleteMarkerReplication></Rule>";
+    let configuration =
+        parse_configuration(&configuration.to_xml().replace("</Rule>", delete_markers));
     vec![
         Action::CreateBucket { location: location.clone(), source: source.clone() },
         Action::EnableVersioning { location: location.clone(), before: Versioning::Off },
@@ -215,7 +220,7 @@ fn actions() -> Vec<Action> {
         },
         Action::CancelJob {
             location: location.clone(),
-            id: "job".to_owned(),
+            id: "job-1".to_owned(),
             before: "Active".to_owned(),
         },
         Action::UntagRole {
@@ -266,7 +271,7 @@ async fn every_call(outage: Outage) -> Vec<(String, ApiError, u32)> {
     call!("public_access_blocked", aws => aws.public_access_blocked(&here));
     call!("key", aws => aws.key(SOURCE_KEY, &region, &Access::Own));
     call!("policy", aws => aws.policy(&guarded_key()));
-    call!("job", aws => aws.job("job", &region, &here.owner));
+    call!("job", aws => aws.job("job-1", &region, &here.owner));
     call!("alarms", aws => aws.alarms(&["demo".to_owned()], &region));
     call!("parameter", aws => aws.parameter("/policy"));
     let canary = Canary { key: "canary".to_owned(), tags: BTreeMap::new(), kms_key: None };

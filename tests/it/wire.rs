@@ -6,6 +6,7 @@ mod jobs;
 mod leases;
 mod names;
 mod replacements;
+pub mod requests_file;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -65,7 +66,7 @@ fn aws_at(
             None,
             "test",
         )))
-        .http_client(replay.clone())
+        .http_client(requests_file::Recorded(replay.clone()))
         .retry_config(retries);
     let config =
         endpoint.into_iter().fold(config, |config, endpoint| config.endpoint_url(endpoint)).build();

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError as AwsError
+from judged_requests import judge, summary
 from local_aws import ACCOUNT, DESTINATION_ACCOUNT, POLICY_RULE, REGION, REPLICA_REGION, ClientError, LocalAws, local_aws, wait_until
 
 OWNER_TAG = "s3-kms-replication"
@@ -162,6 +163,8 @@ def aws() -> Iterator[LocalAws]:
     with local_aws() as running:
         running.create_bucket("artifacts")
         yield running
+        judgement = judge("end-to-end tests", running.folder / "requests.jsonl")
+        assert judgement["Faults"] == []
 
 
 @pytest.fixture(scope="session")
@@ -184,6 +187,12 @@ def every_callback_is_valid(request: pytest.FixtureRequest) -> Iterator[None]:
     if "app" in request.fixturenames:
         application: Application = request.getfixturevalue("app")
         assert [reply for reply in application.aws.recorded("replies") if reply["Faults"]] == []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints how many requests the oracle has judged."""
+    for line in summary():
+        terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(wrapper=True)

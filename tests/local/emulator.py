@@ -19,6 +19,7 @@
 * **SQS's `StartMessageMoveTask`**, at once and only from a dead-letter queue to the queues of origin.
 * **Step Functions as the walk uses it.** `listBuckets` takes page size and Region; a distributed map takes JSONata and starts no more
   children after its execution is stopped; a state machine has only the rights of its role. Retry intervals are a hundredth of those on AWS.
+* **The requests** of the AWS SDK for Rust, in `requests.jsonl` of the temporary folder, for the oracle.
 * **Records** of the S3, IAM, KMS and STS calls (`GET /_standin/calls`), of the IAM decisions about the calls of every service
   (`GET /_standin/decisions`), of the payload names of all invocations (`GET /_standin/invocations`) and of the responses to
   CloudFormation (`GET /_standin/replies`).

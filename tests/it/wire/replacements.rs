@@ -79,9 +79,9 @@ async fn invariant_2_foreign_rules_are_sent_back_as_s3_returned_them() {
         <Rule><ID>a</ID><Priority>3</Priority><Filter><And><Prefix>p</Prefix><Tag><Key>k</Key><Value>v</Value></Tag></And></Filter>\
         <Status>Disabled</Status><SourceSelectionCriteria><SseKmsEncryptedObjects><Status>Enabled</Status></SseKmsEncryptedObjects>\
         <ReplicaModifications><Status>Enabled</Status></ReplicaModifications></SourceSelectionCriteria><ExistingObjectReplication>\
-        <Status>Enabled</Status></ExistingObjectReplication><Destination><Bucket>arn:aws:s3:::x</Bucket><Account>444455556666</Account>\
+        <Status>Enabled</Status></ExistingObjectReplication><Destination><Bucket>arn:aws:s3:::their-copy</Bucket><Account>444455556666</Account>\
         <StorageClass>GLACIER</StorageClass><AccessControlTranslation><Owner>Destination</Owner></AccessControlTranslation>\
-        <EncryptionConfiguration><ReplicaKmsKeyID>key</ReplicaKmsKeyID></EncryptionConfiguration><ReplicationTime><Status>Enabled</Status>\
+        <EncryptionConfiguration><ReplicaKmsKeyID>arn:aws:kms:us-west-2:444455556666:key/theirs</ReplicaKmsKeyID></EncryptionConfiguration><ReplicationTime><Status>Enabled</Status>\
         <Time><Minutes>15</Minutes></Time></ReplicationTime><Metrics><Status>Enabled</Status><EventThreshold><Minutes>15</Minutes>\
         </EventThreshold></Metrics></Destination><DeleteMarkerReplication><Status>Disabled</Status></DeleteMarkerReplication></Rule>\
         </ReplicationConfiguration>";
@@ -111,15 +111,16 @@ async fn invariant_2_foreign_rules_are_sent_back_as_s3_returned_them() {
 #[tokio::test(start_paused = true)]
 async fn invariant_6_configuration_is_sent_once_and_retried_by_the_engine_after_a_read() {
     let xml = |rules: &[&str]| {
-        let rule = |id: &&str| {
+        let rule = |(priority, id): (usize, &&str)| {
             format!(
-                "<Rule><ID>{id}</ID><Priority>1</Priority><Filter><Prefix>x</Prefix></Filter><Status>Enabled</Status>\
-                 <Destination><Bucket>arn:aws:s3:::x</Bucket></Destination></Rule>"
+                "<Rule><ID>{id}</ID><Priority>{priority}</Priority><Filter><Prefix>x</Prefix></Filter><Status>Enabled</Status>\
+                 <Destination><Bucket>arn:aws:s3:::copy</Bucket></Destination>\
+                 <DeleteMarkerReplication><Status>Disabled</Status></DeleteMarkerReplication></Rule>"
             )
         };
-        let rules: String = rules.iter().map(rule).collect();
+        let rules: String = rules.iter().enumerate().map(rule).collect();
         format!(
-            "<ReplicationConfiguration><Role>arn:aws:iam::111122223333:role/x</Role>{rules}</ReplicationConfiguration>"
+            "<ReplicationConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Role>arn:aws:iam::111122223333:role/x</Role>{rules}</ReplicationConfiguration>"
         )
     };
     let with_other_role = |text: &str| text.replace("role/x", "role/y");

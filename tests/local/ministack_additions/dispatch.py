@@ -9,6 +9,7 @@ from ministack.core import iam_actions, responses, router
 from ministack.services import lambda_svc, s3
 from ministack.services.cloudformation import custom_resource
 
+from . import requests_file
 from .authorization import denial_of_additional_actions
 from .cloudtrail import publish_bucket_event, user_identity
 from .records import CALLBACK, RECORDS, callback_faults
@@ -45,6 +46,7 @@ async def dispatch_and_record(method, path, headers, body, query_params, request
 
 
 async def serve_records_and_check_callbacks(method, path, headers, body, query_params, request_id):
+    requests_file.record(method, path, headers, body, query_params)
     for name, record in RECORDS.published().items():
         if path == f"/_standin/{name}":
             return 200, {"Content-Type": "application/json"}, json.dumps(record).encode()
