@@ -13,7 +13,7 @@ pub enum Error {
     #[error(transparent)]
     Request(#[from] request::Error),
 
-    /// The request could not be carried out.
+    /// The request failed.
     #[error(transparent)]
     Reconcile(#[from] reconcile::Error),
 

@@ -7,13 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of `src`, from the bottom to the top, as in docs/architecture.md.
-const LAYERS: [&str; 14] = [
+const LAYERS: [&str; 13] = [
     "model",
     "spec",
     "iam_policy",
     "plan",
     "verify",
-    "diagnose",
     "ports",
     "config",
     "request",
@@ -25,7 +24,7 @@ const LAYERS: [&str; 14] = [
 ];
 
 /// The modules without async functions, clocks, environment and clients.
-const PURE: [&str; 6] = ["model", "spec", "iam_policy", "plan", "verify", "diagnose"];
+const PURE: [&str; 5] = ["model", "spec", "iam_policy", "plan", "verify"];
 
 /// What a pure module has no use for.
 const IMPURE: [&str; 8] = [

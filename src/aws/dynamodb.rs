@@ -21,7 +21,7 @@ const EXPIRES_AT: &str = "ExpiresAt";
 const FORGET_AT: &str = "ForgetAt";
 /// For how many seconds an expired lease stays in the table.
 const LEASE_RETENTION: u64 = 24 * 60 * 60;
-/// The generation of the latest request about a custom resource.
+/// The generation of the latest request about a custom resource. The tables of 0.1.0 have this name.
 const GENERATION: &str = "Turn";
 const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
 

@@ -59,7 +59,7 @@ pub async fn put(
     owner: &str,
     configuration: &ReplicationConfiguration,
 ) -> Result<(), SdkError<PutBucketReplicationError, HttpResponse>> {
-    // What the SDK is given has no rule: S3 would refuse it, were it ever sent.
+    // The SDK gets a placeholder without rules. If it were sent by mistake, S3 would refuse it.
     let placeholder = aws_sdk_s3::types::ReplicationConfiguration::builder()
         .role(configuration.role())
         .set_rules(Some(Vec::new()))

@@ -1,7 +1,8 @@
 //! Converts errors of the AWS SDK to [`ApiError`].
 //!
 //! It owns the decision whether a retry can help, which it takes from AWS's error code and, for some codes, from a part of the
-//! message. It must not know which operations the program calls. No other module reads an error code to decide about retries.
+//! message. It must not know which operations the program calls. What is waited for
+//! because the same request made it is decided in `reconcile::visibility`.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;

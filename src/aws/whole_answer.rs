@@ -103,7 +103,7 @@ fn in_sources<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a UnparsedAnswer
     None
 }
 
-/// The body of an answer that says success. Of a body that was not kept, nothing can be said: it counts as empty.
+/// The body of an answer that says success. A body that was not kept counts as empty.
 pub(crate) fn successful_body(response: &HttpResponse) -> Option<&[u8]> {
     response.status().is_success().then(|| response.body().bytes().unwrap_or_default())
 }

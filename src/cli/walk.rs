@@ -8,10 +8,10 @@ use std::fmt;
 use futures_util::stream::{self, StreamExt};
 use s3_kms_replication::config::Settings;
 use s3_kms_replication::error::Error;
-use s3_kms_replication::model::{BucketName, ListedBucket, RuleId};
+use s3_kms_replication::model::{BucketName, ListedBucket};
 use s3_kms_replication::plan::{Action, Plan};
 use s3_kms_replication::ports::Read;
-use s3_kms_replication::reconcile::{self, BucketOutcome, Outcome, ReconcileRequest};
+use s3_kms_replication::reconcile::{self, BucketOutcome, Outcome, ReconcileRequest, RuleOutcome};
 use serde::Serialize;
 
 use crate::options::{self, Apply, Common, Deployment, Output, Walk};
@@ -38,7 +38,7 @@ enum State {
     Removed,
     /// The rule is applied, but S3 has not yet replicated the canary.
     Unverified,
-    /// The policy has no rule for this bucket.
+    /// No rule applies to this bucket; `why` says for what reason.
     Skipped,
     /// The bucket could not be read or changed.
     Failed,
@@ -228,21 +228,24 @@ async fn reconcile_bucket(bucket: &ListedBucket, session: &Session, dry_run: boo
         }
         Ok(BucketOutcome::Rules(rules)) => {
             // The rules of the reverse direction belong to the other bucket, which has its own rows.
-            let is_of_bucket = |(_, result): &(RuleId, Result<Outcome, reconcile::Error>)| {
-                result.as_ref().map_or(true, |outcome| outcome.rule.source == name)
-            };
+            let is_of_bucket = |outcome: &RuleOutcome| outcome.rule.source == name;
             let rows =
-                rules.into_iter().filter(is_of_bucket).map(|(rule_id, result)| match result {
-                    Ok(outcome) => {
-                        let state = state(&outcome, dry_run);
-                        row(rule_id.as_str(), state, explain(state, &outcome.plan))
+                rules.into_iter().filter(is_of_bucket).map(|RuleOutcome { rule, result }| {
+                    let rule_id = rule.id;
+                    match result {
+                        Ok(outcome) => {
+                            let state = state(&outcome, dry_run);
+                            row(rule_id.as_str(), state, explain(state, &outcome.plan))
+                        }
+                        Err(reconcile::Error::VerifyPending { .. }) => row(
+                            rule_id.as_str(),
+                            State::Unverified,
+                            "S3 has not replicated the canary yet".to_owned(),
+                        ),
+                        Err(error) => {
+                            row(rule_id.as_str(), State::Failed, error_message(error.into()))
+                        }
                     }
-                    Err(reconcile::Error::VerifyPending { .. }) => row(
-                        rule_id.as_str(),
-                        State::Unverified,
-                        "S3 has not replicated the canary yet".to_owned(),
-                    ),
-                    Err(error) => row(rule_id.as_str(), State::Failed, error_message(error.into())),
                 });
             rows.collect()
         }

@@ -53,7 +53,7 @@ fn schema() -> Value {
         settings.into_generator().into_root_schema_for::<ReplicationPolicy>().to_value();
     narrow(&mut schema);
     let rule = &mut schema["properties"]["Rules"]["items"];
-    // It is the bucket that matches.
+    // A policy rule has no `SourceBucket`: the source is the bucket that matches.
     rule["properties"].as_object_mut().unwrap().remove("SourceBucket");
     rule["required"] = json!(["Name", "Match", "DestinationBucket", "ReplicaKmsKeyArn"]);
     rule["properties"]["Match"]["anyOf"] =
@@ -61,7 +61,7 @@ fn schema() -> Value {
     schema
 }
 
-/// No names but those that are there, and no `null`: that is for readers to accept, and not for writers to be offered.
+/// Removes `null` from the types and forbids unknown names: the reader accepts `null`, but editors should not offer it.
 fn narrow(schema: &mut Value) {
     if let Some(kinds) = schema["type"].as_array() {
         schema["type"] = kinds.iter().find(|kind| *kind != "null").unwrap().clone();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{json, log_outcome};
 use crate::error::Error;
 use crate::ports::Cloud;
-use crate::reconcile::{self, BucketOutcome, Engine, ReconcileRequest};
+use crate::reconcile::{self, BucketOutcome, Engine, ReconcileRequest, RuleOutcome};
 use crate::request::{BucketEvent, Event};
 use crate::respond;
 use crate::respond::metrics::Counters;
@@ -87,7 +87,7 @@ impl EventOutcome {
             .as_ref()
             .err()
             .into_iter()
-            .chain(rules.iter().filter_map(|(_, result)| result.as_ref().err()))
+            .chain(rules.iter().filter_map(|rule| rule.result.as_ref().err()))
     }
 
     pub(super) fn log(&self) {
@@ -98,11 +98,12 @@ impl EventOutcome {
                 tracing::info!(bucket, steps = plan.actions().count(), "the bucket is deleted");
             }
             Ok(BucketOutcome::Rules(rules)) => {
-                for (rule_id, result) in rules {
+                for RuleOutcome { rule, result } in rules {
+                    let bucket = rule.source.as_str();
                     match result {
                         Ok(outcome) => log_outcome(outcome),
                         Err(error) => {
-                            tracing::error!(bucket, rule = rule_id.as_str(), %error, "the rule failed")
+                            tracing::error!(bucket, rule = rule.id.as_str(), %error, "the rule failed")
                         }
                     }
                 }

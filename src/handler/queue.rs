@@ -1,7 +1,7 @@
 //! Batches of SQS.
 //!
 //! # Guarantees
-//! - A message that waits takes no other's time: messages are handled concurrently, and each has a share of the time.
+//! - A slow message does not use up the time of others: messages are handled concurrently, and each has a share of the time.
 
 use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
@@ -19,7 +19,7 @@ use crate::respond::metrics::Counters;
 /// How many messages are handled at the same time.
 const CONCURRENCY: usize = 5;
 
-/// Handles every message. The answer names those that were not carried out in full: they are delivered again until the queue moves
+/// Handles every message. The answer names those that did not succeed in full: they are delivered again until the queue moves
 /// them to its dead-letter queue, where they can be seen and sent again.
 pub(super) async fn handle<C: Cloud>(
     messages: Vec<Message>,
@@ -60,7 +60,7 @@ async fn handle_message<C: Cloud>(
     Ok(Box::pin(handle_event(&event?, engine)).await)
 }
 
-/// The deadline of a message of which, with those after it, `left` are to be handled before `deadline`.
+/// The deadline of the next message, when `left` messages including it share the time until `deadline`.
 fn share_of_time(deadline: Instant, left: usize) -> Instant {
     let now = Instant::now();
     let rounds = u32::try_from(left.div_ceil(CONCURRENCY)).unwrap_or(u32::MAX).max(1);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Access, Account, BucketName, Region};
 
-/// An existing bucket of a known account, and where it is.
+/// A bucket, its Region and owner, and the credentials for it. It exists, or a plan creates it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
     /// The bucket.

@@ -16,8 +16,8 @@ mod delete;
 mod destination;
 mod job;
 mod keys;
-mod policy_write;
 mod overlap;
+mod policy_write;
 mod refusal;
 mod role;
 mod rules;
@@ -61,18 +61,18 @@ pub struct RuleAttributes {
     pub job_id: Option<String>,
 }
 
-/// The name of a stage. Stages run in this order, except that deleting a rule begins with `Switch`.
+/// The name of a stage. Stages run in this order; one without an action is not in the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StageName {
     /// Cancels a job that a new job replaces or whose rule is deleted.
     CancelJob,
-    /// Creates or repairs buckets and the role.
+    /// Creates or repairs buckets and the role, and enables versioning.
     Prepare,
-    /// Writes the role's inline policies.
+    /// Writes the role's inline policies, and prepares a destination bucket that was created.
     Grant,
     /// Writes statements into other accounts' policies, and the alarm.
     Admit,
-    /// Writes the replication configuration.
+    /// Writes the replication configuration, or deletes the rule and its alarm.
     Switch,
     /// Removes statements from other accounts' policies.
     Withdraw,

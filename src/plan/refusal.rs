@@ -1,4 +1,4 @@
-//! The reasons for which a request is refused. Every refusal comes before anything is changed.
+//! The reasons for which a plan or a verification is refused. A refused plan changes nothing.
 
 use aws_sdk_kms::types::KeyState;
 

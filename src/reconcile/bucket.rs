@@ -37,9 +37,18 @@ pub enum BucketOutcome {
     /// Nothing had to be done, for this reason.
     Skipped(String),
     /// The result of each rule. A rule is applied even when another one fails.
-    Rules(Vec<(RuleId, Result<Outcome, Error>)>),
-    /// The bucket is deleted; this plan removed its role.
+    Rules(Vec<RuleOutcome>),
+    /// The bucket is deleted; the plan that removes its role.
     Retired(Plan),
+}
+
+/// The outcome of one rule. Its source is another bucket when the rule is the other direction of a two-way rule.
+#[derive(Debug)]
+pub struct RuleOutcome {
+    /// The rule.
+    pub rule: RuleAddress,
+    /// What was done, or why it failed.
+    pub result: Result<Outcome, Error>,
 }
 
 /// What to reconcile.
@@ -55,9 +64,9 @@ pub struct ReconcileRequest<'a> {
     pub dry_run: bool,
 }
 
-/// The destination of a two-way rule, which is the source of the other direction.
+/// The other direction of a two-way rule: the rule whose source is the destination.
 struct ReverseDirection {
-    bucket: BucketName,
+    rule: RuleAddress,
     region: Region,
 }
 
@@ -73,18 +82,20 @@ impl<C: Cloud> Engine<'_, C> {
     ) -> Result<BucketOutcome, Error> {
         let (mut outcome, reverse) = Box::pin(self.reconcile_one_direction(request)).await?;
         // Events of this function's own writes are ignored, so no event would reconcile the other direction.
-        for ReverseDirection { bucket, region } in reverse {
+        for ReverseDirection { rule, region } in reverse {
             let reverse_request = ReconcileRequest {
-                bucket: &bucket,
+                bucket: &rule.source,
                 expected: &region,
                 remove_if_gone: false,
                 dry_run: request.dry_run,
             };
-            let (reverse_outcome, _) =
-                Box::pin(self.reconcile_one_direction(&reverse_request)).await?;
-            if let (BucketOutcome::Rules(rules), BucketOutcome::Rules(reverse_rules)) =
-                (&mut outcome, reverse_outcome)
-            {
+            let reverse_outcome = Box::pin(self.reconcile_one_direction(&reverse_request)).await;
+            let reverse_rules = match reverse_outcome {
+                Ok((BucketOutcome::Rules(rules), _)) => rules,
+                Ok((BucketOutcome::Skipped(_) | BucketOutcome::Retired(_), _)) => Vec::new(),
+                Err(error) => vec![RuleOutcome { rule, result: Err(error) }],
+            };
+            if let BucketOutcome::Rules(rules) = &mut outcome {
                 rules.extend(reverse_rules);
             }
         }
@@ -188,15 +199,18 @@ impl<C: Cloud> Engine<'_, C> {
         dry_run: bool,
     ) -> Result<(BucketOutcome, Vec<ReverseDirection>), Error> {
         let RulesOfBucket { refused, matching, untagged } = rules;
-        let refused = refused.into_iter().map(|(rule, refusal)| (rule, Err(refusal.into())));
-        let mut results: Vec<(RuleId, Result<Outcome, Error>)> = refused.collect();
+        let refused = refused.into_iter().map(|(id, refusal)| RuleOutcome {
+            rule: RuleAddress { source: location.bucket.clone(), id },
+            result: Err(refusal.into()),
+        });
+        let mut results: Vec<RuleOutcome> = refused.collect();
         let mut reverse = Vec::new();
         for rule in matching {
             let result = match rule.spec(&location.bucket, &location.region, &location.owner) {
                 Ok(spec) => {
                     if rule.is_two_way() && spec.other_account(&location.owner).is_none() {
                         reverse.push(ReverseDirection {
-                            bucket: spec.destination.clone(),
+                            rule: rule.address(&spec.destination),
                             region: spec.destination_region.clone(),
                         });
                     }
@@ -208,12 +222,12 @@ impl<C: Cloud> Engine<'_, C> {
                 }
                 Err(invalid) => Err(invalid.into()),
             };
-            results.push((rule.rule_id().clone(), result));
+            results.push(RuleOutcome { rule: rule.address(&location.bucket), result });
         }
         for rule in untagged {
             let result = self.remove_untagged_rule(rule, location, dry_run).await;
             if result.as_ref().map_or(true, |outcome| !outcome.plan.is_empty()) {
-                results.push((rule.rule_id().clone(), result));
+                results.push(RuleOutcome { rule: rule.address(&location.bucket), result });
             }
         }
         let outcome = if results.is_empty() {

@@ -14,11 +14,11 @@ pub enum Error {
     #[error(transparent)]
     Invalid(#[from] Invalid),
 
-    /// The state of AWS forbids the change. Nothing was changed.
+    /// The state of AWS forbids the change. This attempt changed nothing.
     #[error(transparent)]
     Refused(#[from] Refusal),
 
-    /// A call failed before anything was changed.
+    /// A call failed outside a plan: a read, or the acquisition of the lease. This attempt changed nothing.
     #[error(transparent)]
     Read(#[from] ApiError),
 
@@ -50,12 +50,12 @@ pub enum Error {
     #[error("custom resource `{0}` has had a later request than this one")]
     Superseded(String),
 
-    /// The state had changed since the snapshot, so the request started over, and that attempt failed.
+    /// The request failed after an earlier step of it had changed something: an attempt that started over, or the apply before a Verify.
     #[error("{error}; done before: {}", list(.done))]
     Interrupted {
-        /// Why the last attempt failed.
+        /// Why the last step failed.
         error: Box<Error>,
-        /// The actions that earlier attempts had done.
+        /// The actions that earlier steps had done.
         done: Vec<String>,
     },
 
@@ -111,7 +111,8 @@ impl Error {
     pub fn changed_nothing(&self) -> bool {
         matches!(
             self,
-            Self::Invalid(_)
+            Self::NoPolicy
+                | Self::Invalid(_)
                 | Self::Refused(_)
                 | Self::Read(_)
                 | Self::Busy(_)

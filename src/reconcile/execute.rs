@@ -1,4 +1,6 @@
-//! Carries out a plan: stage by stage, the actions of a stage at once, each until its effect can be read back.
+//! Executes a plan: stage by stage, the actions of a stage concurrently, each until its effect can be read back.
+//!
+//! It must not know how the plan was made, or how a request arrived.
 //!
 //! # Guarantees
 //! - Immediately before each write of a replication configuration, the configuration is read once more and compared with the
@@ -18,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::foreign_destinations::{is_refused_destination, refused_destinations};
 use super::retry::{Failed, RetryBudget, retry};
-use super::visibility::wait_limit;
+use super::visibility::is_awaited;
 use super::{Engine, Error};
 use crate::model::{ApiError, ReplicationConfiguration, Retry};
 use crate::plan::{Action, Plan, Replaces, ReplicationWrite, Stage};
@@ -139,11 +141,11 @@ impl<C: Cloud> Engine<'_, C> {
         }
         let actions = stage.actions.iter().map(|action| match action.replaces() {
             Replaces::Replication(write) => {
-                let attempts = Attempts::of(action, &progress.done);
+                let attempts = Attempts { action, done: &progress.done };
                 self.write_replication(attempts, write, last_read.take()).left_future()
             }
             Replaces::ResourcePolicy(_) | Replaces::Nothing => {
-                self.execute_with_retry(Attempts::of(action, &progress.done)).right_future()
+                self.execute_with_retry(Attempts { action, done: &progress.done }).right_future()
             }
         });
         join_all(actions).await
@@ -153,7 +155,7 @@ impl<C: Cloud> Engine<'_, C> {
     async fn execute_with_retry(&self, attempts: Attempts<'_>) -> Result<Executed, ApiError> {
         let action = attempts.action;
         let executed = retry(RetryBudget::for_visibility(FIRST_PAUSE), async || {
-            Box::pin(self.cloud.execute(action)).await.map_err(|failure| attempts.judge(failure))
+            Box::pin(self.cloud.execute(action)).await.map_err(|failure| attempts.classify(failure))
         });
         let executed =
             executed.await.map_err(|failure| failure.with_parameter(action.parameter()))?;
@@ -195,7 +197,7 @@ impl<C: Cloud> Engine<'_, C> {
                 Err(failure) if is_refused_destination(&failure) => {
                     Err(self.explain_refused_write(&attempts, write, failure).await)
                 }
-                executed => executed.map_err(|failure| attempts.judge(failure)),
+                executed => executed.map_err(|failure| attempts.classify(failure)),
             }
         });
         let executed =
@@ -221,12 +223,12 @@ impl<C: Cloud> Engine<'_, C> {
         failure: ApiError,
     ) -> Failed<ApiError> {
         let Some(configuration) = attempts.action.written_configuration() else {
-            return attempts.judge(failure);
+            return attempts.classify(failure);
         };
         let region = &write.location.region;
         let causes = refused_destinations(self.cloud, configuration, write.rule, region).await;
         if causes.is_empty() {
-            return attempts.judge(failure);
+            return attempts.classify(failure);
         }
         let message = format!(
             "{}, so S3 refuses every change of the configuration: {}",
@@ -267,24 +269,17 @@ enum Shown {
     Foreign,
 }
 
-/// The attempts to carry out one action.
+/// The attempts to execute one action.
 struct Attempts<'a> {
     action: &'a Action,
     /// What the request has done before.
     done: &'a [&'a Action],
-    began: Instant,
 }
 
-impl<'a> Attempts<'a> {
-    fn of(action: &'a Action, done: &'a [&'a Action]) -> Self {
-        Self { action, done, began: Instant::now() }
-    }
-
+impl Attempts<'_> {
     /// Whether another attempt may succeed: soon, or when what the request has made is visible.
-    fn judge(&self, failure: ApiError) -> Failed<ApiError> {
-        let limit = wait_limit(self.action, &failure, self.done);
-        let is_awaited = limit.is_some_and(|limit| self.began.elapsed() < limit);
-        if failure.retry == Retry::Soon || is_awaited {
+    fn classify(&self, failure: ApiError) -> Failed<ApiError> {
+        if failure.retry == Retry::Soon || is_awaited(self.action, &failure, self.done) {
             tracing::debug!(%failure, "trying again");
             return Failed::Retryable(failure);
         }

@@ -5,7 +5,7 @@
 
 use super::converge::{Planned, Planner, RequestScope};
 use super::snapshot::SnapshotReader;
-use super::{BucketOutcome, Engine, Error, Status};
+use super::{BucketOutcome, Engine, Error, RuleOutcome, Status};
 use crate::model::{Access, ApiError, Identity, Job, Region, Retry, RoleName, RuleAddress};
 use crate::plan::{self, JOB_PARAMETER, Plan, Roles};
 use crate::ports::{Cloud, Read};
@@ -99,7 +99,8 @@ impl<C: Cloud> Engine<'_, C> {
         let scope = RequestScope { source: &rule.source, dry_run: false, generation: None };
         let planned = self.converge(&scope, None, &planner).await?;
         let outcome = planned.into_outcome(rule.clone(), Status::Configured, false);
-        Ok((rule.source.to_string(), BucketOutcome::Rules(vec![(rule.id, Ok(outcome))])))
+        let source = rule.source.to_string();
+        Ok((source, BucketOutcome::Rules(vec![RuleOutcome { rule, result: Ok(outcome) }])))
     }
 }
 

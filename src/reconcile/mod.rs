@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-pub use bucket::{BucketOutcome, ReconcileRequest};
+pub use bucket::{BucketOutcome, ReconcileRequest, RuleOutcome};
 use converge::{Prefetched, RequestScope};
 pub use error::Error;
 use execute::Progress;

@@ -1,6 +1,6 @@
 //! Snapshots: everything that is read of AWS before planning.
 //!
-//! It must not know how a plan is made of a snapshot. Everything here is generic over [`Read`], so it cannot write.
+//! The planners at the end give a snapshot to `plan`; how a plan is made of it is not known here. Everything here is generic over [`Read`], so it cannot write.
 //!
 //! # Expected flow
 //! There are two rounds of concurrent reads. The first round does not wait for the source bucket's Region: it reads in the Region

@@ -78,8 +78,8 @@ impl Counters {
                 self.count(if plan.is_empty() { "Unchanged" } else { "Removed" })
             }
             Ok(BucketOutcome::Rules(rules)) => {
-                for (_, result) in rules {
-                    match result {
+                for rule in rules {
+                    match &rule.result {
                         Ok(outcome) => self.count_rule(outcome),
                         Err(error) => self.count_failure(&error.clone().into()),
                     }

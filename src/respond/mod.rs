@@ -13,11 +13,11 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::Error;
 use crate::iam_policy::PolicyDocument;
-use crate::model::{Retry, RuleId};
+use crate::model::Retry;
 use crate::plan::{Action, Change, Plan};
 use crate::ports::Callback;
 use crate::reconcile::retry::{Failed, RetryBudget, retry};
-use crate::reconcile::{self, BucketOutcome, Outcome, Status};
+use crate::reconcile::{self, BucketOutcome, Outcome, RuleOutcome, Status};
 use crate::request::cloudformation::{ReplyTo, Request};
 
 /// The longest `Reason` in bytes, so that the whole answer stays within CloudFormation's limit.
@@ -170,11 +170,11 @@ pub fn bucket_answer(
     BucketAnswer { source_bucket: bucket.to_owned(), outcome }
 }
 
-fn rule_result((rule_id, result): &(RuleId, Result<Outcome, reconcile::Error>)) -> RuleResult {
+fn rule_result(RuleOutcome { rule, result }: &RuleOutcome) -> RuleResult {
     match result {
         Ok(outcome) => RuleResult::Succeeded(Box::new(RuleAnswer::from(outcome))),
         Err(error) => RuleResult::Failed {
-            rule_id: rule_id.to_string(),
+            rule_id: rule.id.to_string(),
             status: "Failed",
             error: error.to_string(),
         },

@@ -1,4 +1,4 @@
-//! Elements as values: what a document says, without what its writer was free to choose.
+//! XML elements in canonical form, so that equal content compares equal.
 //!
 //! Owns the canonical form: prefixes resolved to namespaces, entities and CDATA decoded, comments and processing instructions dropped,
 //! attributes sorted. Must not know which elements a replication configuration has.
