@@ -23,6 +23,7 @@ mod foreign_destinations;
 mod generation;
 mod job;
 mod lease;
+mod new_bucket;
 pub mod retry;
 mod snapshot;
 mod verify;
