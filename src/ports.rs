@@ -11,9 +11,10 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Access, Account, Acquired, Alarm, ApiError, BucketName, Canary, Encryption, Identity, Job, Key,
-    Lease, ListedBucket, Location, ObjectVersion, PolicyTarget, Region, ReplicationConfiguration,
-    ResponseUrl, Role, RoleName, RoleOutline, Versioning, Versions,
+    Access, Account, Acquired, Alarm, ApiError, BucketName, Canary, Encryption, GenerationRecord,
+    Identity, Job, Key, Lease, ListedBucket, Location, ObjectVersion, PolicyTarget,
+    RecordedRequest, Recording, Region, ReplicationConfiguration, ResponseUrl, Role, RoleName,
+    RoleOutline, Versioning, Versions,
 };
 use crate::plan::Action;
 
@@ -142,21 +143,18 @@ pub trait Leases {
     fn release(&self, lease: &Lease, expires_at: u64)
     -> impl Future<Output = Result<(), ApiError>>;
 
-    /// Records the generation of a request about the custom resource `id`, until `forget_at`; `false` if a later generation is recorded.
+    /// Records the generation of a request about a custom resource, unless a later one is recorded.
     fn record_generation(
         &self,
-        table: &str,
-        id: &str,
-        generation: u64,
-        forget_at: u64,
-    ) -> impl Future<Output = Result<bool, ApiError>>;
+        record: &GenerationRecord,
+    ) -> impl Future<Output = Result<Recording, ApiError>>;
 
-    /// Reads the latest generation of the custom resource `id`; `None` if no generation is recorded.
+    /// Reads what is recorded of the requests about the custom resource `id`; `None` if nothing is.
     fn latest_generation(
         &self,
         table: &str,
         id: &str,
-    ) -> impl Future<Output = Result<Option<u64>, ApiError>>;
+    ) -> impl Future<Output = Result<Option<RecordedRequest>, ApiError>>;
 }
 
 /// Writes, reads and removes canaries.

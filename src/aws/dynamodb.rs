@@ -9,7 +9,10 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 
 use super::sdk_error::{self, none_if};
-use crate::model::{Acquired, ApiError, Lease};
+use crate::model::{
+    Acquired, ApiError, GenerationRecord, Lease, OutcomeChange, RecordedRequest, Recording,
+    RequestOutcome,
+};
 
 /// The table's partition key. It is a bucket's name, or a text with a slash, which no bucket's name has: the id of a custom
 /// resource, or the resource of the lease on other accounts' policies.
@@ -23,6 +26,8 @@ const FORGET_AT: &str = "ForgetAt";
 const LEASE_RETENTION: u64 = 24 * 60 * 60;
 /// The generation of the latest request about a custom resource. The tables of 0.1.0 have this name.
 const GENERATION: &str = "Turn";
+/// What the requests about a custom resource have left: `Open`, `Applied`, or nothing.
+const OUTCOME: &str = "Outcome";
 const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
 
 /// Acquires the lease when nobody holds it, when it has expired, or when this holder already has it. The latter happens after a
@@ -84,41 +89,81 @@ pub(super) struct GenerationKey<'a> {
     pub id: &'a str,
 }
 
-/// Records the generation; `false` when a later one is recorded already.
+/// Records the generation, unless a later one is recorded.
+///
+/// This is no PutItem: the outcome that is remembered must stay, and one call must also return it.
 pub(super) async fn record_generation(
     client: &Client,
-    key: GenerationKey<'_>,
-    generation: u64,
-    forget_at: u64,
-) -> Result<bool, ApiError> {
-    let request = client
-        .put_item()
-        .table_name(key.table)
-        .set_item(Some(HashMap::from([
-            (KEY.to_owned(), text_value(key.id)),
-            (GENERATION.to_owned(), AttributeValue::N(generation.to_string())),
-            (FORGET_AT.to_owned(), AttributeValue::N(forget_at.to_string())),
-        ])))
+    record: &GenerationRecord,
+) -> Result<Recording, ApiError> {
+    let GenerationRecord { table, id, number, change, forget_at } = record;
+    let set_outcome = match change {
+        OutcomeChange::Keep => "",
+        OutcomeChange::OpenUnlessRemembered => ", Outcome = if_not_exists(Outcome, :outcome)",
+        OutcomeChange::Set(_) => ", Outcome = :outcome",
+        OutcomeChange::Forget => " REMOVE Outcome",
+    };
+    let outcome = match change {
+        OutcomeChange::Keep | OutcomeChange::Forget => None,
+        OutcomeChange::OpenUnlessRemembered => Some(RequestOutcome::Open),
+        OutcomeChange::Set(outcome) => Some(*outcome),
+    };
+    let mut request = client
+        .update_item()
+        .table_name(table)
+        .key(KEY, text_value(id))
+        .update_expression(format!(
+            "SET {GENERATION} = :generation, {FORGET_AT} = :forget_at{set_outcome}"
+        ))
         .condition_expression(format!("attribute_not_exists({KEY}) OR {GENERATION} <= :generation"))
-        .expression_attribute_values(":generation", AttributeValue::N(generation.to_string()));
-    let recorded = none_if(CONDITION_FAILED, request.send().await);
-    let recorded =
-        recorded.map_err(|cause| cause.into_error("PutItem", generation_resource(key)))?;
-    Ok(recorded.is_some())
+        .expression_attribute_values(":generation", AttributeValue::N(number.to_string()))
+        .expression_attribute_values(":forget_at", AttributeValue::N(forget_at.to_string()))
+        .return_values(ReturnValue::AllOld);
+    if let Some(outcome) = outcome {
+        request =
+            request.expression_attribute_values(":outcome", text_value(outcome_text(outcome)));
+    }
+    let key = GenerationKey { table, id };
+    let response = none_if(CONDITION_FAILED, request.send().await);
+    let response =
+        response.map_err(|cause| cause.into_error("UpdateItem", generation_resource(key)))?;
+    Ok(match response {
+        Some(response) => Recording::Recorded(response.attributes().and_then(recorded_request)),
+        None => Recording::Superseded,
+    })
 }
 
-/// Reads the latest generation that is recorded.
+fn outcome_text(outcome: RequestOutcome) -> &'static str {
+    match outcome {
+        RequestOutcome::Open => "Open",
+        RequestOutcome::Applied => "Applied",
+    }
+}
+
+/// Reads a generation's item. Version 0.1.0 wrote items without an outcome.
+fn recorded_request(item: &HashMap<String, AttributeValue>) -> Option<RecordedRequest> {
+    let outcome = item.get(OUTCOME).and_then(|outcome| outcome.as_s().ok());
+    let known = [RequestOutcome::Open, RequestOutcome::Applied];
+    Some(RecordedRequest {
+        generation: number_attribute(item, GENERATION)?,
+        outcome: known
+            .into_iter()
+            .find(|known| outcome.is_some_and(|text| text == outcome_text(*known))),
+    })
+}
+
+/// Reads what is recorded of the latest request.
 pub(super) async fn latest_generation(
     client: &Client,
     key: GenerationKey<'_>,
-) -> Result<Option<u64>, ApiError> {
+) -> Result<Option<RecordedRequest>, ApiError> {
     let request =
         client.get_item().table_name(key.table).key(KEY, text_value(key.id)).consistent_read(true);
     let response = request
         .send()
         .await
         .map_err(|error| sdk_error::api_error("GetItem", generation_resource(key), error))?;
-    Ok(response.item().and_then(|item| number_attribute(item, GENERATION)))
+    Ok(response.item().and_then(recorded_request))
 }
 
 fn number_attribute(item: &HashMap<String, AttributeValue>, attribute: &str) -> Option<u64> {

@@ -34,9 +34,10 @@ use whole_answer::WholeAnswer;
 
 use crate::config::Settings;
 use crate::model::{
-    Access, Account, Acquired, Alarm, ApiError, BucketName, Canary, Encryption, Identity, Job, Key,
-    Lease, ListedBucket, Location, ObjectVersion, Partition, PolicyTarget, Region,
-    ReplicationConfiguration, Role, RoleName, RoleOutline, Versioning, Versions,
+    Access, Account, Acquired, Alarm, ApiError, BucketName, Canary, Encryption, GenerationRecord,
+    Identity, Job, Key, Lease, ListedBucket, Location, ObjectVersion, Partition, PolicyTarget,
+    RecordedRequest, Recording, Region, ReplicationConfiguration, Role, RoleName, RoleOutline,
+    Versioning, Versions,
 };
 use crate::plan::{Action, NewJob};
 use crate::ports::{Execute, Executed, Leases, Objects, Read};
@@ -421,24 +422,15 @@ impl Leases for Aws {
         dynamodb::release(&self.dynamodb, lease, expires_at).boxed_local().await
     }
 
-    async fn record_generation(
+    async fn record_generation(&self, record: &GenerationRecord) -> Result<Recording, ApiError> {
+        dynamodb::record_generation(&self.dynamodb, record).boxed_local().await
+    }
+
+    async fn latest_generation(
         &self,
         table: &str,
         id: &str,
-        generation: u64,
-        forget_at: u64,
-    ) -> Result<bool, ApiError> {
-        dynamodb::record_generation(
-            &self.dynamodb,
-            GenerationKey { table, id },
-            generation,
-            forget_at,
-        )
-        .boxed_local()
-        .await
-    }
-
-    async fn latest_generation(&self, table: &str, id: &str) -> Result<Option<u64>, ApiError> {
+    ) -> Result<Option<RecordedRequest>, ApiError> {
         dynamodb::latest_generation(&self.dynamodb, GenerationKey { table, id }).boxed_local().await
     }
 }

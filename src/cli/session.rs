@@ -74,7 +74,7 @@ impl Session {
             settings: &self.settings,
             deadline,
             end: deadline + RELEASE_TIME,
-            signed_at: None,
+            request: None,
         }
     }
 }

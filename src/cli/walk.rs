@@ -220,7 +220,13 @@ async fn reconcile_bucket(bucket: &ListedBucket, session: &Session, dry_run: boo
         Err(problem) => return vec![row("", State::Skipped, format!("the name {problem}"))],
     };
     let expected = bucket.region.as_ref().unwrap_or(&session.settings.region);
-    let request = ReconcileRequest { bucket: &name, expected, remove_if_gone: false, dry_run };
+    let request = ReconcileRequest {
+        bucket: &name,
+        expected,
+        remove_if_gone: false,
+        may_be_invisible: false,
+        dry_run,
+    };
     match session.engine(CHANGE_TIME).reconcile_bucket(&request).await {
         Ok(BucketOutcome::Skipped(why)) => vec![row("", State::Skipped, why)],
         Ok(BucketOutcome::Retired(plan)) => {

@@ -11,16 +11,17 @@ use std::time::SystemTime;
 
 use futures_util::FutureExt;
 use serde_json::Value;
+use tokio::join;
 use tokio::time::Instant;
 
 use super::{engine, log_outcome};
 use crate::error::Error;
-use crate::model::{Access, RuleAddress};
+use crate::model::RuleAddress;
 use crate::ports::Cloud;
-use crate::reconcile::{Engine, Outcome};
+use crate::reconcile::{Cleanup, End, Engine, Operation, ResourceRequest};
 use crate::request::cloudformation::{NOTHING_CREATED, Request, ResourceOperation};
-use crate::respond;
 use crate::respond::metrics::Counters;
+use crate::respond::{self, Completion};
 
 /// Runs the request and answers it.
 pub(super) async fn handle<C: Cloud>(
@@ -31,8 +32,9 @@ pub(super) async fn handle<C: Cloud>(
     let left = request.time_left(SystemTime::now());
     let timeout = left.and_then(|left| Instant::now().checked_add(left));
     let end = timeout.map_or(invocation.end, |timeout| invocation.end.min(timeout));
+    let resource_request = resource_request(request);
     let engine = Engine {
-        signed_at: request.reply.url.signed_at(),
+        request: Some(&resource_request),
         ..engine(invocation.cloud, invocation.settings, end)
     };
     let left = end.saturating_duration_since(Instant::now());
@@ -46,86 +48,159 @@ pub(super) async fn handle<C: Cloud>(
     });
     log_result(&result);
     match &result {
-        Ok(None) => counters.count_skipped(),
-        Ok(Some(outcome)) => counters.count_rule(outcome),
+        Ok(Completion::Nothing { .. }) => counters.count_skipped(),
+        Ok(Completion::Rule(outcome)) => counters.count_rule(outcome),
         Err(error) => counters.count_failure(error),
     }
     match result {
         Err(pending) if pending.is_verify_pending() => Err(pending),
         result => {
-            let body =
-                respond::cloudformation_answer(request, resource_id(request, &result), &result);
+            let id = resource_id(request, &resource_request, &result);
+            let body = respond::cloudformation_answer(request, id, &result);
             let body = body.map_err(|error| Error::Internal(error.to_string()))?;
-            respond::deliver(engine.cloud, &request.reply, &body, end).await?;
+            answer(request, &engine, &result, &body).await?;
             Ok(Value::Null)
         }
     }
+}
+
+/// Sends the answer, and meanwhile remembers how the request ended.
+async fn answer<C: Cloud>(
+    request: &Request,
+    engine: &Engine<'_, C>,
+    result: &Result<Completion, Error>,
+    body: &str,
+) -> Result<(), Error> {
+    let delivery = respond::deliver(engine.cloud, &request.reply, body, engine.end);
+    let Some((rule, operation, end)) = end_of(request, result) else {
+        return delivery.await;
+    };
+    let remember = async |end| {
+        let remembered = AssertUnwindSafe(engine.remember(rule, operation, end)).catch_unwind();
+        if remembered.await.is_err() {
+            tracing::error!("recording the request's end panicked");
+        }
+    };
+    let (delivered, ()) = join!(delivery, remember(end));
+    if delivered.is_err() && end == End::Applied {
+        remember(End::Unanswered).await;
+    }
+    delivered
+}
+
+/// What is to be remembered of the request's end.
+fn end_of<'a>(
+    request: &'a Request,
+    result: &Result<Completion, Error>,
+) -> Option<(&'a RuleAddress, Operation, End)> {
+    match (request.operation.as_ref().ok()?, result) {
+        (ResourceOperation::Apply { spec, .. }, _) if spec.dry_run => None,
+        (ResourceOperation::Apply { spec, .. }, Ok(_)) => {
+            Some((&spec.rule, Operation::Apply, End::Applied))
+        }
+        (ResourceOperation::Apply { spec, .. }, Err(error)) => {
+            error.changed_nothing().then_some((&spec.rule, Operation::Apply, End::ChangedNothing))
+        }
+        (ResourceOperation::Delete { rule, dry_run: false, .. }, Ok(_)) => {
+            Some((rule, Operation::Delete, End::Removed))
+        }
+        (
+            ResourceOperation::Delete { .. }
+            | ResourceOperation::Cleanup { .. }
+            | ResourceOperation::Nothing { .. },
+            _,
+        ) => None,
+    }
+}
+
+fn resource_request(request: &Request) -> ResourceRequest {
+    let url = &request.reply.url;
+    let has_rule = match &request.operation {
+        Ok(ResourceOperation::Apply { spec, .. }) => {
+            request.physical_id.as_ref().is_some_and(|id| *id == spec.rule.to_string())
+        }
+        Ok(
+            ResourceOperation::Delete { .. }
+            | ResourceOperation::Cleanup { .. }
+            | ResourceOperation::Nothing { .. },
+        )
+        | Err(_) => false,
+    };
+    ResourceRequest::new(url.signed_at(), url.age(SystemTime::now()).unwrap_or_default(), has_rule)
 }
 
 async fn run<C: Cloud>(
     request: &Request,
     engine: &Engine<'_, C>,
     resumable: bool,
-) -> Result<Option<Outcome>, Error> {
+) -> Result<Completion, Error> {
     let expected = &engine.settings.region;
     match request.operation.as_ref().map_err(Clone::clone)? {
         ResourceOperation::Apply { spec, abandoned } => {
-            let outcome = engine.apply(spec, expected).await?;
+            let mut outcome = engine.apply(spec, expected).await?;
             if let Some(abandoned) = abandoned {
-                cleanup(abandoned, &spec.destination_access, spec.dry_run, engine).await?;
+                let access = &spec.destination_access;
+                let cleanup = engine.cleanup(abandoned, access, expected, spec.dry_run).await?;
+                if let Cleanup::Kept(reason) = cleanup {
+                    outcome.plan.warnings.push(reason);
+                }
             }
-            Ok(Some(engine.verify_applied(spec, outcome, expected, resumable).await?))
+            let outcome = engine.verify_applied(spec, outcome, expected, resumable).await?;
+            Ok(Completion::Rule(Box::new(outcome)))
         }
         ResourceOperation::Delete { rule, access, dry_run } => {
-            Ok(Some(engine.delete(rule, access, expected, *dry_run).await?))
+            let outcome = engine.delete(rule, access, expected, *dry_run).await?;
+            Ok(Completion::Rule(Box::new(outcome)))
         }
         ResourceOperation::Cleanup { rule, access, dry_run } => {
-            cleanup(rule, access, *dry_run, engine).await.map(|()| None)
+            Ok(match engine.cleanup(rule, access, expected, *dry_run).await? {
+                Cleanup::Removed(outcome) => Completion::Rule(outcome),
+                Cleanup::Kept(reason) => Completion::Nothing { reason: Some(reason) },
+            })
         }
-        ResourceOperation::Nothing => Ok(None),
-    }
-}
-
-/// Removes what a failed request may have left: a failed Update on another bucket, or a Create that failed. A failure that a
-/// retry cannot help is only logged: for example, the properties named a foreign bucket by mistake, and it cannot be read.
-async fn cleanup<C: Cloud>(
-    rule: &RuleAddress,
-    access: &Access,
-    dry_run: bool,
-    engine: &Engine<'_, C>,
-) -> Result<(), Error> {
-    match engine.delete(rule, access, &engine.settings.region, dry_run).await {
-        Err(error) if !error.is_transient() => {
-            let (bucket, rule) = (rule.source.as_str(), rule.id.as_str());
-            tracing::warn!(bucket, rule, %error, "cannot remove what a failed request may have left");
-            Ok(())
+        ResourceOperation::Nothing { rule } => {
+            if let Some(rule) = rule {
+                engine.supersede(rule).await;
+            }
+            Ok(Completion::Nothing { reason: None })
         }
-        Err(error) => Err(error.into()),
-        Ok(_) => Ok(()),
     }
 }
 
 /// Returns the physical id of the resource, which is normally the rule's id. An Update that failed or only planned keeps its id.
-/// A Create that changed nothing gets the id [`NOTHING_CREATED`].
-fn resource_id(request: &Request, result: &Result<Option<Outcome>, Error>) -> String {
+/// A Create that changed nothing gets the id [`NOTHING_CREATED`], unless an earlier delivery of it may have changed something.
+fn resource_id(
+    request: &Request,
+    resource_request: &ResourceRequest,
+    result: &Result<Completion, Error>,
+) -> String {
     let spec = match &request.operation {
         Ok(ResourceOperation::Apply { spec, .. }) => Some(spec),
-        _ => None,
+        Ok(
+            ResourceOperation::Delete { .. }
+            | ResourceOperation::Cleanup { .. }
+            | ResourceOperation::Nothing { .. },
+        )
+        | Err(_) => None,
+    };
+    let changed_nothing = || {
+        result.as_ref().is_err_and(Error::changed_nothing) && !resource_request.may_be_redelivery()
     };
     match (spec, &request.physical_id) {
         (Some(spec), Some(_)) if result.is_ok() && !spec.dry_run => spec.rule.to_string(),
         (_, Some(id)) => id.clone(),
-        (Some(spec), None) if !result.as_ref().is_err_and(Error::changed_nothing) => {
-            spec.rule.to_string()
-        }
+        (Some(spec), None) if !changed_nothing() => spec.rule.to_string(),
         (_, None) => NOTHING_CREATED.to_owned(),
     }
 }
 
-fn log_result(result: &Result<Option<Outcome>, Error>) {
+fn log_result(result: &Result<Completion, Error>) {
     match result {
-        Ok(Some(outcome)) => log_outcome(outcome),
-        Ok(None) => tracing::info!("there is nothing to delete"),
+        Ok(Completion::Rule(outcome)) => log_outcome(outcome),
+        Ok(Completion::Nothing { reason: Some(reason) }) => {
+            tracing::warn!(reason, "nothing was deleted")
+        }
+        Ok(Completion::Nothing { reason: None }) => tracing::info!("there is nothing to delete"),
         Err(pending) if pending.is_verify_pending() => {
             tracing::info!(%pending, "the next delivery of the request answers CloudFormation");
         }

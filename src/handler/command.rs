@@ -74,6 +74,7 @@ async fn reconcile<C: Cloud>(
         bucket,
         expected: &engine.settings.region,
         remove_if_gone: true,
+        may_be_invisible: false,
         dry_run,
     };
     let result = match engine.settings.policy {

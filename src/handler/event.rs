@@ -2,6 +2,8 @@
 //!
 //! It must not know the format of an event.
 
+use std::time::{Duration, SystemTime};
+
 use serde_json::Value;
 
 use super::{json, log_outcome};
@@ -11,6 +13,9 @@ use crate::reconcile::{self, BucketOutcome, Engine, ReconcileRequest, RuleOutcom
 use crate::request::{BucketEvent, Event};
 use crate::respond;
 use crate::respond::metrics::Counters;
+
+/// How long after a call S3 may still deny that the bucket exists.
+const VISIBILITY_TIME: Duration = Duration::from_secs(15 * 60);
 
 /// The outcome of an event.
 pub(super) struct EventOutcome {
@@ -62,6 +67,8 @@ async fn handle_bucket_event<C: Cloud>(
         bucket: &event.bucket,
         expected: event.region.as_ref().unwrap_or(&engine.settings.region),
         remove_if_gone: event.deleted,
+        may_be_invisible: !event.deleted
+            && event.is_younger_than(VISIBILITY_TIME, SystemTime::now()),
         dry_run: false,
     };
     engine.reconcile_bucket(&request).await

@@ -78,7 +78,7 @@ async fn answer<C: Cloud>(
 /// The engine of an invocation that ends at `end`.
 fn engine<'a, C>(cloud: &'a C, settings: &'a Settings, end: Instant) -> Engine<'a, C> {
     let left = end.saturating_duration_since(Instant::now());
-    Engine { cloud, settings, deadline: end - ANSWER_TIME.min(left / 4), end, signed_at: None }
+    Engine { cloud, settings, deadline: end - ANSWER_TIME.min(left / 4), end, request: None }
 }
 
 fn log_outcome(outcome: &Outcome) {

@@ -60,6 +60,8 @@ pub struct ReconcileRequest<'a> {
     pub expected: &'a Region,
     /// Whether the bucket's role is removed when the bucket is deleted.
     pub remove_if_gone: bool,
+    /// Whether the bucket may exist although S3 denies it: an event has told of it a short time ago.
+    pub may_be_invisible: bool,
     /// Whether to plan only.
     pub dry_run: bool,
 }
@@ -87,6 +89,7 @@ impl<C: Cloud> Engine<'_, C> {
                 bucket: &rule.source,
                 expected: &region,
                 remove_if_gone: false,
+                may_be_invisible: false,
                 dry_run: request.dry_run,
             };
             let reverse_outcome = Box::pin(self.reconcile_one_direction(&reverse_request)).await;
@@ -126,13 +129,16 @@ impl<C: Cloud> Engine<'_, C> {
         };
         let first = first_spec(&candidates, request, &account);
         let Some(BucketReads { location, tags, prefetched }) =
-            self.read_tags_and_prefetch(request, first.as_ref()).await?
+            self.read_visible_bucket(request, first.as_ref()).await?
         else {
             return self.skip_unless_gone(request, "the bucket does not exist").await.map(skip);
         };
         match decision::match_tags(&policy, candidates, &location, &tags) {
             Ok(rules) => {
-                self.apply_rules(&location, rules, first.zip(prefetched), request.dry_run).await
+                let first = first.zip(prefetched);
+                let (outcome, reverse) =
+                    self.apply_rules(&location, rules, first, request.dry_run).await?;
+                Ok((request.with_visibility(outcome), reverse))
             }
             Err(reason) => Ok(skip(BucketOutcome::Skipped(reason.to_owned()))),
         }
@@ -169,7 +175,7 @@ impl<C: Cloud> Engine<'_, C> {
 
     /// Reads the bucket's Region and tags and, concurrently, makes the first reads for `first`; `None` when there is no such
     /// bucket.
-    async fn read_tags_and_prefetch(
+    pub(super) async fn read_tags_and_prefetch(
         &self,
         request: &ReconcileRequest<'_>,
         first: Option<&Spec>,
@@ -270,10 +276,10 @@ impl<C: Cloud> Engine<'_, C> {
 }
 
 /// What was read of a bucket that exists.
-struct BucketReads {
+pub(super) struct BucketReads {
     location: Location,
     tags: BTreeMap<String, String>,
-    prefetched: Option<Prefetched<ApplyFirstReads>>,
+    pub(super) prefetched: Option<Prefetched<ApplyFirstReads>>,
 }
 
 /// Returns the spec of the first rule when that rule applies whatever the bucket's tags are. Its first reads can be made while

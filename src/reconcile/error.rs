@@ -2,7 +2,7 @@
 //!
 //! It must not know how a request arrived or how its error is answered.
 
-use crate::model::{ApiError, Retry};
+use crate::model::{ApiError, BucketName, Retry};
 use crate::plan::Refusal;
 use crate::spec::Invalid;
 use crate::verify::Failure;
@@ -45,6 +45,10 @@ pub enum Error {
     /// Another holder did not release the lease before the deadline.
     #[error("waited for another writer of `{0}` until the time ran out")]
     Busy(String),
+
+    /// S3 denies that a bucket exists of which an event told a short time ago.
+    #[error("bucket `{0}` is not visible yet; repeat the request later")]
+    NotVisible(BucketName),
 
     /// A later request about the same custom resource has superseded this one.
     #[error("custom resource `{0}` has had a later request than this one")]
@@ -92,7 +96,10 @@ impl Error {
     /// Whether the same request may succeed later without any change by a person.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::OutOfTime { .. } | Self::Busy(_) | Self::VerifyPending { .. } => true,
+            Self::OutOfTime { .. }
+            | Self::Busy(_)
+            | Self::NotVisible(_)
+            | Self::VerifyPending { .. } => true,
             Self::Interrupted { error, .. } => error.is_transient(),
             _ => self.retry().is_some_and(|retry| retry != Retry::Never),
         }
@@ -116,6 +123,7 @@ impl Error {
                 | Self::Refused(_)
                 | Self::Read(_)
                 | Self::Busy(_)
+                | Self::NotVisible(_)
                 | Self::Superseded(_)
         )
     }
@@ -162,7 +170,7 @@ impl Error {
             Self::Refused(_) => "Refused",
             Self::Read(_) | Self::Apply { .. } => "CallFailed",
             Self::Superseded(_) => "Superseded",
-            Self::OutOfTime { .. } | Self::Busy(_) => "OutOfTime",
+            Self::OutOfTime { .. } | Self::Busy(_) | Self::NotVisible(_) => "OutOfTime",
             Self::Interrupted { error, .. } => error.kind(),
             Self::Unverified { failure, .. } if failure.retry().is_some() => "CallFailed",
             Self::Unverified { .. } => "VerifyFailed",

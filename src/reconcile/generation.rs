@@ -1,5 +1,5 @@
-//! The order of the requests about one custom resource. An earlier request that is delivered late or twice must not undo a later
-//! one.
+//! The order of the requests about one custom resource, and what they have left. An earlier request that is delivered late or twice
+//! must not undo a later one.
 //!
 //! It must not know what a request changes.
 //!
@@ -10,53 +10,131 @@
 //! # Guarantees
 //! - A request records its generation before it acquires the lease. Under the lease, it checks that no later generation is
 //!   recorded. So of two concurrent requests, at least one sees the other.
+//! - With its generation, a request that makes a rule records that it may have left something, and when it is answered as a success
+//!   that the rule is applied. So a request without the rule's id can tell what may be removed.
 //!
 //! # Assumptions
 //! - CloudFormation signs a request's `ResponseURL` when it makes the request.
 //! - Of an Apply and a Delete in the same second, the Delete is the later one.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::lease::epoch_seconds;
 use super::{Engine, Error};
-use crate::model::RuleAddress;
+use crate::model::{
+    GenerationRecord, OutcomeChange, RecordedRequest, Recording, RequestOutcome, RuleAddress,
+};
 use crate::ports::Cloud;
 
 /// How long a generation is kept. Lambda keeps an event for six hours at most.
 const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The age from which a request may be a second delivery: Lambda waits a minute before it delivers one again.
+const REDELIVERY_AGE: Duration = Duration::from_secs(60);
+
+/// The longest time for remembering how a request ended.
+const REMEMBER_TIME: Duration = Duration::from_secs(5);
+
 /// What a request does to its rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operation {
+pub enum Operation {
+    /// Make or change the rule.
     Apply,
+    /// Delete the rule that the request's id names.
     Delete,
+    /// Delete what earlier requests may have left, if that is remembered.
+    Cleanup,
+}
+
+/// A request of CloudFormation about a custom resource, and what was recorded before it.
+#[derive(Debug, Default)]
+pub struct ResourceRequest {
+    /// When CloudFormation signed the request, as [`ResponseUrl::signed_at`](crate::model::ResponseUrl::signed_at) gives it.
+    signed_at: Option<u64>,
+    /// The request's age.
+    age: Duration,
+    /// Whether the resource's id names the rule that the request makes: an earlier request has made it.
+    has_rule: bool,
+    /// What was recorded before this request recorded its generation.
+    before: OnceCell<Option<RecordedRequest>>,
+}
+
+impl ResourceRequest {
+    /// A request that was signed at `signed_at`, `age` ago. `has_rule`: whether the resource's id names the rule that it makes.
+    pub fn new(signed_at: Option<u64>, age: Duration, has_rule: bool) -> Self {
+        Self { signed_at, age, has_rule, before: OnceCell::new() }
+    }
+
+    /// Whether the request may have been delivered before. Without a record, its age tells.
+    pub fn may_be_redelivery(&self) -> bool {
+        match (self.before.get(), self.number(Operation::Apply)) {
+            (Some(before), Some(number)) => {
+                before.is_some_and(|before| before.generation == number)
+            }
+            (Some(_), None) | (None, _) => self.age >= REDELIVERY_AGE,
+        }
+    }
+
+    fn number(&self, operation: Operation) -> Option<u64> {
+        let order_within_second = match operation {
+            Operation::Apply => 0,
+            Operation::Delete | Operation::Cleanup => 1,
+        };
+        Some(self.signed_at?.checked_mul(2)? + order_within_second)
+    }
+
+    /// How the outcome changes when the request begins.
+    fn change_at_begin(&self, operation: Operation) -> OutcomeChange {
+        match operation {
+            Operation::Apply if self.has_rule => OutcomeChange::Set(RequestOutcome::Applied),
+            Operation::Apply => OutcomeChange::OpenUnlessRemembered,
+            Operation::Delete => OutcomeChange::Set(RequestOutcome::Open),
+            Operation::Cleanup => OutcomeChange::Keep,
+        }
+    }
+}
+
+/// How a request about a rule ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The rule is there, and CloudFormation is told so.
+    Applied,
+    /// The rule is there, and CloudFormation could not be told so.
+    Unanswered,
+    /// The rule is gone.
+    Removed,
+    /// Certainly nothing was changed.
+    ChangedNothing,
 }
 
 /// A request's position in the order of requests about its rule.
 pub(super) struct Generation<'a> {
-    table: &'a str,
-    id: String,
-    number: u64,
+    request: &'a ResourceRequest,
+    record: GenerationRecord,
     /// Whether the generation must still be recorded. A request that only plans never records its own.
     is_unrecorded: Cell<bool>,
 }
 
-impl<C: Cloud> Engine<'_, C> {
+impl<'a, C: Cloud> Engine<'a, C> {
     /// Returns the generation of this request; `None` when the request is not CloudFormation's, or without `LOCK_TABLE`.
     pub(super) fn generation(
         &self,
         rule: &RuleAddress,
         operation: Operation,
         dry_run: bool,
-    ) -> Option<Generation<'_>> {
-        let order_within_second = match operation {
-            Operation::Apply => 0,
-            Operation::Delete => 1,
+    ) -> Option<Generation<'a>> {
+        let request = self.request?;
+        let record = GenerationRecord {
+            table: self.settings.lock_table.clone()?,
+            id: rule.to_string(),
+            number: request.number(operation)?,
+            change: request.change_at_begin(operation),
+            forget_at: epoch_seconds(RETENTION),
         };
-        let number = self.signed_at?.checked_mul(2)? + order_within_second;
-        let table = self.settings.lock_table.as_deref()?;
-        Some(Generation { table, id: rule.to_string(), number, is_unrecorded: Cell::new(!dry_run) })
+        Some(Generation { request, record, is_unrecorded: Cell::new(!dry_run) })
     }
 
     /// Checks that no later generation is recorded. The first call also records this generation.
@@ -67,14 +145,75 @@ impl<C: Cloud> Engine<'_, C> {
         &self,
         generation: Option<&Generation<'_>>,
     ) -> Result<(), Error> {
-        let Some(Generation { table, id, number, is_unrecorded }) = generation else {
-            return Ok(());
+        match generation {
+            Some(generation) => self.recorded_before(generation).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns what is recorded of earlier requests. The first call also records this generation.
+    ///
+    /// # Errors
+    /// [`Error::Superseded`] when a later generation is recorded.
+    pub(super) async fn recorded_before(
+        &self,
+        generation: &Generation<'_>,
+    ) -> Result<Option<RecordedRequest>, Error> {
+        let Generation { request, record, is_unrecorded } = generation;
+        let superseded = || Error::Superseded(record.id.clone());
+        if is_unrecorded.take() {
+            return match self.cloud.record_generation(record).await? {
+                Recording::Recorded(before) => {
+                    // The first record tells whether this is a second delivery.
+                    let _ = request.before.set(before);
+                    Ok(before)
+                }
+                Recording::Superseded => Err(superseded()),
+            };
+        }
+        let latest = self.cloud.latest_generation(&record.table, &record.id).await?;
+        match latest {
+            Some(latest) if latest.generation > record.number => Err(superseded()),
+            latest => Ok(latest),
+        }
+    }
+
+    /// Remembers how the request about `rule` ended. A failure is only logged.
+    pub async fn remember(&self, rule: &RuleAddress, operation: Operation, end: End) {
+        let Some(Generation { request, record, .. }) = self.generation(rule, operation, false)
+        else {
+            return;
         };
-        let is_latest = if is_unrecorded.take() {
-            self.cloud.record_generation(table, id, *number, epoch_seconds(RETENTION)).await?
-        } else {
-            self.cloud.latest_generation(table, id).await?.is_none_or(|latest| latest <= *number)
+        // Only a request that has recorded its generation has something to change.
+        let Some(before) = request.before.get() else {
+            return;
         };
-        if is_latest { Ok(()) } else { Err(Error::Superseded(id.clone())) }
+        // An earlier request, or an earlier delivery of this one, may have left something.
+        let outcome_before = before.and_then(|before| before.outcome);
+        let change = match end {
+            // The outcome is `Applied` since the request began.
+            End::Applied | End::Unanswered | End::ChangedNothing if request.has_rule => return,
+            End::Applied => OutcomeChange::Set(RequestOutcome::Applied),
+            End::Unanswered => OutcomeChange::Set(outcome_before.unwrap_or(RequestOutcome::Open)),
+            End::Removed => OutcomeChange::Forget,
+            End::ChangedNothing if outcome_before.is_none() => OutcomeChange::Forget,
+            End::ChangedNothing => return,
+        };
+        let record = GenerationRecord { change, ..record };
+        match timeout(REMEMBER_TIME, self.cloud.record_generation(&record)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(failure)) => tracing::warn!(%failure, "the request's end was not recorded"),
+            Err(_) => tracing::warn!("the request's end was not recorded in time"),
+        }
+    }
+
+    /// Records that a Delete without anything to delete has come, so that an earlier request that is delivered later does nothing. A
+    /// failure is only logged.
+    pub async fn supersede(&self, rule: &RuleAddress) {
+        if let Some(generation) = self.generation(rule, Operation::Cleanup, false)
+            && let Err(error) = self.check_not_superseded(Some(&generation)).await
+        {
+            tracing::warn!(%error, "the Delete was not recorded");
+        }
     }
 }

@@ -13,6 +13,7 @@
 
 mod bucket;
 mod canary;
+mod cleanup;
 mod converge;
 mod cross_account;
 mod decision;
@@ -23,6 +24,7 @@ mod generation;
 mod interrupted;
 mod job;
 mod lease;
+mod new_bucket;
 pub mod retry;
 mod snapshot;
 mod verify;
@@ -33,10 +35,11 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 pub use bucket::{BucketOutcome, ReconcileRequest, RuleOutcome};
+pub use cleanup::Cleanup;
 use converge::{Prefetched, RequestScope};
 pub use error::Error;
 use execute::Progress;
-use generation::Operation;
+pub use generation::{End, Operation, ResourceRequest};
 use snapshot::{ApplyFirstReads, ApplyRule, DeleteRule, SnapshotReader};
 pub use verify::Verification;
 
@@ -87,9 +90,8 @@ pub struct Engine<'a, C> {
     pub deadline: Instant,
     /// When the invocation ends.
     pub end: Instant,
-    /// When CloudFormation signed its request, as [`ResponseUrl::signed_at`](crate::model::ResponseUrl::signed_at) gives it;
-    /// `None` for any other request.
-    pub signed_at: Option<u64>,
+    /// The request of CloudFormation; `None` for any other request.
+    pub request: Option<&'a ResourceRequest>,
 }
 
 impl<C: Cloud> Engine<'_, C> {

@@ -77,7 +77,7 @@ pub enum ResourceOperation {
         /// Whether to plan without changing anything.
         dry_run: bool,
     },
-    /// Delete after a Create that is not known to have changed anything.
+    /// Delete of a resource whose id is not ours. It removes only what is remembered of a request that failed or was not answered.
     Cleanup {
         /// The rule.
         rule: RuleAddress,
@@ -86,8 +86,11 @@ pub enum ResourceOperation {
         /// Whether to plan without changing anything.
         dry_run: bool,
     },
-    /// Delete of a resource that never had a rule.
-    Nothing,
+    /// Delete of a resource for which nothing was created, or which names no rule.
+    Nothing {
+        /// The rule that the resource would have had; `None` if its properties name no bucket.
+        rule: Option<RuleAddress>,
+    },
 }
 
 /// The URL and the ids of the answer to a request.
@@ -200,24 +203,27 @@ impl Resource<'_> {
 
     /// Reads only what names the rule: a resource must be deletable even if its other properties are wrong.
     fn delete(&self) -> ResourceOperation {
-        let rule = self.physical_id.and_then(RuleAddress::parse).or_else(|| self.unanswered_rule());
-        let Some(rule) = rule else {
-            return ResourceOperation::Nothing;
-        };
+        if self.physical_id == Some(NOTHING_CREATED) {
+            return ResourceOperation::Nothing { rule: self.rule_of_properties() };
+        }
         let dry_run = Object::new(self.properties).boolean("DryRun").ok().flatten();
         let dry_run = dry_run.unwrap_or(false);
-        let access = self.access(&rule.source).unwrap_or_default();
-        if self.physical_id == Some(NOTHING_CREATED) {
-            ResourceOperation::Cleanup { rule, access, dry_run }
-        } else {
-            ResourceOperation::Delete { rule, access, dry_run }
+        let access = |source: &BucketName| self.access(source).unwrap_or_default();
+        if let Some(rule) = self.physical_id.and_then(RuleAddress::parse) {
+            return ResourceOperation::Delete { access: access(&rule.source), rule, dry_run };
+        }
+        match self.rule_of_properties() {
+            Some(rule) => {
+                ResourceOperation::Cleanup { access: access(&rule.source), rule, dry_run }
+            }
+            None => ResourceOperation::Nothing { rule: None },
         }
     }
 
-    /// The rule of a resource whose id does not name the rule. If CloudFormation gets no answer to Create, it generates the id. Create may have
-    /// made the rule, or may still be running, so the rule has to be deleted. The rule's id depends on the stack and the resource, so the
-    /// rule belongs to no other resource.
-    fn unanswered_rule(&self) -> Option<RuleAddress> {
+    /// The rule of a resource whose id does not name it. CloudFormation makes up an id if it gets no answer to Create, and after an Update
+    /// from another function's resource it deletes that function's id. The rule's id depends on the stack and the resource, so the rule
+    /// belongs to no other resource; it may belong to a later request about this one.
+    fn rule_of_properties(&self) -> Option<RuleAddress> {
         let source = BucketName::parse(self.properties.get("SourceBucket")?.as_str()?).ok()?;
         let has_ids = !self.reply.stack_id.is_empty() && !self.reply.logical_id.is_empty();
         has_ids.then(|| RuleAddress { source, id: self.rule_id() })

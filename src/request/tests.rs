@@ -93,7 +93,7 @@ fn an_event_is_read_if_it_has_only_its_name_and_a_bucket() {
         json!({"eventName": "CreateBucket", "requestParameters": {"bucketName": "orders", "host": ["x"]}, "userIdentity": null, "errorCode": null}),
         json!({"eventName": "TagResource", "requestParameters": {"resourceArn": "arn:aws:s3:::orders"}, "userIdentity": {"type": "AWSService"}}),
     ] {
-        let event = json!({"detail-type": "AWS API Call via CloudTrail", "detail": detail});
+        let event = json!({"detail-type": "AWS API Call via CloudTrail", "source": "aws.s3", "detail": detail});
         let Ok(Invocation::Event(Event::Bucket(event))) = read(&event, environment()) else {
             panic!("{event}")
         };

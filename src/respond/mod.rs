@@ -228,20 +228,31 @@ struct Data {
     job_id: Option<String>,
 }
 
-/// Returns the body of the answer to a custom resource's request. The outcome is `None` when there was nothing to do.
+/// How a custom resource's request succeeded.
+#[derive(Debug)]
+pub enum Completion {
+    /// The rule was made, changed or deleted.
+    Rule(Box<Outcome>),
+    /// Nothing was done.
+    Nothing {
+        /// What the caller should know: what may remain.
+        reason: Option<String>,
+    },
+}
+
+/// Returns the body of the answer to a custom resource's request.
 ///
 /// # Errors
 /// When the answer cannot be written as JSON.
 pub fn cloudformation_answer(
     request: &Request,
     physical_id: String,
-    result: &Result<Option<Outcome>, Error>,
+    result: &Result<Completion, Error>,
 ) -> Result<String, serde_json::Error> {
     let ReplyTo { stack_id, request_id, logical_id, .. } = &request.reply;
     let (status, reason, data) = match result {
-        Ok(outcome) => {
-            ("SUCCESS", outcome.as_ref().and_then(success_reason), outcome.as_ref().and_then(data))
-        }
+        Ok(Completion::Rule(outcome)) => ("SUCCESS", success_reason(outcome), data(outcome)),
+        Ok(Completion::Nothing { reason }) => ("SUCCESS", reason.clone(), None),
         Err(error) => ("FAILED", Some(error.to_string()), None),
     };
     let reason = reason.map(|reason| truncate_reason(&reason));

@@ -45,7 +45,7 @@ fn outcome(keys: usize) -> Outcome {
     Outcome { rule, status: Status::Configured, plan, attributes: Some(attributes) }
 }
 
-fn answer(request: &Request, result: &Result<Option<Outcome>, Error>) -> (usize, Value) {
+fn answer(request: &Request, result: &Result<Completion, Error>) -> (usize, Value) {
     let body = cloudformation_answer(request, "p".repeat(200), result).unwrap();
     (body.len(), serde_json::from_str(&body).unwrap())
 }
@@ -57,7 +57,7 @@ fn cloudformation_answer_stays_within_the_size_limit_for_many_keys_and_long_reas
         &"L".repeat(255),
     );
     for keys in [1, 10, 120] {
-        let (length, answer) = answer(&request, &Ok(Some(outcome(keys))));
+        let (length, answer) = answer(&request, &Ok(Completion::Rule(Box::new(outcome(keys)))));
         assert!(length <= MAX_BODY, "{keys} keys: {length}");
         assert_eq!(answer["Data"]["SourceKmsKeyArns"].is_string(), keys <= 10);
     }
@@ -80,7 +80,8 @@ fn reason_is_truncated_to_a_kilobyte_of_escaped_json() {
 
 #[test]
 fn cloudformation_answer_copies_the_ids_and_omits_null_values() {
-    let (_, answer) = answer(&request("stack", "Logical"), &Ok(None));
+    let (_, answer) =
+        answer(&request("stack", "Logical"), &Ok(Completion::Nothing { reason: None }));
     let expected = json!({
         "Status": "SUCCESS", "PhysicalResourceId": "p".repeat(200), "StackId": "stack", "RequestId": "request", "LogicalResourceId": "Logical",
     });

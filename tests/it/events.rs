@@ -32,7 +32,6 @@ async fn irrelevant_events_are_skipped_with_a_reason_and_without_reads() {
         event("create-bucket", |detail| detail["eventSource"] = json!("s3express.amazonaws.com")),
         event("create-bucket", |detail| detail["eventName"] = json!("PutBucketAcl")),
         event("create-bucket", |detail| detail["recipientAccountId"] = json!("444455556666")),
-        event("create-bucket", |detail| detail["requestParameters"] = json!(null)),
         named("prod-fast--use1-az4--x-s3"),
         named("prod-ap-s3alias"),
         named("test-orders"),

@@ -3,5 +3,6 @@
 mod deletion;
 mod foreign_rules;
 mod one_answer;
+mod outcomes;
 mod refusals;
 mod rule_order;

@@ -11,6 +11,7 @@
 )]
 
 mod alarms;
+mod cloudtrail;
 mod commands;
 mod concurrency;
 mod convergence;
@@ -24,6 +25,7 @@ mod growth;
 mod invariants;
 mod jobs;
 mod metrics;
+mod new_buckets;
 mod outages;
 mod partitions;
 mod planner;

@@ -15,8 +15,8 @@ use aws_smithy_types::body::SdkBody;
 use s3_kms_replication::aws::{Aws, with_retries};
 use s3_kms_replication::iam_policy;
 use s3_kms_replication::model::{
-    Access, Account, Alarm, ApiError, BucketName, Canary, Encryption, Lease, Location, PolicyName,
-    PolicyTarget, Region, Retry, RoleName, RuleId, Versioning,
+    Access, Account, Alarm, ApiError, BucketName, Canary, Encryption, GenerationRecord, Lease,
+    Location, OutcomeChange, PolicyName, PolicyTarget, Region, Retry, RoleName, RuleId, Versioning,
 };
 use s3_kms_replication::plan::{Action, Replaces};
 use s3_kms_replication::ports::{Callback, Execute, Leases, Objects, Read};
@@ -280,7 +280,14 @@ async fn every_call(outage: Outage) -> Vec<(String, ApiError, u32)> {
     call!("versions", aws => aws.versions(&here, "canary"));
     call!("delete_version", aws => aws.delete_version(&here, "canary", "1"));
     call!("acquire", aws => aws.acquire(&lease, 0));
-    call!("record_generation", aws => aws.record_generation("leases", "demo-source/rule", 1, 2));
+    let record = GenerationRecord {
+        table: "leases".to_owned(),
+        id: "demo-source/rule".to_owned(),
+        number: 1,
+        change: OutcomeChange::OpenUnlessRemembered,
+        forget_at: 2,
+    };
+    call!("record_generation", aws => aws.record_generation(&record));
     call!("turn", aws => aws.latest_generation("leases", "demo-source/rule"));
     for action in actions() {
         // It has no time-out but the engine's deadline: a write that was given up could still take effect.

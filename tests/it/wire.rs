@@ -136,7 +136,7 @@ async fn planned(state: State, payload: &Value) -> Vec<Action> {
         settings: &settings,
         deadline,
         end: deadline,
-        signed_at: None,
+        request: None,
     };
     let plan: Plan = engine.apply(&spec, &settings.region).await.unwrap().plan;
     plan.stages.into_iter().flat_map(|stage| stage.actions).collect()

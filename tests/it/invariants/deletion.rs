@@ -76,21 +76,6 @@ async fn invariant_4_delete_of_an_id_that_is_not_ours_succeeds_without_writes() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn invariant_4_delete_of_an_unanswered_create_removes_what_it_made() {
-    let fake = Fake::new(two_buckets());
-    create(&fake, json!({})).await;
-    let mut request = custom_resource("Delete", json!({}));
-    request["PhysicalResourceId"] = json!("demo-Replication-1ABCDEF");
-    fake.answers.borrow_mut().clear();
-    invoke(&fake, &request).await.unwrap();
-    assert_eq!(only_answer(&fake)["Status"], "SUCCESS");
-    assert_eq!(
-        (&fake.state.borrow().roles, &fake.state.borrow().buckets["demo-source"].replication),
-        (&BTreeMap::new(), &None)
-    );
-}
-
-#[tokio::test(start_paused = true)]
 async fn invariant_4_delete_of_a_refused_create_succeeds_when_the_bucket_is_not_readable() {
     let fake = Fake::new(two_buckets());
     fake.refuse("HeadBucket", usize::MAX, "HTTP 403", Retry::Never);

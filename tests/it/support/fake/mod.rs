@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use s3_kms_replication::model::{
-    Access, Account, ApiError, BucketName, Job, Location, ReplicationConfiguration, Retry, Role,
-    RoleName,
+    Access, Account, ApiError, BucketName, Job, Location, RecordedRequest,
+    ReplicationConfiguration, Retry, Role, RoleName,
 };
 use tokio::time::{Instant, sleep};
 
@@ -92,8 +92,8 @@ pub struct Fake {
     pub answer_failures: RefCell<Vec<Retry>>,
     /// When each lease expired that was released.
     pub released: RefCell<BTreeMap<String, u64>>,
-    /// The latest generation of each custom resource.
-    pub generations: RefCell<BTreeMap<String, u64>>,
+    /// What is recorded of the requests about each custom resource.
+    pub generations: RefCell<BTreeMap<String, RecordedRequest>>,
     /// SSM's parameters.
     pub parameters: RefCell<BTreeMap<String, String>>,
     pub replicator: RefCell<Replicator>,

@@ -1,8 +1,8 @@
 //! Actions, leases, generations, canaries and answers.
 
 use s3_kms_replication::model::{
-    Acquired, ApiError, Canary, Encryption, Lease, Location, ObjectVersion, Replication,
-    ResponseUrl, Versions,
+    Acquired, ApiError, Canary, Encryption, GenerationRecord, Lease, Location, ObjectVersion,
+    OutcomeChange, RecordedRequest, Recording, Replication, RequestOutcome, ResponseUrl, Versions,
 };
 use s3_kms_replication::plan::{Action, Replaces, ReplicationWrite};
 use s3_kms_replication::ports::{Callback, Execute, Executed, Leases, Objects};
@@ -88,23 +88,33 @@ impl Leases for Fake {
             .await
     }
 
-    async fn record_generation(
+    async fn record_generation(&self, record: &GenerationRecord) -> Result<Recording, ApiError> {
+        let write = |_: &mut State| {
+            let mut generations = self.generations.borrow_mut();
+            let before = generations.get(&record.id).copied();
+            if before.is_some_and(|before| before.generation > record.number) {
+                return Ok(Recording::Superseded);
+            }
+            let outcome = before.and_then(|before| before.outcome);
+            let outcome = match record.change {
+                OutcomeChange::Keep => outcome,
+                OutcomeChange::OpenUnlessRemembered => outcome.or(Some(RequestOutcome::Open)),
+                OutcomeChange::Set(outcome) => Some(outcome),
+                OutcomeChange::Forget => None,
+            };
+            let recorded = RecordedRequest { generation: record.number, outcome };
+            generations.insert(record.id.clone(), recorded);
+            Ok(Recording::Recorded(before))
+        };
+        let resource = format!("generation of `{}`", record.id);
+        self.call(Call::lease("RecordGeneration", resource), write).await
+    }
+
+    async fn latest_generation(
         &self,
         _table: &str,
         id: &str,
-        generation: u64,
-        _forget_at: u64,
-    ) -> Result<bool, ApiError> {
-        let record = |_: &mut State| {
-            let mut generations = self.generations.borrow_mut();
-            let latest = generations.entry(id.to_owned()).or_default();
-            *latest = generation.max(*latest);
-            Ok(*latest == generation)
-        };
-        self.call(Call::lease("RecordGeneration", format!("generation of `{id}`")), record).await
-    }
-
-    async fn latest_generation(&self, _table: &str, id: &str) -> Result<Option<u64>, ApiError> {
+    ) -> Result<Option<RecordedRequest>, ApiError> {
         self.call(Call::lease("LatestGeneration", format!("generation of `{id}`")), |_| {
             Ok(self.generations.borrow().get(id).copied())
         })
