@@ -87,11 +87,13 @@ pub(super) async fn object_version(
             ));
         }
     };
-    Ok(Some(ObjectVersion { replication, kms_key: response.ssekms_key_id }))
+    let last_modified =
+        response.last_modified.and_then(|written| u64::try_from(written.secs()).ok());
+    Ok(Some(ObjectVersion { replication, kms_key: response.ssekms_key_id, last_modified }))
 }
 
-/// Lists the versions and delete markers of an object. One page of 1,000 suffices: S3 lists the versions of this key before those
-/// of longer keys that begin with it.
+/// Lists the first 1,000 versions and delete markers of an object. S3 lists the versions of this key before those of longer keys
+/// that begin with it.
 pub(super) async fn versions(
     client: &Client,
     location: &Location,
@@ -105,6 +107,8 @@ pub(super) async fn versions(
     let response = response.map_err(|error| {
         CallError::from(error).into_error("ListObjectVersions", object_resource(location, key))
     })?;
+    let more =
+        response.is_truncated == Some(true) && response.next_key_marker.as_deref() == Some(key);
     let objects = response
         .versions
         .unwrap_or_default()
@@ -118,6 +122,7 @@ pub(super) async fn versions(
     Ok(Versions {
         objects: objects.filter_map(|version| version.version_id).collect(),
         delete_markers: markers.filter_map(|marker| marker.version_id).collect(),
+        more,
     })
 }
 

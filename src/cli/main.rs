@@ -19,6 +19,8 @@ use s3_kms_replication::reconcile;
 use s3_kms_replication::spec::Invalid;
 use serde::Serialize;
 use tokio::runtime;
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::options::{CommandLine, Commands, Common, Output};
 use crate::progress::Progress;
@@ -140,7 +142,28 @@ fn main() {
     exit(code)
 }
 
-/// Runs the command until it ends or Ctrl-C is pressed. An interruption between any two calls is safe: the same command completes
+/// Waits for Ctrl-C, or for the signal by which a scheduler ends a program.
+async fn interrupted() {
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated() => {}
+    }
+}
+
+#[cfg(unix)]
+async fn terminated() {
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => drop(terminate.recv().await),
+        Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(not(unix))]
+async fn terminated() {
+    std::future::pending().await
+}
+
+/// Runs the command until it ends or is interrupted. An interruption between any two calls is safe: the same command completes
 /// the rest.
 async fn run_until_interrupted(
     command: &Commands,
@@ -149,7 +172,7 @@ async fn run_until_interrupted(
 ) -> Result<i32, Failure> {
     tokio::select! {
         result = run_command(command, common, progress) => result,
-        _ = tokio::signal::ctrl_c() => {
+        () = interrupted() => {
             progress.clear();
             let message = match command {
                 Commands::Apply(_) | Commands::Delete(_) => "interrupted; completed changes stay, and the same command does the rest",

@@ -106,13 +106,13 @@ pub async fn verify(args: &Verify, common: &Common, progress: &Progress) -> Resu
         changed: false,
         resumable: true,
     };
-    progress
+    let warnings = progress
         .show_during(
             VERIFYING,
             session.engine(VERIFY_TIME).verify(&verification, &session.settings.region),
         )
         .await?;
-    print_result(&Outcome::of_verification(&verification, Status::Verified), common)
+    print_result(&Outcome::of_verification(&verification, Status::Verified, warnings), common)
 }
 
 fn spec(action: &'static str, rule: &impl Serialize) -> Result<Spec, Failure> {

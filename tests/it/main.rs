@@ -11,6 +11,7 @@
 )]
 
 mod alarms;
+mod canaries;
 mod commands;
 mod concurrency;
 mod convergence;
