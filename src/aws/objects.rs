@@ -7,8 +7,10 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ReplicationStatus, ServerSideEncryption};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::Aws;
 use super::sdk_error::{CallError, malformed_response};
 use crate::model::{ApiError, Canary, Location, ObjectVersion, Replication, Versions};
+use crate::ports::Objects;
 
 /// A canary's content, for a person who finds one.
 const CANARY_CONTENT: &[u8] =
@@ -141,4 +143,44 @@ pub(super) async fn delete_version(
     deleted.map(|_| ()).map_err(|error| {
         CallError::from(error).into_error("DeleteObject", object_resource(location, key))
     })
+}
+
+impl Objects for Aws {
+    async fn put_canary(&self, location: &Location, canary: &Canary) -> Result<String, ApiError> {
+        self.in_session(&location.access, async || {
+            put_canary(&self.s3_at(location).await?, location, canary).await
+        })
+        .await
+    }
+
+    async fn object_version(
+        &self,
+        location: &Location,
+        key: &str,
+        version: &str,
+    ) -> Result<Option<ObjectVersion>, ApiError> {
+        self.in_session(&location.access, async || {
+            object_version(&self.s3_at(location).await?, location, key, version).await
+        })
+        .await
+    }
+
+    async fn versions(&self, location: &Location, key: &str) -> Result<Versions, ApiError> {
+        self.in_session(&location.access, async || {
+            versions(&self.s3_at(location).await?, location, key).await
+        })
+        .await
+    }
+
+    async fn delete_version(
+        &self,
+        location: &Location,
+        key: &str,
+        version: &str,
+    ) -> Result<(), ApiError> {
+        self.in_session(&location.access, async || {
+            delete_version(&self.s3_at(location).await?, location, key, version).await
+        })
+        .await
+    }
 }

@@ -268,6 +268,33 @@ impl Action {
         }
     }
 
+    /// The credentials with which the action is executed.
+    pub fn access(&self) -> &Access {
+        static OWN: Access = Access::Own;
+        match self {
+            Self::CreateBucket { location, .. }
+            | Self::EnableVersioning { location, .. }
+            | Self::EncryptBucket { location, .. }
+            | Self::BlockPublicAccess { location }
+            | Self::PutReplication { location, .. }
+            | Self::DeleteReplication { location, .. } => &location.access,
+            Self::PutStatement { target, .. } | Self::RemoveStatement { target, .. } => {
+                target.access()
+            }
+            Self::CreateRole { .. }
+            | Self::UpdateAssumeRolePolicy { .. }
+            | Self::PutRolePermissionsBoundary { .. }
+            | Self::PutRolePolicy { .. }
+            | Self::DeleteRolePolicy { .. }
+            | Self::DeleteRole { .. }
+            | Self::UntagRole { .. }
+            | Self::StartJob { .. }
+            | Self::CancelJob { .. }
+            | Self::PutAlarm { .. }
+            | Self::DeleteAlarm { .. } => &OWN,
+        }
+    }
+
     /// The replication configuration that the action writes.
     pub fn written_configuration(&self) -> Option<&ReplicationConfiguration> {
         match self.replaces() {

@@ -31,6 +31,7 @@ mod retries;
 mod rounds;
 mod secrets;
 mod support;
+mod unreachable_destination;
 mod verify;
 mod verify_on_apply;
 mod wire;

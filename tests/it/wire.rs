@@ -5,6 +5,7 @@ mod foreign_policies;
 mod jobs;
 mod leases;
 mod replacements;
+mod sessions;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
