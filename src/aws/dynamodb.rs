@@ -7,12 +7,15 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use futures_util::FutureExt;
 
+use super::Aws;
 use super::sdk_error::{self, none_if};
 use crate::model::{
     Acquired, ApiError, GenerationRecord, Lease, OutcomeChange, RecordedRequest, Recording,
     RequestOutcome,
 };
+use crate::ports::Leases;
 
 /// The table's partition key. It is a bucket's name, or a text with a slash, which no bucket's name has: the id of a custom
 /// resource, or the resource of the lease on other accounts' policies.
@@ -180,4 +183,26 @@ fn lease_resource(lease: &Lease) -> String {
 
 fn generation_resource(GenerationKey { table, id }: GenerationKey<'_>) -> String {
     format!("latest request about `{id}` in table `{table}`")
+}
+
+impl Leases for Aws {
+    async fn acquire(&self, lease: &Lease, now: u64) -> Result<Option<Acquired>, ApiError> {
+        acquire(&self.dynamodb, lease, now).boxed_local().await
+    }
+
+    async fn release(&self, lease: &Lease, expires_at: u64) -> Result<(), ApiError> {
+        release(&self.dynamodb, lease, expires_at).boxed_local().await
+    }
+
+    async fn record_generation(&self, record: &GenerationRecord) -> Result<Recording, ApiError> {
+        record_generation(&self.dynamodb, record).boxed_local().await
+    }
+
+    async fn latest_generation(
+        &self,
+        table: &str,
+        id: &str,
+    ) -> Result<Option<RecordedRequest>, ApiError> {
+        latest_generation(&self.dynamodb, GenerationKey { table, id }).boxed_local().await
+    }
 }

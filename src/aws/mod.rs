@@ -14,6 +14,7 @@ mod replace;
 mod s3;
 mod s3control;
 mod sdk_error;
+mod session;
 mod ssm;
 mod sts;
 pub mod whole_answer;
@@ -27,20 +28,18 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 pub use connector::{connector, http_client};
-use dynamodb::GenerationKey;
 use futures_util::FutureExt;
 use tokio::sync::{Mutex, OnceCell};
 use whole_answer::WholeAnswer;
 
 use crate::config::Settings;
 use crate::model::{
-    Access, Account, Acquired, Alarm, ApiError, BucketName, Canary, Encryption, GenerationRecord,
-    Identity, Job, Key, Lease, ListedBucket, Location, ObjectVersion, Partition, PolicyTarget,
-    RecordedRequest, Recording, Region, ReplicationConfiguration, Role, RoleName, RoleOutline,
-    Versioning, Versions,
+    Access, Account, Alarm, ApiError, BucketName, Encryption, Identity, Job, Key, ListedBucket,
+    Location, Partition, PolicyTarget, Region, ReplicationConfiguration, Role, RoleName,
+    RoleOutline, Versioning,
 };
 use crate::plan::{Action, NewJob};
-use crate::ports::{Execute, Executed, Leases, Objects, Read};
+use crate::ports::{Execute, Executed, Read};
 
 /// Time for one attempt of an operation.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -276,34 +275,55 @@ impl Read for Aws {
         expected: &Region,
         access: &Access,
     ) -> Result<Option<Region>, ApiError> {
-        s3::bucket_region(&self.s3(expected, access).await?, bucket, expected).boxed_local().await
+        self.in_session(access, async || {
+            s3::bucket_region(&self.s3(expected, access).await?, bucket, expected).await
+        })
+        .await
     }
 
     async fn versioning(&self, location: &Location) -> Result<Versioning, ApiError> {
-        s3::versioning(&self.s3_at(location).await?, location).boxed_local().await
+        self.in_session(&location.access, async || {
+            s3::versioning(&self.s3_at(location).await?, location).await
+        })
+        .await
     }
 
     async fn encryption(&self, location: &Location) -> Result<Encryption, ApiError> {
-        s3::encryption(&self.s3_at(location).await?, location).boxed_local().await
+        self.in_session(&location.access, async || {
+            s3::encryption(&self.s3_at(location).await?, location).await
+        })
+        .await
     }
 
     async fn replication(
         &self,
         location: &Location,
     ) -> Result<Option<ReplicationConfiguration>, ApiError> {
-        s3::replication(&self.s3_at(location).await?, location).boxed_local().await
+        self.in_session(&location.access, async || {
+            s3::replication(&self.s3_at(location).await?, location).await
+        })
+        .await
     }
 
     async fn object_lock(&self, location: &Location) -> Result<bool, ApiError> {
-        s3::object_lock(&self.s3_at(location).await?, location).boxed_local().await
+        self.in_session(&location.access, async || {
+            s3::object_lock(&self.s3_at(location).await?, location).await
+        })
+        .await
     }
 
     async fn bucket_tags(&self, location: &Location) -> Result<BTreeMap<String, String>, ApiError> {
-        s3::tags(&self.s3_at(location).await?, location).boxed_local().await
+        self.in_session(&location.access, async || {
+            s3::tags(&self.s3_at(location).await?, location).await
+        })
+        .await
     }
 
     async fn public_access_blocked(&self, location: &Location) -> Result<bool, ApiError> {
-        s3::public_access_blocked(&self.s3_at(location).await?, location).boxed_local().await
+        self.in_session(&location.access, async || {
+            s3::public_access_blocked(&self.s3_at(location).await?, location).await
+        })
+        .await
     }
 
     async fn key(
@@ -312,18 +332,19 @@ impl Read for Aws {
         region: &Region,
         access: &Access,
     ) -> Result<Option<Key>, ApiError> {
-        kms::key(&self.kms(region, access).await?, id).boxed_local().await
+        self.in_session(access, async || kms::key(&self.kms(region, access).await?, id).await).await
     }
 
     async fn policy(&self, target: &PolicyTarget) -> Result<Option<String>, ApiError> {
-        match target {
+        self.in_session(target.access(), async || match target {
             PolicyTarget::Bucket(location) => {
-                s3::policy(&self.s3_at(location).await?, location).boxed_local().await
+                s3::policy(&self.s3_at(location).await?, location).await
             }
             PolicyTarget::Key { arn, region, access } => {
-                kms::policy(&self.kms(region, access).await?, arn).boxed_local().await
+                kms::policy(&self.kms(region, access).await?, arn).await
             }
-        }
+        })
+        .await
     }
 
     async fn role_outline(&self, name: &RoleName) -> Result<Option<RoleOutline>, ApiError> {
@@ -355,6 +376,12 @@ impl Read for Aws {
 
 impl Execute for Aws {
     async fn execute(&self, action: &Action) -> Result<Executed, ApiError> {
+        self.in_session(action.access(), async || self.execute_once(action).await).await
+    }
+}
+
+impl Aws {
+    async fn execute_once(&self, action: &Action) -> Result<Executed, ApiError> {
         let done = match action {
             Action::CreateBucket { location, source } => {
                 s3::create_bucket(&self.s3_at(location).await?, location, source).await
@@ -410,59 +437,5 @@ impl Execute for Aws {
         };
         done.map(|()| Executed::Done)
             .map_err(|error| error.into_error(action.operation(), action.resource()))
-    }
-}
-
-impl Leases for Aws {
-    async fn acquire(&self, lease: &Lease, now: u64) -> Result<Option<Acquired>, ApiError> {
-        dynamodb::acquire(&self.dynamodb, lease, now).boxed_local().await
-    }
-
-    async fn release(&self, lease: &Lease, expires_at: u64) -> Result<(), ApiError> {
-        dynamodb::release(&self.dynamodb, lease, expires_at).boxed_local().await
-    }
-
-    async fn record_generation(&self, record: &GenerationRecord) -> Result<Recording, ApiError> {
-        dynamodb::record_generation(&self.dynamodb, record).boxed_local().await
-    }
-
-    async fn latest_generation(
-        &self,
-        table: &str,
-        id: &str,
-    ) -> Result<Option<RecordedRequest>, ApiError> {
-        dynamodb::latest_generation(&self.dynamodb, GenerationKey { table, id }).boxed_local().await
-    }
-}
-
-impl Objects for Aws {
-    async fn put_canary(&self, location: &Location, canary: &Canary) -> Result<String, ApiError> {
-        objects::put_canary(&self.s3_at(location).await?, location, canary).boxed_local().await
-    }
-
-    async fn object_version(
-        &self,
-        location: &Location,
-        key: &str,
-        version: &str,
-    ) -> Result<Option<ObjectVersion>, ApiError> {
-        objects::object_version(&self.s3_at(location).await?, location, key, version)
-            .boxed_local()
-            .await
-    }
-
-    async fn versions(&self, location: &Location, key: &str) -> Result<Versions, ApiError> {
-        objects::versions(&self.s3_at(location).await?, location, key).boxed_local().await
-    }
-
-    async fn delete_version(
-        &self,
-        location: &Location,
-        key: &str,
-        version: &str,
-    ) -> Result<(), ApiError> {
-        objects::delete_version(&self.s3_at(location).await?, location, key, version)
-            .boxed_local()
-            .await
     }
 }

@@ -7,8 +7,10 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ReplicationStatus, ServerSideEncryption};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::Aws;
 use super::sdk_error::{CallError, malformed_response};
 use crate::model::{ApiError, Canary, Location, ObjectVersion, Replication, Versions};
+use crate::ports::Objects;
 
 /// A canary's content, for a person who finds one.
 const CANARY_CONTENT: &[u8] =
@@ -87,11 +89,13 @@ pub(super) async fn object_version(
             ));
         }
     };
-    Ok(Some(ObjectVersion { replication, kms_key: response.ssekms_key_id }))
+    let last_modified =
+        response.last_modified.and_then(|written| u64::try_from(written.secs()).ok());
+    Ok(Some(ObjectVersion { replication, kms_key: response.ssekms_key_id, last_modified }))
 }
 
-/// Lists the versions and delete markers of an object. One page of 1,000 suffices: S3 lists the versions of this key before those
-/// of longer keys that begin with it.
+/// Lists the first 1,000 versions and delete markers of an object. S3 lists the versions of this key before those of longer keys
+/// that begin with it.
 pub(super) async fn versions(
     client: &Client,
     location: &Location,
@@ -105,6 +109,8 @@ pub(super) async fn versions(
     let response = response.map_err(|error| {
         CallError::from(error).into_error("ListObjectVersions", object_resource(location, key))
     })?;
+    let more =
+        response.is_truncated == Some(true) && response.next_key_marker.as_deref() == Some(key);
     let objects = response
         .versions
         .unwrap_or_default()
@@ -118,6 +124,7 @@ pub(super) async fn versions(
     Ok(Versions {
         objects: objects.filter_map(|version| version.version_id).collect(),
         delete_markers: markers.filter_map(|marker| marker.version_id).collect(),
+        more,
     })
 }
 
@@ -136,4 +143,44 @@ pub(super) async fn delete_version(
     deleted.map(|_| ()).map_err(|error| {
         CallError::from(error).into_error("DeleteObject", object_resource(location, key))
     })
+}
+
+impl Objects for Aws {
+    async fn put_canary(&self, location: &Location, canary: &Canary) -> Result<String, ApiError> {
+        self.in_session(&location.access, async || {
+            put_canary(&self.s3_at(location).await?, location, canary).await
+        })
+        .await
+    }
+
+    async fn object_version(
+        &self,
+        location: &Location,
+        key: &str,
+        version: &str,
+    ) -> Result<Option<ObjectVersion>, ApiError> {
+        self.in_session(&location.access, async || {
+            object_version(&self.s3_at(location).await?, location, key, version).await
+        })
+        .await
+    }
+
+    async fn versions(&self, location: &Location, key: &str) -> Result<Versions, ApiError> {
+        self.in_session(&location.access, async || {
+            versions(&self.s3_at(location).await?, location, key).await
+        })
+        .await
+    }
+
+    async fn delete_version(
+        &self,
+        location: &Location,
+        key: &str,
+        version: &str,
+    ) -> Result<(), ApiError> {
+        self.in_session(&location.access, async || {
+            delete_version(&self.s3_at(location).await?, location, key, version).await
+        })
+        .await
+    }
 }

@@ -84,6 +84,23 @@ impl Sessions {
     }
 }
 
+impl Sessions {
+    /// When the cached session of `role` expires; `None` if there is none.
+    pub(super) async fn expiry(&self, role: &AssumedRole) -> Option<SystemTime> {
+        self.0.lock().await.get(role).map(|session| session.expires_at)
+    }
+
+    /// Forgets the session of `role` that expires at `expiry`. A session that has replaced that one stays.
+    pub(super) async fn forget(&self, role: &AssumedRole, expiry: Option<SystemTime>) {
+        let mut sessions = self.0.lock().await;
+        let is_other =
+            |session: &Session| expiry.is_some_and(|expiry| expiry != session.expires_at);
+        if !sessions.get(role).is_some_and(is_other) {
+            sessions.remove(role);
+        }
+    }
+}
+
 async fn assume_role(
     client: &Client,
     role: &AssumedRole,

@@ -62,13 +62,13 @@ pub async fn verify(args: &Verify, common: &Common, progress: &Progress) -> Resu
     progress.print_log(true);
     let requested = RequestedVerification::of_verify(args, common).await?;
     let verification = requested.verification();
-    progress
+    let warnings = progress
         .show_during(
             VERIFYING,
             requested.session.engine(VERIFY_TIME).verify(&verification, requested.region()),
         )
         .await?;
-    print_result(&Outcome::of_verification(&verification, Status::Verified), common)
+    print_result(&Outcome::of_verification(&verification, Status::Verified, warnings), common)
 }
 
 /// The verification that a command asks for.

@@ -56,9 +56,9 @@ async fn verify<C: Cloud>(
     engine: &Engine<'_, C>,
 ) -> Result<Outcome, reconcile::Error> {
     match engine.verify(verification, &engine.settings.region).await {
-        Ok(()) => Ok(Outcome::of_verification(verification, Status::Verified)),
+        Ok(warnings) => Ok(Outcome::of_verification(verification, Status::Verified, warnings)),
         Err(reconcile::Error::VerifyPending { .. }) => {
-            Ok(Outcome::of_verification(verification, Status::Pending))
+            Ok(Outcome::of_verification(verification, Status::Pending, Vec::new()))
         }
         Err(error) => Err(error),
     }

@@ -22,21 +22,25 @@ pub struct ObjectVersion {
     pub replication: Option<Replication>,
     /// ARN of the KMS key that encrypts the version; `None` if the version is not KMS-encrypted.
     pub kms_key: Option<String>,
+    /// When the version was written, in seconds since the epoch; `None` if S3 did not say.
+    pub last_modified: Option<u64>,
 }
 
-/// The ids of all versions and delete markers of one object.
+/// The ids of versions and delete markers of one object.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Versions {
     /// The versions, the newest first.
     pub objects: Vec<String>,
     /// The delete markers.
     pub delete_markers: Vec<String>,
+    /// Whether S3 has more of them than fit in one answer.
+    pub more: bool,
 }
 
 /// The object that Verify writes to check whether a rule replicates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Canary {
-    /// Its object key, which is derived from the rule's id: a later invocation finds the same canary.
+    /// Its object key, which is derived from the source bucket and the rule's id: a later invocation finds the same canary.
     pub key: String,
     /// The tags that the rule's filter requires.
     pub tags: BTreeMap<String, String>,

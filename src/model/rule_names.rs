@@ -18,6 +18,9 @@ const SID_PREFIX: &str = "S3KmsReplication";
 /// Longer than [`HASH_LENGTH`], since one policy can have statements for many accounts.
 const SID_HASH_LENGTH: usize = 16;
 
+/// What the key of a canary has between the rule's prefix and the rule. The function has rights on canaries by this part of the key.
+const CANARY_DIRECTORY: &str = ".s3-kms-replication-verify/";
+
 /// S3's limit for the key of an object, in bytes.
 const MAX_KEY: usize = 1_024;
 
@@ -56,23 +59,6 @@ impl RuleId {
         Self(format!("{RULE_PREFIX}{}-{}-{hash}", readable(stack, 48), readable(logical_id, 48)))
     }
 
-    /// The object key of the rule's canary, which begins with the rule's `prefix` and does not change.
-    ///
-    /// # Errors
-    /// The rest of a sentence about the prefix, if the key is too long for S3.
-    pub fn canary_key(&self, prefix: &str) -> Result<String, String> {
-        let key = format!("{prefix}.s3-kms-replication-verify/{self}");
-        if key.len() <= MAX_KEY {
-            Ok(key)
-        } else {
-            let most = MAX_KEY - (key.len() - prefix.len());
-            Err(format!(
-                "has {} bytes; an object's key has at most {MAX_KEY}, so with `Verify` the prefix has at most {most}",
-                prefix.len()
-            ))
-        }
-    }
-
     /// Reads a rule's id; `None` for a foreign rule.
     pub fn parse(text: &str) -> Option<Self> {
         text.strip_prefix(RULE_PREFIX).and_then(|name| Self::named(name).ok())
@@ -93,6 +79,29 @@ impl RuleAddress {
     pub fn parse(text: &str) -> Option<Self> {
         let (source, id) = text.split_once('/')?;
         Some(Self { source: BucketName::parse(source).ok()?, id: RuleId::parse(id)? })
+    }
+
+    /// The object key of the rule's canary, which begins with the rule's `prefix` and does not change. The key contains the source, since rules of
+    /// several sources may have the same name and the same destination.
+    ///
+    /// # Errors
+    /// The rest of a sentence about the prefix, if the key is too long for S3.
+    pub fn canary_key(&self, prefix: &str) -> Result<String, String> {
+        let key = format!("{prefix}{CANARY_DIRECTORY}{self}");
+        if key.len() <= MAX_KEY {
+            Ok(key)
+        } else {
+            let most = MAX_KEY - (key.len() - prefix.len());
+            Err(format!(
+                "has {} bytes; an object's key has at most {MAX_KEY}, so with `Verify` the prefix has at most {most}",
+                prefix.len()
+            ))
+        }
+    }
+
+    /// The object key of the canaries of version 0.1.0, which the rules of several sources may share.
+    pub fn former_canary_key(&self, prefix: &str) -> String {
+        format!("{prefix}{CANARY_DIRECTORY}{}", self.id)
     }
 
     /// The `Sid` of the rule's statements in policies of the destination's account. It has only letters and digits, as IAM requires, and

@@ -8,7 +8,7 @@ use super::{NewJob, PolicyWrite, rules};
 use crate::iam_policy::{PolicyDocument, Statement};
 use crate::model::{
     Access, Alarm, BucketName, Encryption, Location, PolicyName, PolicyTarget,
-    ReplicationConfiguration, RoleName, RuleId, Versioning,
+    ReplicationConfiguration, ReplicationRule, RoleName, RuleId, Versioning,
 };
 
 /// One change, with everything that its execution needs and the state before it.
@@ -198,6 +198,16 @@ pub struct ReplicationWrite<'a> {
 }
 
 impl ReplicationWrite<'_> {
+    /// Our rule before the write.
+    pub fn rule_before(&self) -> Option<&ReplicationRule> {
+        rules::find(self.before, self.rule)
+    }
+
+    /// Our rule after the write.
+    pub fn rule_after(&self) -> Option<&ReplicationRule> {
+        rules::find(self.after, self.rule)
+    }
+
     /// Whether `current` is the configuration that the plan was made for.
     pub fn precondition_holds(&self, current: Option<&ReplicationConfiguration>) -> bool {
         current == self.before
@@ -255,6 +265,33 @@ impl Action {
         match self.replaces() {
             Replaces::ResourcePolicy(write) => Some(write.target),
             Replaces::Replication(_) | Replaces::Nothing => None,
+        }
+    }
+
+    /// The credentials with which the action is executed.
+    pub fn access(&self) -> &Access {
+        static OWN: Access = Access::Own;
+        match self {
+            Self::CreateBucket { location, .. }
+            | Self::EnableVersioning { location, .. }
+            | Self::EncryptBucket { location, .. }
+            | Self::BlockPublicAccess { location }
+            | Self::PutReplication { location, .. }
+            | Self::DeleteReplication { location, .. } => &location.access,
+            Self::PutStatement { target, .. } | Self::RemoveStatement { target, .. } => {
+                target.access()
+            }
+            Self::CreateRole { .. }
+            | Self::UpdateAssumeRolePolicy { .. }
+            | Self::PutRolePermissionsBoundary { .. }
+            | Self::PutRolePolicy { .. }
+            | Self::DeleteRolePolicy { .. }
+            | Self::DeleteRole { .. }
+            | Self::UntagRole { .. }
+            | Self::StartJob { .. }
+            | Self::CancelJob { .. }
+            | Self::PutAlarm { .. }
+            | Self::DeleteAlarm { .. } => &OWN,
         }
     }
 

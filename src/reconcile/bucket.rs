@@ -248,8 +248,13 @@ impl<C: Cloud> Engine<'_, C> {
     async fn clean_up_deleted_bucket(&self, request: &ReconcileRequest<'_>) -> Result<Plan, Error> {
         let policy = self.policy().await?;
         let planner = DeletedBucket { reader: self.reader(), request, policy: policy.as_deref() };
-        let scope =
-            RequestScope { source: request.bucket, dry_run: request.dry_run, generation: None };
+        let scope = RequestScope {
+            source: request.bucket,
+            dry_run: request.dry_run,
+            generation: None,
+            access: &Access::Own,
+            verifies: None,
+        };
         Ok(self.converge(&scope, None, &planner).await?.plan)
     }
 
@@ -269,7 +274,13 @@ impl<C: Cloud> Engine<'_, C> {
             expected: &location.region,
         };
         let planner = UntaggedRule { delete, rule, location };
-        let scope = RequestScope { source: &location.bucket, dry_run, generation: None };
+        let scope = RequestScope {
+            source: &location.bucket,
+            dry_run,
+            generation: None,
+            access: &access,
+            verifies: None,
+        };
         let planned = self.converge(&scope, None, &planner).await?;
         Ok(planned.into_outcome(address.clone(), Status::Removed, dry_run))
     }

@@ -1,31 +1,22 @@
-//! The buckets that a canary reaches, and its removal from them.
+//! The canary that verifies a rule, its encryption, and the buckets that it reaches.
 //!
 //! It must not know whether the canary was replicated: [`super::verify`] judges that.
 
-use std::time::Duration;
-
-use futures_util::future::{join_all, try_join_all};
-use tokio::time::{Instant, timeout, timeout_at};
+use futures_util::future::try_join_all;
 use tokio::try_join;
 
-use super::retry::{Failed, RetryBudget, retry};
+use super::canary_removal::CanaryTraces;
 use super::snapshot::own_location;
 use super::verify::Verification;
 use super::{Engine, Error};
 use crate::model::{
-    Access, Account, ApiError, BucketName, Canary, Identity, KeyReference, Location, Region,
-    ReplicationRule, RuleAddress,
+    Access, Account, Canary, Encryption, Identity, KeyReference, Location, Region, ReplicationRule,
+    RoleName, RuleAddress,
 };
 use crate::plan::Refusal;
 use crate::ports::Cloud;
 use crate::spec::{Invalid, Spec};
 use crate::verify;
-
-/// The number of attempts to remove a canary from one bucket.
-const REMOVAL_ATTEMPTS: u32 = 3;
-
-/// Time for one attempt to remove a canary.
-const REMOVAL_ATTEMPT: Duration = Duration::from_secs(3);
 
 /// The rule that a canary verifies, and every bucket that the canary reaches.
 pub(super) struct CanarySites {
@@ -34,6 +25,10 @@ pub(super) struct CanarySites {
     pub role_arn: String,
     pub replica_key: Option<String>,
     pub canary: Canary,
+    /// The object key of a canary of version 0.1.0.
+    pub former_key: String,
+    /// What the canary cannot show, as one sentence for each thing.
+    pub warnings: Vec<String>,
     pub source: Location,
     /// The destination of the verified rule.
     pub destination: Location,
@@ -44,13 +39,27 @@ pub(super) struct CanarySites {
 impl CanarySites {
     /// All buckets that the canary reaches; the source is the first.
     fn locations(&self) -> impl Iterator<Item = &Location> {
-        [&self.source, &self.destination].into_iter().chain(&self.other_destinations)
+        [&self.source].into_iter().chain(self.destinations())
+    }
+
+    fn destinations(&self) -> impl Iterator<Item = &Location> {
+        [&self.destination].into_iter().chain(&self.other_destinations)
+    }
+
+    /// Where versions of the canary may be.
+    pub(super) fn traces(&self) -> CanaryTraces {
+        CanaryTraces {
+            key: self.canary.key.clone(),
+            former_key: self.former_key.clone(),
+            source: Some(self.source.clone()),
+            destinations: self.destinations().cloned().collect(),
+        }
     }
 }
 
 /// The object key of the canary that verifies a rule.
 pub(super) fn canary_key(spec: &Spec) -> Result<String, Error> {
-    let key = spec.rule.id.canary_key(&spec.filter.prefix);
+    let key = spec.rule.canary_key(&spec.filter.prefix);
     Ok(key.map_err(|problem| Invalid::new("Prefix", problem))?)
 }
 
@@ -74,7 +83,10 @@ impl<C: Cloud> Engine<'_, C> {
         if !rule.is_enabled() {
             return Err(Refusal::RuleDisabled { bucket: bucket.clone(), rule: id.clone() }.into());
         }
-        let canary = verify::canary(id, rule, verification.key)?;
+        let CanaryKey { key, warning } =
+            self.canary_encryption(verification, rule, &source, configuration.role()).await?;
+        let canary = verify::canary(verification.rule, rule, key.as_ref())?;
+        let former_key = verify::former_key(verification.rule, rule);
         let replica_key = verify::destination(rule)?.1.map(str::to_owned);
         let others = configuration
             .rules()
@@ -90,6 +102,8 @@ impl<C: Cloud> Engine<'_, C> {
             role_arn,
             replica_key,
             canary,
+            former_key,
+            warnings: warning.into_iter().collect(),
             source,
             destination,
             other_destinations,
@@ -98,7 +112,7 @@ impl<C: Cloud> Engine<'_, C> {
     }
 
     /// Finds the destination bucket of a rule.
-    async fn destination_location(
+    pub(super) async fn destination_location(
         &self,
         rule: &ReplicationRule,
         source: &Location,
@@ -130,93 +144,46 @@ impl<C: Cloud> Engine<'_, C> {
         }
     }
 
-    /// Finds a bucket; `None` when it does not exist.
-    pub(super) async fn locate(
+    /// Chooses the key of the canary. Where the bucket's default encryption is not KMS and the rule replicates KMS-encrypted objects,
+    /// that is a source key that the rule's inline policy grants.
+    async fn canary_encryption(
         &self,
-        bucket: &BucketName,
-        expected: &Region,
-        access: &Access,
-    ) -> Result<Option<Location>, ApiError> {
-        let region = self.cloud.bucket_region(bucket, expected, access);
-        let (identity, region) = try_join!(self.cloud.identity(), region)?;
-        let owner = access.account().unwrap_or(&identity.account).clone();
-        Ok(region.map(|region| Location {
-            bucket: bucket.clone(),
-            region,
-            owner,
-            access: access.clone(),
-        }))
-    }
-
-    /// Removes the canary that an earlier request left for this one, which failed before it could resume the verification.
-    pub(super) async fn remove_stale_canary(&self, spec: &Spec, expected: &Region) {
-        let sites = [
-            (&spec.rule.source, expected, &Access::Own),
-            (&spec.destination, &spec.destination_region, &spec.destination_access),
-        ];
-        let removal = timeout_at(self.deadline, async {
-            let key = canary_key(spec)?;
-            for (bucket, region, access) in sites {
-                if let Some(location) = self.locate(bucket, region, access).await? {
-                    self.remove_from_bucket(&location, &key).await;
-                }
-            }
-            Ok::<(), Error>(())
-        });
-        if let Ok(Err(error)) = removal.await {
-            tracing::warn!(rule = spec.rule.id.as_str(), %error, "cannot look for a canary that an earlier request may have left");
+        verification: &Verification<'_>,
+        rule: &ReplicationRule,
+        source: &Location,
+        role_arn: &str,
+    ) -> Result<CanaryKey, Error> {
+        if verification.key.is_some() || !verify::needs_kms(rule) {
+            return Ok(CanaryKey { key: verification.key.cloned(), warning: None });
         }
-    }
-
-    /// Removes the canary from all buckets, from the source first so that no further replica arrives.
-    pub(super) async fn remove_canary(&self, sites: &CanarySites, deadline: Instant) {
-        let (key, mut locations) = (&sites.canary.key, sites.locations());
-        let removal = timeout_at(deadline, async {
-            if let Some(source) = locations.next() {
-                self.remove_from_bucket(source, key).await;
-            }
-            join_all(locations.map(|location| self.remove_from_bucket(location, key))).await;
-        });
-        if removal.await.is_err() {
-            let bucket = sites.source.bucket.as_str();
-            tracing::error!(
-                bucket,
-                key,
-                "the canary could not be removed in time; the rule's next Verify removes it, also at the destinations"
-            );
+        match self.cloud.encryption(source).await? {
+            Encryption::Kms { .. } => return Ok(CanaryKey::default()),
+            Encryption::S3 => {}
         }
-    }
-
-    /// Removes the canary from one bucket. Any failure is retried, since nothing else removes the canary until the rule's next
-    /// Verify.
-    async fn remove_from_bucket(&self, location: &Location, key: &str) {
-        let bucket = location.bucket.as_str();
-        let pause = Duration::from_millis(200);
-        let budget = RetryBudget::until_deadline(pause, pause).with_attempts(REMOVAL_ATTEMPTS);
-        let removed = retry(budget, async || {
-            match timeout(REMOVAL_ATTEMPT, self.remove_versions(location, key)).await {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(failure)) => {
-                    tracing::warn!(bucket, key, %failure, "the canary could not be removed")
-                }
-                Err(_) => tracing::warn!(bucket, key, "the canary could not be removed in time"),
-            }
-            Err(Failed::Retryable(()))
+        let role = match RoleName::from_arn(role_arn) {
+            Some(name) => self.cloud.role(&name).await,
+            None => Ok(None),
+        };
+        let role = match role {
+            Err(failure) if failure.is_denied() => None,
+            role => role?,
+        };
+        let key =
+            role.and_then(|role| verify::granted_key(verification.rule, &source.region, &role));
+        let warning = key.is_none().then(|| {
+            format!(
+                "bucket `{}` encrypts with SSE-S3, and no key that the rule grants was found to encrypt the canary with: the verification shows \
+                 nothing about the rule's keys; name a key in `SourceKmsKeyArns`",
+                source.bucket
+            )
         });
-        if removed.await.is_err() {
-            tracing::error!(
-                bucket,
-                key,
-                "the canary could not be removed; the rule's next Verify removes it"
-            );
-        }
+        Ok(CanaryKey { key, warning })
     }
+}
 
-    async fn remove_versions(&self, location: &Location, key: &str) -> Result<(), ApiError> {
-        let versions = self.cloud.versions(location, key).await?;
-        let all = versions.objects.iter().chain(&versions.delete_markers);
-        let removed =
-            join_all(all.map(|version| self.cloud.delete_version(location, key, version))).await;
-        removed.into_iter().collect()
-    }
+/// The key that encrypts a canary, and what it cannot show.
+#[derive(Default)]
+struct CanaryKey {
+    key: Option<KeyReference>,
+    warning: Option<String>,
 }

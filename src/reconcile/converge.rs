@@ -11,7 +11,7 @@ use super::generation::Generation;
 use super::lease::epoch_seconds;
 use super::retry::{Failed, RetryBudget, retry};
 use super::{Engine, Error, Outcome, Status};
-use crate::model::{BucketName, Retry, RuleAddress};
+use crate::model::{Access, BucketName, Retry, RuleAddress};
 use crate::plan::{Plan, RuleAttributes};
 use crate::ports::Cloud;
 
@@ -66,6 +66,10 @@ pub(super) struct RequestScope<'a> {
     pub dry_run: bool,
     /// The request's generation, when it is about a custom resource.
     pub generation: Option<Generation<'a>>,
+    /// The credentials for the destination's account.
+    pub access: &'a Access,
+    /// The rule that is verified when it was changed.
+    pub verifies: Option<&'a RuleAddress>,
 }
 
 /// First reads that were made before they were known to be needed.
@@ -148,7 +152,7 @@ impl<C: Cloud> Engine<'_, C> {
             if guard.may_be_stale(snapshot_time) {
                 let planned =
                     self.before_deadline(Box::pin(self.plan_again(scope, planner))).await?;
-                return self.apply_planned(planned, None).await;
+                return self.apply_planned(scope, planned, None).await;
             }
             // A later request that had nothing to write has held no lease.
             let is_latest = self.check_not_superseded(scope.generation.as_ref());
@@ -160,7 +164,7 @@ impl<C: Cloud> Engine<'_, C> {
                 is_latest.map(|()| last_read.flatten())
             };
             let last_read = self.before_deadline(Box::pin(checked)).await?;
-            self.apply_planned(planned, last_read).await
+            self.apply_planned(scope, planned, last_read).await
         })
         .await
     }
@@ -188,10 +192,15 @@ impl<C: Cloud> Engine<'_, C> {
     /// Applies the plan, under the lease on other accounts' policies too when it changes any.
     async fn apply_planned(
         &self,
+        scope: &RequestScope<'_>,
         planned: Planned,
         last_read: Option<LastRead>,
     ) -> Result<Planned, Error> {
         let Planned { plan, attributes } = planned;
+        if let Some(rule) = scope.verifies.filter(|_| !plan.is_empty()) {
+            self.open_verification(rule).await?;
+        }
+        self.before_deadline(Box::pin(self.remove_replaced_canary(&plan, scope.access))).await?;
         let started = if plan.actions().any(|action| action.resource_policy().is_some()) {
             self.with_lease(CROSS_ACCOUNT_POLICIES, ready(Ok(())), async |_, ()| {
                 Box::pin(self.execute(&plan, last_read)).await

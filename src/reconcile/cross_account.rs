@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use super::snapshot::SnapshotReader;
 use crate::iam_policy::{GrantedDestination, PolicyDocument};
 use crate::model::{
-    Access, Account, ApiError, Identity, Key, KeyReference, Location, PolicyTarget, Region,
+    Access, Account, ApiError, Identity, Key, KeyReference, Location, PolicyTarget, Region, Retry,
     RuleAddress,
 };
 use crate::plan::{Destination, Roles, TargetPolicy};
@@ -106,7 +106,8 @@ impl<R: Read> SnapshotReader<'_, R> {
         let targets = destinations
             .iter()
             .map(|destination| self.policy_targets(destination, access, expected));
-        self.target_policies(try_join_all(targets).await?.concat()).await
+        let policies = async { self.target_policies(try_join_all(targets).await?.concat()).await };
+        policies.await.map_err(|failure| explain_unreachable(failure, rule, &destinations))
     }
 
     /// Returns the bucket and the key of a granted destination. Returns nothing when the key belongs to an account other than the
@@ -142,6 +143,29 @@ impl<R: Read> SnapshotReader<'_, R> {
             .map(|(target, policy)| TargetPolicy { target, policy })
             .collect())
     }
+}
+
+/// Adds to a failure to assume the role what remains, and how to go on without the role.
+fn explain_unreachable(
+    failure: ApiError,
+    rule: &RuleAddress,
+    destinations: &[GrantedDestination],
+) -> ApiError {
+    if failure.operation != "AssumeRole" || failure.retry != Retry::Never {
+        return failure;
+    }
+    let keys = destinations.iter().filter_map(|granted| granted.key.as_ref());
+    let keys = keys.map(|key| format!("key `{key}`"));
+    let buckets = destinations.iter().map(|granted| format!("bucket `{}`", granted.bucket));
+    let targets: Vec<String> = buckets.chain(keys).collect();
+    let message = format!(
+        "{}; nothing was deleted: rule `{rule}`, its role, and its statements `{}` in the policies of {} remain; restore the role and repeat the \
+         request, or make the request without `DestinationRoleArn` and remove these statements by hand",
+        failure.message,
+        rule.sid(),
+        targets.join(", ")
+    );
+    ApiError { message, ..failure }
 }
 
 /// The account of a destination's key; `None` when the destination has no key ARN.

@@ -20,13 +20,13 @@ impl<C: Cloud> Engine<'_, C> {
         expected: &Region,
     ) -> Result<Vec<Location>, Error> {
         let sites = self.before_deadline(self.canary_sites(verification, expected)).await?;
-        self.remove_canary(&sites, self.deadline).await;
+        let traces = sites.traces();
+        // What cannot be removed is found by the reads below.
+        self.remove_traces(&traces, self.deadline).await.ok();
         let mut left = Vec::new();
-        let key = &sites.canary.key;
-        for location in
-            [sites.source, sites.destination].into_iter().chain(sites.other_destinations)
-        {
-            let versions = self.before_deadline(self.cloud.versions(&location, key)).await?;
+        for location in traces.source.into_iter().chain(traces.destinations) {
+            let versions =
+                self.before_deadline(self.cloud.versions(&location, &traces.key)).await?;
             if !versions.objects.is_empty() || !versions.delete_markers.is_empty() {
                 left.push(location);
             }

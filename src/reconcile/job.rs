@@ -96,7 +96,13 @@ impl<C: Cloud> Engine<'_, C> {
             identity: &identity,
             is_region_known: bucket_region.is_some(),
         };
-        let scope = RequestScope { source: &rule.source, dry_run: false, generation: None };
+        let scope = RequestScope {
+            source: &rule.source,
+            dry_run: false,
+            generation: None,
+            access: &Access::Own,
+            verifies: None,
+        };
         let planned = self.converge(&scope, None, &planner).await?;
         let outcome = planned.into_outcome(rule.clone(), Status::Configured, false);
         let source = rule.source.to_string();

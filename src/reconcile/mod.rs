@@ -13,6 +13,7 @@
 
 mod bucket;
 mod canary;
+mod canary_removal;
 mod cleanup;
 mod converge;
 mod cross_account;
@@ -25,6 +26,7 @@ mod interrupted;
 mod job;
 mod lease;
 mod new_bucket;
+mod open_verification;
 pub mod retry;
 mod snapshot;
 mod verify;
@@ -32,6 +34,7 @@ mod visibility;
 
 use std::time::Duration;
 
+use tokio::join;
 use tokio::time::{Instant, timeout_at};
 
 pub use bucket::{BucketOutcome, ReconcileRequest, RuleOutcome};
@@ -113,12 +116,28 @@ impl<C: Cloud> Engine<'_, C> {
         let planner =
             ApplyRule { reader: self.reader(), spec, expected, roles: &self.settings.roles };
         let generation = self.generation(&spec.rule, Operation::Apply, spec.dry_run);
-        let scope = RequestScope { source: &spec.rule.source, dry_run: spec.dry_run, generation };
-        let converged = self.converge(&scope, prefetched, &planner).await;
-        if converged.is_err() && spec.verify && !spec.dry_run {
+        let verifies = Some(&spec.rule).filter(|_| spec.verify && !spec.dry_run);
+        let scope = RequestScope {
+            source: &spec.rule.source,
+            dry_run: spec.dry_run,
+            generation,
+            access: &spec.destination_access,
+            verifies,
+        };
+        let (converged, left) = join!(
+            Box::pin(self.converge(&scope, prefetched, &planner)),
+            self.verification_left_open(spec)
+        );
+        if converged.is_err() && verifies.is_some() {
             self.remove_stale_canary(spec, expected).await;
         }
-        Ok(converged?.into_outcome(spec.rule.clone(), Status::Configured, spec.dry_run))
+        let converged = converged?;
+        if let Some(number) = left
+            && self.remove_stale_canary(spec, expected).await
+        {
+            self.close_verification(&spec.rule, number).await;
+        }
+        Ok(converged.into_outcome(spec.rule.clone(), Status::Configured, spec.dry_run))
     }
 
     /// Deletes `rule` and what was made for it, and nothing else. Accesses the destination's account with `access`. A rule or a
@@ -135,7 +154,8 @@ impl<C: Cloud> Engine<'_, C> {
     ) -> Result<Outcome, Error> {
         let planner = DeleteRule { reader: self.reader(), rule, access, expected };
         let generation = self.generation(rule, Operation::Delete, dry_run);
-        let scope = RequestScope { source: &rule.source, dry_run, generation };
+        let scope =
+            RequestScope { source: &rule.source, dry_run, generation, access, verifies: None };
         let planned = self.converge(&scope, None, &planner).await?;
         Ok(planned.into_outcome(rule.clone(), Status::Removed, dry_run))
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::bucket::BucketReads;
 use super::retry::{Failed, RetryBudget, retry};
-use super::{BucketOutcome, Engine, Error, ReconcileRequest};
+use super::{BucketOutcome, Engine, Error, ReconcileRequest, RuleOutcome};
 use crate::model::{ApiError, Retry};
 use crate::plan::Refusal;
 use crate::ports::Cloud;
@@ -49,8 +49,10 @@ impl ReconcileRequest<'_> {
         match outcome {
             BucketOutcome::Rules(rules) if self.may_be_invisible => {
                 let rules = rules.into_iter();
-                let rules = rules
-                    .map(|(rule, result)| (rule, result.map_err(|error| self.comes_again(error))));
+                let rules = rules.map(|RuleOutcome { rule, result }| RuleOutcome {
+                    rule,
+                    result: result.map_err(|error| self.comes_again(error)),
+                });
                 BucketOutcome::Rules(rules.collect())
             }
             outcome @ (BucketOutcome::Rules(_)

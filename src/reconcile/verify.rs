@@ -4,23 +4,27 @@
 //!
 //! # Guarantees
 //! - After any failure, every version of the canary is removed from every bucket that a rule may have replicated it to. A version
-//!   that cannot be removed is logged, and the rule's next Verify removes it. That also removes a canary whose write took effect
+//!   that cannot be removed is logged, and the rule's next request removes it. That also removes a canary whose write took effect
 //!   late.
+//! - Only a canary that is pending, or was written a short time ago, counts. For any older one, another is written.
 //! - A canary that is still pending at the deadline stays only when the request will be repeated and continue with it.
 //! - Two concurrent verifications of one rule both end. When one removes the canary of the other, the other writes a new canary.
 //!
 //! # Assumptions
-//! - S3 does not replicate a version that was deleted from the source.
+//! - S3 does not replicate a version that was deleted from the source, so no replica arrives after the removal.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::try_join_all;
 use tokio::time::{Instant, timeout_at};
 use tokio::try_join;
 
 use super::canary::{CanarySites, canary_key};
 use super::converge::Prefetched;
+use super::lease::epoch_seconds;
+use super::open_verification::VerificationState;
 use super::retry::RetryBudget;
 use super::snapshot::ApplyFirstReads;
 use super::{Engine, Error, Outcome, Status};
@@ -34,6 +38,13 @@ use crate::verify::{self, Evidence, Failure, PARAMETER, Verdict};
 
 /// Time kept for the removal of a canary.
 const REMOVAL_TIME: Duration = Duration::from_secs(10);
+
+/// The most objects that one request writes: S3 does not replicate a canary that it received before it applied the rule.
+const MAX_CANARIES: u32 = 8;
+
+/// The pauses before another canary is written: about two minutes in all.
+const FIRST_REWRITE_PAUSE: Duration = Duration::from_secs(1);
+const MAX_REWRITE_PAUSE: Duration = Duration::from_secs(64);
 
 /// A rule to verify.
 #[derive(Debug, Clone, Copy)]
@@ -52,8 +63,13 @@ pub struct Verification<'a> {
 
 impl Outcome {
     /// The outcome of a request that only verifies.
-    pub fn of_verification(verification: &Verification<'_>, status: Status) -> Self {
-        Self { rule: verification.rule.clone(), status, plan: Plan::default(), attributes: None }
+    pub fn of_verification(
+        verification: &Verification<'_>,
+        status: Status,
+        warnings: Vec<String>,
+    ) -> Self {
+        let plan = Plan { warnings, ..Plan::default() };
+        Self { rule: verification.rule.clone(), status, plan, attributes: None }
     }
 }
 
@@ -91,7 +107,11 @@ impl<C: Cloud> Engine<'_, C> {
             resumable,
         };
         match self.verify(&verification, expected).await {
-            Ok(()) => Ok(Outcome { status: Status::Verified, ..outcome }),
+            Ok(warnings) => {
+                let mut outcome = Outcome { status: Status::Verified, ..outcome };
+                outcome.plan.warnings.extend(warnings);
+                Ok(outcome)
+            }
             // The verification failed before it wrote a canary, but the rule was applied before.
             Err(error) if error.changed_nothing() => {
                 let done = outcome.plan.actions().map(ToString::to_string).collect();
@@ -112,7 +132,7 @@ impl<C: Cloud> Engine<'_, C> {
         let outcome = self.apply_prefetched(spec, expected, prefetched).await?;
         let is_required = spec.verify && !spec.dry_run;
         if !is_required
-            || (outcome.plan.is_empty() && !self.has_pending_canary(spec, expected).await?)
+            || (outcome.plan.is_empty() && !self.is_verification_due(spec, expected).await?)
         {
             return Ok(outcome);
         }
@@ -121,24 +141,28 @@ impl<C: Cloud> Engine<'_, C> {
         engine.verify_applied(spec, outcome, expected, true).await
     }
 
-    /// Whether an earlier verification of the rule has left a canary.
-    async fn has_pending_canary(&self, spec: &Spec, expected: &Region) -> Result<bool, Error> {
-        let key = canary_key(spec)?;
-        let source =
-            self.before_deadline(self.locate(&spec.rule.source, expected, &Access::Own)).await?;
-        let Some(source) = source else {
-            return Ok(false);
-        };
-        let versions = async {
-            self.cloud
-                .versions(&source, &key)
-                .await
-                .map_err(|failure| failure.with_parameter(Some(PARAMETER)))
-        };
-        Ok(!self.before_deadline(versions).await?.objects.is_empty())
+    /// Whether an earlier verification of the rule has not ended. Where no record shows that, its canary does.
+    async fn is_verification_due(&self, spec: &Spec, expected: &Region) -> Result<bool, Error> {
+        match self.read_verification_state(&spec.rule).await? {
+            Some(VerificationState::Open(_)) => Ok(true),
+            Some(VerificationState::Ended) => Ok(false),
+            None => self.has_canary(spec, expected).await,
+        }
     }
 
-    /// Verifies that a rule replicates.
+    /// Whether the source or the destination has a canary of the rule.
+    async fn has_canary(&self, spec: &Spec, expected: &Region) -> Result<bool, Error> {
+        let key = canary_key(spec)?;
+        let locations = self.before_deadline(self.locate_ends(spec, expected)).await?;
+        let versions = try_join_all(locations.iter().flatten().map(async |location| {
+            let versions = self.cloud.versions(location, &key).await;
+            versions.map_err(|failure| failure.with_parameter(Some(PARAMETER)))
+        }));
+        let versions = self.before_deadline(versions).await?;
+        Ok(versions.iter().any(|versions| !versions.objects.is_empty()))
+    }
+
+    /// Verifies that a rule replicates. Returns what the verification does not show, as one sentence for each thing.
     ///
     /// # Errors
     /// [`Error::VerifyPending`] when the canary is not replicated yet and the verification can be resumed. [`Error::Unverified`]
@@ -147,8 +171,9 @@ impl<C: Cloud> Engine<'_, C> {
         &self,
         verification: &Verification<'_>,
         expected: &Region,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<String>, Error> {
         let sites = self.before_deadline(self.canary_sites(verification, expected)).await?;
+        let number = self.open_verification(verification.rule).await?;
         let started = Instant::now();
         let until = self.deadline - REMOVAL_TIME.min(self.time_left() / 4);
         let polling =
@@ -158,9 +183,12 @@ impl<C: Cloud> Engine<'_, C> {
         if verification.resumable && matches!(result, Ok(Err(_))) {
             return Err(Error::VerifyPending { rule, canary: sites.canary.key });
         }
-        self.remove_canary(&sites, self.deadline.min(Instant::now() + REMOVAL_TIME)).await;
+        let removal_end = self.deadline.min(Instant::now() + REMOVAL_TIME);
+        if self.remove_traces(&sites.traces(), removal_end).await.is_ok() {
+            self.close_verification(verification.rule, number).await;
+        }
         let failure = match result.unwrap_or_else(|panic| resume_unwind(panic)) {
-            Ok(Ok(CanaryResult::Replicated)) => return Ok(()),
+            Ok(Ok(CanaryResult::Replicated)) => return Ok(sites.warnings),
             Ok(Ok(CanaryResult::Refused(key))) => {
                 let cause =
                     self.before_deadline(self.explain_refusal(verification, &sites, key)).await;
@@ -183,11 +211,13 @@ impl<C: Cloud> Engine<'_, C> {
         // Removing the canary requires the right to list versions, so it is checked before the write, even if the result is not
         // used.
         let earlier = self.cloud.versions(source, &canary.key).await?.objects.into_iter().next();
-        let mut version = match earlier.filter(|_| !changed) {
+        let mut version = match self.resumable_version(sites, earlier.filter(|_| !changed)).await? {
             Some(version) => version,
             None => self.cloud.put_canary(source, canary).await?,
         };
-        let mut rewrite_budget = RetryBudget::for_visibility(Duration::from_secs(1));
+        let mut rewrite_budget =
+            RetryBudget::until_deadline(FIRST_REWRITE_PAUSE, MAX_REWRITE_PAUSE)
+                .with_attempts(MAX_CANARIES);
         let mut poll_budget =
             RetryBudget::until_deadline(Duration::from_millis(500), Duration::from_secs(10));
         loop {
@@ -217,6 +247,20 @@ impl<C: Cloud> Engine<'_, C> {
                 }
             }
         }
+    }
+
+    /// The version of an earlier request, if this request can continue with it.
+    async fn resumable_version(
+        &self,
+        sites: &CanarySites,
+        version: Option<String>,
+    ) -> Result<Option<String>, Failure> {
+        let Some(version) = version else { return Ok(None) };
+        let found = self.cloud.object_version(&sites.source, &sites.canary.key, &version).await?;
+        let now = epoch_seconds(Duration::ZERO);
+        let is_resumable =
+            found.is_some_and(|found| verify::is_resumable(&found, &sites.canary, now));
+        Ok(is_resumable.then_some(version))
     }
 
     /// Reads the rule's resources to find out why S3 did not replicate a canary that was encrypted with `key`.

@@ -266,7 +266,7 @@ impl Spec {
             ));
         }
         if self.verify {
-            let canary_key = self.rule.id.canary_key(&self.filter.prefix);
+            let canary_key = self.rule.canary_key(&self.filter.prefix);
             canary_key.map_err(|problem| Invalid::new("Prefix", problem))?;
         }
         Ok(())

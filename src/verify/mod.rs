@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::iam_policy::{self, BucketInRegion, Grants, PolicyDocument};
 use crate::model::{
     ApiError, BucketName, Canary, Identity, Key, KeyReference, Location, ObjectVersion, PolicyName,
-    Replication, ReplicationRule, Retry, Role, RoleName, RuleAddress, RuleId, Versioning,
+    Region, Replication, ReplicationRule, Retry, Role, RoleName, RuleAddress, Versioning,
 };
 use crate::plan::{self, Refusal};
 use crate::spec::Filter;
@@ -16,22 +16,66 @@ use crate::spec::Filter;
 /// The template's parameter that gives the function the rights for canaries.
 pub const PARAMETER: &str = "AllowVerify";
 
+/// How long after it was written a canary shows that the rule replicates now. S3 replicates most objects within this time.
+const MAX_AGE: u64 = 15 * 60;
+
 /// The canary of a rule, which is encrypted with `key`, or with the bucket's default encryption if there is no `key`.
 ///
 /// # Errors
 /// A [`Refusal`] if the canary's object key is too long for S3 because of the rule's prefix.
 pub fn canary(
-    rule_id: &RuleId,
+    address: &RuleAddress,
     rule: &ReplicationRule,
     key: Option<&KeyReference>,
 ) -> Result<Canary, Refusal> {
     let Filter { prefix, tags } = filter(rule);
-    let too_long = |problem| Refusal::CanaryKeyTooLong { rule: rule_id.clone(), problem };
+    let too_long = |problem| Refusal::CanaryKeyTooLong { rule: address.id.clone(), problem };
     Ok(Canary {
-        key: rule_id.canary_key(&prefix).map_err(too_long)?,
+        key: address.canary_key(&prefix).map_err(too_long)?,
         tags,
         kms_key: key.map(ToString::to_string),
     })
+}
+
+/// The object key under which version 0.1.0 wrote the canary of a rule.
+pub fn former_key(address: &RuleAddress, rule: &ReplicationRule) -> String {
+    address.former_canary_key(&filter(rule).prefix)
+}
+
+/// Whether two forms of a rule have the same canary, which has replicas at the same destination.
+pub fn has_same_canary(one: &ReplicationRule, other: &ReplicationRule) -> bool {
+    filter(one).prefix == filter(other).prefix
+        && one.destination_bucket() == other.destination_bucket()
+}
+
+/// A source key in `region` that the inline policy of a rule grants.
+pub fn granted_key(address: &RuleAddress, region: &Region, role: &Role) -> Option<KeyReference> {
+    let keys = granted(address, role)?.source_keys().into_iter();
+    keys.filter_map(|arn| KeyReference::parse(&arn).ok()).find(|key| key.region() == region)
+}
+
+fn granted(address: &RuleAddress, role: &Role) -> Option<PolicyDocument> {
+    let names = [PolicyName::for_rule(&address.id), PolicyName::for_rule_in_foreign_role(address)];
+    let policy = names.iter().find_map(|name| role.policies.get(name.as_str()))?;
+    PolicyDocument::parse(policy)
+}
+
+/// Whether a rule encrypts replicas with a KMS key, so that a canary must be KMS-encrypted to show anything about the keys.
+pub fn needs_kms(rule: &ReplicationRule) -> bool {
+    rule.replica_kms_key_id().is_some()
+}
+
+/// Whether a canary that an earlier request has written can still show, at the time `now`, that the rule replicates. A canary that is still
+/// pending can at any age, since S3 has yet to replicate it.
+pub fn is_resumable(version: &ObjectVersion, canary: &Canary, now: u64) -> bool {
+    let is_encrypted = canary.kms_key.is_none() || version.kms_key.is_some();
+    let is_young = version.last_modified.is_some_and(|written| now <= written + MAX_AGE);
+    is_encrypted
+        && match version.replication {
+            Some(Replication::Pending) => true,
+            Some(Replication::Completed | Replication::Failed) => is_young,
+            Some(Replication::Replica) | None => false,
+        }
 }
 
 /// Whether a rule may select the canary. The canary may then have a replica at the rule's destination. A filter that is not fully
@@ -296,6 +340,7 @@ mod tests {
         let version = |replication, key: Option<&str>| ObjectVersion {
             replication,
             kms_key: key.map(str::to_owned),
+            last_modified: None,
         };
         let canary = |replication| version(Some(replication), Some("source"));
         let replica = |key| version(Some(Replication::Replica), key);

@@ -295,10 +295,11 @@ async fn created_destination_keeps_its_key_when_a_second_source_uses_it() {
 async fn event_fails_only_where_a_retry_can_help() {
     let undisturbed = Fake::new(two_buckets());
     invoke(&undisturbed, &sample("create-bucket")).await.unwrap();
-    // All but the two after the last write: the read-back, and the release of the lease.
+    // All but the two after the last write, the read-back and the release of the lease, and the look for an earlier verification.
     let put = undisturbed.position("PutBucketReplication");
-    let calls =
-        (0..undisturbed.calls.take().len()).filter(|index| ![put + 1, put + 2].contains(index));
+    let read_state = undisturbed.position("LatestGeneration");
+    let calls = (0..undisturbed.calls.take().len())
+        .filter(|index| ![put + 1, put + 2, read_state].contains(index));
     for (index, (retry, is_error)) in calls
         .flat_map(|index| [(index, (Retry::NextInvocation, true)), (index, (Retry::Never, false))])
     {

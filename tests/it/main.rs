@@ -11,6 +11,7 @@
 )]
 
 mod alarms;
+mod canaries;
 mod cloudtrail;
 mod commands;
 mod concurrency;
@@ -35,6 +36,7 @@ mod retries;
 mod rounds;
 mod secrets;
 mod support;
+mod unreachable_destination;
 mod upgrade;
 mod verify;
 mod verify_on_apply;

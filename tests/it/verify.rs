@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::support::*;
 
-const KEY: &str = "Tax.s3-kms-replication-verify/s3-kms-replication.demo-destination";
+const KEY: &str = "Tax.s3-kms-replication-verify/demo-source/s3-kms-replication.demo-destination";
 
 fn canary_in(bucket: &str) -> String {
     format!("object `{KEY}` of bucket `{bucket}`")
@@ -184,7 +184,7 @@ async fn invariant_11_verify_fails_when_the_replica_differs_from_the_rule() {
     fake.replicator.borrow_mut().pending = usize::MAX;
     verify(&fake).await.unwrap();
     let impostor = fake.objects().remove(0);
-    let content = Some(ObjectVersion { replication: None, kms_key: None });
+    let content = Some(ObjectVersion { replication: None, kms_key: None, last_modified: None });
     fake.state
         .borrow_mut()
         .bucket_mut("demo-destination")

@@ -7,6 +7,7 @@ mod leases;
 mod names;
 mod replacements;
 pub mod requests_file;
+mod sessions;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

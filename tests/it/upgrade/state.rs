@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use s3_kms_replication::model::{Alarm, Encryption, Region, Role, RoleName, Versioning};
+use s3_kms_replication::model::{
+    Alarm, Encryption, RecordedRequest, Region, Role, RoleName, Versioning,
+};
 use serde_json::Value;
 
 use crate::support::*;
@@ -28,7 +30,8 @@ pub fn state_0_1_0() -> Fake {
     state.policies = texts(&file["Policies"]);
     let fake = Fake::new(state);
     for (name, generation) in object(&file["Generations"]) {
-        fake.generations.borrow_mut().insert(name, generation.as_u64().unwrap());
+        let record = RecordedRequest { generation: generation.as_u64().unwrap(), outcome: None };
+        fake.generations.borrow_mut().insert(name, record);
     }
     fake
 }

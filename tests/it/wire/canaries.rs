@@ -26,11 +26,12 @@ async fn canary_is_written_read_listed_and_removed_with_the_recorded_requests() 
     );
     assert_eq!(
         aws.object_version(&here, "a/b", "1").await,
-        Ok(Some(ObjectVersion { replication: None, kms_key: None }))
+        Ok(Some(ObjectVersion { replication: None, kms_key: None, last_modified: None }))
     );
     let versions = Versions {
         objects: vec!["2".to_owned(), "1".to_owned()],
         delete_markers: vec!["3".to_owned()],
+        more: false,
     };
     assert_eq!(aws.versions(&here, "a/b").await, Ok(versions));
     assert_eq!(aws.delete_version(&here, "a/b", "1").await, Ok(()));
@@ -50,8 +51,13 @@ async fn object_version_has_its_replication_status_and_key_or_is_absent() {
         ("REPLICA", Replication::Replica),
     ] {
         let seen = head(200, Some(("x-amz-replication-status", word))).await.unwrap().unwrap();
-        assert_eq!(seen, ObjectVersion { replication: Some(replication), kms_key: None });
+        assert_eq!(
+            seen,
+            ObjectVersion { replication: Some(replication), kms_key: None, last_modified: None }
+        );
     }
+    let dated = head(200, Some(("last-modified", "Sun, 22 Nov 2026 08:00:00 GMT"))).await.unwrap();
+    assert_eq!(dated.unwrap().last_modified, Some(1_795_334_400));
     let key = head(200, Some(("x-amz-server-side-encryption-aws-kms-key-id", SOURCE_KEY)))
         .await
         .unwrap()
@@ -64,4 +70,21 @@ async fn object_version_has_its_replication_status_and_key_or_is_absent() {
     let canary = Canary { key: "a".to_owned(), tags: BTreeMap::new(), kms_key: None };
     let unversioned = aws(&[ok("")]).0.put_canary(&here, &canary).await;
     assert_snapshot!(unversioned.unwrap_err(), @"PutObject on object `a` of bucket `demo-source`: MalformedAnswer: no version id: the bucket is not versioned");
+}
+
+#[tokio::test]
+async fn page_of_versions_says_whether_the_key_has_more() {
+    let here = at("demo-source", "us-east-1");
+    let page = |truncated: &str, next: &str| {
+        format!(
+            "<ListVersionsResult><IsTruncated>{truncated}</IsTruncated><NextKeyMarker>{next}</NextKeyMarker><Version><Key>a</Key>\
+             <VersionId>1</VersionId></Version></ListVersionsResult>"
+        )
+    };
+    for (truncated, next, more) in
+        [("true", "a", true), ("true", "ab", false), ("false", "", false)]
+    {
+        let versions = aws(&[ok(&page(truncated, next))]).0.versions(&here, "a").await.unwrap();
+        assert_eq!((versions.objects, versions.more), (vec!["1".to_owned()], more));
+    }
 }

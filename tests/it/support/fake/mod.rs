@@ -97,6 +97,8 @@ pub struct Fake {
     /// SSM's parameters.
     pub parameters: RefCell<BTreeMap<String, String>>,
     pub replicator: RefCell<Replicator>,
+    /// Why the role in the destination's account cannot be assumed.
+    lost_role: RefCell<Option<ApiError>>,
     fault: Cell<Option<(usize, Fault)>>,
     refusals: Cell<Option<Refusals>>,
     late: RefCell<Option<Late>>,
@@ -129,6 +131,11 @@ impl Fake {
     /// Refuses the calls of an operation until so much time after the first of them has passed.
     pub fn refuse_for(&self, operation: &'static str, time: Duration, code: &'static str) {
         self.late.replace(Some(Late { operation, time, code, first: None }));
+    }
+
+    /// From now on, the role in the destination's account cannot be assumed, for this reason.
+    pub fn lose_destination_role(&self, failure: Option<ApiError>) {
+        self.lost_role.replace(failure);
     }
 
     /// All versions of objects in all buckets.

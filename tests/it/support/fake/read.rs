@@ -43,7 +43,9 @@ impl Read for Fake {
         _expected: &Region,
         access: &Access,
     ) -> Result<Option<Region>, ApiError> {
+        let lost = self.lost_role.borrow().clone().filter(|_| *access != Access::Own);
         let region = |state: &mut State| {
+            lost.map_or(Ok(()), Err)?;
             check_reach(state, bucket, access)?;
             Ok(state
                 .buckets

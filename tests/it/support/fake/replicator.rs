@@ -82,7 +82,11 @@ pub(super) fn replicate(
                 None
             };
             let kms_key = kms_key.or_else(|| replica_key.map(str::to_owned));
-            let content = Some(ObjectVersion { replication: Some(Replication::Replica), kms_key });
+            let content = Some(ObjectVersion {
+                replication: Some(Replication::Replica),
+                kms_key,
+                last_modified: None,
+            });
             replicas.push((
                 rule.destination_bucket().unwrap().to_owned(),
                 Object { content, ..object.clone() },

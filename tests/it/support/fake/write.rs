@@ -12,6 +12,9 @@ use super::replicator::{replicate, rules_of, selects};
 use super::{Fake, bucket, error, role};
 use crate::support::{Call, Object, State, now};
 
+/// How many versions S3 lists in one answer.
+const PAGE: usize = 1_000;
+
 fn object(location: &Location, key: &str) -> String {
     format!("object `{key}` of bucket `{}`", location.bucket)
 }
@@ -137,7 +140,7 @@ impl Objects for Fake {
             replicator.unnoticed = replicator.unnoticed.saturating_sub(1);
             let (replication, kms_key) =
                 (selected.then_some(Replication::Pending), canary.kms_key.clone().or(default));
-            let content = Some(ObjectVersion { replication, kms_key });
+            let content = Some(ObjectVersion { replication, kms_key, last_modified: Some(now()) });
             source.objects.push(Object {
                 key: canary.key.clone(),
                 version: version.clone(),
@@ -168,14 +171,20 @@ impl Objects for Fake {
 
     async fn versions(&self, location: &Location, key: &str) -> Result<Versions, ApiError> {
         let list = |state: &mut State| {
-            let objects =
-                bucket(state, location)?.objects.iter().rev().filter(|object| object.key == key);
+            let all: Vec<&Object> = bucket(state, location)?
+                .objects
+                .iter()
+                .rev()
+                .filter(|object| object.key == key)
+                .collect();
+            let more = all.len() > PAGE;
+            let objects = all.into_iter().take(PAGE);
             let (objects, markers): (Vec<&Object>, Vec<&Object>) =
                 objects.partition(|object| object.content.is_some());
             let ids = |objects: Vec<&Object>| {
                 objects.into_iter().map(|object| object.version.clone()).collect()
             };
-            Ok(Versions { objects: ids(objects), delete_markers: ids(markers) })
+            Ok(Versions { objects: ids(objects), delete_markers: ids(markers), more })
         };
         self.call(Call::read("ListObjectVersions", object(location, key)), list).await
     }
