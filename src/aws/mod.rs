@@ -294,6 +294,10 @@ impl Read for Aws {
         s3::tags(&self.s3_at(location).await?, location).boxed_local().await
     }
 
+    async fn is_empty(&self, location: &Location) -> Result<bool, ApiError> {
+        objects::is_empty(&self.s3_at(location).await?, location).boxed_local().await
+    }
+
     async fn public_access_blocked(&self, location: &Location) -> Result<bool, ApiError> {
         s3::public_access_blocked(&self.s3_at(location).await?, location).boxed_local().await
     }

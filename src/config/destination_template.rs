@@ -51,6 +51,11 @@ impl DestinationTemplate {
         Ok(Self { text: text.to_owned(), segments })
     }
 
+    /// Whether the destination's name has the source bucket's name in it.
+    pub(super) fn depends_on_name(&self) -> bool {
+        self.segments.contains(&Segment::Bucket)
+    }
+
     /// The destination's name or ARN for a source bucket.
     pub(super) fn fill(&self, bucket: &BucketName, region: &Region, account: &Account) -> String {
         self.text

@@ -172,9 +172,12 @@ impl PolicyRule {
         region: &Region,
         account: &Account,
     ) -> Result<Spec, Invalid> {
+        // Whoever creates a bucket chooses the name that such a template is filled with, and so the destination.
+        let refuse = || self.destination.depends_on_name().then(|| "Refuse".to_owned());
         let properties = Properties {
             source_bucket: Some(bucket.to_string()),
             destination_bucket: Some(self.destination.fill(bucket, region, account)),
+            existing_destination: self.properties.existing_destination.clone().or_else(refuse),
             ..self.properties.clone()
         };
         Spec::new(self.rule_id.clone(), &properties)

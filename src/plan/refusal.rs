@@ -27,6 +27,11 @@ pub enum Refusal {
     )]
     DestinationOutOfReach { bucket: BucketName, account: Account },
 
+    #[error(
+        "`DestinationBucket` `{bucket}` exists and was not created for bucket `{source_bucket}`, so its objects could be replaced; set `ExistingDestination` to Use to replicate to it all the same"
+    )]
+    DestinationExists { bucket: BucketName, source_bucket: BucketName },
+
     #[error("`DestinationBucket` {problem}; give it another name, or create it first")]
     DestinationNotCreatable { problem: String },
 
@@ -101,6 +106,11 @@ pub enum Refusal {
         "role `{role}` exists and is not tagged as ours for bucket `{bucket}`; rename or remove it"
     )]
     RoleOwnedByOther { role: RoleName, bucket: BucketName },
+
+    #[error(
+        "role `{role}` is tagged as ours for bucket `{bucket}` and has what we do not make ({parts}), so bucket `{bucket}` is not made to replicate with it; rename or remove it"
+    )]
+    RoleNotOnlyOurs { role: RoleName, bucket: BucketName, parts: String },
 
     #[error(
         "bucket `{bucket}` has rules of the V1 form ({rules}), which S3 does not mix with ours; give them a `Filter` and a `Priority` first"

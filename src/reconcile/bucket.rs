@@ -22,7 +22,7 @@ use super::snapshot::{ApplyFirstReads, DeleteFirstReads, DeleteRule, SnapshotRea
 use super::{Engine, Error, Outcome, Status};
 use crate::config::{Policy, PolicyRule, PolicySource};
 use crate::model::{
-    Access, Account, BucketName, Location, Region, Role, RoleName, RuleAddress, RuleId,
+    Access, Account, BucketName, Location, OWNER_TAG, Region, Role, RuleAddress, RuleId,
 };
 use crate::plan::{self, Plan, Roles};
 use crate::ports::{Cloud, Read};
@@ -119,7 +119,16 @@ impl<C: Cloud> Engine<'_, C> {
         else {
             return self.skip_unless_gone(request, "the bucket does not exist").await.map(skip);
         };
-        match decision::match_tags(&policy, candidates, &location, &tags) {
+        let identity = self.identity().await?;
+        let is_created_by_us = match tags.get(OWNER_TAG) {
+            Some(source) => {
+                let reader = self.reader();
+                let read = reader.is_created_destination(&location, source, &identity);
+                self.before_deadline(read).await?
+            }
+            None => false,
+        };
+        match decision::match_tags(&policy, candidates, &location, &tags, is_created_by_us) {
             Ok(rules) => {
                 self.apply_rules(&location, rules, first.zip(prefetched), request.dry_run).await
             }
@@ -298,8 +307,7 @@ impl<R: Read> Planner for DeletedBucket<'_, R> {
             let region = reader.cloud.bucket_region(bucket, expected, &Access::Own).await;
             region.map(|region| region.is_none())
         };
-        let role_name = RoleName::for_source(bucket);
-        let (gone, with_own_name) = try_join!(is_gone(), reader.cloud.role(&role_name))?;
+        let (gone, with_own_name) = try_join!(is_gone(), reader.own_role(bucket))?;
         if !gone {
             return Ok(Plan::default().into());
         }

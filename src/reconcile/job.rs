@@ -6,7 +6,7 @@
 use super::converge::{Planned, Planner, RequestScope};
 use super::snapshot::SnapshotReader;
 use super::{BucketOutcome, Engine, Error, Status};
-use crate::model::{Access, ApiError, Identity, Job, Region, Retry, RoleName, RuleAddress};
+use crate::model::{Access, ApiError, Identity, Job, Region, Retry, RuleAddress};
 use crate::plan::{self, JOB_PARAMETER, Roles};
 use crate::ports::{Cloud, Read};
 use crate::request::JobEvent;
@@ -113,7 +113,7 @@ impl<R: Read> Planner for EndedJob<'_, R> {
 
     async fn plan(&self, (): ()) -> Result<Planned, Error> {
         let Self { reader, id, rule, region, identity } = self;
-        let with_own_name = reader.cloud.role(&RoleName::for_source(&rule.source)).await?;
+        let with_own_name = reader.own_role(&rule.source).await?;
         let roles = Roles { with_own_name, serving: None };
         let job = reader.job(rule, region, identity, &roles).await?;
         let is_job_of_event = roles.job_with_rights(rule) == Some(*id);

@@ -49,6 +49,7 @@ pub fn read_properties(
         destination_role_external_id: object.text("DestinationRoleExternalId")?,
         replica_owner: object.text("ReplicaOwner")?,
         create_destination_bucket: object.boolean("CreateDestinationBucket")?,
+        existing_destination: object.text("ExistingDestination")?,
         existing_role: object.text("ExistingRole")?,
         alarm_topic_arn: object.text("AlarmTopicArn")?,
         verify: object.boolean("Verify")?,

@@ -22,6 +22,7 @@ mod invariants;
 mod jobs;
 mod metrics;
 mod outages;
+mod ownership;
 mod planner;
 mod policy_parameter;
 mod retries;
