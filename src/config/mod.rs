@@ -5,7 +5,9 @@
 
 mod allowed_destinations;
 mod bucket_match;
+mod destination_region;
 mod destination_template;
+mod placeholders;
 mod policy;
 
 use http::Uri;
@@ -120,6 +122,8 @@ fn policy_source(
     }
 }
 
+#[cfg(test)]
+mod placeholder_tests;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub use identity::Identity;
 pub use job::{Job, is_final};
 pub use kms::Key;
 pub use lease::{Acquired, Lease};
-pub use names::{Account, BucketName, BucketNamespace, Region};
+pub use names::{Account, BucketName, BucketNamespace, LegacyBucketName, Region};
 pub use object::{Canary, ObjectVersion, Replication, Versions};
 pub use partition::Partition;
 pub use replication_configuration::{

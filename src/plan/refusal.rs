@@ -3,7 +3,7 @@
 use aws_sdk_kms::types::KeyState;
 
 use crate::model::xml::InvalidCharacter;
-use crate::model::{Account, BucketName, Region, RoleName, RuleId, Versioning};
+use crate::model::{Account, BucketName, LegacyBucketName, Region, RoleName, RuleId, Versioning};
 
 /// A precondition that is not met and that this program may not or cannot meet, with the remedy if there is one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,11 @@ pub enum Refusal {
         "`CreateDestinationBucket` of `{bucket}` in account {account} needs `DestinationRoleArn`, a role of that account"
     )]
     DestinationOutOfReach { bucket: BucketName, account: Account },
+
+    #[error(
+        "bucket `{bucket}` has a name from before March 2018; such buckets are not supported: exclude it with `ExcludeBucketNames`, or replicate it by other means"
+    )]
+    LegacyName { bucket: LegacyBucketName },
 
     #[error(
         "`DestinationBucket` `{bucket}` exists and was not created for bucket `{source_bucket}`, so its objects could be replaced; set `ExistingDestination` to Use to replicate to it all the same"

@@ -105,7 +105,7 @@ impl<C: Cloud> Engine<'_, C> {
         };
         let rules = match decision::match_name(&policy, request.bucket) {
             Ok(rules) => rules,
-            Err(reason) => return self.skip_unless_gone(request, reason).await.map(skip),
+            Err(reason) => return self.skip_unless_gone(request, &reason).await.map(skip),
         };
         let account = self.identity().await?.account;
         let candidates = match decision::check_destination(&policy, rules, request.bucket, &account)
@@ -137,7 +137,7 @@ impl<C: Cloud> Engine<'_, C> {
     }
 
     /// Returns the replication policy, from the environment or from its SSM parameter.
-    async fn policy(&self) -> Result<Option<Cow<'_, Policy>>, Error> {
+    pub(super) async fn policy(&self) -> Result<Option<Cow<'_, Policy>>, Error> {
         Ok(match &self.settings.policy {
             None => None,
             Some(PolicySource::Inline(policy)) => Some(Cow::Borrowed(policy)),
@@ -213,7 +213,11 @@ impl<C: Cloud> Engine<'_, C> {
                         .take_if(|(first, _)| *first == spec)
                         .map(|(_, prefetched)| prefetched);
                     let spec = Spec { dry_run: spec.dry_run || dry_run, ..spec };
-                    self.apply_policy_rule(&spec, &location.region, prefetched).await
+                    let applied = self.apply_policy_rule(&spec, &location.region, prefetched);
+                    applied.await.map(|mut outcome| {
+                        outcome.plan.warnings.extend(rule.warnings());
+                        outcome
+                    })
                 }
                 Err(invalid) => Err(invalid.into()),
             };

@@ -8,6 +8,10 @@ use crate::config::{Policy, PolicyRule};
 use crate::model::{Account, BucketName, Location, RuleId};
 use crate::plan::Refusal;
 
+/// Why a bucket is skipped that no rule matches.
+pub(super) const NO_NAME_MATCHES: SkipReason =
+    "no rule of the replication policy matches the bucket's name";
+
 /// Why a bucket is skipped when all rules that match its name require tags that it does not have.
 pub(super) const NO_TAGS_MATCH: SkipReason =
     "no rule of the replication policy matches the bucket's tags";
@@ -40,10 +44,14 @@ pub(super) struct RulesOfBucket<'a> {
 pub(super) fn match_name<'a>(
     policy: &'a Policy,
     bucket: &BucketName,
-) -> Result<Vec<&'a PolicyRule>, SkipReason> {
+) -> Result<Vec<&'a PolicyRule>, String> {
     let rules: Vec<&PolicyRule> = policy.rules_for_name(bucket).collect();
     if rules.is_empty() {
-        Err("no rule of the replication policy matches the bucket's name")
+        let expressions: Vec<String> = policy.pattern_warnings();
+        Err(match expressions.as_slice() {
+            [] => NO_NAME_MATCHES.to_owned(),
+            warnings => format!("{NO_NAME_MATCHES}; {}", warnings.join("; ")),
+        })
     } else {
         Ok(rules)
     }

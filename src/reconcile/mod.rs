@@ -23,6 +23,7 @@ mod foreign_destinations;
 mod generation;
 mod job;
 mod lease;
+mod legacy;
 mod own_role;
 pub mod retry;
 mod snapshot;

@@ -111,11 +111,13 @@ pub struct Filter {
 pub struct Properties {
     /// Name of the bucket whose objects are replicated.
     pub source_bucket: Option<String>,
-    /// Name or ARN of the bucket that receives the replicas. In a policy, `{bucket}`, `{account}` and `{region}` stand for the source's.
+    /// Name or ARN of the bucket that receives the replicas. In a policy, `{bucket}`, `{bucket_prefix}`, `{account}` and `{region}` stand for
+    /// the source's, `{destination_account}` and `{destination_region}` for the destination's.
     pub destination_bucket: Option<String>,
-    /// Region of the destination. The default is the replica key's Region.
+    /// Region of the destination. The default is the replica key's Region. In a policy also a map from the source's Region to the destination's.
     pub destination_region: Option<String>,
-    /// ARN, or alias ARN, of the customer managed key that encrypts the replicas, in the destination's Region.
+    /// ARN, or alias ARN, of the customer managed key that encrypts the replicas, in the destination's Region. In a policy,
+    /// `{account}`, `{region}`, `{destination_account}` and `{destination_region}` stand for the source's and the destination's.
     pub replica_kms_key_arn: Option<String>,
     /// ARNs, or alias ARNs, of the keys that encrypt the source's objects. The default is the key of the bucket's default encryption.
     pub source_kms_key_arns: Option<Vec<String>>,

@@ -20,6 +20,7 @@ mod generated;
 mod growth;
 mod invariants;
 mod jobs;
+mod legacy_names;
 mod metrics;
 mod outages;
 mod ownership;
