@@ -9,6 +9,7 @@ mod dynamodb;
 mod iam;
 mod kms;
 mod objects;
+mod raw_encryption;
 pub mod raw_replication;
 mod replace;
 mod s3;
@@ -359,7 +360,7 @@ impl Execute for Aws {
                 s3::enable_versioning(&self.s3_at(location).await?, location).await
             }
             Action::EncryptBucket { location, key, .. } => {
-                s3::encrypt_bucket(&self.s3_at(location).await?, location, key).await
+                raw_encryption::set_default_key(&self.s3_at(location).await?, location, key).await
             }
             Action::BlockPublicAccess { location } => {
                 s3::block_public_access(&self.s3_at(location).await?, location).await
