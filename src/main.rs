@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use s3_kms_replication::aws::Aws;
-use s3_kms_replication::config::Settings;
+use s3_kms_replication::config::{PolicySource, Settings};
 use s3_kms_replication::error::Error;
 use s3_kms_replication::handler::{Handled, handle};
 use serde_json::value::RawValue;
@@ -33,6 +33,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 
     let settings = Settings::read(|name| std::env::var(name).ok())
         .inspect_err(|error| tracing::error!(%error, "the settings are invalid"))?;
+    if let Some(PolicySource::Inline(policy)) = &settings.policy {
+        for warning in policy.warnings() {
+            tracing::warn!(warning, "the replication policy");
+        }
+    }
     let aws = Aws::from_env(&settings).await;
     // The runtime hands over only what it can deserialise, so the payload is read by the handler, which answers CloudFormation's
     // requests also when they cannot be read.

@@ -57,6 +57,9 @@ pub trait Read {
         location: &Location,
     ) -> impl Future<Output = Result<BTreeMap<String, String>, ApiError>>;
 
+    /// Reads whether a bucket has no object. Delete markers and noncurrent versions do not count.
+    fn is_empty(&self, location: &Location) -> impl Future<Output = Result<bool, ApiError>>;
+
     /// Reads whether all four settings of a bucket's public access block are on.
     fn public_access_blocked(
         &self,

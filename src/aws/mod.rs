@@ -9,6 +9,7 @@ mod dynamodb;
 mod iam;
 mod kms;
 mod objects;
+mod raw_encryption;
 pub mod raw_replication;
 mod replace;
 mod s3;
@@ -319,6 +320,10 @@ impl Read for Aws {
         .await
     }
 
+    async fn is_empty(&self, location: &Location) -> Result<bool, ApiError> {
+        objects::is_empty(&self.s3_at(location).await?, location).boxed_local().await
+    }
+
     async fn public_access_blocked(&self, location: &Location) -> Result<bool, ApiError> {
         self.in_session(&location.access, async || {
             s3::public_access_blocked(&self.s3_at(location).await?, location).await
@@ -390,7 +395,7 @@ impl Aws {
                 s3::enable_versioning(&self.s3_at(location).await?, location).await
             }
             Action::EncryptBucket { location, key, .. } => {
-                s3::encrypt_bucket(&self.s3_at(location).await?, location, key).await
+                raw_encryption::set_default_key(&self.s3_at(location).await?, location, key).await
             }
             Action::BlockPublicAccess { location } => {
                 s3::block_public_access(&self.s3_at(location).await?, location).await

@@ -54,6 +54,18 @@ pub(super) async fn put_canary(
     })
 }
 
+/// Reads whether a bucket has no object, by a list of at most one.
+pub(super) async fn is_empty(client: &Client, location: &Location) -> Result<bool, ApiError> {
+    let request = client
+        .list_objects_v2()
+        .bucket(location.bucket.as_str())
+        .expected_bucket_owner(location.owner.as_str());
+    let response = request.max_keys(1).send().await.map_err(|error| {
+        CallError::from(error).into_error("ListObjectsV2", format!("bucket `{}`", location.bucket))
+    })?;
+    Ok(response.contents().is_empty())
+}
+
 /// Reads a version of an object; `None` when there is no such version. It does not ask for the checksum, for which S3 would need
 /// to decrypt the object.
 pub(super) async fn object_version(

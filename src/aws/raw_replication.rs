@@ -106,7 +106,7 @@ impl Intercept for ParsedAnswer {
 /// Replaces a request's body. This hook runs before the SDK computes the checksum and the signature, and before it keeps the request for
 /// further attempts.
 #[derive(Debug)]
-struct Body(String);
+pub(super) struct Body(pub(super) String);
 
 impl Intercept for Body {
     fn name(&self) -> &'static str {

@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{
     self, BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration,
-    ObjectLockEnabled, PublicAccessBlockConfiguration, ServerSideEncryption,
-    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
-    Tag, VersioningConfiguration,
+    ObjectLockEnabled, PublicAccessBlockConfiguration, ServerSideEncryption, Tag,
+    VersioningConfiguration,
 };
 
 use super::raw_replication;
@@ -280,32 +279,6 @@ pub(super) async fn enable_versioning(
         .bucket(location.bucket.as_str())
         .expected_bucket_owner(location.owner.as_str());
     request.versioning_configuration(enabled).send().await?;
-    Ok(())
-}
-
-pub(super) async fn encrypt_bucket(
-    client: &Client,
-    location: &Location,
-    key: &str,
-) -> Result<(), CallError> {
-    let default = ServerSideEncryptionByDefault::builder()
-        .sse_algorithm(ServerSideEncryption::AwsKms)
-        .kms_master_key_id(key)
-        .build();
-    let default = default.map_err(CallError::unsendable)?;
-    let rule = ServerSideEncryptionRule::builder()
-        .apply_server_side_encryption_by_default(default)
-        .bucket_key_enabled(true)
-        .build();
-    let configuration = ServerSideEncryptionConfiguration::builder()
-        .rules(rule)
-        .build()
-        .map_err(CallError::unsendable)?;
-    let request = client
-        .put_bucket_encryption()
-        .bucket(location.bucket.as_str())
-        .expected_bucket_owner(location.owner.as_str());
-    request.server_side_encryption_configuration(configuration).send().await?;
     Ok(())
 }
 

@@ -114,6 +114,7 @@ fn expected_root(service: &str, operation: &str) -> Option<Cow<'static, str>> {
         ("S3", "GetBucketEncryption") => "ServerSideEncryptionConfiguration",
         ("S3", "GetBucketReplication") => "ReplicationConfiguration",
         ("S3", "GetBucketTagging") => "Tagging",
+        ("S3", "ListObjectsV2") => "ListBucketResult",
         ("S3", "GetBucketVersioning") => "VersioningConfiguration",
         ("S3", "GetObjectLockConfiguration") => "ObjectLockConfiguration",
         ("S3", "GetPublicAccessBlock") => "PublicAccessBlockConfiguration",

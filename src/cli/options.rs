@@ -226,6 +226,9 @@ struct Properties {
     /// Creates a missing destination bucket [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     create_destination_bucket: Option<bool>,
+    /// What to do with a destination that exists and was not created for this source: Use or Refuse [default: Use]
+    #[arg(long, value_name = "CHOICE")]
+    existing_destination: Option<String>,
     /// What to do when the bucket already replicates with a foreign role: Refuse or Extend [default: Refuse]
     #[arg(long, value_name = "CHOICE")]
     existing_role: Option<String>,
@@ -287,6 +290,9 @@ pub struct Deployment {
     /// Permissions boundary of the replication roles
     #[arg(long, value_name = "ARN")]
     pub role_permissions_boundary_arn: Option<String>,
+    /// Patterns of bucket names, and accounts, that may be destinations [default: any]
+    #[arg(long, value_name = "PATTERN|ACCOUNT", num_args = 1.., value_delimiter = ',')]
+    pub allowed_destinations: Vec<String>,
     /// DynamoDB table of the function's leases, so that concurrent changes do not overwrite each other
     #[arg(long, value_name = "NAME")]
     pub lock_table: Option<String>,
@@ -360,6 +366,7 @@ impl Deployment {
         Settings::read(|name| match name {
             "ROLE_PATH" => self.role_path.clone(),
             "ROLE_PERMISSIONS_BOUNDARY_ARN" => self.role_permissions_boundary_arn.clone(),
+            "ALLOWED_DESTINATIONS" => Some(self.allowed_destinations.join(",")),
             "LOCK_TABLE" => self.lock_table.clone(),
             "AWS_REGION" => region.map(ToString::to_string),
             "AWS_ENDPOINT_URL" => std::env::var(name).ok(),

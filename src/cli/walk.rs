@@ -234,25 +234,21 @@ async fn reconcile_bucket(bucket: &ListedBucket, session: &Session, dry_run: boo
         }
         Ok(BucketOutcome::Rules(rules)) => {
             // The rules of the reverse direction belong to the other bucket, which has its own rows.
-            let is_of_bucket = |outcome: &RuleOutcome| outcome.rule.source == name;
-            let rows =
-                rules.into_iter().filter(is_of_bucket).map(|RuleOutcome { rule, result }| {
-                    let rule_id = rule.id;
-                    match result {
-                        Ok(outcome) => {
-                            let state = state(&outcome, dry_run);
-                            row(rule_id.as_str(), state, explain(state, &outcome.plan))
-                        }
-                        Err(reconcile::Error::VerifyPending { .. }) => row(
-                            rule_id.as_str(),
-                            State::Unverified,
-                            "S3 has not replicated the canary yet".to_owned(),
-                        ),
-                        Err(error) => {
-                            row(rule_id.as_str(), State::Failed, error_message(error.into()))
-                        }
+            let is_of_bucket = |outcome: &RuleOutcome| outcome.source == bucket.name;
+            let rows = rules.into_iter().filter(is_of_bucket).map(
+                |RuleOutcome { rule_id, result, .. }| match result {
+                    Ok(outcome) => {
+                        let state = state(&outcome, dry_run);
+                        row(rule_id.as_str(), state, explain(state, &outcome.plan))
                     }
-                });
+                    Err(reconcile::Error::VerifyPending { .. }) => row(
+                        rule_id.as_str(),
+                        State::Unverified,
+                        "S3 has not replicated the canary yet".to_owned(),
+                    ),
+                    Err(error) => row(rule_id.as_str(), State::Failed, error_message(error.into())),
+                },
+            );
             rows.collect()
         }
         Err(error) => vec![row("", State::Failed, error_message(error.into()))],

@@ -15,6 +15,8 @@ pub(super) struct BucketMatch {
     names: Vec<WildMatch>,
     excluded_names: Vec<WildMatch>,
     tags: BTreeMap<String, String>,
+    /// The patterns that look like regular expressions.
+    expressions: Vec<String>,
 }
 
 impl BucketMatch {
@@ -44,7 +46,29 @@ impl BucketMatch {
             ));
         }
         let names = names.unwrap_or_else(|| vec!["*".to_owned()]);
-        Ok(Self { names: patterns(&names), excluded_names: patterns(&excluded_names), tags })
+        let all = names.iter().chain(&excluded_names);
+        let expressions = all.filter(|text| is_like_expression(text)).cloned().collect();
+        Ok(Self {
+            names: patterns(&names),
+            excluded_names: patterns(&excluded_names),
+            tags,
+            expressions,
+        })
+    }
+
+    /// Whether buckets of more than one name can match.
+    pub(super) fn can_match_several(&self) -> bool {
+        let is_pattern = |name: &WildMatch| name.to_string().contains(['*', '?']);
+        self.names.len() > 1 || self.names.iter().any(is_pattern)
+    }
+
+    /// What the caller should know about the patterns, as one sentence for each.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.expressions.iter().map(|pattern| {
+            format!(
+                "the pattern `{pattern}` looks like a regular expression; in a pattern of bucket names only `*`, for any characters, and `?`, for one, have a meaning"
+            )
+        })
     }
 
     /// Whether a pattern matches the name and no excluded pattern does.
@@ -66,4 +90,11 @@ impl BucketMatch {
 
 fn patterns(texts: &[String]) -> Vec<WildMatch> {
     texts.iter().map(|text| WildMatch::new(text)).collect()
+}
+
+/// Whether a pattern has characters that no bucket's name has, or a `.*` where no name has a dot.
+fn is_like_expression(pattern: &str) -> bool {
+    let is_of_name =
+        |character: char| character.is_ascii_alphanumeric() || "._-*?".contains(character);
+    !pattern.chars().all(is_of_name) || pattern.starts_with(".*") || pattern.contains("-.*")
 }

@@ -1,20 +1,28 @@
-//! The template of a rule's destination: `DestinationBucket` with placeholders for the source bucket.
+//! The template of a rule's destination: `DestinationBucket` with placeholders for the source bucket and the place of the destination.
 //!
-//! This module owns the placeholders and the matching of names against them. It must not know which buckets a rule is for.
+//! This module owns the matching of names against the placeholders. It must not know which buckets a rule is for.
 
-use crate::model::{Account, BucketName, Region};
+use super::placeholders::{Placeholder, SourceValues};
+use crate::model::{Account, Region};
 use crate::spec::Invalid;
 
-const BUCKET: &str = "{bucket}";
-const ACCOUNT: &str = "{account}";
-const REGION: &str = "{region}";
-
-/// A bucket's name or ARN with the placeholders `{bucket}`, `{account}` and `{region}`.
+/// A bucket's name or ARN with placeholders.
 #[derive(Debug, Clone)]
 pub(super) struct DestinationTemplate {
     text: String,
-    /// The parts of the bucket's name, without the beginning of an ARN.
-    segments: Vec<Segment>,
+    /// The parts of the bucket's name, without the beginning of an ARN, for each place that the destination can have.
+    variants: Vec<Vec<Segment>>,
+}
+
+/// A place of source and destination, as far as a rule determines it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Place {
+    /// The only Region of the source; `None` for any Region.
+    pub(super) region: Option<Region>,
+    /// The destination's Region; `None` for the source's.
+    pub(super) destination_region: Option<Region>,
+    /// The destination's account; `None` for the source's.
+    pub(super) destination_account: Option<Account>,
 }
 
 /// A part of a template.
@@ -22,6 +30,7 @@ pub(super) struct DestinationTemplate {
 enum Segment {
     Literal(String),
     Bucket,
+    BucketPrefix,
     Account,
     Region,
 }
@@ -30,93 +39,105 @@ enum Segment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct TemplateValues<'a> {
     pub(super) bucket: Option<&'a str>,
-    region: Option<&'a str>,
+    pub(super) bucket_prefix: Option<&'a str>,
+    pub(super) region: Option<&'a str>,
 }
 
 impl DestinationTemplate {
-    /// Reads a template.
+    /// Reads a template for a rule whose sources and destinations have these places.
     ///
     /// # Errors
     /// A placeholder that is not known, or a brace outside a placeholder.
-    pub(super) fn parse(text: &str) -> Result<Self, Invalid> {
+    pub(super) fn parse(text: &str, places: &[Place]) -> Result<Self, Invalid> {
+        Placeholder::check("DestinationBucket", text, &Placeholder::ALL)?;
         let name = text.rsplit_once(':').map_or(text, |(_, name)| name);
-        let segments = segments(name);
-        let has_brace = |segment: &Segment| matches!(segment, Segment::Literal(literal) if literal.contains(['{', '}']));
         let arn = text.strip_suffix(name).unwrap_or_default();
-        if segments.iter().any(has_brace) || arn.contains(['{', '}']) {
-            let problem =
-                format!("is `{text}`; the placeholders are {BUCKET}, {ACCOUNT} and {REGION}");
-            return Err(Invalid::new("DestinationBucket", problem));
-        }
-        Ok(Self { text: text.to_owned(), segments })
+        Placeholder::check("DestinationBucket", arn, &[])?;
+        let variants = places.iter().map(|place| segments(name, place)).collect();
+        Ok(Self { text: text.to_owned(), variants })
+    }
+
+    /// Whether the destination's name has the source bucket's name in it.
+    pub(super) fn depends_on_name(&self) -> bool {
+        [Placeholder::Bucket, Placeholder::BucketPrefix]
+            .into_iter()
+            .any(|placeholder| self.text.contains(placeholder.as_str()))
     }
 
     /// The destination's name or ARN for a source bucket.
-    pub(super) fn fill(&self, bucket: &BucketName, region: &Region, account: &Account) -> String {
-        self.text
-            .replace(BUCKET, bucket.as_str())
-            .replace(REGION, region.as_str())
-            .replace(ACCOUNT, account.as_str())
+    pub(super) fn fill(&self, values: &SourceValues<'_>) -> String {
+        values.fill(&self.text)
     }
 
     /// All values with which the template gives the bucket name `name`. Every value is one character or more, and `{region}` has the form of a
     /// Region's code.
     ///
-    /// Takes quadratic time at most: once the length of `{bucket}` is chosen, the length of the name determines the length of `{region}`, so
-    /// every segment has one possible place.
+    /// Takes cubic time at most: once the lengths of `{bucket}` and `{bucket_prefix}` are chosen, the length of the name determines the length of
+    /// `{region}`, so every segment has one possible place.
     pub(super) fn values_for<'a>(
-        &self,
+        &'a self,
         name: &'a str,
-        account: &Account,
+        account: &'a Account,
     ) -> impl Iterator<Item = TemplateValues<'a>> {
-        self.lengths(name.len(), account)
-            .filter_map(move |lengths| self.match_segments(name, lengths, account))
-    }
-
-    /// The lengths of `{bucket}` and `{region}` with which the template gives a name of the length `total`; 0 for a placeholder that the
-    /// template does not have.
-    fn lengths(&self, total: usize, account: &Account) -> impl Iterator<Item = Lengths> {
-        let count =
-            |placeholder| self.segments.iter().filter(|other| **other == placeholder).count();
-        let (buckets, regions) = (count(Segment::Bucket), count(Segment::Region));
-        let fixed: usize = self.segments.iter().map(|segment| segment.fixed_length(account)).sum();
-        total.checked_sub(fixed).into_iter().flat_map(move |variable| {
-            let candidates = variable.checked_div(buckets).map_or(0..=0, |longest| 1..=longest);
-            candidates.filter_map(move |bucket| {
-                let rest = variable - buckets * bucket;
-                let region = rest.checked_div(regions).unwrap_or(0);
-                let is_complete = regions * region == rest && (region > 0) == (regions > 0);
-                is_complete.then_some(Lengths { bucket, region })
-            })
+        self.variants.iter().flat_map(move |variant| {
+            lengths(variant, name.len(), account)
+                .filter_map(move |lengths| match_segments(variant, name, lengths, account))
         })
     }
+}
 
-    /// The values of the placeholders, when `name` matches every segment with these lengths.
-    fn match_segments<'a>(
-        &self,
-        name: &'a str,
-        lengths: Lengths,
-        account: &Account,
-    ) -> Option<TemplateValues<'a>> {
-        let mut values = TemplateValues::default();
-        let mut rest = name;
-        for segment in &self.segments {
-            rest = match segment {
-                Segment::Literal(literal) => rest.strip_prefix(literal.as_str())?,
-                Segment::Account => rest.strip_prefix(account.as_str())?,
-                Segment::Bucket => bind(&mut values.bucket, rest, lengths.bucket)?,
-                Segment::Region => bind(&mut values.region, rest, lengths.region)?,
-            };
-        }
-        let is_region = values.region.is_none_or(|region| Region::parse(region).is_ok());
-        (rest.is_empty() && is_region).then_some(values)
+/// The lengths of the placeholders with which the segments give a name of the length `total`; 0 for a placeholder that is not there.
+fn lengths(
+    segments: &[Segment],
+    total: usize,
+    account: &Account,
+) -> impl Iterator<Item = Lengths> + use<> {
+    let count = |placeholder| segments.iter().filter(|other| **other == placeholder).count();
+    let (buckets, prefixes, regions) =
+        (count(Segment::Bucket), count(Segment::BucketPrefix), count(Segment::Region));
+    let fixed: usize = segments.iter().map(|segment| segment.fixed_length(account)).sum();
+    let candidates =
+        |count: usize, room: usize| room.checked_div(count).map_or(0..=0, |longest| 1..=longest);
+    total.checked_sub(fixed).into_iter().flat_map(move |variable| {
+        candidates(buckets, variable).flat_map(move |bucket| {
+            let after_bucket = variable - buckets * bucket;
+            candidates(prefixes, after_bucket).filter_map(move |bucket_prefix| {
+                let rest = after_bucket - prefixes * bucket_prefix;
+                let region = rest.checked_div(regions).unwrap_or(0);
+                let is_complete = regions * region == rest && (region > 0) == (regions > 0);
+                is_complete.then_some(Lengths { bucket, bucket_prefix, region })
+            })
+        })
+    })
+}
+
+/// The values of the placeholders, when `name` matches every segment with these lengths.
+fn match_segments<'a>(
+    segments: &[Segment],
+    name: &'a str,
+    lengths: Lengths,
+    account: &Account,
+) -> Option<TemplateValues<'a>> {
+    let mut values = TemplateValues::default();
+    let mut rest = name;
+    for segment in segments {
+        rest = match segment {
+            Segment::Literal(literal) => rest.strip_prefix(literal.as_str())?,
+            Segment::Account => rest.strip_prefix(account.as_str())?,
+            Segment::Bucket => bind(&mut values.bucket, rest, lengths.bucket)?,
+            Segment::BucketPrefix => bind(&mut values.bucket_prefix, rest, lengths.bucket_prefix)?,
+            Segment::Region => bind(&mut values.region, rest, lengths.region)?,
+        };
     }
+    let is_region = values.region.is_none_or(|region| Region::parse(region).is_ok());
+    (rest.is_empty() && is_region).then_some(values)
 }
 
 /// How many bytes the placeholders stand for.
 #[derive(Debug, Clone, Copy)]
 struct Lengths {
     bucket: usize,
+    bucket_prefix: usize,
     region: usize,
 }
 
@@ -126,8 +147,12 @@ impl Segment {
         match self {
             Self::Literal(literal) => literal.len(),
             Self::Account => account.as_str().len(),
-            Self::Bucket | Self::Region => 0,
+            Self::Bucket | Self::BucketPrefix | Self::Region => 0,
         }
+    }
+
+    fn of_region(region: Option<&Region>) -> Self {
+        region.map_or(Self::Region, |region| Self::Literal(region.to_string()))
     }
 }
 
@@ -138,25 +163,28 @@ fn bind<'a>(value: &mut Option<&'a str>, text: &'a str, length: usize) -> Option
     (*value.get_or_insert(taken) == taken).then_some(rest)
 }
 
-/// Splits a template into its segments.
-fn segments(template: &str) -> Vec<Segment> {
+/// Splits a template into its segments, with the values that the place determines filled in.
+fn segments(template: &str, place: &Place) -> Vec<Segment> {
     let mut segments = Vec::new();
     let mut rest = template;
-    while let Some((literal, placeholder, after)) = split_at_placeholder(rest) {
-        segments.extend([Segment::Literal(literal.to_owned()), placeholder]);
+    while let Some((literal, placeholder, after)) = Placeholder::split(rest) {
+        let segment = match placeholder {
+            Placeholder::Bucket => Segment::Bucket,
+            Placeholder::BucketPrefix => Segment::BucketPrefix,
+            Placeholder::Account => Segment::Account,
+            Placeholder::Region => Segment::of_region(place.region.as_ref()),
+            Placeholder::DestinationAccount => match &place.destination_account {
+                Some(account) => Segment::Literal(account.to_string()),
+                None => Segment::Account,
+            },
+            Placeholder::DestinationRegion => {
+                let region = place.destination_region.as_ref().or(place.region.as_ref());
+                Segment::of_region(region)
+            }
+        };
+        segments.extend([Segment::Literal(literal.to_owned()), segment]);
         rest = after;
     }
     segments.push(Segment::Literal(rest.to_owned()));
     segments
-}
-
-/// The text before the first placeholder, the placeholder, and the text after it.
-fn split_at_placeholder(text: &str) -> Option<(&str, Segment, &str)> {
-    let placeholders =
-        [(BUCKET, Segment::Bucket), (ACCOUNT, Segment::Account), (REGION, Segment::Region)];
-    let found = placeholders.into_iter().filter_map(|(placeholder, segment)| {
-        let (before, after) = text.split_once(placeholder)?;
-        Some((before, segment, after))
-    });
-    found.min_by_key(|(before, ..)| before.len())
 }

@@ -3,12 +3,16 @@
 //! This module owns the environment variables and the policy's form. The environment is read once, at start: a value that cannot be accepted
 //! stops the function there, with an error that names the variable. This module must not know requests and clients.
 
+mod allowed_destinations;
 mod bucket_match;
+mod destination_region;
 mod destination_template;
+mod placeholders;
 mod policy;
 
 use http::Uri;
 
+pub use allowed_destinations::AllowedDestinations;
 pub use policy::{Policy, PolicyRule};
 
 use crate::model::{Partition, Region, is_loopback};
@@ -21,6 +25,8 @@ pub struct Settings {
     pub roles: RoleSettings,
     /// The place of the replication policy; `None` when there is no policy.
     pub policy: Option<PolicySource>,
+    /// `ALLOWED_DESTINATIONS`: the buckets and accounts that may be destinations.
+    pub allowed_destinations: AllowedDestinations,
     /// `LOCK_TABLE`: the DynamoDB table for leases on buckets' configurations. Without the table, concurrent writers can lose a rule.
     pub lock_table: Option<String>,
     /// `EXECUTION_ROLE_ARN`: the role of the function. Events of its own calls are ignored.
@@ -60,6 +66,9 @@ impl Settings {
             policy: policy_source(
                 variable("REPLICATION_POLICY"),
                 variable("REPLICATION_POLICY_PARAMETER"),
+            )?,
+            allowed_destinations: AllowedDestinations::parse(
+                variable("ALLOWED_DESTINATIONS").as_deref().unwrap_or_default(),
             )?,
             lock_table: variable("LOCK_TABLE"),
             execution_role_arn: variable("EXECUTION_ROLE_ARN"),
@@ -147,6 +156,8 @@ fn policy_source(
     }
 }
 
+#[cfg(test)]
+mod placeholder_tests;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]

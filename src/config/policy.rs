@@ -8,8 +8,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::bucket_match::BucketMatch;
-use super::destination_template::DestinationTemplate;
-use crate::model::{Access, Account, BucketName, Region, RuleAddress, RuleId};
+use super::destination_region::DestinationRegion;
+use super::destination_template::{DestinationTemplate, Place, TemplateValues};
+use super::placeholders::{Placeholder, SourceValues, account_regional_suffix};
+use crate::model::{
+    Access, Account, BucketName, LegacyBucketName, Region, RoleArn, RuleAddress, RuleId,
+};
 use crate::spec::{Invalid, Object, Properties, Spec, destination_access, read_properties};
 
 /// A replication policy. Every rule that matches a bucket applies to the bucket.
@@ -24,6 +28,9 @@ pub struct PolicyRule {
     rule_id: RuleId,
     bucket_match: BucketMatch,
     destination: DestinationTemplate,
+    destination_region: DestinationRegion,
+    /// The destination's account, if it is not the source's.
+    destination_account: Option<Account>,
     properties: Properties,
 }
 
@@ -48,6 +55,28 @@ impl Policy {
     /// The rules whose name patterns match the bucket. Their conditions on tags are not checked.
     pub fn rules_for_name(&self, bucket: &BucketName) -> impl Iterator<Item = &PolicyRule> {
         self.rules.iter().filter(|rule| rule.matches_name(bucket.as_str()))
+    }
+
+    /// The rules whose name patterns match a bucket that has a name from before March 2018.
+    pub fn rules_for_legacy_name(
+        &self,
+        bucket: &LegacyBucketName,
+    ) -> impl Iterator<Item = &PolicyRule> {
+        self.rules.iter().filter(|rule| rule.matches_name(bucket.as_str()))
+    }
+
+    /// What the caller should know about the patterns of all rules, as one sentence for each pattern.
+    pub fn pattern_warnings(&self) -> Vec<String> {
+        self.rules.iter().flat_map(|rule| rule.bucket_match.warnings()).collect()
+    }
+
+    /// What the caller should know about the rules, as one sentence for each thing.
+    pub fn warnings(&self) -> Vec<String> {
+        let of_rule = |rule: &PolicyRule| {
+            let id = rule.rule_id.clone();
+            rule.warnings().into_iter().map(move |warning| format!("rule `{id}`: {warning}"))
+        };
+        self.rules.iter().flat_map(of_rule).collect()
     }
 
     /// Whether the bucket is the destination of a rule. Such a bucket is a source only of a rule that [replicates back](Self::replicates_back).
@@ -106,30 +135,51 @@ impl PolicyRule {
         let name = reader.text("Name")?.ok_or_else(|| Invalid::new("Name", "is required"))?;
         let rule_id = RuleId::named(&name).map_err(|problem| Invalid::new("Name", problem))?;
         let bucket_match = BucketMatch::parse(reader.take("Match"))?;
-        let properties = read_properties(object, &["Name", "Match"])?;
+        let destination_region = reader.take("DestinationRegion");
+        let properties = read_properties(object, &["Name", "Match", "DestinationRegion"])?;
         if properties.source_bucket.is_some() {
             return Err(Invalid::new(
                 "SourceBucket",
                 "cannot be given in a policy: the source is the bucket that matches",
             ));
         }
-        let destination = properties
-            .destination_bucket
-            .as_deref()
-            .ok_or_else(|| Invalid::new("DestinationBucket", "is required"))?;
-        let destination = DestinationTemplate::parse(destination)?;
-        let rule = Self { rule_id, bucket_match, destination, properties };
-        rule.check_with_sample_bucket()?;
+        let required = |property: &str, value: &Option<String>| {
+            value.clone().ok_or_else(|| Invalid::new(property, "is required"))
+        };
+        let destination = required("DestinationBucket", &properties.destination_bucket)?;
+        let replica_key = required("ReplicaKmsKeyArn", &properties.replica_kms_key_arn)?;
+        Placeholder::check("ReplicaKmsKeyArn", &replica_key, &Placeholder::OF_PLACES)?;
+        let destination_region = DestinationRegion::parse(destination_region, &replica_key)?;
+        let destination_account = destination_account(&properties)?;
+        let place = |(region, destination_region)| Place {
+            region,
+            destination_region,
+            destination_account: destination_account.clone(),
+        };
+        let places: Vec<Place> = destination_region.pairs().into_iter().map(place).collect();
+        let destination = DestinationTemplate::parse(&destination, &places)?;
+        let rule = Self {
+            rule_id,
+            bucket_match,
+            destination,
+            destination_region,
+            destination_account,
+            properties,
+        };
+        rule.check_with_sample_buckets()?;
         Ok(rule)
     }
 
-    /// Makes the spec of a sample bucket, so that values which are wrong for every bucket are refused when the policy is read.
-    fn check_with_sample_bucket(&self) -> Result<(), Invalid> {
+    /// Makes the specs of sample buckets, so that values which are wrong for every bucket of a Region are refused when the policy is read.
+    fn check_with_sample_buckets(&self) -> Result<(), Invalid> {
         let invalid = |problem: String| Invalid::new("DestinationBucket", problem);
         let bucket = BucketName::parse("any.sample.source").map_err(invalid)?;
         let region = Region::parse("us-east-1").map_err(invalid)?;
         let account = Account::parse("000000000000").map_err(invalid)?;
-        self.spec(&bucket, &region, &account).map(|_| ())
+        for (source_region, _) in self.destination_region.pairs() {
+            self.spec(&bucket, source_region.as_ref().unwrap_or(&region), &account)?;
+        }
+        Ok(())
     }
 
     /// The id of the replication rule that this rule makes.
@@ -140,6 +190,17 @@ impl PolicyRule {
     /// The address of the replication rule that this rule makes for a source bucket.
     pub fn address(&self, source: &BucketName) -> RuleAddress {
         RuleAddress { source: source.clone(), id: self.rule_id.clone() }
+    }
+
+    /// What the caller should know about the rule, as one sentence for each thing.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings: Vec<String> = self.bucket_match.warnings().collect();
+        if self.bucket_match.can_match_several() && !self.destination.depends_on_name() {
+            warnings.push(
+                "several buckets can match, and all of them replicate to the same destination: an object replaces the replica of another bucket's object with the same key, unless `DestinationBucket` has `{bucket}`".to_owned(),
+            );
+        }
+        warnings
     }
 
     /// Whether the rule can be one direction of a two-way replication.
@@ -172,9 +233,23 @@ impl PolicyRule {
         region: &Region,
         account: &Account,
     ) -> Result<Spec, Invalid> {
+        let destination_region = self.destination_region.for_source(region)?;
+        let values = SourceValues {
+            bucket,
+            region,
+            account,
+            destination_account: self.destination_account.as_ref().unwrap_or(account),
+            destination_region,
+        };
+        // Whoever creates a bucket chooses the name that such a template is filled with, and so the destination.
+        let refuse = || self.destination.depends_on_name().then(|| "Refuse".to_owned());
+        let replica_key = self.properties.replica_kms_key_arn.as_deref();
         let properties = Properties {
             source_bucket: Some(bucket.to_string()),
-            destination_bucket: Some(self.destination.fill(bucket, region, account)),
+            destination_bucket: Some(self.destination.fill(&values)),
+            destination_region: Some(destination_region.to_string()),
+            replica_kms_key_arn: replica_key.map(|key| values.fill(key)),
+            existing_destination: self.properties.existing_destination.clone().or_else(refuse),
             ..self.properties.clone()
         };
         Spec::new(self.rule_id.clone(), &properties)
@@ -188,8 +263,79 @@ impl PolicyRule {
     fn may_replicate_to(&self, bucket: &BucketName, account: &Account) -> bool {
         let bucket = bucket.as_str();
         let is_source = |source: &str| source != bucket && self.matches_name(source);
-        self.destination
-            .values_for(bucket, account)
-            .any(|values| values.bucket.is_none_or(is_source))
+        self.destination.values_for(bucket, account).any(|values| match values {
+            TemplateValues { bucket: Some(source), bucket_prefix: None, .. } => is_source(source),
+            TemplateValues { bucket, bucket_prefix: Some(prefix), region } => {
+                let mut sources = sources_with_prefix(prefix, region, account);
+                sources.any(|source| bucket.is_none_or(|name| name == source) && is_source(&source))
+            }
+            TemplateValues { bucket: None, bucket_prefix: None, .. } => true,
+        })
     }
+}
+
+/// The names of sources for which `{bucket_prefix}` stands for `prefix`: the prefix itself, and the account-regional names in `region`, or in any
+/// Region that has buckets.
+fn sources_with_prefix(
+    prefix: &str,
+    region: Option<&str>,
+    account: &Account,
+) -> impl Iterator<Item = String> {
+    let regions: Vec<&str> = region.map_or_else(|| REGIONS.to_vec(), |region| vec![region]);
+    let account_regional = regions
+        .into_iter()
+        .map(move |region| format!("{prefix}{}", account_regional_suffix(account, region)));
+    std::iter::once(prefix.to_owned()).chain(account_regional)
+}
+
+/// The Regions in which a source is looked for when a destination's name does not tell it.
+const REGIONS: [&str; 39] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "eusc-de-east-1",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-west-1",
+    "us-west-2",
+];
+
+/// The destination's account, if the properties name it.
+fn destination_account(properties: &Properties) -> Result<Option<Account>, Invalid> {
+    let given = properties.destination_account.as_deref().map(Account::parse).transpose();
+    let given = given.map_err(|problem| Invalid::new("DestinationAccount", problem))?;
+    let role = properties.destination_role_arn.as_deref().map(RoleArn::parse).transpose();
+    let role = role.map_err(|problem| Invalid::new("DestinationRoleArn", problem))?;
+    Ok(given.or_else(|| role.map(|role| role.account().clone())))
 }

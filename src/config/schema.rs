@@ -55,6 +55,12 @@ fn schema() -> Value {
     let rule = &mut schema["properties"]["Rules"]["items"];
     // A policy rule has no `SourceBucket`: the source is the bucket that matches.
     rule["properties"].as_object_mut().unwrap().remove("SourceBucket");
+    let region = &mut rule["properties"]["DestinationRegion"];
+    region.as_object_mut().unwrap().remove("type");
+    region["anyOf"] = json!([
+        {"type": "string"},
+        {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}},
+    ]);
     rule["required"] = json!(["Name", "Match", "DestinationBucket", "ReplicaKmsKeyArn"]);
     rule["properties"]["Match"]["anyOf"] =
         json!([{"required": ["BucketNames"]}, {"required": ["BucketTags"]}]);

@@ -37,6 +37,11 @@ pub(super) async fn handle<C: Cloud>(
         Command::Reconcile { source, dry_run } => {
             return reconcile(source, *dry_run, engine, counters).await;
         }
+        Command::ReconcileLegacy { source } => {
+            let result = engine.reconcile_legacy_bucket(source).await;
+            counters.count_bucket(&result);
+            return EventOutcome { bucket: source.to_string(), result: Ok(result?) }.answer();
+        }
     };
     match result.map_err(Error::from) {
         Ok(outcome) => {

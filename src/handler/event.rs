@@ -105,12 +105,11 @@ impl EventOutcome {
                 tracing::info!(bucket, steps = plan.actions().count(), "the bucket is deleted");
             }
             Ok(BucketOutcome::Rules(rules)) => {
-                for RuleOutcome { rule, result } in rules {
-                    let bucket = rule.source.as_str();
+                for RuleOutcome { source: bucket, rule_id, result } in rules {
                     match result {
                         Ok(outcome) => log_outcome(outcome),
                         Err(error) => {
-                            tracing::error!(bucket, rule = rule.id.as_str(), %error, "the rule failed")
+                            tracing::error!(bucket, rule = rule_id.as_str(), %error, "the rule failed")
                         }
                     }
                 }

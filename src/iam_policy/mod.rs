@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 
 pub use resource::{ResourcePolicy, Statements};
 
-use crate::model::{BucketName, Partition, Region};
+use crate::model::{Account, BucketName, Partition, Region};
 use crate::spec::{Report, grantable_prefix};
 
 const VERSION: &str = "2012-10-17";
+const SOURCE_BUCKET: &str = "SourceBucket";
 const DECRYPT_SOURCE: &str = "DecryptSourceObjects";
 const WRITE_REPLICAS: &str = "Replicas";
 const ENCRYPT_REPLICAS: &str = "EncryptReplicas";
@@ -115,6 +116,13 @@ impl PolicyDocument {
             .filter_map(|statement| statement.resource.clone())
             .flat_map(|Values(keys)| keys)
             .collect()
+    }
+
+    /// The bucket whose objects this document allows to be replicated; `None` if it is not the document of one of our rules.
+    pub fn source_bucket(&self) -> Option<BucketName> {
+        let is_of_source = |statement: &&Statement| statement.sid.as_deref() == Some(SOURCE_BUCKET);
+        let statement = self.statement.iter().find(is_of_source)?;
+        BucketName::parse_name_or_arn(statement.first_resource()?).ok()
     }
 
     /// The destinations to which this document allows replicas to be written. While a rule changes, the document also has the destination of
@@ -258,6 +266,8 @@ pub struct Grants<'a> {
     pub source_keys: &'a BTreeSet<String>,
     /// ARN of the key that encrypts replicas.
     pub replica_key: &'a str,
+    /// The account that owns the destination: a bucket of the same name in another account gets no replicas.
+    pub destination_account: &'a Account,
     /// Whether the source has S3 Object Lock.
     pub object_lock: bool,
     /// Whether the destination's owner becomes the owner of replicas.
@@ -274,25 +284,13 @@ impl Grants<'_> {
 
         let mut statements = vec![
             allow(
-                "SourceBucket",
+                SOURCE_BUCKET,
                 ["s3:GetReplicationConfiguration", "s3:ListBucket"],
                 [source.clone()],
             ),
             allow("SourceObjects", self.read_actions(), [source_objects.clone()]),
             Statement {
-                condition: condition(
-                    "StringLikeIfExists",
-                    [
-                        (
-                            "s3:x-amz-server-side-encryption",
-                            Values::from(["AES256", "aws:kms", "aws:kms:dsse"]),
-                        ),
-                        (
-                            "s3:x-amz-server-side-encryption-aws-kms-key-id",
-                            Values::from([self.replica_key]),
-                        ),
-                    ],
-                ),
+                condition: self.write_conditions(),
                 ..allow(WRITE_REPLICAS, self.write_actions(), [replicas.clone()])
             },
         ];
@@ -307,6 +305,21 @@ impl Grants<'_> {
             });
         }
         PolicyDocument::new(statements)
+    }
+
+    /// The encryption that S3 may write replicas with, and the account that must own the bucket they are written to.
+    fn write_conditions(&self) -> BTreeMap<String, BTreeMap<String, Values>> {
+        let encryption = [
+            (
+                "s3:x-amz-server-side-encryption",
+                Values::from(["AES256", "aws:kms", "aws:kms:dsse"]),
+            ),
+            ("s3:x-amz-server-side-encryption-aws-kms-key-id", Values::from([self.replica_key])),
+        ];
+        let owner = [("aws:ResourceAccount", Values::from([self.destination_account.as_str()]))];
+        let mut conditions = condition("StringLikeIfExists", encryption);
+        conditions.extend(condition("StringEqualsIfExists", owner));
+        conditions
     }
 
     fn write_actions(&self) -> Vec<&'static str> {

@@ -38,6 +38,7 @@ fn with_grants<T>(case: &Case, make: impl FnOnce(&Grants<'_>) -> T) -> T {
             "arn:{}:kms:{}:111122223333:key/replica",
             case.partition, case.regions.1
         ),
+        destination_account: &Account::parse("111122223333").unwrap(),
         object_lock: case.object_lock,
         owner_override: false,
     })

@@ -165,6 +165,24 @@ impl BucketName {
     }
 }
 
+/// The name of a bucket that S3 accepted before March 2018, in us-east-1, and accepts no more: with capitals or underscores, or longer than 63
+/// characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LegacyBucketName(String);
+text_newtype!(LegacyBucketName);
+
+impl LegacyBucketName {
+    /// Reads a name of that form; `None` for a name that a new bucket can have, and for one that no bucket can have.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let is_legacy = (3..=255).contains(&text.len())
+            && text.bytes().all(is_allowed)
+            && !RESERVED_SUFFIXES.into_iter().any(|suffix| text.ends_with(suffix))
+            && BucketName::parse(text).is_err();
+        is_legacy.then(|| Self(text.to_owned()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +234,16 @@ mod tests {
             ("amzn-s3-demo-111122223333-us-west-2-an", None),
         ] {
             assert_eq!(namespace(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_legacy_name_is_one_that_only_old_buckets_have() {
+        for legacy in ["Legacy_Bucket", "ABC", "a_b", &"a".repeat(64), &"A".repeat(255), "-a-"] {
+            assert!(LegacyBucketName::parse(legacy).is_some(), "{legacy}");
+        }
+        for other in ["orders", "", "ab", "a b", "a/b", "é_a", &"A".repeat(256), "A--x-s3"] {
+            assert!(LegacyBucketName::parse(other).is_none(), "{other}");
         }
     }
 

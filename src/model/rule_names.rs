@@ -15,7 +15,7 @@ const JOB_PREFIX: &str = "s3-kms-replication-job.";
 /// Prefix of the `Sid` of our statements.
 const SID_PREFIX: &str = "S3KmsReplication";
 
-/// Longer than [`HASH_LENGTH`], since one policy can have statements for many accounts.
+/// One policy can have statements for many accounts.
 const SID_HASH_LENGTH: usize = 16;
 
 /// What the key of a canary has between the rule's prefix and the rule. The function has rights on canaries by this part of the key.
@@ -51,7 +51,7 @@ impl RuleId {
     /// The id of the rule of a CloudFormation resource: the stack's name, the logical id, and a hash of the stack's id and the logical id. The
     /// hash keeps the ids of two resources apart when their names are shortened.
     pub fn for_resource(stack_id: &str, logical_id: &str) -> Self {
-        let hash = short_hash(&format!("{stack_id}\n{logical_id}"));
+        let hash = hash(&format!("{stack_id}\n{logical_id}"), SHORT_HASH_LENGTH);
         let stack = stack_id.split('/').nth(1).unwrap_or_default();
         let readable = |text: &str, most: usize| -> String {
             text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(most).collect()
@@ -131,12 +131,21 @@ impl PolicyName {
     /// The rule's inline policy in a foreign role: the rule's id and a hash of the bucket, since the role may serve several buckets that have a
     /// rule of this id. A name of more than IAM's 128 characters is shortened, with a hash of the rule's id and the bucket.
     pub fn for_rule_in_foreign_role(rule: &RuleAddress) -> Self {
-        let name = format!("{}.{}", rule.id, short_hash(rule.source.as_str()));
+        Self::with_hash(rule, HASH_LENGTH)
+    }
+
+    /// The name that 0.1.0 gave to [that policy](Self::for_rule_in_foreign_role). Its hash is so short that two buckets can have the same one.
+    pub fn for_rule_in_foreign_role_of_0_1_0(rule: &RuleAddress) -> Self {
+        Self::with_hash(rule, SHORT_HASH_LENGTH)
+    }
+
+    fn with_hash(rule: &RuleAddress, length: usize) -> Self {
+        let name = format!("{}.{}", rule.id, hash(rule.source.as_str(), length));
         if name.len() <= 128 {
             return Self(name);
         }
-        let head: String = name.chars().take(128 - 1 - HASH_LENGTH).collect();
-        Self(format!("{head}.{}", short_hash(&rule.to_string())))
+        let head: String = name.chars().take(128 - 1 - length).collect();
+        Self(format!("{head}.{}", hash(&rule.to_string(), length)))
     }
 
     /// The inline policy with the rights of the rule's job, in our role. The name contains a hash of the rule's id, since the id may be too long,
@@ -166,14 +175,25 @@ text_newtype!(RoleName);
 const ROLE_PREFIX: &str = "s3-crr-";
 
 impl RoleName {
-    /// The name of our role for `source`: `s3-crr-<bucket>`. A name of more than IAM's 64 characters is shortened, with a hash of the bucket.
+    /// The name of our role for `source`: `s3-crr-<bucket>`. A name of more than IAM's 64 characters is shortened, with a hash of the bucket
+    /// after a character that no bucket's name has, so that no other bucket's role can have the name.
     pub fn for_source(source: &BucketName) -> Self {
+        Self::shortened(source, '_', HASH_LENGTH)
+    }
+
+    /// The name that 0.1.0 gave to our role for `source`, if that is another one. A bucket can be named so that its role has this name, too.
+    pub fn for_source_of_0_1_0(source: &BucketName) -> Option<Self> {
+        let earlier = Self::shortened(source, '-', SHORT_HASH_LENGTH);
+        (earlier != Self::for_source(source)).then_some(earlier)
+    }
+
+    fn shortened(source: &BucketName, separator: char, hash_length: usize) -> Self {
         let name = format!("{ROLE_PREFIX}{source}");
         if name.len() <= 64 {
             return Self(name);
         }
-        let head: String = name.chars().take(64 - 1 - HASH_LENGTH).collect();
-        Self(format!("{head}-{}", short_hash(source.as_str())))
+        let head: String = name.chars().take(64 - 1 - hash_length).collect();
+        Self(format!("{head}{separator}{}", hash(source.as_str(), hash_length)))
     }
 
     /// Whether the name begins as the names of our roles do.
@@ -192,14 +212,13 @@ impl RoleName {
     }
 }
 
-const HASH_LENGTH: usize = 8;
+/// Hexadecimal digits of a hash: nobody finds two names with the same 64 bits by trying names.
+const HASH_LENGTH: usize = 16;
+
+/// The digits of hashes in names of 0.1.0, and in rule ids, where stack and resource stand beside the hash.
+const SHORT_HASH_LENGTH: usize = 8;
 
 const JOB_HASH_LENGTH: usize = 16;
-
-/// The first eight hexadecimal digits of a SHA-256: enough to keep the names of one account apart, short enough to read.
-fn short_hash(text: &str) -> String {
-    hash(text, HASH_LENGTH)
-}
 
 /// The first `length` hexadecimal digits of a SHA-256.
 pub fn hash(text: &str, length: usize) -> String {
@@ -223,8 +242,27 @@ mod tests {
         assert_ne!(longest, policy_name(RuleId::MAX_NAME - 1, "one"));
         assert_eq!(
             policy_name(1, "one").as_str(),
-            format!("s3-kms-replication.n.{}", short_hash("one"))
+            format!("s3-kms-replication.n.{}", hash("one", HASH_LENGTH))
         );
+    }
+
+    #[test]
+    fn no_bucket_can_be_named_so_that_it_takes_the_role_of_another_bucket() {
+        let bucket = |name: &str| BucketName::parse(name).unwrap();
+        for length in 57..=63 {
+            let victim = bucket(&"v".repeat(length));
+            let name = RoleName::for_source(&victim);
+            let tail = name.as_str().strip_prefix(ROLE_PREFIX).unwrap().to_owned();
+            assert_eq!(BucketName::parse(&tail).is_ok(), length == 57, "{tail}");
+            // The role of 0.1.0 could be had by another bucket, whose name is what follows the prefix.
+            let earlier = RoleName::for_source_of_0_1_0(&victim);
+            assert_eq!(earlier.is_some(), length > 57);
+            if let Some(earlier) = earlier {
+                let taker = bucket(earlier.as_str().strip_prefix(ROLE_PREFIX).unwrap());
+                assert_eq!(RoleName::for_source(&taker), earlier);
+                assert_ne!(RoleName::for_source(&taker), RoleName::for_source(&victim));
+            }
+        }
     }
 
     #[test]

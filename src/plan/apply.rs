@@ -94,6 +94,8 @@ pub fn apply(
     plan.kept.extend(job.kept);
     plan.warnings.extend(manual);
     plan.warnings.extend(job.warning);
+    plan.warnings.extend(destination::warning(spec, snapshot));
+    plan.warnings.extend(role.warning(settings));
     plan.warnings.extend(overlaps);
     plan.warnings.extend(keys::warnings(snapshot));
     plan.warnings.extend(warnings(spec, &granted));
@@ -189,6 +191,7 @@ fn grants<'a>(
         prefix: &spec.filter.prefix,
         source_keys,
         replica_key,
+        destination_account: other_account.unwrap_or(&snapshot.identity.account),
         object_lock: snapshot.source.object_lock,
         owner_override: other_account.is_some() && spec.replica_owner == ReplicaOwner::Destination,
     }

@@ -1,5 +1,6 @@
 //! The plans that delete a rule, and the resources of a deleted source bucket.
 
+use super::role::policy_in_foreign_role;
 use super::{Action, DeleteSnapshot, Plan, Roles, Stage, StageName, cross_account, job};
 use crate::model::{
     Alarm, BucketName, PolicyName, ReplicationConfiguration, ReplicationRule, Role, RuleAddress,
@@ -102,7 +103,7 @@ fn delete_policies(rule: &RuleAddress, roles: &Roles, serving_arn: Option<&str>)
     let in_own = own_role.into_iter().flat_map(|role| {
         [PolicyName::for_rule(&rule.id), PolicyName::for_job(&rule.id)].map(|policy| (role, policy))
     });
-    let in_foreign = foreign.map(|role| (role, PolicyName::for_rule_in_foreign_role(rule)));
+    let in_foreign = foreign.map(|role| (role, policy_in_foreign_role(role, rule)));
     let delete = |(role, policy): (&Role, PolicyName)| {
         let before = role.policies.get(policy.as_str())?.clone();
         Some(Action::DeleteRolePolicy { role: role.name.clone(), policy, before })

@@ -1,9 +1,9 @@
 //! The destination bucket: its location, its creation and its settings.
 
 use super::cross_account::check_versioning;
-use super::{Action, ApplySnapshot, Refusal};
+use super::{Action, ApplySnapshot, Destination, Refusal, has_own_rule_to};
 use crate::model::{Access, Encryption, Location, Versioning};
-use crate::spec::Spec;
+use crate::spec::{ExistingDestination, Spec};
 
 /// The location of the destination, which may not exist yet.
 pub(super) fn location(spec: &Spec, snapshot: &ApplySnapshot) -> Result<Location, Refusal> {
@@ -16,6 +16,7 @@ pub(super) fn location(spec: &Spec, snapshot: &ApplySnapshot) -> Result<Location
             })
         }
         Some(destination) => {
+            check_may_be_used(spec, snapshot, destination)?;
             check_versioning(destination, snapshot)?;
             Ok(destination.location.clone())
         }
@@ -35,6 +36,33 @@ pub(super) fn location(spec: &Spec, snapshot: &ApplySnapshot) -> Result<Location
         },
         None => Err(Refusal::DestinationMissing { bucket: spec.destination.clone() }),
     }
+}
+
+/// Refuses an existing destination that was not created for this source and that the rule does not replicate to, if the spec says so.
+fn check_may_be_used(
+    spec: &Spec,
+    snapshot: &ApplySnapshot,
+    destination: &Destination,
+) -> Result<(), Refusal> {
+    let arn = spec.destination.arn(snapshot.identity.partition);
+    let is_ours = destination.created.is_some()
+        || has_own_rule_to(snapshot.source.replication.as_ref(), &arn);
+    match spec.existing_destination {
+        ExistingDestination::Refuse if !is_ours => Err(Refusal::DestinationExists {
+            bucket: spec.destination.clone(),
+            source_bucket: spec.rule.source.clone(),
+        }),
+        ExistingDestination::Refuse | ExistingDestination::Use => Ok(()),
+    }
+}
+
+/// What the caller should know about an existing destination.
+pub(super) fn warning(spec: &Spec, snapshot: &ApplySnapshot) -> Option<String> {
+    let other = snapshot.destination.as_ref()?.created_for_other.as_ref()?;
+    Some(format!(
+        "`DestinationBucket` `{}` was created for bucket `{other}`: an object of bucket `{}` replaces the replica of an object with the same key",
+        spec.destination, spec.rule.source
+    ))
 }
 
 /// The location where the destination is created.

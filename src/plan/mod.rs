@@ -160,5 +160,12 @@ pub fn has_rule(rule_id: &RuleId, replication: Option<&ReplicationConfiguration>
     rules::find(replication, rule_id).is_some()
 }
 
+/// Whether a rule of ours replicates to the bucket with this ARN.
+pub fn has_own_rule_to(replication: Option<&ReplicationConfiguration>, arn: &str) -> bool {
+    let rules = replication.into_iter().flat_map(ReplicationConfiguration::rules);
+    let mut own = rules.filter(|rule| rule.id().and_then(RuleId::parse).is_some());
+    own.any(|rule| rule.destination_bucket() == Some(arn))
+}
+
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use aws_sdk_kms::types::KeyState;
 
 use crate::model::xml::InvalidCharacter;
-use crate::model::{Account, BucketName, Region, RoleName, RuleId, Versioning};
+use crate::model::{Account, BucketName, LegacyBucketName, Region, RoleName, RuleId, Versioning};
 
 /// A precondition that is not met and that this program may not or cannot meet, with the remedy if there is one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,16 @@ pub enum Refusal {
         "`CreateDestinationBucket` of `{bucket}` in account {account} needs `DestinationRoleArn`, a role of that account"
     )]
     DestinationOutOfReach { bucket: BucketName, account: Account },
+
+    #[error(
+        "bucket `{bucket}` has a name from before March 2018; such buckets are not supported: exclude it with `ExcludeBucketNames`, or replicate it by other means"
+    )]
+    LegacyName { bucket: LegacyBucketName },
+
+    #[error(
+        "`DestinationBucket` `{bucket}` exists and was not created for bucket `{source_bucket}`, so its objects could be replaced; set `ExistingDestination` to Use to replicate to it all the same"
+    )]
+    DestinationExists { bucket: BucketName, source_bucket: BucketName },
 
     #[error("`DestinationBucket` {problem}; give it another name, or create it first")]
     DestinationNotCreatable { problem: String },
@@ -106,6 +116,11 @@ pub enum Refusal {
         "role `{role}` exists and is not tagged as ours for bucket `{bucket}`; rename or remove it"
     )]
     RoleOwnedByOther { role: RoleName, bucket: BucketName },
+
+    #[error(
+        "role `{role}` is tagged as ours for bucket `{bucket}` and has what we do not make ({parts}), so bucket `{bucket}` is not made to replicate with it; rename or remove it"
+    )]
+    RoleNotOnlyOurs { role: RoleName, bucket: BucketName, parts: String },
 
     #[error(
         "bucket `{bucket}` has rules of the V1 form ({rules}), which S3 does not mix with ours; give them a `Filter` and a `Priority` first"

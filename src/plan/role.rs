@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Action, ApplySnapshot, Refusal, Roles};
 use crate::iam_policy::PolicyDocument;
-use crate::model::{Identity, OWNER_TAG, PolicyName, Role, RoleName};
+use crate::model::{Identity, OWNER_TAG, PolicyName, Role, RoleName, RuleAddress};
 use crate::spec::{ExistingRole, RoleSettings, Spec};
 
 /// IAM's limit for the inline policies of one role, in characters without white space.
@@ -26,8 +26,9 @@ impl<'a> ServingRole<'a> {
     ) -> Result<Self, Refusal> {
         let roles = &snapshot.roles;
         let Identity { account, partition } = &snapshot.identity;
-        let name = RoleName::for_source(&spec.rule.source);
         let existing = roles.own(&spec.rule.source);
+        let name = existing
+            .map_or_else(|| RoleName::for_source(&spec.rule.source), |role| role.name.clone());
         let arn = existing.map_or_else(
             || format!("arn:{partition}:iam::{account}:role{}{name}", settings.path),
             |role| role.arn.clone(),
@@ -39,6 +40,11 @@ impl<'a> ServingRole<'a> {
         }
         if roles.with_own_name.is_some() && existing.is_none() {
             return Err(Refusal::RoleOwnedByOther { role: name, bucket: spec.rule.source.clone() });
+        }
+        let parts = existing.map(|role| foreign_parts(role, &settings.path)).unwrap_or_default();
+        if serving.is_none() && !parts.is_empty() {
+            let (bucket, parts) = (spec.rule.source.clone(), parts.join(", "));
+            return Err(Refusal::RoleNotOnlyOurs { role: name, bucket, parts });
         }
         Ok(Self::Own { name, arn, existing })
     }
@@ -82,8 +88,22 @@ impl<'a> ServingRole<'a> {
     pub(super) fn policy_name(&self, spec: &Spec) -> PolicyName {
         match self {
             Self::Own { .. } => PolicyName::for_rule(&spec.rule.id),
-            Self::Foreign(_) => PolicyName::for_rule_in_foreign_role(&spec.rule),
+            Self::Foreign(role) => policy_in_foreign_role(role, &spec.rule),
         }
+    }
+
+    /// What the caller should know about our role.
+    pub(super) fn warning(&self, settings: &RoleSettings) -> Option<String> {
+        let Self::Own { name, existing: Some(role), .. } = self else {
+            return None;
+        };
+        let parts = foreign_parts(role, &settings.path);
+        (!parts.is_empty()).then(|| {
+            format!(
+                "role `{name}` has what we do not make, which S3 can use, too: {}",
+                parts.join(", ")
+            )
+        })
     }
 
     /// Actions that create our role, or repair its trust policy and permissions boundary; none for a foreign role.
@@ -124,6 +144,28 @@ impl<'a> ServingRole<'a> {
             });
         }
         actions
+    }
+}
+
+/// What shows that others have made a role of our name, or changed it: the parts that our roles do not have.
+pub(super) fn foreign_parts(role: &Role, path: &str) -> Vec<String> {
+    let policies = role.policies.keys().filter(|name| PolicyName::parse(name).is_none());
+    let policies = policies.map(|name| format!("inline policy `{name}`"));
+    let attached = role.attached.iter().map(|arn| format!("attached policy `{arn}`"));
+    let is_in_path = role.arn.ends_with(&format!(":role{path}{}", role.name));
+    let place = (!is_in_path).then(|| format!("path of `{}` instead of `{path}`", role.arn));
+    policies.chain(attached).chain(place).collect()
+}
+
+/// The name of the rule's inline policy in a foreign role: the one of 0.1.0, where the role has that policy and it is for this bucket.
+pub(super) fn policy_in_foreign_role(role: &Role, rule: &RuleAddress) -> PolicyName {
+    let earlier = PolicyName::for_rule_in_foreign_role_of_0_1_0(rule);
+    let document = role.policies.get(earlier.as_str()).and_then(|text| PolicyDocument::parse(text));
+    let sources = document.as_ref().and_then(PolicyDocument::source_bucket);
+    if sources.as_ref() == Some(&rule.source) {
+        earlier
+    } else {
+        PolicyName::for_rule_in_foreign_role(rule)
     }
 }
 

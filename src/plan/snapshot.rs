@@ -1,5 +1,6 @@
 //! Snapshots: the state of AWS that plans are made from.
 
+use super::role::policy_in_foreign_role;
 use crate::iam_policy::PolicyDocument;
 use crate::model::{
     Alarm, ApiError, BucketName, Encryption, Identity, Job, Key, KeyReference, Location, OWNER_TAG,
@@ -68,6 +69,8 @@ pub struct Destination {
     pub object_lock: bool,
     /// The settings that a plan repairs, if this program created the bucket for this source; `None` for any other bucket.
     pub created: Option<Created>,
+    /// The source bucket for which the bucket says that it was created, if that is another one and the tags were read.
+    pub created_for_other: Option<String>,
 }
 
 /// The settings of a destination bucket that this program created.
@@ -104,7 +107,7 @@ pub struct DeleteSnapshot {
 }
 
 impl Roles {
-    /// Our role for `source`, which has our name and our tag.
+    /// Our role for `source`, which has our name and our tag. Whether it is [only ours](super::role::foreign_parts) is another question.
     pub(super) fn own(&self, source: &BucketName) -> Option<&Role> {
         let has_tag =
             |role: &&Role| role.tags.get(OWNER_TAG).is_some_and(|bucket| bucket == source.as_str());
@@ -113,10 +116,11 @@ impl Roles {
 
     /// The documents of the rule's inline policies in all roles.
     pub fn grants(&self, rule: &RuleAddress) -> Vec<PolicyDocument> {
-        let names = [PolicyName::for_rule(&rule.id), PolicyName::for_rule_in_foreign_role(rule)];
         let roles = self.with_own_name.iter().chain(&self.serving);
-        let texts =
-            roles.flat_map(|role| names.iter().filter_map(|name| role.policies.get(name.as_str())));
+        let texts = roles.flat_map(|role| {
+            let names = [PolicyName::for_rule(&rule.id), policy_in_foreign_role(role, rule)];
+            names.into_iter().filter_map(|name| role.policies.get(name.as_str()))
+        });
         texts.filter_map(|text| PolicyDocument::parse(text)).collect()
     }
 

@@ -22,7 +22,7 @@ use super::snapshot::{ApplyFirstReads, DeleteFirstReads, DeleteRule, SnapshotRea
 use super::{Engine, Error, Outcome, Status};
 use crate::config::{Policy, PolicyRule, PolicySource};
 use crate::model::{
-    Access, Account, BucketName, Location, Region, Role, RoleName, RuleAddress, RuleId,
+    Access, Account, BucketName, Location, OWNER_TAG, Region, Role, RuleAddress, RuleId,
 };
 use crate::plan::{self, Plan, Roles};
 use crate::ports::{Cloud, Read};
@@ -42,13 +42,22 @@ pub enum BucketOutcome {
     Retired(Plan),
 }
 
-/// The outcome of one rule. Its source is another bucket when the rule is the other direction of a two-way rule.
+/// The outcome of one rule.
 #[derive(Debug)]
 pub struct RuleOutcome {
-    /// The rule.
-    pub rule: RuleAddress,
+    /// The name of the rule's source bucket: another bucket when the rule is the other direction of a two-way rule.
+    pub source: String,
+    /// The rule's id.
+    pub rule_id: RuleId,
     /// What was done, or why it failed.
     pub result: Result<Outcome, Error>,
+}
+
+impl RuleOutcome {
+    pub(super) fn new(rule: RuleAddress, result: Result<Outcome, Error>) -> Self {
+        let RuleAddress { source, id } = rule;
+        Self { source: source.to_string(), rule_id: id, result }
+    }
 }
 
 /// What to reconcile.
@@ -96,7 +105,7 @@ impl<C: Cloud> Engine<'_, C> {
             let reverse_rules = match reverse_outcome {
                 Ok((BucketOutcome::Rules(rules), _)) => rules,
                 Ok((BucketOutcome::Skipped(_) | BucketOutcome::Retired(_), _)) => Vec::new(),
-                Err(error) => vec![RuleOutcome { rule, result: Err(error) }],
+                Err(error) => vec![RuleOutcome::new(rule, Err(error))],
             };
             if let BucketOutcome::Rules(rules) = &mut outcome {
                 rules.extend(reverse_rules);
@@ -119,7 +128,7 @@ impl<C: Cloud> Engine<'_, C> {
         };
         let rules = match decision::match_name(&policy, request.bucket) {
             Ok(rules) => rules,
-            Err(reason) => return self.skip_unless_gone(request, reason).await.map(skip),
+            Err(reason) => return self.skip_unless_gone(request, &reason).await.map(skip),
         };
         let account = self.identity().await?.account;
         let candidates = match decision::check_destination(&policy, rules, request.bucket, &account)
@@ -133,7 +142,16 @@ impl<C: Cloud> Engine<'_, C> {
         else {
             return self.skip_unless_gone(request, "the bucket does not exist").await.map(skip);
         };
-        match decision::match_tags(&policy, candidates, &location, &tags) {
+        let identity = self.identity().await?;
+        let is_created_by_us = match tags.get(OWNER_TAG) {
+            Some(source) => {
+                let reader = self.reader();
+                let read = reader.is_created_destination(&location, source, &identity);
+                self.before_deadline(read).await?
+            }
+            None => false,
+        };
+        match decision::match_tags(&policy, candidates, &location, &tags, is_created_by_us) {
             Ok(rules) => {
                 let first = first.zip(prefetched);
                 let (outcome, reverse) =
@@ -145,7 +163,7 @@ impl<C: Cloud> Engine<'_, C> {
     }
 
     /// Returns the replication policy, from the environment or from its SSM parameter.
-    async fn policy(&self) -> Result<Option<Cow<'_, Policy>>, Error> {
+    pub(super) async fn policy(&self) -> Result<Option<Cow<'_, Policy>>, Error> {
         Ok(match &self.settings.policy {
             None => None,
             Some(PolicySource::Inline(policy)) => Some(Cow::Borrowed(policy)),
@@ -206,7 +224,8 @@ impl<C: Cloud> Engine<'_, C> {
     ) -> Result<(BucketOutcome, Vec<ReverseDirection>), Error> {
         let RulesOfBucket { refused, matching, untagged } = rules;
         let refused = refused.into_iter().map(|(id, refusal)| RuleOutcome {
-            rule: RuleAddress { source: location.bucket.clone(), id },
+            source: location.bucket.to_string(),
+            rule_id: id,
             result: Err(refusal.into()),
         });
         let mut results: Vec<RuleOutcome> = refused.collect();
@@ -224,16 +243,20 @@ impl<C: Cloud> Engine<'_, C> {
                         .take_if(|(first, _)| *first == spec)
                         .map(|(_, prefetched)| prefetched);
                     let spec = Spec { dry_run: spec.dry_run || dry_run, ..spec };
-                    self.apply_policy_rule(&spec, &location.region, prefetched).await
+                    let applied = self.apply_policy_rule(&spec, &location.region, prefetched);
+                    applied.await.map(|mut outcome| {
+                        outcome.plan.warnings.extend(rule.warnings());
+                        outcome
+                    })
                 }
                 Err(invalid) => Err(invalid.into()),
             };
-            results.push(RuleOutcome { rule: rule.address(&location.bucket), result });
+            results.push(RuleOutcome::new(rule.address(&location.bucket), result));
         }
         for rule in untagged {
             let result = self.remove_untagged_rule(rule, location, dry_run).await;
             if result.as_ref().map_or(true, |outcome| !outcome.plan.is_empty()) {
-                results.push(RuleOutcome { rule: rule.address(&location.bucket), result });
+                results.push(RuleOutcome::new(rule.address(&location.bucket), result));
             }
         }
         let outcome = if results.is_empty() {
@@ -329,8 +352,7 @@ impl<R: Read> Planner for DeletedBucket<'_, R> {
             let region = reader.cloud.bucket_region(bucket, expected, &Access::Own).await;
             region.map(|region| region.is_none())
         };
-        let role_name = RoleName::for_source(bucket);
-        let (gone, with_own_name) = try_join!(is_gone(), reader.cloud.role(&role_name))?;
+        let (gone, with_own_name) = try_join!(is_gone(), reader.own_role(bucket))?;
         if !gone {
             return Ok(Plan::default().into());
         }

@@ -5,8 +5,12 @@
 use std::collections::BTreeMap;
 
 use crate::config::{Policy, PolicyRule};
-use crate::model::{Account, BucketName, Location, OWNER_TAG, RuleId};
+use crate::model::{Account, BucketName, Location, RuleId};
 use crate::plan::Refusal;
+
+/// Why a bucket is skipped that no rule matches.
+pub(super) const NO_NAME_MATCHES: SkipReason =
+    "no rule of the replication policy matches the bucket's name";
 
 /// Why a bucket is skipped when all rules that match its name require tags that it does not have.
 pub(super) const NO_TAGS_MATCH: SkipReason =
@@ -40,10 +44,14 @@ pub(super) struct RulesOfBucket<'a> {
 pub(super) fn match_name<'a>(
     policy: &'a Policy,
     bucket: &BucketName,
-) -> Result<Vec<&'a PolicyRule>, SkipReason> {
+) -> Result<Vec<&'a PolicyRule>, String> {
     let rules: Vec<&PolicyRule> = policy.rules_for_name(bucket).collect();
     if rules.is_empty() {
-        Err("no rule of the replication policy matches the bucket's name")
+        let expressions: Vec<String> = policy.pattern_warnings();
+        Err(match expressions.as_slice() {
+            [] => NO_NAME_MATCHES.to_owned(),
+            warnings => format!("{NO_NAME_MATCHES}; {}", warnings.join("; ")),
+        })
     } else {
         Ok(rules)
     }
@@ -63,15 +71,16 @@ pub(super) fn check_destination<'a>(
     Ok(Candidates { rules, is_destination })
 }
 
-/// Sorts the rules into those to refuse, to apply and to remove, by the bucket's tags.
+/// Sorts the rules into those to refuse, to apply and to remove, by the bucket's tags. `is_created_by_us` is whether the program has created the
+/// bucket as a destination.
 pub(super) fn match_tags<'a>(
     policy: &Policy,
     candidates: Candidates<'a>,
     location: &Location,
     tags: &BTreeMap<String, String>,
+    is_created_by_us: bool,
 ) -> Result<RulesOfBucket<'a>, SkipReason> {
     let Candidates { rules, is_destination } = candidates;
-    let is_created_by_us = tags.contains_key(OWNER_TAG);
     let (rules, one_way): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| {
         !(is_destination || is_created_by_us)
             || policy.replicates_back(rule, &location.bucket, &location.region, &location.owner)

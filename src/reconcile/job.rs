@@ -6,7 +6,7 @@
 use super::converge::{Planned, Planner, RequestScope};
 use super::snapshot::SnapshotReader;
 use super::{BucketOutcome, Engine, Error, RuleOutcome, Status};
-use crate::model::{Access, ApiError, Identity, Job, Region, Retry, RoleName, RuleAddress};
+use crate::model::{Access, ApiError, Identity, Job, Region, Retry, RuleAddress};
 use crate::plan::{self, JOB_PARAMETER, Plan, Roles};
 use crate::ports::{Cloud, Read};
 use crate::request::JobEvent;
@@ -106,7 +106,7 @@ impl<C: Cloud> Engine<'_, C> {
         let planned = self.converge(&scope, None, &planner).await?;
         let outcome = planned.into_outcome(rule.clone(), Status::Configured, false);
         let source = rule.source.to_string();
-        Ok((source, BucketOutcome::Rules(vec![RuleOutcome { rule, result: Ok(outcome) }])))
+        Ok((source, BucketOutcome::Rules(vec![RuleOutcome::new(rule, Ok(outcome))])))
     }
 }
 
@@ -134,7 +134,7 @@ impl<R: Read> Planner for EndedJob<'_, R> {
 
     async fn plan(&self, (): ()) -> Result<Planned, Error> {
         let Self { reader, id, rule, region, identity, is_region_known } = self;
-        let with_own_name = reader.cloud.role(&RoleName::for_source(&rule.source)).await?;
+        let with_own_name = reader.own_role(&rule.source).await?;
         let roles = Roles { with_own_name, serving: None };
         let is_job_of_event = roles.job_with_rights(rule) == Some(*id);
         if !is_region_known && !is_job_of_event {

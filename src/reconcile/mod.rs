@@ -18,6 +18,7 @@ mod cleanup;
 mod converge;
 mod cross_account;
 mod decision;
+mod destination;
 mod error;
 mod execute;
 mod foreign_destinations;
@@ -25,8 +26,10 @@ mod generation;
 mod interrupted;
 mod job;
 mod lease;
+mod legacy;
 mod new_bucket;
 mod open_verification;
+mod own_role;
 pub mod retry;
 mod snapshot;
 mod verify;
@@ -113,6 +116,11 @@ impl<C: Cloud> Engine<'_, C> {
         expected: &Region,
         prefetched: Option<Prefetched<ApplyFirstReads>>,
     ) -> Result<Outcome, Error> {
+        let account = match &spec.destination_account {
+            Some(account) => account.clone(),
+            None => self.identity().await?.account,
+        };
+        self.settings.allowed_destinations.check(&spec.destination, &account)?;
         let planner =
             ApplyRule { reader: self.reader(), spec, expected, roles: &self.settings.roles };
         let generation = self.generation(&spec.rule, Operation::Apply, spec.dry_run);

@@ -49,8 +49,9 @@ impl ReconcileRequest<'_> {
         match outcome {
             BucketOutcome::Rules(rules) if self.may_be_invisible => {
                 let rules = rules.into_iter();
-                let rules = rules.map(|RuleOutcome { rule, result }| RuleOutcome {
-                    rule,
+                let rules = rules.map(|RuleOutcome { source, rule_id, result }| RuleOutcome {
+                    source,
+                    rule_id,
                     result: result.map_err(|error| self.comes_again(error)),
                 });
                 BucketOutcome::Rules(rules.collect())

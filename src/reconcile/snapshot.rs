@@ -12,14 +12,12 @@ use tokio::{join, try_join};
 use super::Error;
 use super::converge::{Planned, Planner};
 use super::cross_account::{DeniedReads, DestinationReads, ReadResult, allow_access_denied};
+use super::own_role::other_role;
 use crate::model::{
-    Access, Alarm, ApiError, BucketName, Encryption, Identity, Key, KeyReference, Location,
-    OWNER_TAG, Region, ReplicationConfiguration, Role, RoleName, RoleOutline, RuleAddress, RuleId,
-    Versioning,
+    Access, Alarm, ApiError, BucketName, Encryption, Identity, Key, KeyReference, Location, Region,
+    ReplicationConfiguration, Role, RoleName, RoleOutline, RuleAddress, RuleId, Versioning,
 };
-use crate::plan::{
-    self, ApplySnapshot, Created, DeleteSnapshot, Destination, Refusal, Roles, Source,
-};
+use crate::plan::{self, ApplySnapshot, DeleteSnapshot, Refusal, Roles, Source};
 use crate::ports::Read;
 use crate::spec::{RoleSettings, SourceKeys, Spec};
 
@@ -155,7 +153,6 @@ impl<R: Read> SnapshotReader<'_, R> {
         let identity = cloud.identity().await?;
         spec.check_partition(identity.partition)?;
         let key_access = spec.destination_access.for_account(spec.replica_key.account());
-        let role_name = RoleName::for_source(&spec.rule.source);
         let source = self.read_bucket(&spec.rule.source, expected, async |location| {
             try_join!(cloud.replication(location), self.default_encryption(spec, location))
         });
@@ -172,7 +169,7 @@ impl<R: Read> SnapshotReader<'_, R> {
                     || Error::from(Refusal::SourceMissing { bucket: spec.rule.source.clone() });
                 source.await?.ok_or_else(missing)
             },
-            async { Ok(cloud.role_outline(&role_name).await?) },
+            async { Ok(self.own_role_outline(&spec.rule.source).await?) },
             async { Ok(allow_access_denied(destination).await?) },
             async { Ok(allow_access_denied(replica_key).await?) },
         )?;
@@ -208,16 +205,21 @@ impl<R: Read> SnapshotReader<'_, R> {
             access: spec.destination_access.clone(),
         });
 
-        let serving = replication
-            .as_ref()
-            .and_then(|replication| other_role(replication.role(), &spec.rule.source));
+        let serving = replication.as_ref().and_then(|replication| {
+            other_role(replication.role(), own_role.as_ref(), &spec.rule.source)
+        });
         let has_policy = has_policy(own_role.as_ref(), &spec.rule.id);
         let may_have_alarm =
             spec.alarm_topic.is_some() || serving.is_some() || has_rule || has_policy;
         let region = &location.region;
         let (source, destination, roles, alarm) = try_join!(
             self.source_reads(spec, encryption, &location, &identity),
-            allow_access_denied(self.destination(spec, destination, &identity)),
+            allow_access_denied(self.destination(
+                spec,
+                destination,
+                &identity,
+                replication.as_ref()
+            )),
             self.roles(own_role, serving),
             self.alarm(&spec.rule, region, may_have_alarm),
         )?;
@@ -302,37 +304,6 @@ impl<R: Read> SnapshotReader<'_, R> {
         }
     }
 
-    async fn destination(
-        &self,
-        spec: &Spec,
-        location: Option<Location>,
-        identity: &Identity,
-    ) -> Result<Option<Destination>, ApiError> {
-        let Some(location) = location else {
-            return Ok(None);
-        };
-        let is_inaccessible = location.owner != identity.account && location.access == Access::Own;
-        let created = async {
-            if !spec.create_destination_bucket || is_inaccessible {
-                return Ok(None);
-            }
-            let (tags, encryption, public_access_blocked) = try_join!(
-                self.cloud.bucket_tags(&location),
-                self.cloud.encryption(&location),
-                self.cloud.public_access_blocked(&location),
-            )?;
-            let is_created =
-                tags.get(OWNER_TAG).is_some_and(|source| source == spec.rule.source.as_str());
-            Ok(is_created.then_some(Created { encryption, public_access_blocked }))
-        };
-        let (versioning, object_lock, created) = try_join!(
-            self.cloud.versioning(&location),
-            self.cloud.object_lock(&location),
-            created
-        )?;
-        Ok(Some(Destination { location, versioning, object_lock, created }))
-    }
-
     async fn with_policies(&self, outline: Option<RoleOutline>) -> Result<Option<Role>, ApiError> {
         match outline {
             Some(outline) => self.cloud.with_policies(outline).await.map(Some),
@@ -369,11 +340,10 @@ impl<R: Read> SnapshotReader<'_, R> {
         rule: &RuleAddress,
         expected: &Region,
     ) -> Result<DeleteFirstReads, ApiError> {
-        let role_name = RoleName::for_source(&rule.source);
         let found = self.read_bucket(&rule.source, expected, async |location| {
             self.cloud.replication(location).await
         });
-        let (source, own_role) = try_join!(found, self.cloud.role_outline(&role_name))?;
+        let (source, own_role) = try_join!(found, self.own_role_outline(&rule.source))?;
         let replication = source.as_ref().and_then(|(_, replication)| replication.as_ref());
         let is_present =
             plan::has_rule(&rule.id, replication) || has_policy(own_role.as_ref(), &rule.id);
@@ -391,8 +361,9 @@ impl<R: Read> SnapshotReader<'_, R> {
         let DeleteRule { rule, access, expected, .. } = request;
         let DeleteFirstReads { source, own_role, is_present } = first_reads;
         let replication = source.as_ref().and_then(|(_, replication)| replication.as_ref());
-        let serving =
-            replication.and_then(|replication| other_role(replication.role(), &rule.source));
+        let serving = replication.and_then(|replication| {
+            other_role(replication.role(), own_role.as_ref(), &rule.source)
+        });
         let region = source.as_ref().map_or(*expected, |(location, _)| &location.region);
         let may_have_alarm = always_read_alarm || is_present || serving.is_some();
         let (roles, alarm) =
@@ -407,11 +378,6 @@ impl<R: Read> SnapshotReader<'_, R> {
             try_join!(self.policies_with_statements(rule, access, &roles, region), job)?;
         Ok(DeleteSnapshot { source, roles, alarm, policies, job })
     }
-}
-
-/// The name of a configuration's role; `None` when it is the bucket's own role. A role's name is unique in its account.
-fn other_role(arn: &str, source: &BucketName) -> Option<RoleName> {
-    RoleName::from_arn(arn).filter(|name| *name != RoleName::for_source(source))
 }
 
 fn has_policy(role: Option<&RoleOutline>, rule_id: &RuleId) -> bool {

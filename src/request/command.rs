@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::model::{Access, BucketName, KeyReference, RuleAddress, RuleId};
+use crate::model::{Access, BucketName, KeyReference, LegacyBucketName, RuleAddress, RuleId};
 use crate::spec::{Invalid, Object, Properties, Spec, destination_access, read_properties};
 
 /// A command. The rule of `Plan`, `Apply`, `Delete` and `Verify` has the name in `Name`, or else the name of the destination bucket.
@@ -27,6 +27,11 @@ pub enum Command {
         key: Option<KeyReference>,
         /// The credentials with which the destination's account is accessed.
         access: Access,
+    },
+    /// Says whether the replication policy is for a bucket with a name from before March 2018, which is not supported.
+    ReconcileLegacy {
+        /// The bucket.
+        source: LegacyBucketName,
     },
     /// Applies the replication policy to one bucket.
     Reconcile {
@@ -56,6 +61,10 @@ pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
         }),
         "Reconcile" => {
             arguments.check_reconcile()?;
+            let name = arguments.properties.source_bucket.as_deref();
+            if let Some(source) = name.and_then(LegacyBucketName::parse) {
+                return Ok(Command::ReconcileLegacy { source });
+            }
             Ok(Command::Reconcile { source: arguments.source()?, dry_run: arguments.dry_run() })
         }
         "Verify" => {

@@ -170,11 +170,11 @@ pub fn bucket_answer(
     BucketAnswer { source_bucket: bucket.to_owned(), outcome }
 }
 
-fn rule_result(RuleOutcome { rule, result }: &RuleOutcome) -> RuleResult {
+fn rule_result(RuleOutcome { rule_id, result, .. }: &RuleOutcome) -> RuleResult {
     match result {
         Ok(outcome) => RuleResult::Succeeded(Box::new(RuleAnswer::from(outcome))),
         Err(error) => RuleResult::Failed {
-            rule_id: rule.id.to_string(),
+            rule_id: rule_id.to_string(),
             status: "Failed",
             error: error.to_string(),
         },

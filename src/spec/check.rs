@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_s3::types::StorageClass;
 
-use super::{ExistingRole, Invalid, Properties, ReplicaOwner, STORAGE_CLASSES, SourceKeys};
+use super::{
+    ExistingDestination, ExistingRole, Invalid, Properties, ReplicaOwner, STORAGE_CLASSES,
+    SourceKeys,
+};
 use crate::model::xml::{InvalidCharacter, check_characters};
 use crate::model::{Access, Account, BucketName, KeyReference, Region, TopicArn};
 
@@ -198,6 +201,19 @@ pub(super) fn storage_class(properties: &Properties) -> Result<Option<StorageCla
         let allowed = STORAGE_CLASSES.map(|class| class.as_str().to_owned()).join(", ");
         Invalid::new("StorageClass", format!("is `{given}`; allowed are {allowed}"))
     })
+}
+
+pub(super) fn existing_destination(
+    properties: &Properties,
+) -> Result<ExistingDestination, Invalid> {
+    match properties.existing_destination.as_deref() {
+        None | Some("Use") => Ok(ExistingDestination::Use),
+        Some("Refuse") => Ok(ExistingDestination::Refuse),
+        Some(other) => Err(Invalid::new(
+            "ExistingDestination",
+            format!("is `{other}`; allowed are Use, Refuse"),
+        )),
+    }
 }
 
 pub(super) fn existing_role(properties: &Properties) -> Result<ExistingRole, Invalid> {

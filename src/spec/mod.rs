@@ -68,6 +68,16 @@ pub enum ExistingRole {
     Extend,
 }
 
+/// What to do with a destination bucket that exists and that this program did not create for the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExistingDestination {
+    /// Replicate to it, and enable versioning on it.
+    #[default]
+    Use,
+    /// Refuse the request before anything is changed, unless the rule already replicates to it.
+    Refuse,
+}
+
 /// Who owns the replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReplicaOwner {
@@ -102,11 +112,13 @@ pub struct Filter {
 pub struct Properties {
     /// Name of the bucket whose objects are replicated.
     pub source_bucket: Option<String>,
-    /// Name or ARN of the bucket that receives the replicas. In a policy, `{bucket}`, `{account}` and `{region}` stand for the source's.
+    /// Name or ARN of the bucket that receives the replicas. In a policy, `{bucket}`, `{bucket_prefix}`, `{account}` and `{region}` stand for
+    /// the source's, `{destination_account}` and `{destination_region}` for the destination's.
     pub destination_bucket: Option<String>,
-    /// Region of the destination. The default is the replica key's Region.
+    /// Region of the destination. The default is the replica key's Region. In a policy also a map from the source's Region to the destination's.
     pub destination_region: Option<String>,
-    /// ARN, or alias ARN, of the customer managed key that encrypts the replicas, in the destination's Region.
+    /// ARN, or alias ARN, of the customer managed key that encrypts the replicas, in the destination's Region. In a policy,
+    /// `{account}`, `{region}`, `{destination_account}` and `{destination_region}` stand for the source's and the destination's.
     pub replica_kms_key_arn: Option<String>,
     /// ARNs, or alias ARNs, of the keys that encrypt the source's objects. The default is the key of the bucket's default encryption.
     pub source_kms_key_arns: Option<Vec<String>>,
@@ -138,6 +150,10 @@ pub struct Properties {
     pub replica_owner: Option<String>,
     /// Whether a missing destination bucket is created (false).
     pub create_destination_bucket: Option<bool>,
+    /// What to do with a destination that exists and was not created for this source. The default is Use, in a policy Refuse if
+    /// `DestinationBucket` has the source bucket's name in it.
+    #[cfg_attr(test, schemars(extend("enum" = ["Use", "Refuse"])))]
+    pub existing_destination: Option<String>,
     /// What to do if the bucket already replicates with a foreign role (Refuse).
     #[cfg_attr(test, schemars(extend("enum" = ["Refuse", "Extend"])))]
     pub existing_role: Option<String>,
@@ -190,6 +206,8 @@ pub struct Spec {
     pub replica_owner: ReplicaOwner,
     /// Whether a missing destination is created.
     pub create_destination_bucket: bool,
+    /// What to do with a destination that exists and was not created for this source.
+    pub existing_destination: ExistingDestination,
     /// What to do if the bucket already replicates with a foreign role.
     pub existing_role: ExistingRole,
     /// The topic that is notified when S3 fails to replicate an object. Requires metrics.
@@ -240,6 +258,7 @@ impl Spec {
             storage_class: check::storage_class(properties)?,
             replica_owner: check::replica_owner(properties)?,
             create_destination_bucket: properties.create_destination_bucket.unwrap_or(false),
+            existing_destination: check::existing_destination(properties)?,
             existing_role: check::existing_role(properties)?,
             alarm_topic: check::alarm_topic(properties)?,
             verify: properties.verify.unwrap_or(false),

@@ -49,6 +49,7 @@ pub fn read_properties(
         destination_role_external_id: object.text("DestinationRoleExternalId")?,
         replica_owner: object.text("ReplicaOwner")?,
         create_destination_bucket: object.boolean("CreateDestinationBucket")?,
+        existing_destination: object.text("ExistingDestination")?,
         existing_role: object.text("ExistingRole")?,
         alarm_topic_arn: object.text("AlarmTopicArn")?,
         verify: object.boolean("Verify")?,
@@ -103,7 +104,9 @@ impl<'a> Object<'a> {
 
     /// The value of `name`; `None` if it is absent, `null` or an empty string.
     pub fn take(&mut self, name: &str) -> Option<&'a Value> {
-        self.known_names.push(name.to_owned());
+        if !self.known_names.iter().any(|known| known == name) {
+            self.known_names.push(name.to_owned());
+        }
         let is_given = |value: &&Value| match value {
             Value::Null => false,
             Value::String(text) => !text.is_empty(),

@@ -265,7 +265,9 @@ impl Evidence<'_> {
         };
         let mut causes = Vec::new();
         // A foreign role may have a different trust policy that also works.
-        let is_own = role.name == RoleName::for_source(&self.source.0.bucket);
+        let source = &self.source.0.bucket;
+        let is_own = role.name == RoleName::for_source(source)
+            || Some(&role.name) == RoleName::for_source_of_0_1_0(source).as_ref();
         let trusts = PolicyDocument::parse(&role.trust);
         if is_own
             && ![iam_policy::trust(), iam_policy::trust_with_job()].map(Some).contains(&trusts)
@@ -275,6 +277,7 @@ impl Evidence<'_> {
         let names = [
             PolicyName::for_rule(&self.address.id),
             PolicyName::for_rule_in_foreign_role(self.address),
+            PolicyName::for_rule_in_foreign_role_of_0_1_0(self.address),
         ];
         match names.iter().find_map(|name| role.policies.get(name.as_str())) {
             None => causes.push(format!("role `{arn}` has no inline policy of this rule")),
@@ -301,6 +304,7 @@ impl Evidence<'_> {
             partition: self.identity.partition,
             source: bucket_in_region(self.source.0),
             destination: bucket_in_region(self.destination.0),
+            destination_account: &self.destination.0.owner,
             prefix: &filter(self.rule).prefix,
             source_keys: &source_keys,
             replica_key,

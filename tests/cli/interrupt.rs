@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::fake_aws::{Answer, FakeAws, empty_account, ok};
 use crate::program;
 
-const CANARY: &str = ".s3-kms-replication-verify/s3-kms-replication.copy";
+const CANARY: &str = ".s3-kms-replication-verify/orders/s3-kms-replication.copy";
 const VERIFY: &str = "verify --source-bucket orders --destination-bucket copy";
 
 /// Where the program is when the signal arrives: a request that is never answered.

@@ -115,16 +115,6 @@ async fn new_default_key_is_granted_and_the_earlier_grant_is_kept_and_listed() {
     assert_eq!(answer["Rules"][0]["Kept"].as_array().unwrap().len(), 2);
 }
 
-#[tokio::test(start_paused = true)]
-async fn created_destination_is_never_a_source() {
-    let mut state = two_buckets();
-    let tags = BTreeMap::from([("s3-kms-replication".to_owned(), "another".to_owned())]);
-    state.bucket_mut("prod-orders").tags = tags;
-    let fake = Fake::new(state);
-    let answer = invoke(&fake, &sample("create-bucket")).await.unwrap();
-    assert_eq!(answer["Skipped"], "this function created the bucket as a destination");
-}
-
 const OTHER_KEY: &str =
     "arn:aws:kms:us-east-1:111122223333:key/0987dcba-09fe-87dc-65ba-ab0987654321";
 

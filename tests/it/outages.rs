@@ -269,6 +269,7 @@ async fn every_call(outage: Outage) -> Vec<(String, ApiError, u32)> {
     call!("object_lock", aws => aws.object_lock(&here));
     call!("bucket_tags", aws => aws.bucket_tags(&here));
     call!("public_access_blocked", aws => aws.public_access_blocked(&here));
+    call!("is_empty", aws => aws.is_empty(&here));
     call!("key", aws => aws.key(SOURCE_KEY, &region, &Access::Own));
     call!("policy", aws => aws.policy(&guarded_key()));
     call!("job", aws => aws.job("job-1", &region, &here.owner));

@@ -126,7 +126,7 @@ fn response_bucket_of_a_partition_outside_the_table_has_the_suffix_of_the_templa
 async fn invariant_5_service_timeout_counts_from_the_signature() {
     for (seconds_ago, status) in [(0, "SUCCESS"), (100, "SUCCESS"), (298, "FAILED")] {
         let fake = Fake::new(two_buckets());
-        fake.refuse("PutBucketReplication", 3, "InvalidRequest", Retry::Soon);
+        fake.refuse("PutBucketReplication", 6, "InvalidRequest", Retry::Soon);
         let request =
             create_verified(seconds_ago, json!({"Verify": "false", "ServiceTimeout": "300"}));
         invoke(&fake, &request).await.unwrap();

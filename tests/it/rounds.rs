@@ -38,7 +38,8 @@ async fn created() -> State {
 
 #[tokio::test(start_paused = true)]
 async fn new_bucket_takes_the_recorded_rounds() {
-    let state = with_new_bucket().with_bucket("prod-bills-replica", Bucket::new("us-west-2"));
+    let replica = Bucket::new("us-west-2").tagged("s3-kms-replication", "prod-bills");
+    let state = with_new_bucket().with_bucket("prod-bills-replica", replica);
     let (sent, state) = rounds(state, &created_bucket()).await;
     assert_snapshot!("new_bucket", sent);
     let (sent, _) = rounds(state, &created_bucket()).await;

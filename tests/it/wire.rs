@@ -143,8 +143,23 @@ async fn planned(state: State, payload: &Value) -> Vec<Action> {
     plan.stages.into_iter().flat_map(|stage| stage.actions).collect()
 }
 
+/// The default encryption of a new bucket.
+const BLOCKS_SSE_C: &str = "<ServerSideEncryptionConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Rule>\
+    <ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault>\
+    <BucketKeyEnabled>false</BucketKeyEnabled><BlockedEncryptionTypes><EncryptionType>SSE-C</EncryptionType></BlockedEncryptionTypes>\
+    <NewerSetting>on</NewerSetting></Rule></ServerSideEncryptionConfiguration>";
+
 async fn requests_of(actions: Vec<Action>) -> String {
-    let answers: Vec<_> = actions.iter().map(|_| ok("<Answer/>")).collect();
+    let answers: Vec<_> = actions
+        .iter()
+        .flat_map(|action| match action {
+            // What is set beside the key is kept, so it is read first.
+            Action::EncryptBucket { .. } => {
+                vec![ok(BLOCKS_SSE_C), ok("<Answer/>")]
+            }
+            _ => vec![ok("<Answer/>")],
+        })
+        .collect();
     let (aws, replay) = aws(&answers);
     for action in &actions {
         // IAM's answers are not parsed into anything: that the request went out is what matters here.

@@ -46,7 +46,7 @@ async fn invariant_2_foreign_role_is_refused_or_extended_and_never_replaced() {
     let role = fake.state.borrow().roles["their-replication"].clone();
     assert_eq!(
         role.policies.keys().collect::<Vec<_>>(),
-        ["s3-kms-replication.demo-Replication-a6e2a683.5e88cd39", "theirs"]
+        ["s3-kms-replication.demo-Replication-a6e2a683.5e88cd39afb77251", "theirs"]
     );
     assert_eq!(fake.state.borrow().roles.len(), 1, "no role of ours is made");
     assert_eq!(

@@ -42,13 +42,22 @@ async fn invariant_9_unusable_state_is_refused_without_writes() {
             state.bucket_mut("demo-source").replication = replicating(OWN_ROLE, rules);
         }),
         ("the role's inline policies get too long", |state| {
-            let name =
-                RoleName::from_arn("arn:aws:iam::111122223333:role/s3-crr-demo-source").unwrap();
+            let name = RoleName::from_arn(OWN_ROLE).unwrap();
             let tags =
                 BTreeMap::from([("s3-kms-replication".to_owned(), "demo-source".to_owned())]);
             let policies =
                 BTreeMap::from([("s3-kms-replication.other".to_owned(), "x".repeat(9_000))]);
-            state.roles.insert(name.to_string(), Role { name, tags, policies, ..foreign_role() });
+            state.roles.insert(
+                name.to_string(),
+                Role {
+                    name,
+                    arn: OWN_ROLE.to_owned(),
+                    tags,
+                    policies,
+                    attached: Vec::new(),
+                    ..foreign_role()
+                },
+            );
         }),
     ];
     let mut reasons = Vec::new();

@@ -13,7 +13,7 @@ use s3_kms_replication::request::{self, Command, Invocation};
 use s3_kms_replication::spec::{RoleSettings, SourceKeys, Spec};
 use serde_json::Value;
 
-use super::{ACCOUNT, Fake, State, merged, request_environment, sample};
+use super::{ACCOUNT, Bucket, Fake, State, merged, request_environment, sample};
 
 /// The spec of the walk-through's command with these changes of its properties.
 pub fn spec(changes: Value) -> Spec {
@@ -116,7 +116,9 @@ pub fn apply_snapshot(state: &State, spec: &Spec) -> ApplySnapshot {
         (SourceKeys::BucketDefault, Encryption::Kms { key, .. }) => key.iter().map(found).collect(),
         (SourceKeys::BucketDefault, Encryption::S3) => Vec::new(),
     };
+    let tag = |bucket: &Bucket| bucket.tags.get(OWNER_TAG).cloned();
     let destination = state.buckets.get(spec.destination.as_str()).map(|bucket| Destination {
+        created_for_other: tag(bucket).filter(|source| *source != spec.rule.source.as_str()),
         location: location(state, &spec.destination, &spec.destination_access).unwrap(),
         versioning: bucket.versioning,
         object_lock: bucket.object_lock,

@@ -83,6 +83,10 @@ impl Read for Fake {
         self.of_bucket("GetBucketTagging", location, |bucket| bucket.tags.clone()).await
     }
 
+    async fn is_empty(&self, location: &Location) -> Result<bool, ApiError> {
+        self.of_bucket("ListObjectsV2", location, |bucket| bucket.objects.is_empty()).await
+    }
+
     async fn public_access_blocked(&self, location: &Location) -> Result<bool, ApiError> {
         self.of_bucket("GetPublicAccessBlock", location, |bucket| bucket.public_access_blocked)
             .await
