@@ -66,7 +66,7 @@ pub async fn end(signal: Signal, command: &Commands, common: &Common) -> Failure
             "{problem}; `verify` of the rule with the same options removes the object that was written for it"
         ),
         (Commands::Verify(_), Ok(true)) => {
-            "the object that was written is removed; `verify` of the rule also removes one that arrives later".to_owned()
+            "no object of the verification is left; `verify` of the rule also removes one that arrives later".to_owned()
         }
         (Commands::Verify(_), Ok(false)) => "no object was written".to_owned(),
         (Commands::Apply(_), Ok(_)) => "completed changes stay, and the same command does the rest".to_owned(),
@@ -108,7 +108,7 @@ async fn remove_canary(command: &Commands, common: &Common) -> Result<bool, Stri
         return Ok(false);
     };
     screen::print_to_stderr(
-        "interrupted; removing the object that was written (a second signal ends at once)",
+        "interrupted; removing the object of the verification, if there is one (a second signal ends at once)",
     );
     let engine = requested.session.engine(CLEANUP_TIME);
     let removed =

@@ -135,7 +135,7 @@ fn ended_verify_leaves_no_canary() {
             });
             assert_eq!((ended, removed), (code, true), "{signal} {held:?}: {said}");
             assert!(
-                said.contains("the object that was written is removed"),
+                said.contains("no object of the verification is left"),
                 "{signal} {held:?}: {said}"
             );
         }
