@@ -129,7 +129,8 @@ async fn no_canary_stays_after_any_next_request_wherever_that_is_killed() {
         let undisturbed = start();
         invoke(&undisturbed, &request).await.unwrap();
         assert_eq!(undisturbed.objects(), Vec::new(), "{next}");
-        for index in 0..undisturbed.calls.borrow().len() {
+        let calls = undisturbed.calls.borrow().len();
+        for index in 0..calls {
             let fake = start();
             killed_at(&fake, &request, &settings(), index).await;
             invoke(&fake, &request).await.unwrap();
@@ -213,13 +214,13 @@ async fn verification_of_an_event_is_not_forgotten_wherever_the_event_is_killed(
     let calls = undisturbed.calls.take();
     let ended = calls.iter().rposition(|call| call.operation == "RecordGeneration").unwrap();
     let mut points = 0;
-    for index in 0..calls.len() {
+    for (index, call) in calls.iter().enumerate() {
         let fake = Fake::new(two_buckets());
         killed_at(&fake, &event, &settings, index).await;
         let answer = invoke_with(&fake, &event, &settings).await.unwrap();
         let status = &answer["Rules"][0]["Status"];
         let is_verified = *status == "Verified" || (index > ended && *status == "Unchanged");
-        assert!(is_verified, "{status} after a kill at call {index}, {}", calls[index]);
+        assert!(is_verified, "{status} after a kill at call {index}, {call}");
         assert_eq!((fake.objects(), &fake.state), (Vec::new(), &undisturbed.state), "{index}");
         let again = invoke_with(&fake, &event, &settings).await.unwrap();
         assert_eq!(again["Rules"][0]["Status"], "Unchanged", "the verification ends");

@@ -77,12 +77,13 @@ async fn changed_statement_of_our_role_is_repaired() {
 
 #[tokio::test(start_paused = true)]
 async fn invariant_9_earlier_and_new_statement_together_keep_the_limit_or_nothing_is_written() {
-    let update = merged(other_account_properties(), json!({"Prefix": "Vat"}));
+    let update = merged(other_account_properties(), json!({"Prefix": "TaxAndMore"}));
     for (name, limit) in [("bucket `abroad`".to_owned(), 20_480), (key_policy_name(), 32_768)] {
         let created = created().await;
         let ours = our_statements(&created, &name)[0].to_string();
-        // Both statements, the earlier one with a longer `Sid`, and a comma between them.
-        let with_both = created.policies[&name].len() + ours.len() + "Earlier,".len();
+        // Both statements, the earlier one with a longer `Sid`, a comma between them, and the longer prefix in the new one.
+        let with_both =
+            created.policies[&name].len() + ours.len() + "Earlier,".len() + "AndMore".len();
         for (excess, status) in [(0, "SUCCESS"), (1, "FAILED")] {
             let mut state = created.clone();
             let padding = "x".repeat(limit + excess - with_both - "\"Id2\":\"\",".len());
