@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use assert_cmd::Command;
 use insta::assert_snapshot;
+use s3_kms_replication::model::{Partition, Region};
 use s3_kms_replication::request::{self, Environment};
 use serde_json::{Value, json};
 
@@ -247,7 +248,14 @@ fn bash_completes_options_and_their_values() {
 
 #[test]
 fn every_property_is_an_option() {
-    let refused = request::read(&json!({"Action": "Plan", "Unknown": 1}), Environment::default())
+    let region = Region::parse("us-east-1").unwrap();
+    let environment = Environment {
+        region: &region,
+        partition: Partition::Aws,
+        execution_role_arn: None,
+        allows_loopback: false,
+    };
+    let refused = request::read(&json!({"Action": "Plan", "Unknown": 1}), environment)
         .unwrap_err()
         .to_string();
     let known = refused
