@@ -64,6 +64,11 @@ impl DestinationTemplate {
             .any(|placeholder| self.text.contains(placeholder.as_str()))
     }
 
+    /// Whether the destination's name depends on anything of the source.
+    pub(super) fn has_placeholders(&self) -> bool {
+        self.text.contains('{')
+    }
+
     /// The destination's name or ARN for a source bucket.
     pub(super) fn fill(&self, values: &SourceValues<'_>) -> String {
         values.fill(&self.text)

@@ -127,10 +127,11 @@ fn value_that_is_wrong_for_every_bucket_is_refused_when_the_policy_is_read() {
 }
 
 #[test]
-fn existing_destination_is_refused_by_default_where_the_sources_name_chooses_it() {
+fn existing_destination_is_refused_by_default_where_the_name_has_placeholders() {
     for (destination, given, expected) in [
         ("fixed", None, ExistingDestination::Use),
-        ("fixed-{account}-{region}-{destination_region}", None, ExistingDestination::Use),
+        ("fixed-{account}-{region}", None, ExistingDestination::Refuse),
+        ("fixed-{account}-{region}", Some("Use"), ExistingDestination::Use),
         ("fixed", Some("Refuse"), ExistingDestination::Refuse),
         ("{bucket}-replica", None, ExistingDestination::Refuse),
         ("{bucket_prefix}-replica", None, ExistingDestination::Refuse),

@@ -241,8 +241,8 @@ impl PolicyRule {
             destination_account: self.destination_account.as_ref().unwrap_or(account),
             destination_region,
         };
-        // Whoever creates a bucket chooses the name that such a template is filled with, and so the destination.
-        let refuse = || self.destination.depends_on_name().then(|| "Refuse".to_owned());
+        // Whoever creates a bucket chooses what such a template is filled with, and so the destination.
+        let refuse = || self.destination.has_placeholders().then(|| "Refuse".to_owned());
         let replica_key = self.properties.replica_kms_key_arn.as_deref();
         let properties = Properties {
             source_bucket: Some(bucket.to_string()),

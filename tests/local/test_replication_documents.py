@@ -23,6 +23,7 @@ AT_SOURCE, AT_DESTINATION = "s3.${src_kms_region}.amazonaws.com", "s3.${dest_kms
 TAX, PAYROLL = "Tax/2026.pdf", "Payroll/2026.pdf"
 READ = ("s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl")
 READ_TAGS, WRITE_TAGS = "s3:GetObjectVersionTagging", "s3:ReplicateTags"
+READ_ANNOTATION = "s3:GetObjectVersionAnnotationForReplication"
 READ_LOCK = ("s3:GetObjectRetention", "s3:GetObjectLegalHold")
 READ_BUCKET = ("s3:ListBucket", "s3:GetReplicationConfiguration")
 DELETE = "s3:ReplicateDelete"
@@ -71,6 +72,7 @@ TABLE = [
       *use(REPLICA_KEY, DESTINATION, AT_DESTINATION, "GenerateDataKey")]),
     ("replicate an object's tags", "yes yes yes FAILS",
      [*on(f"{SOURCE}/{TAX}", READ_TAGS), *on(f"{DESTINATION}/{TAX}", WRITE_TAGS)]),
+    ("read an object's annotations", "yes yes FAILS FAILS", on(f"{SOURCE}/{TAX}", READ_ANNOTATION)),
     ("replicate a delete marker", "yes yes yes yes", on(f"{DESTINATION}/{TAX}", DELETE)),
     ("write a replica with SSE-S3", "yes yes yes yes", [write(f"{DESTINATION}/{TAX}", "AES256", None)]),
     ("write a replica with DSSE-KMS", "yes yes FAILS FAILS", [write(f"{DESTINATION}/{TAX}", "aws:kms:dsse")]),
@@ -85,10 +87,12 @@ TABLE = [
     ("generate or decrypt its data key", "yes no no FAILS",
      use(REPLICA_KEY, f"{DESTINATION}/{PAYROLL}", AT_DESTINATION, "GenerateDataKey", "Decrypt")),
 
-    ("read another bucket", "no no no no", [*on(f"{SOURCE}-2", *READ_BUCKET), *on(f"{SOURCE}-2/{TAX}", *READ, READ_TAGS)]),
+    ("read another bucket", "no no no no", [*on(f"{SOURCE}-2", *READ_BUCKET), *on(f"{SOURCE}-2/{TAX}", *READ, READ_TAGS, READ_ANNOTATION)]),
     ("write to another bucket", "no no no no",
      [write(f"{DESTINATION}-2/{TAX}"), *on(f"{DESTINATION}-2/{TAX}", DELETE, WRITE_TAGS)]),
     ("read the destination", "no no no WIDER", [*on(DESTINATION, *READ_BUCKET), *on(f"{DESTINATION}/{TAX}", *READ, READ_TAGS)]),
+    ("write to a bucket that changed hands", "no no WIDER WIDER",
+     [Call("s3:ReplicateObject", f"{DESTINATION}/{TAX}", {**write("").context, "aws:ResourceAccount": "444455556666"})]),
     ("write to the source", "no no no no", [write(f"{SOURCE}/{TAX}"), *on(f"{SOURCE}/{TAX}", DELETE, WRITE_TAGS)]),
     ("write a replica with another key", "no no no no",
      [write(f"{DESTINATION}/{TAX}", key=OTHER_KEY), write(f"{DESTINATION}/{TAX}", key=SOURCE_KEY)]),

@@ -77,5 +77,6 @@ pub const POLICY: &str = r#"{"Rules": [{
     "Name": "audit",
     "Match": {"BucketNames": ["prod-o*"], "BucketTags": {"audit": "true"}},
     "DestinationBucket": "audit-{account}",
+    "ExistingDestination": "Use",
     "ReplicaKmsKeyArn": "arn:aws:kms:us-west-2:111122223333:alias/dr"
 }]}"#;
