@@ -217,7 +217,7 @@ impl JobPlan {
         Self {
             cancel: cancel(&spec.rule, location, id, snapshot.job.as_ref()),
             needs_trust: true,
-            rights: (!is_right).then(|| Action::PutRolePolicy { role, policy, before, document }),
+            rights: (!is_right).then_some(Action::PutRolePolicy { role, policy, before, document }),
             start: Some(Action::StartJob { job: Box::new(job) }),
             ..Self::default()
         }

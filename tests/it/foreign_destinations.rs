@@ -36,8 +36,8 @@ async fn invariant_9_refused_destination_of_a_foreign_rule_is_named_within_secon
     let suspended =
         |state: &mut State| state.bucket_mut("audit-copies").versioning = Versioning::Suspended;
     let off = |state: &mut State| state.bucket_mut("audit-copies").versioning = Versioning::Off;
-    let cases: [(fn(&mut State), &str); 3] = [
-        (gone, "does not exist"),
+    let cases = [
+        (gone as fn(&mut State), "does not exist"),
         (suspended, "has its versioning suspended"),
         (off, "has no versioning"),
     ];

@@ -201,7 +201,7 @@ impl Rule {
         self
     }
 
-    pub fn to_account(self, account: &str) -> Self {
+    pub fn in_account(self, account: &str) -> Self {
         self.destination_element("Account", account)
     }
 
@@ -233,7 +233,7 @@ fn configuration_of(role: &str, rules: &str) -> ReplicationConfiguration {
 
 /// A rule that the program has not made.
 pub fn foreign_rule(id: &str, priority: i32) -> ReplicationRule {
-    Rule::new(id, priority).prefix(id).disabled().to_account(OTHER_ACCOUNT).build()
+    Rule::new(id, priority).prefix(id).disabled().in_account(OTHER_ACCOUNT).build()
 }
 
 /// A replication configuration with this role and these rules.
