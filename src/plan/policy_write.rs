@@ -80,12 +80,12 @@ impl<'a> PolicyWrite<'a> {
             return Err(PolicyConflict::PolicyGone);
         }
         let policy = ResourcePolicy::parse(current).ok_or(PolicyConflict::NotAPolicy)?;
-        let is_as_planned = match (policy.statement(self.sid), self.before) {
+        let is_unchanged = match (policy.statement(self.sid), self.before) {
             (Some(now), Some(before)) => now == before || Statement::are_equal(now, before),
             (Some(_), None) => false,
             (None, _) => true,
         };
-        if !is_as_planned {
+        if !is_unchanged {
             return Err(PolicyConflict::StatementChanged);
         }
         let (gave_rights, is_key) =
