@@ -321,7 +321,10 @@ impl Read for Aws {
     }
 
     async fn is_empty(&self, location: &Location) -> Result<bool, ApiError> {
-        objects::is_empty(&self.s3_at(location).await?, location).boxed_local().await
+        self.in_session(&location.access, async || {
+            objects::is_empty(&self.s3_at(location).await?, location).await
+        })
+        .await
     }
 
     async fn public_access_blocked(&self, location: &Location) -> Result<bool, ApiError> {

@@ -140,7 +140,7 @@ fn ready_snapshot(spec: &Spec, object_lock: bool) -> Result<ApplySnapshot, Failu
             versioning: Versioning::Enabled,
             object_lock,
             created: None,
-            created_for_other: None,
+            tagged_for: None,
         }),
         identity: Identity { account, partition },
         replica_key: Some(replica_key),

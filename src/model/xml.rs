@@ -21,8 +21,8 @@ pub const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// Depth up to which elements may be nested; S3's own schemas need fewer than ten levels.
 pub const MAX_DEPTH: usize = 64;
 
-/// Bytes that a tag, or the text between two tags, may have. The parser compares each attribute of a tag with every other.
-const MAX_TOKEN_BYTES: usize = 16 << 10;
+/// Bytes that a tag may have. The parser compares each attribute of a tag with every other.
+const MAX_TAG_BYTES: usize = 16 << 10;
 
 /// Namespaces that a document may declare. The parser copies those in scope to every element that declares another.
 const MAX_NAMESPACES: usize = 4_000;
@@ -49,8 +49,8 @@ pub enum XmlError {
     #[error("the document has a DOCTYPE")]
     Doctype,
 
-    #[error("the document has a tag or text of more than {MAX_TOKEN_BYTES} bytes")]
-    LongToken,
+    #[error("the document has a tag of more than {MAX_TAG_BYTES} bytes")]
+    LongTag,
 
     #[error("the document declares more than {MAX_NAMESPACES} namespaces")]
     TooManyNamespaces,
@@ -108,8 +108,8 @@ pub(crate) fn parse(text: &str) -> Result<Document<'_>, XmlError> {
     if text.trim_ascii().is_empty() {
         return Err(XmlError::Empty);
     }
-    if text.split('<').any(|token| token.len() > MAX_TOKEN_BYTES) {
-        return Err(XmlError::LongToken);
+    if text.split('<').any(|token| start_tag_len(token) > MAX_TAG_BYTES) {
+        return Err(XmlError::LongTag);
     }
     if text.matches("xmlns").count() > MAX_NAMESPACES {
         return Err(XmlError::TooManyNamespaces);
@@ -204,6 +204,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn long_text_between_tags_is_whole() {
+        let policy = format!("<Policy>{}</Policy>", "%20".repeat(MAX_TAG_BYTES));
+        assert_eq!(check_whole(policy.as_bytes(), "Policy"), Ok(()));
+    }
+
+    #[test]
     fn check_whole_refuses_whatever_is_not_one_complete_document_with_the_root() {
         let deep = format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000));
         let attributes: String = (0..10_000).map(|index| format!(" a{index}=''")).collect();
@@ -225,10 +231,7 @@ mod tests {
                 "the document declares the encoding `ISO-8859-1`, not UTF-8",
             ),
             (deep.as_str(), "the root element is `a`, not `Tagging`"),
-            (
-                &format!("<Tagging{attributes}/>"),
-                "the document has a tag or text of more than 16384 bytes",
-            ),
+            (&format!("<Tagging{attributes}/>"), "the document has a tag of more than 16384 bytes"),
             (
                 &format!("<Tagging>{}</Tagging>", "<a xmlns:a='u'/>".repeat(MAX_NAMESPACES + 1)),
                 "the document declares more than 4000 namespaces",

@@ -45,7 +45,7 @@ fn check_may_be_used(
     destination: &Destination,
 ) -> Result<(), Refusal> {
     let arn = spec.destination.arn(snapshot.identity.partition);
-    let is_ours = destination.created.is_some()
+    let is_ours = destination.tagged_for.as_deref() == Some(spec.rule.source.as_str())
         || has_own_rule_to(snapshot.source.replication.as_ref(), &arn);
     match spec.existing_destination {
         ExistingDestination::Refuse if !is_ours => Err(Refusal::DestinationExists {
@@ -58,7 +58,8 @@ fn check_may_be_used(
 
 /// What the caller should know about an existing destination.
 pub(super) fn warning(spec: &Spec, snapshot: &ApplySnapshot) -> Option<String> {
-    let other = snapshot.destination.as_ref()?.created_for_other.as_ref()?;
+    let source = snapshot.destination.as_ref()?.tagged_for.as_ref()?;
+    let other = Some(source).filter(|source| *source != spec.rule.source.as_str())?;
     Some(format!(
         "`DestinationBucket` `{}` was created for bucket `{other}`: an object of bucket `{}` replaces the replica of an object with the same key",
         spec.destination, spec.rule.source

@@ -69,8 +69,8 @@ pub struct Destination {
     pub object_lock: bool,
     /// The settings that a plan repairs, if this program created the bucket for this source; `None` for any other bucket.
     pub created: Option<Created>,
-    /// The source bucket for which the bucket says that it was created, if that is another one and the tags were read.
-    pub created_for_other: Option<String>,
+    /// The source bucket for which the bucket's tag says that this program created it; `None` without the tag, or if it was not read.
+    pub tagged_for: Option<String>,
 }
 
 /// The settings of a destination bucket that this program created.

@@ -4,7 +4,7 @@
 //! how the request arrived.
 //!
 //! # Expected flow
-//! [`decision`](super::decision) decides whether to skip the bucket, which rules to apply, and which rules to remove since the
+//! [`decision`] decides whether to skip the bucket, which rules to apply, and which rules to remove since the
 //! bucket lost their tags. The rules are applied one after the other. When the bucket is deleted, its role is removed.
 
 use std::borrow::Cow;
@@ -29,7 +29,7 @@ use crate::ports::{Cloud, Read};
 use crate::spec::Spec;
 
 /// How long after a first answer a second one must confirm that a bucket, or its tags, are gone before anything is removed for it.
-const ABSENCE_PAUSE: Duration = Duration::from_secs(5);
+pub(super) const ABSENCE_PAUSE: Duration = Duration::from_secs(5);
 
 /// The outcome of reconciling a bucket.
 #[derive(Debug)]

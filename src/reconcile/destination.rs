@@ -1,7 +1,8 @@
 //! Reads of the destination bucket, and of whose it is.
 //!
-//! Anyone who may tag a bucket can write our tag, so the tag alone says nothing: it counts where the source that it names has a rule of ours to
-//! the bucket, or while the bucket has no object that could be replaced.
+//! Anyone who may tag a bucket can write our tag. The tag alone lets the source that it names use the bucket. It lets the program change the
+//! bucket's encryption, or take the bucket out of the policy, only where that source has a rule of ours to the bucket, or, for the encryption,
+//! while the bucket has no object.
 
 use tokio::try_join;
 
@@ -35,26 +36,26 @@ impl<R: Read> SnapshotReader<'_, R> {
                 return Ok((None, None));
             }
             // Beside the tags, so that it costs no round; and only for a destination to which the source has no rule yet.
-            let is_usable =
+            let may_be_changed =
                 async { if has_rule { Ok(true) } else { self.cloud.is_empty(&location).await } };
-            let (tags, encryption, public_access_blocked, is_usable) = try_join!(
+            let (tags, encryption, public_access_blocked, may_be_changed) = try_join!(
                 self.cloud.bucket_tags(&location),
                 self.cloud.encryption(&location),
                 self.cloud.public_access_blocked(&location),
-                is_usable,
+                may_be_changed,
             )?;
-            let source = tags.get(OWNER_TAG);
-            let other = source.filter(|source| *source != spec.rule.source.as_str()).cloned();
-            let is_created = is_usable && source.is_some() && other.is_none();
+            let tagged_for = tags.get(OWNER_TAG).cloned();
+            let is_created =
+                may_be_changed && tagged_for.as_deref() == Some(spec.rule.source.as_str());
             let created = is_created.then_some(Created { encryption, public_access_blocked });
-            Ok((created, other))
+            Ok((created, tagged_for))
         };
-        let (versioning, object_lock, (created, created_for_other)) = try_join!(
+        let (versioning, object_lock, (created, tagged_for)) = try_join!(
             self.cloud.versioning(&location),
             self.cloud.object_lock(&location),
             created
         )?;
-        Ok(Some(Destination { location, versioning, object_lock, created, created_for_other }))
+        Ok(Some(Destination { location, versioning, object_lock, created, tagged_for }))
     }
 
     /// Whether a bucket is a destination that we have created, as its tag says: the bucket that the tag names has a rule of ours to it.

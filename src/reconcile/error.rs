@@ -46,7 +46,7 @@ pub enum Error {
     #[error("waited for another writer of `{0}` until the time ran out")]
     Busy(String),
 
-    /// S3 denies that a bucket exists of which an event told a short time ago.
+    /// S3 denies that a bucket exists of which a recent event or another answer tells.
     #[error("bucket `{0}` is not visible yet; repeat the request later")]
     NotVisible(BucketName),
 

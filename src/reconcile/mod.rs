@@ -3,7 +3,7 @@
 //! It must not know how a request arrived or how it is answered.
 //!
 //! # Expected flow
-//! Each kind of request is a [`Planner`](converge::Planner), which makes the first reads and the plan. [`Engine::converge`] runs
+//! Each kind of request is a `Planner`, which makes the first reads and the plan. `Engine::converge` runs
 //! the planner. It acquires the lease before it writes, takes the snapshot again when it may be stale, and applies the plan stage
 //! by stage. When the state differs from the snapshot, it starts over.
 //!

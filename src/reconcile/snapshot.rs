@@ -7,9 +7,11 @@
 //! where the bucket is expected. Those reads are used only when the bucket is in that Region; otherwise they are made again.
 
 use futures_util::future::try_join_all;
+use tokio::time::sleep;
 use tokio::{join, try_join};
 
 use super::Error;
+use super::bucket::ABSENCE_PAUSE;
 use super::converge::{Planned, Planner};
 use super::cross_account::{DeniedReads, DestinationReads, ReadResult, allow_access_denied};
 use super::own_role::other_role;
@@ -114,8 +116,19 @@ impl<R: Read> Planner for DeleteRule<'_, R> {
     }
 
     async fn plan(&self, first_reads: DeleteFirstReads) -> Result<Planned, Error> {
+        let is_gone = first_reads.source.is_none();
         let snapshot = self.reader.delete_snapshot(self, first_reads, true).await?;
-        Ok(plan::delete(self.rule, &snapshot).into())
+        let plan = plan::delete(self.rule, &snapshot);
+        // One answer is no proof: S3 may deny for a moment that a bucket exists, and its rule still needs the role.
+        if is_gone && !plan.is_empty() {
+            sleep(ABSENCE_PAUSE).await;
+            let source = &self.rule.source;
+            if self.reader.cloud.bucket_region(source, self.expected, &Access::Own).await?.is_some()
+            {
+                return Err(Error::NotVisible(source.clone()));
+            }
+        }
+        Ok(plan.into())
     }
 }
 

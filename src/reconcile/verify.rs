@@ -29,7 +29,7 @@ use super::retry::RetryBudget;
 use super::snapshot::ApplyFirstReads;
 use super::{Engine, Error, Outcome, Status};
 use crate::model::{
-    Access, ApiError, Key, KeyReference, Region, Replication, RoleName, RuleAddress,
+    Access, ApiError, Key, KeyReference, Region, Replication, Retry, RoleName, RuleAddress,
 };
 use crate::plan::Plan;
 use crate::ports::Cloud;
@@ -184,7 +184,14 @@ impl<C: Cloud> Engine<'_, C> {
             return Err(Error::VerifyPending { rule, canary: sites.canary.key });
         }
         let removal_end = self.deadline.min(Instant::now() + REMOVAL_TIME);
-        if self.remove_traces(&sites.traces(), removal_end).await.is_ok() {
+        let is_removed = self.remove_traces(&sites.traces(), removal_end).await.is_ok();
+        // A call that failed or a panic says nothing about the rule: the next delivery verifies it.
+        let has_verdict = match &result {
+            Ok(Ok(Ok(_)) | Err(_)) => true,
+            Ok(Ok(Err(failure))) => failure.retry().is_none_or(|retry| retry == Retry::Never),
+            Err(_) => false,
+        };
+        if is_removed && has_verdict {
             self.close_verification(verification.rule, number).await;
         }
         let failure = match result.unwrap_or_else(|panic| resume_unwind(panic)) {

@@ -17,7 +17,7 @@ const ADDED_BY_CLOUDFORMATION: [&str; 2] = ["ServiceToken", "ServiceTimeout"];
 /// Reads the properties in `object`. The caller reads the names in `read_by_caller` itself.
 ///
 /// # Errors
-/// An unknown name, a value of a wrong type, or more text than [`MAX_BYTES`].
+/// An unknown name, a value of a wrong type, or more than 64 KB of text.
 pub fn read_properties(
     object: &Map<String, Value>,
     read_by_caller: &[&str],

@@ -181,6 +181,13 @@ async fn third_rule_of_a_two_way_bucket_fails_and_the_two_are_configured() {
 async fn invariant_3_every_manual_change_is_repaired_by_the_next_event() {
     let fake = Fake::new(two_buckets());
     invoke(&fake, &sample("create-bucket")).await.unwrap();
+    // A destination that has replicas already is as well repaired as an empty one.
+    fake.state.borrow_mut().bucket_mut("prod-orders-replica").objects.push(Object {
+        key: "1".to_owned(),
+        version: "1".to_owned(),
+        tags: BTreeMap::new(),
+        content: None,
+    });
     let converged = fake.state.borrow().clone();
     type Damage = fn(&mut State);
     let damages: [(&str, Damage); 7] = [

@@ -43,6 +43,24 @@ async fn invariant_4_delete_keeps_the_role_while_another_rule_uses_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn invariant_4_bucket_that_seems_missing_once_keeps_its_role() {
+    let fake = Fake::new(two_buckets());
+    create(&fake, json!({})).await;
+    let before = fake.state.borrow().clone();
+    let bucket = fake.state.borrow_mut().buckets.remove("demo-source").unwrap();
+    let appears = async {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        fake.state.borrow_mut().buckets.insert("demo-source".to_owned(), bucket);
+    };
+    let (answer, ()) = tokio::join!(delete(&fake), appears);
+    assert_eq!(answer["Status"], "FAILED", "{answer}");
+    assert!(answer["Reason"].as_str().unwrap().contains("is not visible yet"), "{answer}");
+    assert_eq!(fake.state.borrow().roles, before.roles);
+    assert_eq!(delete(&fake).await["Status"], "SUCCESS");
+    assert!(fake.state.borrow().rules("demo-source").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn invariant_4_delete_succeeds_for_a_missing_bucket_and_fails_when_access_is_denied() {
     let fake = Fake::new(two_buckets());
     create(&fake, json!({})).await;

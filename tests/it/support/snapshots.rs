@@ -118,7 +118,7 @@ pub fn apply_snapshot(state: &State, spec: &Spec) -> ApplySnapshot {
     };
     let tag = |bucket: &Bucket| bucket.tags.get(OWNER_TAG).cloned();
     let destination = state.buckets.get(spec.destination.as_str()).map(|bucket| Destination {
-        created_for_other: tag(bucket).filter(|source| *source != spec.rule.source.as_str()),
+        tagged_for: tag(bucket),
         location: location(state, &spec.destination, &spec.destination_access).unwrap(),
         versioning: bucket.versioning,
         object_lock: bucket.object_lock,
