@@ -147,7 +147,7 @@ async fn planned(state: State, payload: &Value) -> Vec<Action> {
 const BLOCKS_SSE_C: &str = "<ServerSideEncryptionConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Rule>\
     <ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault>\
     <BucketKeyEnabled>false</BucketKeyEnabled><BlockedEncryptionTypes><EncryptionType>SSE-C</EncryptionType></BlockedEncryptionTypes>\
-    <NewerSetting>on</NewerSetting></Rule></ServerSideEncryptionConfiguration>";
+    </Rule></ServerSideEncryptionConfiguration>";
 
 async fn requests_of(actions: Vec<Action>) -> String {
     let answers: Vec<_> = actions
