@@ -42,10 +42,10 @@ test: dev $(TOOLS) $(EMULATOR) $(ORACLE) $(SIMULATOR) ## Runs the unit and integ
 	python tests/bench/instructions.py
 	python -m pytest tests/local
 
-artifact: build $(EMULATOR) ## Builds the function and the StackSets package for release, and tests both
+artifact: build $(EMULATOR) $(ORACLE) ## Builds the function and the StackSets package for release, and tests both
 	python -m pytest tests/local -m artifact
 
-scale: dev $(TOOLS) $(EMULATOR) ## Walks the existing buckets of a local AWS: 2,000, in about 20 minutes (BUCKETS=2000)
+scale: dev $(TOOLS) $(EMULATOR) $(ORACLE) ## Walks the existing buckets of a local AWS: 2,000, in about 20 minutes (BUCKETS=2000)
 	python -m pytest tests/local/test_walk.py --buckets $(BUCKETS)
 
 bench: build $(EMULATOR) $(BOTO3) ## Measures the function beside boto3 and the AWS CLI on a local AWS, and writes it into docs/benchmarks.md (RUNS=10)
