@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use s3_kms_replication::config::Settings;
-use s3_kms_replication::iam_policy::{PolicyDocument, ResourcePolicy};
+use s3_kms_replication::iam_policy::{RolePolicyDocument, ResourcePolicy};
 use s3_kms_replication::model::{BucketName, KeyReference, Partition, Region, RoleArn, RoleName, RuleId};
 use s3_kms_replication::request::{self, Command, Environment, Invocation, cloudformation};
 use s3_kms_replication::spec::Spec;
@@ -50,8 +50,8 @@ fn read(payload: &Value) {
 }
 
 fuzz_target!(|text: &str| {
-    if let Some(document) = PolicyDocument::parse(text) {
-        assert_eq!(PolicyDocument::parse(&document.to_string()), Some(document.clone()));
+    if let Some(document) = RolePolicyDocument::parse(text) {
+        assert_eq!(RolePolicyDocument::parse(&document.to_string()), Some(document.clone()));
         assert!(document.with_earlier(&document).covers(&document));
     }
     if let Ok(bucket) = BucketName::parse_name_or_arn(text) {

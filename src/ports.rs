@@ -11,9 +11,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Access, Account, Acquired, Alarm, ApiError, BucketName, Canary, Encryption, GenerationRecord,
-    Identity, Job, Key, Lease, ListedBucket, Location, ObjectVersion, PolicyTarget,
-    RecordedRequest, Recording, Region, ReplicationConfiguration, ResponseUrl, Role, RoleName,
+    Access, Account, Acquired, Alarm, ApiError, BucketLocation, BucketName, Canary, Encryption,
+    GenerationRecord, Identity, Job, Key, Lease, ListedBucket, ObjectVersion, RecordedRequest,
+    Recording, Region, ReplicationConfiguration, ResourcePolicyTarget, ResponseUrl, Role, RoleName,
     RoleOutline, Versioning, Versions,
 };
 use crate::plan::Action;
@@ -35,35 +35,42 @@ pub trait Read {
     ) -> impl Future<Output = Result<Option<Region>, ApiError>>;
 
     /// Reads a bucket's versioning.
-    fn versioning(&self, location: &Location)
-    -> impl Future<Output = Result<Versioning, ApiError>>;
+    fn versioning(
+        &self,
+        location: &BucketLocation,
+    ) -> impl Future<Output = Result<Versioning, ApiError>>;
 
     /// Reads a bucket's default encryption.
-    fn encryption(&self, location: &Location)
-    -> impl Future<Output = Result<Encryption, ApiError>>;
+    fn encryption(
+        &self,
+        location: &BucketLocation,
+    ) -> impl Future<Output = Result<Encryption, ApiError>>;
 
     /// Reads a bucket's replication configuration; `None` if it has none.
     fn replication(
         &self,
-        location: &Location,
+        location: &BucketLocation,
     ) -> impl Future<Output = Result<Option<ReplicationConfiguration>, ApiError>>;
 
     /// Reads whether a bucket has S3 Object Lock.
-    fn object_lock(&self, location: &Location) -> impl Future<Output = Result<bool, ApiError>>;
+    fn object_lock(
+        &self,
+        location: &BucketLocation,
+    ) -> impl Future<Output = Result<bool, ApiError>>;
 
     /// Reads a bucket's tags.
     fn bucket_tags(
         &self,
-        location: &Location,
+        location: &BucketLocation,
     ) -> impl Future<Output = Result<BTreeMap<String, String>, ApiError>>;
 
     /// Reads whether a bucket has no object. Delete markers and noncurrent versions do not count.
-    fn is_empty(&self, location: &Location) -> impl Future<Output = Result<bool, ApiError>>;
+    fn is_empty(&self, location: &BucketLocation) -> impl Future<Output = Result<bool, ApiError>>;
 
     /// Reads whether all four settings of a bucket's public access block are on.
     fn public_access_blocked(
         &self,
-        location: &Location,
+        location: &BucketLocation,
     ) -> impl Future<Output = Result<bool, ApiError>>;
 
     /// Reads a key by id, ARN or alias; `None` if there is no such key.
@@ -75,9 +82,9 @@ pub trait Read {
     ) -> impl Future<Output = Result<Option<Key>, ApiError>>;
 
     /// Reads the policy of a bucket or of a key, as JSON text; `None` if the resource or its policy does not exist.
-    fn policy(
+    fn resource_policy(
         &self,
-        target: &PolicyTarget,
+        target: &ResourcePolicyTarget,
     ) -> impl Future<Output = Result<Option<String>, ApiError>>;
 
     /// Reads a role and the names of its inline policies; `None` if there is no such role.
@@ -165,14 +172,14 @@ pub trait Objects {
     /// Writes a canary and returns the id of its version.
     fn put_canary(
         &self,
-        location: &Location,
+        location: &BucketLocation,
         canary: &Canary,
     ) -> impl Future<Output = Result<String, ApiError>>;
 
     /// Reads a version of an object; `None` if there is no such version.
     fn object_version(
         &self,
-        location: &Location,
+        location: &BucketLocation,
         key: &str,
         version: &str,
     ) -> impl Future<Output = Result<Option<ObjectVersion>, ApiError>>;
@@ -180,14 +187,14 @@ pub trait Objects {
     /// Lists all versions and delete markers of an object.
     fn versions(
         &self,
-        location: &Location,
+        location: &BucketLocation,
         key: &str,
     ) -> impl Future<Output = Result<Versions, ApiError>>;
 
     /// Deletes a version or a delete marker of an object permanently. Succeeds if the version does not exist.
     fn delete_version(
         &self,
-        location: &Location,
+        location: &BucketLocation,
         key: &str,
         version: &str,
     ) -> impl Future<Output = Result<(), ApiError>>;

@@ -13,8 +13,10 @@ use tokio::try_join;
 
 use super::sdk_error::{CallError, none_if};
 use super::whole_answer::WholeAnswer;
-use crate::iam_policy::PolicyDocument;
-use crate::model::{ApiError, BucketName, OWNER_TAG, PolicyName, Role, RoleName, RoleOutline};
+use crate::iam_policy::RolePolicyDocument;
+use crate::model::{
+    ApiError, BucketName, InlinePolicyName, OWNER_TAG, Role, RoleName, RoleOutline,
+};
 
 /// IAM's error code for a role or policy that does not exist.
 const NOT_FOUND: &str = "NoSuchEntity";
@@ -158,7 +160,7 @@ pub(super) async fn untag_role(
 pub(super) struct NewRole<'a> {
     pub name: &'a RoleName,
     pub path: &'a str,
-    pub trust: &'a PolicyDocument,
+    pub trust: &'a RolePolicyDocument,
     pub boundary: Option<&'a str>,
     /// The source bucket, which is the value of the owner tag.
     pub source: &'a BucketName,
@@ -188,7 +190,7 @@ pub(super) async fn create_role(client: &Client, role: NewRole<'_>) -> Result<()
 pub(super) async fn update_assume_role_policy(
     client: &Client,
     name: &RoleName,
-    trust: &PolicyDocument,
+    trust: &RolePolicyDocument,
 ) -> Result<(), CallError> {
     client
         .update_assume_role_policy()
@@ -216,8 +218,8 @@ pub(super) async fn put_role_permissions_boundary(
 pub(super) async fn put_role_policy(
     client: &Client,
     role: &RoleName,
-    policy: &PolicyName,
-    document: &PolicyDocument,
+    policy: &InlinePolicyName,
+    document: &RolePolicyDocument,
 ) -> Result<(), CallError> {
     let request = client.put_role_policy().role_name(role.as_str()).policy_name(policy.as_str());
     request.policy_document(document.to_string()).send().await?;
@@ -227,7 +229,7 @@ pub(super) async fn put_role_policy(
 pub(super) async fn delete_role_policy(
     client: &Client,
     role: &RoleName,
-    policy: &PolicyName,
+    policy: &InlinePolicyName,
 ) -> Result<(), CallError> {
     client
         .delete_role_policy()

@@ -35,9 +35,9 @@ use whole_answer::WholeAnswer;
 
 use crate::config::Settings;
 use crate::model::{
-    Access, Account, Alarm, ApiError, BucketName, Encryption, Identity, Job, Key, ListedBucket,
-    Location, Partition, PolicyTarget, Region, ReplicationConfiguration, Role, RoleName,
-    RoleOutline, Versioning,
+    Access, Account, Alarm, ApiError, BucketLocation, BucketName, Encryption, Identity, Job, Key,
+    ListedBucket, Partition, Region, ReplicationConfiguration, ResourcePolicyTarget, Role,
+    RoleName, RoleOutline, Versioning,
 };
 use crate::plan::{Action, NewJob};
 use crate::ports::{Execute, Executed, Read};
@@ -180,7 +180,7 @@ impl Aws {
         })
     }
 
-    async fn s3_at(&self, location: &Location) -> Result<aws_sdk_s3::Client, ApiError> {
+    async fn s3_at(&self, location: &BucketLocation) -> Result<aws_sdk_s3::Client, ApiError> {
         self.s3(&location.region, &location.access).await
     }
 
@@ -282,14 +282,14 @@ impl Read for Aws {
         .await
     }
 
-    async fn versioning(&self, location: &Location) -> Result<Versioning, ApiError> {
+    async fn versioning(&self, location: &BucketLocation) -> Result<Versioning, ApiError> {
         self.in_session(&location.access, async || {
             s3::versioning(&self.s3_at(location).await?, location).await
         })
         .await
     }
 
-    async fn encryption(&self, location: &Location) -> Result<Encryption, ApiError> {
+    async fn encryption(&self, location: &BucketLocation) -> Result<Encryption, ApiError> {
         self.in_session(&location.access, async || {
             s3::encryption(&self.s3_at(location).await?, location).await
         })
@@ -298,7 +298,7 @@ impl Read for Aws {
 
     async fn replication(
         &self,
-        location: &Location,
+        location: &BucketLocation,
     ) -> Result<Option<ReplicationConfiguration>, ApiError> {
         self.in_session(&location.access, async || {
             s3::replication(&self.s3_at(location).await?, location).await
@@ -306,28 +306,31 @@ impl Read for Aws {
         .await
     }
 
-    async fn object_lock(&self, location: &Location) -> Result<bool, ApiError> {
+    async fn object_lock(&self, location: &BucketLocation) -> Result<bool, ApiError> {
         self.in_session(&location.access, async || {
             s3::object_lock(&self.s3_at(location).await?, location).await
         })
         .await
     }
 
-    async fn bucket_tags(&self, location: &Location) -> Result<BTreeMap<String, String>, ApiError> {
+    async fn bucket_tags(
+        &self,
+        location: &BucketLocation,
+    ) -> Result<BTreeMap<String, String>, ApiError> {
         self.in_session(&location.access, async || {
             s3::tags(&self.s3_at(location).await?, location).await
         })
         .await
     }
 
-    async fn is_empty(&self, location: &Location) -> Result<bool, ApiError> {
+    async fn is_empty(&self, location: &BucketLocation) -> Result<bool, ApiError> {
         self.in_session(&location.access, async || {
             objects::is_empty(&self.s3_at(location).await?, location).await
         })
         .await
     }
 
-    async fn public_access_blocked(&self, location: &Location) -> Result<bool, ApiError> {
+    async fn public_access_blocked(&self, location: &BucketLocation) -> Result<bool, ApiError> {
         self.in_session(&location.access, async || {
             s3::public_access_blocked(&self.s3_at(location).await?, location).await
         })
@@ -343,12 +346,15 @@ impl Read for Aws {
         self.in_session(access, async || kms::key(&self.kms(region, access).await?, id).await).await
     }
 
-    async fn policy(&self, target: &PolicyTarget) -> Result<Option<String>, ApiError> {
+    async fn resource_policy(
+        &self,
+        target: &ResourcePolicyTarget,
+    ) -> Result<Option<String>, ApiError> {
         self.in_session(target.access(), async || match target {
-            PolicyTarget::Bucket(location) => {
+            ResourcePolicyTarget::Bucket(location) => {
                 s3::policy(&self.s3_at(location).await?, location).await
             }
-            PolicyTarget::Key { arn, region, access } => {
+            ResourcePolicyTarget::Key { arn, region, access } => {
                 kms::policy(&self.kms(region, access).await?, arn).await
             }
         })

@@ -4,19 +4,19 @@
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ReplicationStatus, ServerSideEncryption};
+use aws_sdk_s3::types::{self as sdk, ServerSideEncryption};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Aws;
 use super::sdk_error::{CallError, malformed_response};
-use crate::model::{ApiError, Canary, Location, ObjectVersion, Replication, Versions};
+use crate::model::{ApiError, BucketLocation, Canary, ObjectVersion, ReplicationStatus, Versions};
 use crate::ports::Objects;
 
 /// A canary's content, for a person who finds one.
 const CANARY_CONTENT: &[u8] =
     b"Written by s3-kms-replication to verify a replication rule. It is normally removed at once; you can delete it.\n";
 
-fn object_resource(location: &Location, key: &str) -> String {
+fn object_resource(location: &BucketLocation, key: &str) -> String {
     format!("object `{key}` of bucket `{}`", location.bucket)
 }
 
@@ -24,7 +24,7 @@ fn object_resource(location: &Location, key: &str) -> String {
 /// Bucket Key is used is always left to the bucket's default.
 pub(super) async fn put_canary(
     client: &Client,
-    location: &Location,
+    location: &BucketLocation,
     canary: &Canary,
 ) -> Result<String, ApiError> {
     let operation = "PutObject";
@@ -55,7 +55,7 @@ pub(super) async fn put_canary(
 }
 
 /// Reads whether a bucket has no object, by a list of at most one.
-pub(super) async fn is_empty(client: &Client, location: &Location) -> Result<bool, ApiError> {
+pub(super) async fn is_empty(client: &Client, location: &BucketLocation) -> Result<bool, ApiError> {
     let request = client
         .list_objects_v2()
         .bucket(location.bucket.as_str())
@@ -70,7 +70,7 @@ pub(super) async fn is_empty(client: &Client, location: &Location) -> Result<boo
 /// to decrypt the object.
 pub(super) async fn object_version(
     client: &Client,
-    location: &Location,
+    location: &BucketLocation,
     key: &str,
     version: &str,
 ) -> Result<Option<ObjectVersion>, ApiError> {
@@ -87,12 +87,12 @@ pub(super) async fn object_version(
     };
     let replication = match response.replication_status() {
         None => None,
-        Some(ReplicationStatus::Pending) => Some(Replication::Pending),
-        Some(ReplicationStatus::Complete | ReplicationStatus::Completed) => {
-            Some(Replication::Completed)
+        Some(sdk::ReplicationStatus::Pending) => Some(ReplicationStatus::Pending),
+        Some(sdk::ReplicationStatus::Complete | sdk::ReplicationStatus::Completed) => {
+            Some(ReplicationStatus::Completed)
         }
-        Some(ReplicationStatus::Failed) => Some(Replication::Failed),
-        Some(ReplicationStatus::Replica) => Some(Replication::Replica),
+        Some(sdk::ReplicationStatus::Failed) => Some(ReplicationStatus::Failed),
+        Some(sdk::ReplicationStatus::Replica) => Some(ReplicationStatus::Replica),
         Some(other) => {
             return Err(malformed_response(
                 operation,
@@ -110,7 +110,7 @@ pub(super) async fn object_version(
 /// that begin with it.
 pub(super) async fn versions(
     client: &Client,
-    location: &Location,
+    location: &BucketLocation,
     key: &str,
 ) -> Result<Versions, ApiError> {
     let request = client
@@ -143,7 +143,7 @@ pub(super) async fn versions(
 /// Deletes a version or a delete marker for good.
 pub(super) async fn delete_version(
     client: &Client,
-    location: &Location,
+    location: &BucketLocation,
     key: &str,
     version: &str,
 ) -> Result<(), ApiError> {
@@ -158,7 +158,11 @@ pub(super) async fn delete_version(
 }
 
 impl Objects for Aws {
-    async fn put_canary(&self, location: &Location, canary: &Canary) -> Result<String, ApiError> {
+    async fn put_canary(
+        &self,
+        location: &BucketLocation,
+        canary: &Canary,
+    ) -> Result<String, ApiError> {
         self.in_session(&location.access, async || {
             put_canary(&self.s3_at(location).await?, location, canary).await
         })
@@ -167,7 +171,7 @@ impl Objects for Aws {
 
     async fn object_version(
         &self,
-        location: &Location,
+        location: &BucketLocation,
         key: &str,
         version: &str,
     ) -> Result<Option<ObjectVersion>, ApiError> {
@@ -177,7 +181,7 @@ impl Objects for Aws {
         .await
     }
 
-    async fn versions(&self, location: &Location, key: &str) -> Result<Versions, ApiError> {
+    async fn versions(&self, location: &BucketLocation, key: &str) -> Result<Versions, ApiError> {
         self.in_session(&location.access, async || {
             versions(&self.s3_at(location).await?, location, key).await
         })
@@ -186,7 +190,7 @@ impl Objects for Aws {
 
     async fn delete_version(
         &self,
-        location: &Location,
+        location: &BucketLocation,
         key: &str,
         version: &str,
     ) -> Result<(), ApiError> {

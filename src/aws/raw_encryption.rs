@@ -15,12 +15,12 @@ use aws_smithy_types::config_bag::ConfigBag;
 use super::raw_replication::Body;
 use super::sdk_error::{CallError, none_if};
 use super::whole_answer::{UnparsedAnswer, successful_body};
-use crate::model::{Location, default_key_only, with_default_key};
+use crate::model::{BucketLocation, default_key_only, with_default_key};
 
 /// Sets SSE-KMS with this key and an S3 Bucket Key as a bucket's default encryption, and keeps everything else of the configuration.
 pub(super) async fn set_default_key(
     client: &Client,
-    location: &Location,
+    location: &BucketLocation,
     key: &str,
 ) -> Result<(), CallError> {
     let (bucket, owner) = (location.bucket.as_str(), location.owner.as_str());

@@ -9,8 +9,10 @@ use aws_config::timeout::TimeoutConfig;
 
 use super::sdk_error::CallError;
 use super::{Aws, kms, s3};
-use crate::model::{ApiError, PolicyTarget, Retry};
-use crate::plan::{Action, PolicyConflict, PolicyWrite, Replaces, ReplicationWrite};
+use crate::model::{ApiError, ResourcePolicyTarget, Retry};
+use crate::plan::{
+    Action, Replaces, ReplicationWrite, ResourcePolicyConflict, ResourcePolicyWrite,
+};
 use crate::ports::Read;
 
 impl Aws {
@@ -47,9 +49,9 @@ impl Aws {
     async fn edit_policy(
         &self,
         operation: &'static str,
-        edit: PolicyWrite<'_>,
+        edit: ResourcePolicyWrite<'_>,
     ) -> Result<Result<(), CallError>, ApiError> {
-        let current = self.policy(edit.target).await?;
+        let current = self.resource_policy(edit.target).await?;
         if edit.is_reflected_in(current.as_deref()) {
             return Ok(Ok(()));
         }
@@ -57,7 +59,7 @@ impl Aws {
         let policy = policy.map_err(|conflict| conflict_error(operation, edit.target, conflict))?;
         Ok(match (edit.target, current.is_some()) {
             (_, false) if policy.is_empty() => Ok(()),
-            (PolicyTarget::Bucket(location), _) => {
+            (ResourcePolicyTarget::Bucket(location), _) => {
                 let client = s3_once(&self.s3_at(location).await?);
                 if policy.is_empty() {
                     s3::delete_policy(&client, location).await
@@ -65,7 +67,7 @@ impl Aws {
                     s3::put_policy(&client, location, &policy).await
                 }
             }
-            (PolicyTarget::Key { arn, region, access }, _) => {
+            (ResourcePolicyTarget::Key { arn, region, access }, _) => {
                 let client = kms_once(&self.kms(region, access).await?);
                 kms::put_policy(&client, arn, &policy).await
             }
@@ -76,13 +78,15 @@ impl Aws {
 /// What was read is not what the plan was made for, so nothing was written.
 fn conflict_error(
     operation: &'static str,
-    target: &PolicyTarget,
-    conflict: PolicyConflict,
+    target: &ResourcePolicyTarget,
+    conflict: ResourcePolicyConflict,
 ) -> ApiError {
     let (code, retry) = match conflict {
-        PolicyConflict::PolicyGone | PolicyConflict::StatementChanged => ("Changed", Retry::Replan),
-        PolicyConflict::AccountLosesKey => ("NotWritten", Retry::Never),
-        PolicyConflict::NotAPolicy => ("MalformedAnswer", Retry::Never),
+        ResourcePolicyConflict::PolicyGone | ResourcePolicyConflict::StatementChanged => {
+            ("Changed", Retry::Replan)
+        }
+        ResourcePolicyConflict::AccountLosesKey => ("NotWritten", Retry::Never),
+        ResourcePolicyConflict::NotAPolicy => ("MalformedAnswer", Retry::Never),
     };
     let (resource, message) = (format!("the policy of {target}"), conflict.to_string());
     ApiError { operation, resource, code: code.to_owned(), message, parameter: None, retry }

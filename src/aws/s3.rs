@@ -15,8 +15,8 @@ use super::raw_replication;
 use super::sdk_error::{CallError, malformed_response, none_if};
 use crate::iam_policy::ResourcePolicy;
 use crate::model::{
-    ApiError, BucketName, BucketNamespace, Encryption, ListedBucket, Location, OWNER_TAG, Region,
-    ReplicationConfiguration, Versioning,
+    ApiError, BucketLocation, BucketName, BucketNamespace, Encryption, ListedBucket, OWNER_TAG,
+    Region, ReplicationConfiguration, Versioning,
 };
 
 /// The page size of ListBuckets.
@@ -77,18 +77,21 @@ pub(super) async fn bucket_region(
 }
 
 /// Adds the operation and the bucket to an error.
-fn on_bucket(operation: &'static str, location: &Location) -> impl FnOnce(CallError) -> ApiError {
+fn on_bucket(
+    operation: &'static str,
+    location: &BucketLocation,
+) -> impl FnOnce(CallError) -> ApiError {
     let resource = on(location);
     move |error| error.into_error(operation, resource)
 }
 
-fn on(location: &Location) -> String {
+fn on(location: &BucketLocation) -> String {
     format!("bucket `{}`", location.bucket)
 }
 
 pub(super) async fn versioning(
     client: &Client,
-    location: &Location,
+    location: &BucketLocation,
 ) -> Result<Versioning, ApiError> {
     let request = client
         .get_bucket_versioning()
@@ -108,7 +111,7 @@ pub(super) async fn versioning(
 
 pub(super) async fn encryption(
     client: &Client,
-    location: &Location,
+    location: &BucketLocation,
 ) -> Result<Encryption, ApiError> {
     let request = client
         .get_bucket_encryption()
@@ -135,14 +138,17 @@ pub(super) async fn encryption(
 
 pub(super) async fn replication(
     client: &Client,
-    location: &Location,
+    location: &BucketLocation,
 ) -> Result<Option<ReplicationConfiguration>, ApiError> {
     let (bucket, owner) = (location.bucket.as_str(), location.owner.as_str());
     let response = raw_replication::get(client, bucket, owner).await;
     response.map_err(CallError::from).map_err(on_bucket("GetBucketReplication", location))
 }
 
-pub(super) async fn object_lock(client: &Client, location: &Location) -> Result<bool, ApiError> {
+pub(super) async fn object_lock(
+    client: &Client,
+    location: &BucketLocation,
+) -> Result<bool, ApiError> {
     let request = client
         .get_object_lock_configuration()
         .bucket(location.bucket.as_str())
@@ -157,7 +163,7 @@ pub(super) async fn object_lock(client: &Client, location: &Location) -> Result<
 
 pub(super) async fn tags(
     client: &Client,
-    location: &Location,
+    location: &BucketLocation,
 ) -> Result<BTreeMap<String, String>, ApiError> {
     let request = client
         .get_bucket_tagging()
@@ -173,7 +179,7 @@ pub(super) async fn tags(
 
 pub(super) async fn public_access_blocked(
     client: &Client,
-    location: &Location,
+    location: &BucketLocation,
 ) -> Result<bool, ApiError> {
     let request = client
         .get_public_access_block()
@@ -188,7 +194,7 @@ pub(super) async fn public_access_blocked(
 
 pub(super) async fn policy(
     client: &Client,
-    location: &Location,
+    location: &BucketLocation,
 ) -> Result<Option<String>, ApiError> {
     let request = client
         .get_bucket_policy()
@@ -210,7 +216,7 @@ pub(super) async fn policy(
 
 pub(super) async fn put_policy(
     client: &Client,
-    location: &Location,
+    location: &BucketLocation,
     policy: &ResourcePolicy,
 ) -> Result<(), CallError> {
     let request = client
@@ -221,7 +227,10 @@ pub(super) async fn put_policy(
     Ok(())
 }
 
-pub(super) async fn delete_policy(client: &Client, location: &Location) -> Result<(), CallError> {
+pub(super) async fn delete_policy(
+    client: &Client,
+    location: &BucketLocation,
+) -> Result<(), CallError> {
     let request = client
         .delete_bucket_policy()
         .bucket(location.bucket.as_str())
@@ -243,7 +252,7 @@ fn all_blocked() -> PublicAccessBlockConfiguration {
 /// ours.
 pub(super) async fn create_bucket(
     client: &Client,
-    location: &Location,
+    location: &BucketLocation,
     source: &BucketName,
 ) -> Result<(), CallError> {
     let region = location.region.as_str();
@@ -270,7 +279,7 @@ pub(super) async fn create_bucket(
 
 pub(super) async fn enable_versioning(
     client: &Client,
-    location: &Location,
+    location: &BucketLocation,
 ) -> Result<(), CallError> {
     let enabled =
         VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
@@ -284,7 +293,7 @@ pub(super) async fn enable_versioning(
 
 pub(super) async fn block_public_access(
     client: &Client,
-    location: &Location,
+    location: &BucketLocation,
 ) -> Result<(), CallError> {
     let request = client
         .put_public_access_block()
@@ -296,7 +305,7 @@ pub(super) async fn block_public_access(
 
 pub(super) async fn put_replication(
     client: &Client,
-    location: &Location,
+    location: &BucketLocation,
     configuration: &ReplicationConfiguration,
 ) -> Result<(), CallError> {
     let (bucket, owner) = (location.bucket.as_str(), location.owner.as_str());
@@ -305,7 +314,7 @@ pub(super) async fn put_replication(
 
 pub(super) async fn delete_replication(
     client: &Client,
-    location: &Location,
+    location: &BucketLocation,
 ) -> Result<(), CallError> {
     let request = client
         .delete_bucket_replication()

@@ -13,7 +13,7 @@ use aws_sdk_s3control::{Client, Config};
 
 use super::sdk_error::{CallError, malformed_response};
 use super::whole_answer::WholeAnswer;
-use crate::model::{Account, ApiError, Job, Location, Partition, Region, is_loopback};
+use crate::model::{Account, ApiError, BucketLocation, Job, Partition, Region, is_loopback};
 use crate::plan::NewJob;
 
 /// The priority among the account's jobs. All jobs of this program have the same.
@@ -122,7 +122,7 @@ pub(super) async fn job(
 /// Cancels a job. A job that does not exist is success.
 pub(super) async fn cancel_job(
     client: &Client,
-    location: &Location,
+    location: &BucketLocation,
     id: &str,
 ) -> Result<(), CallError> {
     let request = client.update_job_status().account_id(location.owner.as_str()).job_id(id);

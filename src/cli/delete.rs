@@ -6,7 +6,7 @@
 use s3_kms_replication::config::Policy;
 use s3_kms_replication::error::Error;
 use s3_kms_replication::model::{
-    Access, Account, ApiError, Identity, KeyReference, Location, ReplicationConfiguration,
+    Access, Account, ApiError, BucketLocation, Identity, KeyReference, ReplicationConfiguration,
     ReplicationRule, RuleAddress, RuleId,
 };
 use s3_kms_replication::plan::Plan;
@@ -85,7 +85,7 @@ pub async fn delete(args: &Delete, common: &Common, progress: &Progress) -> Resu
 struct SourceState {
     identity: Identity,
     /// `None` when the bucket does not exist.
-    bucket: Option<(Location, Option<ReplicationConfiguration>)>,
+    bucket: Option<(BucketLocation, Option<ReplicationConfiguration>)>,
 }
 
 impl SourceState {
@@ -97,7 +97,7 @@ impl SourceState {
             return Ok(Self { identity, bucket: None });
         };
         let (bucket, owner) = (rule.source.clone(), identity.account.clone());
-        let location = Location { bucket, region, owner, access: Access::Own };
+        let location = BucketLocation { bucket, region, owner, access: Access::Own };
         let replication = aws.replication(&location).await?;
         Ok(Self { identity, bucket: Some((location, replication)) })
     }

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use aws_sdk_kms::types::KeyState;
 use s3_kms_replication::error::Error;
-use s3_kms_replication::iam_policy::PolicyDocument;
+use s3_kms_replication::iam_policy::RolePolicyDocument;
 use s3_kms_replication::model::{
-    Access, Account, BucketName, Identity, Key, KeyReference, Location, Partition, Region,
+    Access, Account, BucketLocation, BucketName, Identity, Key, KeyReference, Partition, Region,
     Versioning,
 };
 use s3_kms_replication::plan::{self, Action, ApplySnapshot, Destination, Roles, Source};
@@ -28,8 +28,8 @@ struct Documents {
     path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     permissions_boundary: Option<String>,
-    assume_role_policy_document: Option<PolicyDocument>,
-    policies: BTreeMap<String, PolicyDocument>,
+    assume_role_policy_document: Option<RolePolicyDocument>,
+    policies: BTreeMap<String, RolePolicyDocument>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }
@@ -68,8 +68,9 @@ pub fn print(args: &Policies, common: &Common) -> Result<i32, Failure> {
 
 impl Documents {
     fn text(&self) -> String {
-        let to_json =
-            |document: &PolicyDocument| serde_json::to_string_pretty(document).unwrap_or_default();
+        let to_json = |document: &RolePolicyDocument| {
+            serde_json::to_string_pretty(document).unwrap_or_default()
+        };
         let boundary = self
             .permissions_boundary
             .iter()
@@ -116,7 +117,7 @@ fn ready_snapshot(spec: &Spec, object_lock: bool) -> Result<ApplySnapshot, Failu
     let partition = Partition::parse(first.partition())
         .map_err(|problem| Invalid::new("ReplicaKmsKeyArn", problem))?;
     let account = first.account().clone();
-    let location = |bucket: &BucketName, region: &Region, owner: &Account| Location {
+    let location = |bucket: &BucketName, region: &Region, owner: &Account| BucketLocation {
         bucket: bucket.clone(),
         region: region.clone(),
         owner: owner.clone(),
@@ -149,7 +150,7 @@ fn ready_snapshot(spec: &Spec, object_lock: bool) -> Result<ApplySnapshot, Failu
         roles: Roles { with_own_name: None, serving: None },
         alarm: None,
         denied_reads: Vec::new(),
-        policies: Vec::new(),
+        resource_policies: Vec::new(),
         job: None,
         report_missing: false,
     })

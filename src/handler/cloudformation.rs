@@ -38,7 +38,7 @@ pub(super) async fn handle<C: Cloud>(
         ..engine(invocation.cloud, invocation.settings, end)
     };
     let left = end.saturating_duration_since(Instant::now());
-    let resumable = request.will_be_redelivered(SystemTime::now(), left);
+    let resumable = request.next_delivery_can_answer(SystemTime::now(), left);
 
     let result = AssertUnwindSafe(run(request, &engine, resumable)).catch_unwind().await;
     let result = result.unwrap_or_else(|panic| {

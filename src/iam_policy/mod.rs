@@ -26,7 +26,7 @@ pub(crate) const EARLIER: &str = "Earlier";
 /// An IAM policy document. The order of actions and resources does not matter for equality.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct PolicyDocument {
+pub struct RolePolicyDocument {
     version: String,
     statement: Vec<Statement>,
 }
@@ -98,7 +98,7 @@ impl FromIterator<String> for Values {
     }
 }
 
-impl PolicyDocument {
+impl RolePolicyDocument {
     fn new(statement: Vec<Statement>) -> Self {
         Self { version: VERSION.to_owned(), statement }
     }
@@ -210,26 +210,26 @@ impl Statement {
 }
 
 /// The document as JSON without white space, which is the form that is sent.
-impl fmt::Display for PolicyDocument {
+impl fmt::Display for RolePolicyDocument {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
 }
 
 /// The trust policy of the replication role: only S3 may assume it.
-pub fn trust() -> PolicyDocument {
+pub fn trust() -> RolePolicyDocument {
     trust_in(["s3.amazonaws.com"].into())
 }
 
 /// The trust policy of the replication role while it has a job: S3 and S3 Batch Operations may assume it.
-pub fn trust_with_job() -> PolicyDocument {
+pub fn trust_with_job() -> RolePolicyDocument {
     trust_in(["batchoperations.s3.amazonaws.com", "s3.amazonaws.com"].into())
 }
 
 /// The trust policy has no `aws:SourceAccount` and no `aws:SourceArn`. S3 is not documented to send these keys when it replicates, and a service
 /// that does not send them could not assume the role.
-fn trust_in(services: Values) -> PolicyDocument {
-    PolicyDocument::new(vec![Statement {
+fn trust_in(services: Values) -> RolePolicyDocument {
+    RolePolicyDocument::new(vec![Statement {
         sid: None,
         effect: "Allow".to_owned(),
         principal: BTreeMap::from([("Service".to_owned(), services)]),
@@ -276,7 +276,7 @@ pub struct Grants<'a> {
 
 impl Grants<'_> {
     /// The rule's inline policy.
-    pub fn document(&self) -> PolicyDocument {
+    pub fn document(&self) -> RolePolicyDocument {
         let source = self.source.bucket.arn(self.partition);
         let destination = self.destination.bucket.arn(self.partition);
         let source_objects = format!("{source}/{}", key_pattern(self.prefix));
@@ -304,7 +304,7 @@ impl Grants<'_> {
                 ..allow(ENCRYPT_REPLICAS, ENCRYPT_ACTIONS, [self.replica_key.to_owned()])
             });
         }
-        PolicyDocument::new(statements)
+        RolePolicyDocument::new(statements)
     }
 
     /// The encryption that S3 may write replicas with, and the account that must own the bucket they are written to.
@@ -373,14 +373,14 @@ pub fn job_document(
     source: &BucketName,
     prefix: &str,
     report: &Report,
-) -> PolicyDocument {
+) -> RolePolicyDocument {
     let (bucket, report_bucket) = (source.arn(partition), report.bucket.arn(partition));
     let report_directory = if report.prefix.is_empty() {
         "job-".to_owned()
     } else {
         format!("{}/job-", report.prefix)
     };
-    PolicyDocument::new(vec![
+    RolePolicyDocument::new(vec![
         allow(
             "ExistingObjects",
             ["s3:InitiateReplication"],

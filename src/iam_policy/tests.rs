@@ -18,7 +18,7 @@ const PLAIN: Case = Case {
     object_lock: false,
 };
 
-fn document(case: &Case) -> PolicyDocument {
+fn document(case: &Case) -> RolePolicyDocument {
     with_grants(case, |grants| grants.document())
 }
 
@@ -121,18 +121,21 @@ fn statements_for_foreign_policies_have_no_policy_variables() {
 fn documents_are_equal_in_any_order_of_elements() {
     let reordered = r#"{"Statement":[{"Resource":["b","a"],"Effect":"Allow","Action":"x:Y"}],"Version":"2012-10-17"}"#;
     let listed = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["x:Y"],"Resource":["a","b"]}]}"#;
-    assert_eq!(PolicyDocument::parse(reordered).unwrap(), PolicyDocument::parse(listed).unwrap());
+    assert_eq!(
+        RolePolicyDocument::parse(reordered).unwrap(),
+        RolePolicyDocument::parse(listed).unwrap()
+    );
 }
 
 #[test]
 fn a_document_with_an_unknown_element_is_not_read() {
     assert_eq!(
-        PolicyDocument::parse(
+        RolePolicyDocument::parse(
             r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","NotAction":"x:Y","Resource":"*"}]}"#
         ),
         None
     );
-    assert_eq!(PolicyDocument::parse("not JSON"), None);
+    assert_eq!(RolePolicyDocument::parse("not JSON"), None);
 }
 
 #[test]
@@ -162,6 +165,6 @@ proptest! {
     fn a_document_is_equal_after_it_is_written_and_read(prefix in ".{0,40}") {
         let prefix: &'static str = prefix.leak();
         let document = document(&Case { prefix, ..PLAIN });
-        prop_assert_eq!(PolicyDocument::parse(&document.to_string()), Some(document));
+        prop_assert_eq!(RolePolicyDocument::parse(&document.to_string()), Some(document));
     }
 }

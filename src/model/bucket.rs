@@ -6,7 +6,7 @@ use super::{Access, Account, BucketName, Region};
 
 /// A bucket, its Region and owner, and the credentials for it. It exists, or a plan creates it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Location {
+pub struct BucketLocation {
     /// The bucket.
     pub bucket: BucketName,
     /// The bucket's Region.
@@ -53,9 +53,9 @@ pub enum Encryption {
 
 /// A resource that has a resource policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PolicyTarget {
+pub enum ResourcePolicyTarget {
     /// A bucket.
-    Bucket(Location),
+    Bucket(BucketLocation),
     /// A KMS key.
     Key {
         /// Its ARN.
@@ -67,7 +67,7 @@ pub enum PolicyTarget {
     },
 }
 
-impl PolicyTarget {
+impl ResourcePolicyTarget {
     /// The credentials with which the resource is accessed.
     pub fn access(&self) -> &Access {
         match self {
@@ -77,7 +77,7 @@ impl PolicyTarget {
     }
 }
 
-impl fmt::Display for PolicyTarget {
+impl fmt::Display for ResourcePolicyTarget {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bucket(location) => write!(formatter, "bucket `{}`", location.bucket),

@@ -43,7 +43,7 @@ pub use access::{Access, AssumedRole};
 pub use alarm::Alarm;
 pub use api_error::{ApiError, Retry};
 pub use arns::{KeyReference, RoleArn, TopicArn};
-pub use bucket::{Encryption, ListedBucket, Location, PolicyTarget, Versioning};
+pub use bucket::{BucketLocation, Encryption, ListedBucket, ResourcePolicyTarget, Versioning};
 pub use encryption_configuration::{default_key_only, with_default_key};
 pub use generation::{GenerationRecord, OutcomeChange, RecordedRequest, Recording, RequestOutcome};
 pub use identity::Identity;
@@ -51,7 +51,7 @@ pub use job::{Job, is_final};
 pub use kms::Key;
 pub use lease::{Acquired, Lease};
 pub use names::{Account, BucketName, BucketNamespace, LegacyBucketName, Region};
-pub use object::{Canary, ObjectVersion, Replication, Versions};
+pub use object::{Canary, ObjectVersion, ReplicationStatus, Versions};
 pub use partition::{OtherPartition, Partition};
 pub use replication_configuration::{
     FilterTag, Metrics, ParseError, ReplicationConfiguration, Rule as ReplicationRule,
@@ -59,7 +59,7 @@ pub use replication_configuration::{
 };
 pub use response_url::{ResponseBucket, ResponseUrl, is_loopback};
 pub use role::{Role, RoleOutline};
-pub use rule_names::{PolicyName, RoleName, RuleAddress, RuleId, hash};
+pub use rule_names::{InlinePolicyName, RoleName, RuleAddress, RuleId, hash};
 
 /// Key of the tag on each role and each destination bucket that this program created. The value is the source bucket's name.
 pub const OWNER_TAG: &str = "s3-kms-replication";

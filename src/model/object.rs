@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// S3's replication status of an object's version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replication {
+pub enum ReplicationStatus {
     /// S3 has not replicated the version to every destination yet.
     Pending,
     /// S3 has replicated the version to every destination.
@@ -19,7 +19,7 @@ pub enum Replication {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectVersion {
     /// Its replication status; `None` if no rule has selected the version.
-    pub replication: Option<Replication>,
+    pub replication: Option<ReplicationStatus>,
     /// ARN of the KMS key that encrypts the version; `None` if the version is not KMS-encrypted.
     pub kms_key: Option<String>,
     /// When the version was written, in seconds since the epoch; `None` if S3 did not say.

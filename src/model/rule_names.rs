@@ -119,10 +119,10 @@ impl fmt::Display for RuleAddress {
 
 /// The name of our inline policy. The role's tag that records a job has the name of the job's policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PolicyName(String);
-text_newtype!(PolicyName);
+pub struct InlinePolicyName(String);
+text_newtype!(InlinePolicyName);
 
-impl PolicyName {
+impl InlinePolicyName {
     /// The rule's inline policy in our role, which serves one bucket: the rule's id.
     pub fn for_rule(rule_id: &RuleId) -> Self {
         Self(rule_id.to_string())
@@ -234,7 +234,7 @@ mod tests {
         let policy_name = |length: usize, source: &str| {
             let (source, id) =
                 (BucketName::parse(source).unwrap(), RuleId::named(&"n".repeat(length)).unwrap());
-            PolicyName::for_rule_in_foreign_role(&RuleAddress { source, id })
+            InlinePolicyName::for_rule_in_foreign_role(&RuleAddress { source, id })
         };
         let longest = policy_name(RuleId::MAX_NAME, "one");
         assert_eq!(longest.as_str().len(), 128);

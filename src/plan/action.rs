@@ -4,11 +4,11 @@
 
 use std::fmt;
 
-use super::{NewJob, PolicyWrite, rules};
-use crate::iam_policy::{PolicyDocument, Statement};
+use super::{NewJob, ResourcePolicyWrite, rules};
+use crate::iam_policy::{RolePolicyDocument, Statement};
 use crate::model::{
-    Access, Alarm, BucketName, Encryption, Location, PolicyName, PolicyTarget,
-    ReplicationConfiguration, ReplicationRule, RoleName, RuleId, Versioning,
+    Access, Alarm, BucketLocation, BucketName, Encryption, InlinePolicyName,
+    ReplicationConfiguration, ReplicationRule, ResourcePolicyTarget, RoleName, RuleId, Versioning,
 };
 
 /// One change, with everything that its execution needs and the state before it.
@@ -17,21 +17,21 @@ pub enum Action {
     /// Creates a destination bucket with our tag.
     CreateBucket {
         /// The bucket.
-        location: Location,
+        location: BucketLocation,
         /// The source bucket, which the tag names.
         source: BucketName,
     },
     /// Enables versioning.
     EnableVersioning {
         /// The bucket.
-        location: Location,
+        location: BucketLocation,
         /// Its versioning before.
         before: Versioning,
     },
     /// Sets SSE-KMS with a Bucket Key as the default encryption of a bucket that this program created.
     EncryptBucket {
         /// The bucket.
-        location: Location,
+        location: BucketLocation,
         /// Its default encryption before.
         before: Encryption,
         /// ARN of the key.
@@ -40,7 +40,7 @@ pub enum Action {
     /// Blocks all public access to a bucket that this program created.
     BlockPublicAccess {
         /// The bucket.
-        location: Location,
+        location: BucketLocation,
     },
     /// Creates the replication role with our tag.
     CreateRole {
@@ -49,7 +49,7 @@ pub enum Action {
         /// Its path.
         path: String,
         /// Its trust policy.
-        trust: PolicyDocument,
+        trust: RolePolicyDocument,
         /// ARN of its permissions boundary.
         boundary: Option<String>,
         /// The source bucket, which the tag names.
@@ -62,7 +62,7 @@ pub enum Action {
         /// The trust policy before, as JSON text.
         before: String,
         /// The trust policy.
-        trust: PolicyDocument,
+        trust: RolePolicyDocument,
     },
     /// Sets the permissions boundary of our role.
     PutRolePermissionsBoundary {
@@ -78,18 +78,18 @@ pub enum Action {
         /// The role.
         role: RoleName,
         /// The policy's name.
-        policy: PolicyName,
+        policy: InlinePolicyName,
         /// The policy before, as JSON text.
         before: Option<String>,
         /// The policy.
-        document: PolicyDocument,
+        document: RolePolicyDocument,
     },
     /// Deletes our inline policy.
     DeleteRolePolicy {
         /// The role.
         role: RoleName,
         /// The policy's name.
-        policy: PolicyName,
+        policy: InlinePolicyName,
         /// The policy before, as JSON text.
         before: String,
     },
@@ -101,7 +101,7 @@ pub enum Action {
     /// Writes our statement into a policy in the destination's account.
     PutStatement {
         /// The bucket or key that has the policy.
-        target: PolicyTarget,
+        target: ResourcePolicyTarget,
         /// The statement with this `Sid` before, as JSON text.
         before: Option<String>,
         /// The statement.
@@ -112,7 +112,7 @@ pub enum Action {
     /// Removes our statement from a policy in the destination's account.
     RemoveStatement {
         /// The bucket or key that has the policy.
-        target: PolicyTarget,
+        target: ResourcePolicyTarget,
         /// The statement's `Sid`.
         sid: String,
         /// The statement before, as JSON text.
@@ -138,7 +138,7 @@ pub enum Action {
     /// Cancels our job.
     CancelJob {
         /// The source bucket.
-        location: Location,
+        location: BucketLocation,
         /// The job's id.
         id: String,
         /// Its state before.
@@ -149,14 +149,14 @@ pub enum Action {
         /// The role.
         role: RoleName,
         /// The tag's key.
-        tag: PolicyName,
+        tag: InlinePolicyName,
         /// Its value before.
         before: String,
     },
     /// Replaces the replication configuration.
     PutReplication {
         /// The source bucket.
-        location: Location,
+        location: BucketLocation,
         /// The configuration before.
         before: Option<ReplicationConfiguration>,
         /// The configuration after. It differs from the one before only in our rule.
@@ -167,7 +167,7 @@ pub enum Action {
     /// Deletes a replication configuration whose last rule is ours.
     DeleteReplication {
         /// The source bucket.
-        location: Location,
+        location: BucketLocation,
         /// The configuration before.
         before: ReplicationConfiguration,
         /// Our rule.
@@ -181,7 +181,7 @@ pub enum Replaces<'a> {
     /// A bucket's replication configuration.
     Replication(ReplicationWrite<'a>),
     /// The policy of a bucket or a key.
-    ResourcePolicy(PolicyWrite<'a>),
+    ResourcePolicy(ResourcePolicyWrite<'a>),
     /// Nothing that has foreign writers.
     Nothing,
 }
@@ -190,7 +190,7 @@ pub enum Replaces<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct ReplicationWrite<'a> {
     /// The source bucket.
-    pub location: &'a Location,
+    pub location: &'a BucketLocation,
     before: Option<&'a ReplicationConfiguration>,
     after: Option<&'a ReplicationConfiguration>,
     /// Our rule.
@@ -240,7 +240,7 @@ impl Action {
                 })
             }
             Self::PutStatement { .. } | Self::RemoveStatement { .. } => {
-                PolicyWrite::of(self).map_or(Replaces::Nothing, Replaces::ResourcePolicy)
+                ResourcePolicyWrite::of(self).map_or(Replaces::Nothing, Replaces::ResourcePolicy)
             }
             Self::CreateBucket { .. }
             | Self::EnableVersioning { .. }
@@ -261,7 +261,7 @@ impl Action {
     }
 
     /// The bucket or key whose policy the action changes.
-    pub fn resource_policy(&self) -> Option<&PolicyTarget> {
+    pub fn resource_policy(&self) -> Option<&ResourcePolicyTarget> {
         match self.replaces() {
             Replaces::ResourcePolicy(write) => Some(write.target),
             Replaces::Replication(_) | Replaces::Nothing => None,
@@ -339,12 +339,12 @@ impl Action {
             | Self::BlockPublicAccess { location }
             | Self::PutReplication { location, .. }
             | Self::DeleteReplication { location, .. }
-            | Self::PutStatement { target: PolicyTarget::Bucket(location), .. }
-            | Self::RemoveStatement { target: PolicyTarget::Bucket(location), .. } => {
+            | Self::PutStatement { target: ResourcePolicyTarget::Bucket(location), .. }
+            | Self::RemoveStatement { target: ResourcePolicyTarget::Bucket(location), .. } => {
                 location.bucket == *bucket
             }
-            Self::PutStatement { target: PolicyTarget::Key { .. }, .. }
-            | Self::RemoveStatement { target: PolicyTarget::Key { .. }, .. }
+            Self::PutStatement { target: ResourcePolicyTarget::Key { .. }, .. }
+            | Self::RemoveStatement { target: ResourcePolicyTarget::Key { .. }, .. }
             | Self::CreateRole { .. }
             | Self::UpdateAssumeRolePolicy { .. }
             | Self::PutRolePermissionsBoundary { .. }

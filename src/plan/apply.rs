@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use super::cross_account::{CrossAccount, RequiredStatements};
 use super::job::JobPlan;
-use super::role::{RolePolicy, ServingRole};
+use super::role::{InlinePolicy, ServingRole};
 use super::{
     Action, ApplySnapshot, Plan, Refusal, RuleAttributes, StageName, alarm, destination, keys,
     rules,
 };
-use crate::iam_policy::{self, BucketInRegion, Grants, PolicyDocument};
-use crate::model::{Location, Region, Versioning};
+use crate::iam_policy::{self, BucketInRegion, Grants, RolePolicyDocument};
+use crate::model::{BucketLocation, Region, Versioning};
 use crate::spec::{ReplicaOwner, RoleSettings, SourceKeys, Spec, grantable_prefix};
 
 /// Plans the changes after which the rule is as `spec` says.
@@ -30,7 +30,7 @@ pub fn apply(
     let replica_key = keys::replica_key(spec, snapshot)?;
     let role = ServingRole::choose(spec, snapshot, settings)?;
     let job = JobPlan::new(spec, snapshot, &role)?;
-    let policy = RolePolicy::new(spec, &role);
+    let policy = InlinePolicy::new(spec, &role);
     let SourceKeyGrants { granted, earlier } = source_key_grants(spec, snapshot, &policy)?;
     let grants = grants(spec, snapshot, &location.region, &granted, &replica_key);
     let CrossAccount { keep, put, withdraw, manual } =
@@ -156,13 +156,13 @@ struct SourceKeyGrants {
 fn source_key_grants(
     spec: &Spec,
     snapshot: &ApplySnapshot,
-    policy: &RolePolicy<'_>,
+    policy: &InlinePolicy<'_>,
 ) -> Result<SourceKeyGrants, Refusal> {
     let wanted = keys::source_keys(spec, snapshot)?;
     let earlier: BTreeSet<String> = match spec.source_keys {
         SourceKeys::Given(_) => BTreeSet::new(),
         SourceKeys::BucketDefault => {
-            let granted = policy.current().map(PolicyDocument::source_keys).unwrap_or_default();
+            let granted = policy.current().map(RolePolicyDocument::source_keys).unwrap_or_default();
             granted.difference(&wanted).cloned().collect()
         }
     };
@@ -183,7 +183,7 @@ fn grants<'a>(
     replica_key: &'a str,
 ) -> Grants<'a> {
     let other_account = spec.other_account(&snapshot.identity.account);
-    let Location { region, .. } = &snapshot.source.location;
+    let BucketLocation { region, .. } = &snapshot.source.location;
     Grants {
         partition: snapshot.identity.partition,
         source: BucketInRegion { bucket: &spec.rule.source, region },

@@ -7,10 +7,10 @@
 //! - Without access to the destination's account, the plan lists the statements that have to be added there. The parts of the destination that
 //!   can be read must be right.
 
-use super::{Action, ApplySnapshot, Destination, Refusal, TargetPolicy};
+use super::{Action, ApplySnapshot, Destination, Refusal, ResourcePolicySnapshot};
 use crate::iam_policy::{EARLIER, Grants, ResourcePolicy, Statement, Statements};
 use crate::model::{
-    Access, Identity, KeyReference, Location, PolicyTarget, RuleAddress, Versioning,
+    Access, BucketLocation, Identity, KeyReference, ResourcePolicyTarget, RuleAddress, Versioning,
 };
 use crate::spec::Spec;
 
@@ -35,7 +35,7 @@ pub(super) struct CrossAccount {
 
 /// A statement that a rule needs, and the bucket or key whose policy needs the statement.
 struct RequiredStatement {
-    target: PolicyTarget,
+    target: ResourcePolicyTarget,
     statement: Statement,
 }
 
@@ -52,7 +52,7 @@ impl RequiredStatements {
         spec: &Spec,
         snapshot: &ApplySnapshot,
         grants: &Grants<'_>,
-        destination: &Location,
+        destination: &BucketLocation,
         role_arn: &str,
     ) -> Self {
         let sid = spec.rule.sid();
@@ -61,7 +61,7 @@ impl RequiredStatements {
         let read_access = grants.read_access(&format!("{sid}Sight"), own);
         let mut required = Vec::new();
         if destination.owner != *own {
-            let target = PolicyTarget::Bucket(destination.clone());
+            let target = ResourcePolicyTarget::Bucket(destination.clone());
             required.push(RequiredStatement { target, statement: bucket });
         }
         let replica_key =
@@ -70,7 +70,7 @@ impl RequiredStatements {
             let access = spec.destination_access.for_account(replica_key.account());
             let (arn, region) = (replica_key.to_string(), replica_key.region().clone());
             required.push(RequiredStatement {
-                target: PolicyTarget::Key { arn, region, access },
+                target: ResourcePolicyTarget::Key { arn, region, access },
                 statement: key,
             });
         }
@@ -84,7 +84,7 @@ impl RequiredStatements {
             if target.access() == &Access::Own {
                 continue;
             }
-            let current = snapshot.policies.iter().find(|policy| policy.target == *target);
+            let current = snapshot.resource_policies.iter().find(|policy| policy.target == *target);
             let current = current.and_then(|policy| policy.policy.as_deref());
             let Some(action) = put(target, current, statement)? else {
                 continue;
@@ -101,7 +101,7 @@ impl RequiredStatements {
             }
             plan.put.push(action);
         }
-        for policy in &snapshot.policies {
+        for policy in &snapshot.resource_policies {
             let is_required = self.required.iter().any(|required| required.target == policy.target);
             let sids = sids(&self.sid);
             let obsolete =
@@ -137,8 +137,8 @@ impl RequiredStatements {
             self.required.iter().filter(|required| required.target.access() == &Access::Own);
         let texts = manual.map(|RequiredStatement { target, statement }| {
             let read_access = match target {
-                PolicyTarget::Bucket(_) => &self.read_access.bucket,
-                PolicyTarget::Key { .. } => &self.read_access.key,
+                ResourcePolicyTarget::Bucket(_) => &self.read_access.bucket,
+                ResourcePolicyTarget::Key { .. } => &self.read_access.key,
             };
             let Identity { partition, account } = &self.identity;
             let statement = statement.clone().for_future_role(*partition, account);
@@ -151,18 +151,18 @@ impl RequiredStatements {
 }
 
 /// Reads the policy of a bucket or a key. Every key has a policy, so a key without one was not read.
-fn parse(target: &PolicyTarget, current: Option<&str>) -> Result<ResourcePolicy, Refusal> {
-    let unreadable = || Refusal::UnreadablePolicy { target: target.to_string() };
+fn parse(target: &ResourcePolicyTarget, current: Option<&str>) -> Result<ResourcePolicy, Refusal> {
+    let unreadable = || Refusal::UnreadableResourcePolicy { target: target.to_string() };
     match (target, current) {
-        (PolicyTarget::Key { .. }, None) => Err(unreadable()),
-        (PolicyTarget::Key { .. } | PolicyTarget::Bucket(_), current) => {
+        (ResourcePolicyTarget::Key { .. }, None) => Err(unreadable()),
+        (ResourcePolicyTarget::Key { .. } | ResourcePolicyTarget::Bucket(_), current) => {
             ResourcePolicy::parse(current).ok_or_else(unreadable)
         }
     }
 }
 
 fn put(
-    target: &PolicyTarget,
+    target: &ResourcePolicyTarget,
     current: Option<&str>,
     statement: &Statement,
 ) -> Result<Option<Action>, Refusal> {
@@ -184,29 +184,29 @@ fn put(
     }))
 }
 
-fn check_size(target: &PolicyTarget, policy: ResourcePolicy) -> Result<(), Refusal> {
+fn check_size(target: &ResourcePolicyTarget, policy: ResourcePolicy) -> Result<(), Refusal> {
     let size = policy.to_string().len();
     let limit = match target {
-        PolicyTarget::Bucket(_) => BUCKET_POLICY_LIMIT,
-        PolicyTarget::Key { .. } => KEY_POLICY_LIMIT,
+        ResourcePolicyTarget::Bucket(_) => BUCKET_POLICY_LIMIT,
+        ResourcePolicyTarget::Key { .. } => KEY_POLICY_LIMIT,
     };
     if size > limit {
-        return Err(Refusal::PolicyTooLong { target: target.to_string(), size, limit });
+        return Err(Refusal::ResourcePolicyTooLong { target: target.to_string(), size, limit });
     }
     Ok(())
 }
 
 /// Removes our statement; `None` if there is none. A foreign statement under our `Sid` stays.
-fn remove(policy: &TargetPolicy, sid: &str) -> Option<Action> {
+fn remove(policy: &ResourcePolicySnapshot, sid: &str) -> Option<Action> {
     let parsed = ResourcePolicy::parse(Some(policy.policy.as_deref()?))?;
     let before = parsed.statement(sid).filter(|before| Statement::is_own_text(before))?.to_owned();
     Some(Action::RemoveStatement { target: policy.target.clone(), sid: sid.to_owned(), before })
 }
 
 /// The foreign statements under the `Sid`s of a rule, which stay when the rule is deleted, as one sentence for each.
-pub fn foreign_statements(rule: &RuleAddress, policies: &[TargetPolicy]) -> Vec<String> {
+pub fn foreign_statements(rule: &RuleAddress, policies: &[ResourcePolicySnapshot]) -> Vec<String> {
     let sids = sids(&rule.sid());
-    let of_policy = |policy: &TargetPolicy| {
+    let of_policy = |policy: &ResourcePolicySnapshot| {
         let parsed = policy.policy.as_deref().and_then(|text| ResourcePolicy::parse(Some(text)));
         let has_foreign = |sid: &&String| {
             let statement = parsed.as_ref().and_then(|parsed| parsed.statement(sid));
@@ -224,7 +224,7 @@ pub fn foreign_statements(rule: &RuleAddress, policies: &[TargetPolicy]) -> Vec<
 }
 
 /// Actions that remove all statements of a rule from `policies`.
-pub fn remove_statements(rule: &RuleAddress, policies: &[TargetPolicy]) -> Vec<Action> {
+pub fn remove_statements(rule: &RuleAddress, policies: &[ResourcePolicySnapshot]) -> Vec<Action> {
     let sids = sids(&rule.sid());
     policies.iter().flat_map(|policy| sids.iter().filter_map(|sid| remove(policy, sid))).collect()
 }
@@ -239,7 +239,7 @@ pub(super) fn check_versioning(
     destination: &Destination,
     snapshot: &ApplySnapshot,
 ) -> Result<(), Refusal> {
-    let Destination { location: Location { bucket, owner, access, .. }, versioning, .. } =
+    let Destination { location: BucketLocation { bucket, owner, access, .. }, versioning, .. } =
         destination;
     let can_be_enabled = *owner == snapshot.identity.account || *access != Access::Own;
     if *versioning == Versioning::Enabled || can_be_enabled {

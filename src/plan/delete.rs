@@ -1,9 +1,10 @@
 //! The plans that delete a rule, and the resources of a deleted source bucket.
 
-use super::role::policy_in_foreign_role;
+use super::role::inline_policy_in_foreign_role;
 use super::{Action, DeleteSnapshot, Plan, Roles, Stage, StageName, cross_account, job};
 use crate::model::{
-    Alarm, BucketName, PolicyName, ReplicationConfiguration, ReplicationRule, Role, RuleAddress,
+    Alarm, BucketName, InlinePolicyName, ReplicationConfiguration, ReplicationRule, Role,
+    RuleAddress,
 };
 
 /// Plans the deletion of `rule` and of the resources that were made for the rule, and nothing else.
@@ -19,7 +20,7 @@ pub fn delete(rule: &RuleAddress, snapshot: &DeleteSnapshot) -> Plan {
         .and_then(|(location, _)| job::cancel(rule, location, job_id, snapshot.job.as_ref()));
     let alarm = snapshot.alarm.clone().map(|alarm| Action::DeleteAlarm { alarm: Box::new(alarm) });
     // Before the inline policy, since the policy shows where the statements are.
-    let statements = cross_account::remove_statements(rule, &snapshot.policies);
+    let statements = cross_account::remove_statements(rule, &snapshot.resource_policies);
 
     let mut plan = Plan::new([
         (StageName::CancelJob, Vec::from_iter(cancel)),
@@ -28,11 +29,11 @@ pub fn delete(rule: &RuleAddress, snapshot: &DeleteSnapshot) -> Plan {
         (StageName::Tighten, delete_policies(rule, &snapshot.roles, serving_arn)),
     ]);
     plan.note_kept_rules(&rule.id);
-    plan.kept.extend(cross_account::foreign_statements(rule, &snapshot.policies));
+    plan.kept.extend(cross_account::foreign_statements(rule, &snapshot.resource_policies));
     if let Some(role) = own_role {
         let serves =
             if serving_arn == Some(&role.arn) { other_rules(rule, current) } else { Vec::new() };
-        let own = [PolicyName::for_rule(&rule.id), PolicyName::for_job(&rule.id)];
+        let own = [InlinePolicyName::for_rule(&rule.id), InlinePolicyName::for_job(&rule.id)];
         let is_removed =
             plan.remove_role(role, |policy| own.iter().any(|own| own.as_str() == policy), &serves);
         let of_job: Vec<Action> = job::remove_trust(role, &rule.id)
@@ -60,7 +61,7 @@ pub fn clean_up_deleted_bucket(
         return Plan::new([(StageName::Switch, alarms)]);
     };
     let policies = role.policies.iter().filter_map(|(name, before)| {
-        let policy = PolicyName::parse(name)?;
+        let policy = InlinePolicyName::parse(name)?;
         Some(Action::DeleteRolePolicy { role: role.name.clone(), policy, before: before.clone() })
     });
     // Policies are deleted last, since they show which rules may have alarms and statements.
@@ -69,7 +70,7 @@ pub fn clean_up_deleted_bucket(
         (StageName::Withdraw, statements),
         (StageName::Tighten, policies.collect()),
     ]);
-    plan.remove_role(role, |policy| PolicyName::parse(policy).is_some(), &[]);
+    plan.remove_role(role, |policy| InlinePolicyName::parse(policy).is_some(), &[]);
     plan
 }
 
@@ -101,10 +102,11 @@ fn delete_policies(rule: &RuleAddress, roles: &Roles, serving_arn: Option<&str>)
     let serving = serving_arn.and_then(|arn| roles.with_arn(arn));
     let foreign = serving.filter(|role| own_role.is_none_or(|own| own.arn != role.arn));
     let in_own = own_role.into_iter().flat_map(|role| {
-        [PolicyName::for_rule(&rule.id), PolicyName::for_job(&rule.id)].map(|policy| (role, policy))
+        [InlinePolicyName::for_rule(&rule.id), InlinePolicyName::for_job(&rule.id)]
+            .map(|policy| (role, policy))
     });
-    let in_foreign = foreign.map(|role| (role, policy_in_foreign_role(role, rule)));
-    let delete = |(role, policy): (&Role, PolicyName)| {
+    let in_foreign = foreign.map(|role| (role, inline_policy_in_foreign_role(role, rule)));
+    let delete = |(role, policy): (&Role, InlinePolicyName)| {
         let before = role.policies.get(policy.as_str())?.clone();
         Some(Action::DeleteRolePolicy { role: role.name.clone(), policy, before })
     };

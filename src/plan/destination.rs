@@ -2,11 +2,11 @@
 
 use super::cross_account::check_versioning;
 use super::{Action, ApplySnapshot, Destination, Refusal, has_own_rule_to};
-use crate::model::{Access, Encryption, Location, Versioning};
+use crate::model::{Access, BucketLocation, Encryption, Versioning};
 use crate::spec::{ExistingDestination, Spec};
 
 /// The location of the destination, which may not exist yet.
-pub(super) fn location(spec: &Spec, snapshot: &ApplySnapshot) -> Result<Location, Refusal> {
+pub(super) fn location(spec: &Spec, snapshot: &ApplySnapshot) -> Result<BucketLocation, Refusal> {
     match &snapshot.destination {
         Some(destination) if destination.location.region != spec.destination_region => {
             Err(Refusal::DestinationInOtherRegion {
@@ -21,7 +21,9 @@ pub(super) fn location(spec: &Spec, snapshot: &ApplySnapshot) -> Result<Location
             Ok(destination.location.clone())
         }
         None if spec.create_destination_bucket => match intended_location(spec, snapshot) {
-            Location { owner, access: Access::Own, .. } if owner != snapshot.identity.account => {
+            BucketLocation { owner, access: Access::Own, .. }
+                if owner != snapshot.identity.account =>
+            {
                 Err(Refusal::DestinationOutOfReach {
                     bucket: spec.destination.clone(),
                     account: owner,
@@ -67,8 +69,8 @@ pub(super) fn warning(spec: &Spec, snapshot: &ApplySnapshot) -> Option<String> {
 }
 
 /// The location where the destination is created.
-pub(super) fn intended_location(spec: &Spec, snapshot: &ApplySnapshot) -> Location {
-    Location {
+pub(super) fn intended_location(spec: &Spec, snapshot: &ApplySnapshot) -> BucketLocation {
+    BucketLocation {
         bucket: spec.destination.clone(),
         region: spec.destination_region.clone(),
         owner: spec
@@ -83,7 +85,7 @@ pub(super) fn intended_location(spec: &Spec, snapshot: &ApplySnapshot) -> Locati
 pub(super) fn prepare(
     spec: &Spec,
     snapshot: &ApplySnapshot,
-    location: &Location,
+    location: &BucketLocation,
     replica_key: &str,
 ) -> Vec<Action> {
     let Some(destination) = &snapshot.destination else {
@@ -119,7 +121,7 @@ pub(super) fn prepare(
 /// Actions that configure a destination that [`prepare`] creates.
 pub(super) fn configure_created(
     snapshot: &ApplySnapshot,
-    location: &Location,
+    location: &BucketLocation,
     replica_key: &str,
 ) -> Vec<Action> {
     if snapshot.destination.is_some() {

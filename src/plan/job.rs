@@ -18,8 +18,10 @@ use aws_sdk_s3control::types::JobStatus;
 
 use super::role::ServingRole;
 use super::{Action, ApplySnapshot, Plan, Refusal, Roles, StageName};
-use crate::iam_policy::{self, PolicyDocument};
-use crate::model::{Job, Location, PolicyName, Role, RoleName, RuleAddress, RuleId, hash};
+use crate::iam_policy::{self, RolePolicyDocument};
+use crate::model::{
+    BucketLocation, InlinePolicyName, Job, Role, RoleName, RuleAddress, RuleId, hash,
+};
 use crate::spec::{Report, Spec};
 
 /// The template's parameter that gives the function the rights for jobs.
@@ -38,7 +40,7 @@ const TOKEN_LENGTH: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewJob {
     /// The source bucket.
-    pub location: Location,
+    pub location: BucketLocation,
     /// The rule that replicates the objects.
     pub rule: RuleAddress,
     /// The rule's prefix; empty for all objects.
@@ -71,8 +73,8 @@ impl NewJob {
     }
 
     /// Key and value of the tag that records the job with this id.
-    pub fn tag(&self, id: &str) -> (PolicyName, String) {
-        (PolicyName::for_job(&self.rule.id), format!("{}/{id}", self.request))
+    pub fn tag(&self, id: &str) -> (InlinePolicyName, String) {
+        (InlinePolicyName::for_job(&self.rule.id), format!("{}/{id}", self.request))
     }
 }
 
@@ -102,7 +104,7 @@ impl Roles {
     /// The request hash and the id of the rule's job, from the tag of our role. Others can write the tag, too: a value that this program does not
     /// write records no job.
     fn recorded_job(&self, rule: &RuleAddress) -> Option<(&str, &str)> {
-        let tag = self.own(&rule.source)?.tags.get(PolicyName::for_job(&rule.id).as_str())?;
+        let tag = self.own(&rule.source)?.tags.get(InlinePolicyName::for_job(&rule.id).as_str())?;
         let (request, id) = tag.split_once('/')?;
         let is_hash = request.len() == REQUEST_LENGTH
             && request.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
@@ -111,8 +113,10 @@ impl Roles {
 
     /// The id of the rule's job, while the job has rights.
     pub fn job_with_rights(&self, rule: &RuleAddress) -> Option<&str> {
-        let has_rights =
-            self.own(&rule.source)?.policies.contains_key(PolicyName::for_job(&rule.id).as_str());
+        let has_rights = self
+            .own(&rule.source)?
+            .policies
+            .contains_key(InlinePolicyName::for_job(&rule.id).as_str());
         self.recorded_job(rule).filter(|_| has_rights).map(|(_, id)| id)
     }
 
@@ -137,8 +141,8 @@ pub fn is_job_of(rule: &RuleAddress, job: &Job) -> bool {
 
 /// Whether the role has the rights of another rule's job.
 fn serves_other_job(role: &Role, rule_id: &RuleId) -> bool {
-    let own = PolicyName::for_job(rule_id);
-    role.policies.keys().any(|name| PolicyName::is_for_job(name) && name != own.as_str())
+    let own = InlinePolicyName::for_job(rule_id);
+    role.policies.keys().any(|name| InlinePolicyName::is_for_job(name) && name != own.as_str())
 }
 
 /// The part of an apply plan that concerns the rule's job.
@@ -197,12 +201,12 @@ impl JobPlan {
         let location = &snapshot.source.location;
         let id = snapshot.roles.recorded_job(&spec.rule).map(|(_, id)| id);
         let (source, prefix) = (&spec.rule.source, &spec.filter.prefix);
-        let policy = PolicyName::for_job(&spec.rule.id);
+        let policy = InlinePolicyName::for_job(&spec.rule.id);
         let document =
             iam_policy::job_document(snapshot.identity.partition, source, prefix, report);
         let before = role.existing().and_then(|role| role.policies.get(policy.as_str())).cloned();
         let is_right =
-            before.as_deref().and_then(PolicyDocument::parse).as_ref() == Some(&document);
+            before.as_deref().and_then(RolePolicyDocument::parse).as_ref() == Some(&document);
         let job = NewJob {
             location: location.clone(),
             rule: spec.rule.clone(),
@@ -260,7 +264,7 @@ struct NewRequest<'a> {
 /// whose job it is.
 pub(super) fn cancel(
     rule: &RuleAddress,
-    location: &Location,
+    location: &BucketLocation,
     id: Option<&str>,
     job: Option<&Job>,
 ) -> Option<Action> {
@@ -280,14 +284,14 @@ fn failure_warning(id: Option<&str>, job: Option<&Job>) -> Option<String> {
 
 /// Removes the rights of the rule's job from our role.
 pub(super) fn remove_rights(role: &Role, rule_id: &RuleId) -> Option<Action> {
-    let policy = PolicyName::for_job(rule_id);
+    let policy = InlinePolicyName::for_job(rule_id);
     let before = role.policies.get(policy.as_str())?.clone();
     Some(Action::DeleteRolePolicy { role: role.name.clone(), policy, before })
 }
 
 /// Removes the trust in S3 Batch Operations from our role, unless the job of another rule needs the trust.
 pub(super) fn remove_trust(role: &Role, rule_id: &RuleId) -> Option<Action> {
-    let is_trusted = PolicyDocument::parse(&role.trust) == Some(iam_policy::trust_with_job());
+    let is_trusted = RolePolicyDocument::parse(&role.trust) == Some(iam_policy::trust_with_job());
     (is_trusted && !serves_other_job(role, rule_id)).then(|| Action::UpdateAssumeRolePolicy {
         name: role.name.clone(),
         before: role.trust.clone(),
@@ -297,7 +301,7 @@ pub(super) fn remove_trust(role: &Role, rule_id: &RuleId) -> Option<Action> {
 
 /// Removes the tag that records the rule's job from our role.
 pub(super) fn remove_tag(role: &Role, rule_id: &RuleId) -> Option<Action> {
-    let tag = PolicyName::for_job(rule_id);
+    let tag = InlinePolicyName::for_job(rule_id);
     let before = role.tags.get(tag.as_str())?.clone();
     Some(Action::UntagRole { role: role.name.clone(), tag, before })
 }

@@ -17,8 +17,8 @@ mod destination;
 mod job;
 mod keys;
 mod overlap;
-mod policy_write;
 mod refusal;
+mod resource_policy_write;
 mod role;
 mod rules;
 mod snapshot;
@@ -33,10 +33,10 @@ pub use cross_account::{foreign_statements, remove_statements};
 pub use delete::{clean_up_deleted_bucket, delete};
 pub use job::{JOB_PARAMETER, NewJob, is_job_of, revoke_job_rights};
 pub(crate) use keys::check_usable;
-pub use policy_write::{PolicyConflict, PolicyWrite};
 pub use refusal::Refusal;
+pub use resource_policy_write::{ResourcePolicyConflict, ResourcePolicyWrite};
 pub use snapshot::{
-    ApplySnapshot, Created, DeleteSnapshot, Destination, Roles, Source, TargetPolicy,
+    ApplySnapshot, Created, DeleteSnapshot, Destination, ResourcePolicySnapshot, Roles, Source,
 };
 pub use text::Change;
 

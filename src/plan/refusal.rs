@@ -53,10 +53,10 @@ pub enum Refusal {
     #[error(
         "the policy of {target} would have {size} bytes with the statement of this rule; AWS allows {limit}: use fewer rules (while a rule changes, its earlier statement counts, too)"
     )]
-    PolicyTooLong { target: String, size: usize, limit: usize },
+    ResourcePolicyTooLong { target: String, size: usize, limit: usize },
 
     #[error("the policy of {target} is not valid; correct it first")]
-    UnreadablePolicy { target: String },
+    UnreadableResourcePolicy { target: String },
 
     #[error(
         "the policy of {target} has a statement `{sid}` that is not ours, under the `Sid` of this rule's statement; give it another `Sid` first"
@@ -148,7 +148,7 @@ pub enum Refusal {
     #[error(
         "the inline policies of role `{role}` would have {total} characters; IAM allows {limit}: use fewer rules or fewer source keys on this bucket (while a rule changes, its earlier grants count, too)"
     )]
-    PoliciesTooLong { role: RoleName, total: usize, limit: usize },
+    InlinePoliciesTooLong { role: RoleName, total: usize, limit: usize },
 
     #[error("bucket `{bucket}` has no rule `{rule}` to verify")]
     RuleMissing { bucket: BucketName, rule: RuleId },

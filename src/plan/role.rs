@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Action, ApplySnapshot, Refusal, Roles};
-use crate::iam_policy::PolicyDocument;
-use crate::model::{Identity, OWNER_TAG, PolicyName, Role, RoleName, RuleAddress};
+use crate::iam_policy::RolePolicyDocument;
+use crate::model::{Identity, InlinePolicyName, OWNER_TAG, Role, RoleName, RuleAddress};
 use crate::spec::{ExistingRole, RoleSettings, Spec};
 
 /// IAM's limit for the inline policies of one role, in characters without white space.
@@ -85,10 +85,10 @@ impl<'a> ServingRole<'a> {
         }
     }
 
-    pub(super) fn policy_name(&self, spec: &Spec) -> PolicyName {
+    pub(super) fn policy_name(&self, spec: &Spec) -> InlinePolicyName {
         match self {
-            Self::Own { .. } => PolicyName::for_rule(&spec.rule.id),
-            Self::Foreign(role) => policy_in_foreign_role(role, &spec.rule),
+            Self::Own { .. } => InlinePolicyName::for_rule(&spec.rule.id),
+            Self::Foreign(role) => inline_policy_in_foreign_role(role, &spec.rule),
         }
     }
 
@@ -111,7 +111,7 @@ impl<'a> ServingRole<'a> {
         &self,
         spec: &Spec,
         settings: &RoleSettings,
-        trust: PolicyDocument,
+        trust: RolePolicyDocument,
     ) -> Vec<Action> {
         let Self::Own { name, existing, .. } = self else {
             return Vec::new();
@@ -127,7 +127,7 @@ impl<'a> ServingRole<'a> {
             }];
         };
         let mut actions = Vec::new();
-        if PolicyDocument::parse(&role.trust).as_ref() != Some(&trust) {
+        if RolePolicyDocument::parse(&role.trust).as_ref() != Some(&trust) {
             actions.push(Action::UpdateAssumeRolePolicy {
                 name: name.clone(),
                 before: role.trust.clone(),
@@ -149,7 +149,7 @@ impl<'a> ServingRole<'a> {
 
 /// What shows that others have made a role of our name, or changed it: the parts that our roles do not have.
 pub(super) fn foreign_parts(role: &Role, path: &str) -> Vec<String> {
-    let policies = role.policies.keys().filter(|name| PolicyName::parse(name).is_none());
+    let policies = role.policies.keys().filter(|name| InlinePolicyName::parse(name).is_none());
     let policies = policies.map(|name| format!("inline policy `{name}`"));
     let attached = role.attached.iter().map(|arn| format!("attached policy `{arn}`"));
     let is_in_path = role.arn.ends_with(&format!(":role{path}{}", role.name));
@@ -158,66 +158,67 @@ pub(super) fn foreign_parts(role: &Role, path: &str) -> Vec<String> {
 }
 
 /// The name of the rule's inline policy in a foreign role: the one of 0.1.0, where the role has that policy and it is for this bucket.
-pub(super) fn policy_in_foreign_role(role: &Role, rule: &RuleAddress) -> PolicyName {
-    let earlier = PolicyName::for_rule_in_foreign_role_of_0_1_0(rule);
-    let document = role.policies.get(earlier.as_str()).and_then(|text| PolicyDocument::parse(text));
-    let sources = document.as_ref().and_then(PolicyDocument::source_bucket);
+pub(super) fn inline_policy_in_foreign_role(role: &Role, rule: &RuleAddress) -> InlinePolicyName {
+    let earlier = InlinePolicyName::for_rule_in_foreign_role_of_0_1_0(rule);
+    let document =
+        role.policies.get(earlier.as_str()).and_then(|text| RolePolicyDocument::parse(text));
+    let sources = document.as_ref().and_then(RolePolicyDocument::source_bucket);
     if sources.as_ref() == Some(&rule.source) {
         earlier
     } else {
-        PolicyName::for_rule_in_foreign_role(rule)
+        InlinePolicyName::for_rule_in_foreign_role(rule)
     }
 }
 
 /// The rule's inline policy in the serving role.
-pub(super) struct RolePolicy<'a> {
+pub(super) struct InlinePolicy<'a> {
     role: RoleName,
-    name: PolicyName,
+    name: InlinePolicyName,
     /// All inline policies of the role.
     existing: Option<&'a BTreeMap<String, String>>,
-    current: Option<PolicyDocument>,
+    current: Option<RolePolicyDocument>,
 }
 
-impl<'a> RolePolicy<'a> {
+impl<'a> InlinePolicy<'a> {
     pub(super) fn new(spec: &Spec, role: &ServingRole<'a>) -> Self {
         let name = role.policy_name(spec);
         let existing = role.existing().map(|role| &role.policies);
         let current = existing.and_then(|policies| policies.get(name.as_str()));
-        let current = current.and_then(|text| PolicyDocument::parse(text));
+        let current = current.and_then(|text| RolePolicyDocument::parse(text));
         Self { role: role.name().clone(), name, existing, current }
     }
 
     /// The document that the role has, if its form is the form of our documents.
-    pub(super) fn current(&self) -> Option<&PolicyDocument> {
+    pub(super) fn current(&self) -> Option<&RolePolicyDocument> {
         self.current.as_ref()
     }
 
     /// The change to `wanted`. With `keeps_current`, the grants of the current document stay until the rule has changed.
     pub(super) fn replaced_by(
         self,
-        wanted: PolicyDocument,
+        wanted: RolePolicyDocument,
         keeps_current: bool,
-    ) -> PolicyChange<'a> {
+    ) -> InlinePolicyChange<'a> {
         let earlier =
             self.current.as_ref().filter(|current| keeps_current && !wanted.covers(current));
         let until_changed =
             earlier.map_or_else(|| wanted.clone(), |earlier| wanted.with_earlier(earlier));
-        PolicyChange { policy: self, until_changed, wanted }
+        InlinePolicyChange { policy: self, until_changed, wanted }
     }
 }
 
 /// A change of the rule's inline policy in two steps: first to a document that also has the grants of the rule's earlier form, then to the
 /// wanted document.
-pub(super) struct PolicyChange<'a> {
-    policy: RolePolicy<'a>,
-    until_changed: PolicyDocument,
-    wanted: PolicyDocument,
+pub(super) struct InlinePolicyChange<'a> {
+    policy: InlinePolicy<'a>,
+    until_changed: RolePolicyDocument,
+    wanted: RolePolicyDocument,
 }
 
-impl PolicyChange<'_> {
+impl InlinePolicyChange<'_> {
     /// Writes the document that is needed until the rule has changed.
     pub(super) fn grant(&self) -> Option<Action> {
-        let RolePolicy { name, existing, current, .. } = &self.policy;
+        let InlinePolicy { name, existing, current, .. } = &self.policy;
         let before = existing.and_then(|policies| policies.get(name.as_str()));
         let differs = current.as_ref() != Some(&self.until_changed);
         differs.then(|| self.put(before.cloned(), &self.until_changed))
@@ -229,7 +230,7 @@ impl PolicyChange<'_> {
         differs.then(|| self.put(Some(self.until_changed.to_string()), &self.wanted))
     }
 
-    fn put(&self, before: Option<String>, document: &PolicyDocument) -> Action {
+    fn put(&self, before: Option<String>, document: &RolePolicyDocument) -> Action {
         let (role, policy) = (self.policy.role.clone(), self.policy.name.clone());
         Action::PutRolePolicy { role, policy, before, document: document.clone() }
     }
@@ -248,7 +249,7 @@ impl PolicyChange<'_> {
 pub(super) fn check_size(
     role: &RoleName,
     existing: Option<&BTreeMap<String, String>>,
-    written: &[(&PolicyName, &PolicyDocument)],
+    written: &[(&InlinePolicyName, &RolePolicyDocument)],
 ) -> Result<(), Refusal> {
     let size = |text: &str| text.chars().filter(|character| !character.is_whitespace()).count();
     let is_kept = |name: &str| written.iter().all(|(written, _)| written.as_str() != name);
@@ -259,7 +260,7 @@ pub(super) fn check_size(
         .map(|(_, text)| size(text));
     let total = kept.chain(written.iter().map(|(_, document)| size(&document.to_string()))).sum();
     if total > INLINE_POLICY_LIMIT {
-        return Err(Refusal::PoliciesTooLong {
+        return Err(Refusal::InlinePoliciesTooLong {
             role: role.clone(),
             total,
             limit: INLINE_POLICY_LIMIT,

@@ -1,10 +1,11 @@
 //! Snapshots: the state of AWS that plans are made from.
 
-use super::role::policy_in_foreign_role;
-use crate::iam_policy::PolicyDocument;
+use super::role::inline_policy_in_foreign_role;
+use crate::iam_policy::RolePolicyDocument;
 use crate::model::{
-    Alarm, ApiError, BucketName, Encryption, Identity, Job, Key, KeyReference, Location, OWNER_TAG,
-    PolicyName, PolicyTarget, ReplicationConfiguration, Role, RuleAddress, Versioning,
+    Alarm, ApiError, BucketLocation, BucketName, Encryption, Identity, InlinePolicyName, Job, Key,
+    KeyReference, OWNER_TAG, ReplicationConfiguration, ResourcePolicyTarget, Role, RuleAddress,
+    Versioning,
 };
 
 /// The snapshot for a plan that creates or updates a rule.
@@ -29,7 +30,7 @@ pub struct ApplySnapshot {
     /// The reads of the destination's account that AWS denied.
     pub denied_reads: Vec<ApiError>,
     /// The policies in the destination's account that may have statements of the rule and that the caller can change.
-    pub policies: Vec<TargetPolicy>,
+    pub resource_policies: Vec<ResourcePolicySnapshot>,
     /// The rule's job, while the job has rights; `None` if it does not exist.
     pub job: Option<Job>,
     /// Whether the bucket for a job's report is needed and does not exist.
@@ -38,9 +39,9 @@ pub struct ApplySnapshot {
 
 /// The policy of a bucket or a key.
 #[derive(Debug, Clone)]
-pub struct TargetPolicy {
+pub struct ResourcePolicySnapshot {
     /// The bucket or key.
-    pub target: PolicyTarget,
+    pub target: ResourcePolicyTarget,
     /// The policy, as JSON text; `None` if there is none.
     pub policy: Option<String>,
 }
@@ -49,7 +50,7 @@ pub struct TargetPolicy {
 #[derive(Debug, Clone)]
 pub struct Source {
     /// Its location.
-    pub location: Location,
+    pub location: BucketLocation,
     /// Its versioning.
     pub versioning: Versioning,
     /// Whether it has S3 Object Lock.
@@ -62,7 +63,7 @@ pub struct Source {
 #[derive(Debug, Clone)]
 pub struct Destination {
     /// Its location.
-    pub location: Location,
+    pub location: BucketLocation,
     /// Its versioning.
     pub versioning: Versioning,
     /// Whether it has S3 Object Lock.
@@ -95,13 +96,13 @@ pub struct Roles {
 #[derive(Debug, Clone)]
 pub struct DeleteSnapshot {
     /// The source bucket's location and replication configuration; `None` if the bucket does not exist.
-    pub source: Option<(Location, Option<ReplicationConfiguration>)>,
+    pub source: Option<(BucketLocation, Option<ReplicationConfiguration>)>,
     /// The roles that could serve the bucket.
     pub roles: Roles,
     /// The rule's alarm; `None` if it does not exist.
     pub alarm: Option<Alarm>,
     /// The policies in the destination's account that may have statements of the rule.
-    pub policies: Vec<TargetPolicy>,
+    pub resource_policies: Vec<ResourcePolicySnapshot>,
     /// The rule's job, while the job has rights; `None` if it does not exist.
     pub job: Option<Job>,
 }
@@ -115,13 +116,14 @@ impl Roles {
     }
 
     /// The documents of the rule's inline policies in all roles.
-    pub fn grants(&self, rule: &RuleAddress) -> Vec<PolicyDocument> {
+    pub fn grants(&self, rule: &RuleAddress) -> Vec<RolePolicyDocument> {
         let roles = self.with_own_name.iter().chain(&self.serving);
         let texts = roles.flat_map(|role| {
-            let names = [PolicyName::for_rule(&rule.id), policy_in_foreign_role(role, rule)];
+            let names =
+                [InlinePolicyName::for_rule(&rule.id), inline_policy_in_foreign_role(role, rule)];
             names.into_iter().filter_map(|name| role.policies.get(name.as_str()))
         });
-        texts.filter_map(|text| PolicyDocument::parse(text)).collect()
+        texts.filter_map(|text| RolePolicyDocument::parse(text)).collect()
     }
 
     /// The role with this ARN, own or foreign.

@@ -4,8 +4,8 @@ use super::role::{INLINE_POLICY_LIMIT, check_size};
 use super::*;
 use crate::iam_policy;
 use crate::model::{
-    Access, Account, Alarm, BucketName, Encryption, Location, OWNER_TAG, PolicyName, Role,
-    RuleAddress, RuleElements,
+    Access, Account, Alarm, BucketLocation, BucketName, Encryption, InlinePolicyName, OWNER_TAG,
+    Role, RuleAddress, RuleElements,
 };
 
 fn role(policies: &[&str]) -> Role {
@@ -86,7 +86,7 @@ fn a_role_stays_if_it_is_foreign_or_has_foreign_policies() {
 fn a_policy_in_a_foreign_role_is_deleted_even_if_an_own_role_exists() {
     let rule_address =
         RuleAddress { source: BucketName::parse("demo").unwrap(), id: RuleId::named("a").unwrap() };
-    let in_foreign = PolicyName::for_rule_in_foreign_role(&rule_address);
+    let in_foreign = InlinePolicyName::for_rule_in_foreign_role(&rule_address);
     let arn = "arn:aws:iam::111122223333:role/foreign";
     let foreign = Role {
         name: RoleName::from_arn(arn).unwrap(),
@@ -94,7 +94,7 @@ fn a_policy_in_a_foreign_role_is_deleted_even_if_an_own_role_exists() {
         tags: BTreeMap::new(),
         ..role(&[in_foreign.as_str(), "foreign"])
     };
-    let location = Location {
+    let location = BucketLocation {
         bucket: rule_address.source.clone(),
         region: Region::parse("us-east-1").unwrap(),
         owner: Account::parse("111122223333").unwrap(),
@@ -109,7 +109,7 @@ fn a_policy_in_a_foreign_role_is_deleted_even_if_an_own_role_exists() {
             source: Some((location, Some(replication))),
             roles,
             alarm: None,
-            policies: Vec::new(),
+            resource_policies: Vec::new(),
             job: None,
         },
     );
@@ -132,7 +132,8 @@ fn a_policy_in_a_foreign_role_is_deleted_even_if_an_own_role_exists() {
 fn inline_policies_of_a_role_have_at_most_10240_characters_in_total() {
     let document = iam_policy::trust();
     let rule = RuleId::named("a").unwrap();
-    let (rule_policy, job_policy) = (PolicyName::for_rule(&rule), PolicyName::for_job(&rule));
+    let (rule_policy, job_policy) =
+        (InlinePolicyName::for_rule(&rule), InlinePolicyName::for_job(&rule));
     let length = document.to_string().len();
     let check = |others: usize, has_job: bool| {
         let mut role = role(&["foreign", rule_policy.as_str()]);
@@ -149,7 +150,7 @@ fn inline_policies_of_a_role_have_at_most_10240_characters_in_total() {
     let (total, limit) = (INLINE_POLICY_LIMIT + 1, INLINE_POLICY_LIMIT);
     assert_eq!(
         check(room + 1, false),
-        Err(Refusal::PoliciesTooLong { role: role(&[]).name, total, limit })
+        Err(Refusal::InlinePoliciesTooLong { role: role(&[]).name, total, limit })
     );
 }
 
@@ -209,7 +210,7 @@ fn the_changes_of_an_alarm_name_only_the_values_that_differ() {
 #[test]
 fn the_deletion_of_the_last_rule_is_reflected_when_the_configuration_is_gone() {
     let before = configuration("r", "s3-kms-replication.a");
-    let location = Location {
+    let location = BucketLocation {
         bucket: BucketName::parse("demo").unwrap(),
         region: Region::parse("us-east-1").unwrap(),
         owner: Account::parse("111122223333").unwrap(),

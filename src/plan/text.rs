@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::{Action, Plan};
-use crate::iam_policy::{PolicyDocument, Statement};
+use crate::iam_policy::{RolePolicyDocument, Statement};
 use crate::model::{
-    Alarm, Encryption, OWNER_TAG, PolicyTarget, ReplicationConfiguration, Versioning,
+    Alarm, Encryption, OWNER_TAG, ReplicationConfiguration, ResourcePolicyTarget, Versioning,
 };
 
 /// One value that an action changes.
@@ -77,8 +77,8 @@ impl Action {
             Self::DeleteRole { .. } => "DeleteRole",
             Self::PutStatement { target, .. } | Self::RemoveStatement { target, .. } => {
                 match target {
-                    PolicyTarget::Bucket(_) => "PutBucketPolicy",
-                    PolicyTarget::Key { .. } => "PutKeyPolicy",
+                    ResourcePolicyTarget::Bucket(_) => "PutBucketPolicy",
+                    ResourcePolicyTarget::Key { .. } => "PutKeyPolicy",
                 }
             }
             Self::PutAlarm { .. } => "PutMetricAlarm",
@@ -124,7 +124,7 @@ impl Action {
     }
 
     /// The policy document that the action writes.
-    pub fn document(&self) -> Option<&PolicyDocument> {
+    pub fn document(&self) -> Option<&RolePolicyDocument> {
         match self {
             Self::CreateRole { trust, .. } | Self::UpdateAssumeRolePolicy { trust, .. } => {
                 Some(trust)
@@ -280,11 +280,11 @@ impl fmt::Display for Plan {
 
 /// The lines of a document. A document whose form differs from ours is one line.
 fn document_lines(text: &str) -> Lines {
-    PolicyDocument::parse(text)
+    RolePolicyDocument::parse(text)
         .map_or_else(|| vec![("Document".to_owned(), text.to_owned())], |document| document.lines())
 }
 
-fn statement_of(sid: &str, target: &PolicyTarget) -> String {
+fn statement_of(sid: &str, target: &ResourcePolicyTarget) -> String {
     format!("statement `{sid}` of the policy of {target}")
 }
 

@@ -15,14 +15,14 @@ use futures_util::future::OptionFuture;
 use tokio::time::sleep;
 use tokio::{join, try_join};
 
-use super::converge::{Planned, Planner, Prefetched, RequestScope};
+use super::converge::{DesiredState, Planned, Prefetched, RequestScope};
 use super::decision::{self, Candidates, RulesOfBucket};
 use super::lease::epoch_seconds;
 use super::snapshot::{ApplyFirstReads, DeleteFirstReads, DeleteRule, SnapshotReader};
 use super::{Engine, Error, Outcome, Status};
 use crate::config::{Policy, PolicyRule, PolicySource};
 use crate::model::{
-    Access, Account, BucketName, Location, OWNER_TAG, Region, Role, RuleAddress, RuleId,
+    Access, Account, BucketLocation, BucketName, OWNER_TAG, Region, Role, RuleAddress, RuleId,
 };
 use crate::plan::{self, Plan, Roles};
 use crate::ports::{Cloud, Read};
@@ -217,7 +217,7 @@ impl<C: Cloud> Engine<'_, C> {
     /// created again.
     async fn apply_rules(
         &self,
-        location: &Location,
+        location: &BucketLocation,
         rules: RulesOfBucket<'_>,
         mut first: Option<(Spec, Prefetched<ApplyFirstReads>)>,
         dry_run: bool,
@@ -270,7 +270,7 @@ impl<C: Cloud> Engine<'_, C> {
     /// Removes the role of a deleted source bucket, unless the bucket exists again.
     async fn clean_up_deleted_bucket(&self, request: &ReconcileRequest<'_>) -> Result<Plan, Error> {
         let policy = self.policy().await?;
-        let planner = DeletedBucket { reader: self.reader(), request, policy: policy.as_deref() };
+        let desired = DeletedBucket { reader: self.reader(), request, policy: policy.as_deref() };
         let scope = RequestScope {
             source: request.bucket,
             dry_run: request.dry_run,
@@ -278,14 +278,14 @@ impl<C: Cloud> Engine<'_, C> {
             access: &Access::Own,
             verifies: None,
         };
-        Ok(self.converge(&scope, None, &planner).await?.plan)
+        Ok(self.converge(&scope, None, &desired).await?.plan)
     }
 
     /// Removes a rule from a bucket that has lost the rule's tags, unless the bucket has them again.
     async fn remove_untagged_rule(
         &self,
         rule: &PolicyRule,
-        location: &Location,
+        location: &BucketLocation,
         dry_run: bool,
     ) -> Result<Outcome, Error> {
         let (address, access) =
@@ -296,7 +296,7 @@ impl<C: Cloud> Engine<'_, C> {
             access: &access,
             expected: &location.region,
         };
-        let planner = UntaggedRule { delete, rule, location };
+        let desired = UntaggedRule { delete, rule, location };
         let scope = RequestScope {
             source: &location.bucket,
             dry_run,
@@ -304,14 +304,14 @@ impl<C: Cloud> Engine<'_, C> {
             access: &access,
             verifies: None,
         };
-        let planned = self.converge(&scope, None, &planner).await?;
+        let planned = self.converge(&scope, None, &desired).await?;
         Ok(planned.into_outcome(address.clone(), Status::Removed, dry_run))
     }
 }
 
 /// What was read of a bucket that exists.
 pub(super) struct BucketReads {
-    location: Location,
+    location: BucketLocation,
     tags: BTreeMap<String, String>,
     pub(super) prefetched: Option<Prefetched<ApplyFirstReads>>,
 }
@@ -335,7 +335,7 @@ struct DeletedBucket<'a, R> {
     policy: Option<&'a Policy>,
 }
 
-impl<R: Read> Planner for DeletedBucket<'_, R> {
+impl<R: Read> DesiredState for DeletedBucket<'_, R> {
     type FirstReads = ();
 
     async fn first_reads(&self) -> Result<(), Error> {
@@ -346,7 +346,7 @@ impl<R: Read> Planner for DeletedBucket<'_, R> {
         false
     }
 
-    async fn plan(&self, (): ()) -> Result<Planned, Error> {
+    async fn read_and_plan(&self, (): ()) -> Result<Planned, Error> {
         let Self { reader, request: ReconcileRequest { bucket, expected, .. }, .. } = self;
         let is_gone = async || {
             let region = reader.cloud.bucket_region(bucket, expected, &Access::Own).await;
@@ -392,10 +392,10 @@ impl<R: Read> DeletedBucket<'_, R> {
 struct UntaggedRule<'a, R> {
     delete: DeleteRule<'a, R>,
     rule: &'a PolicyRule,
-    location: &'a Location,
+    location: &'a BucketLocation,
 }
 
-impl<R: Read> Planner for UntaggedRule<'_, R> {
+impl<R: Read> DesiredState for UntaggedRule<'_, R> {
     type FirstReads = DeleteFirstReads;
 
     async fn first_reads(&self) -> Result<DeleteFirstReads, Error> {
@@ -406,7 +406,7 @@ impl<R: Read> Planner for UntaggedRule<'_, R> {
         first_reads.is_present
     }
 
-    async fn plan(&self, first_reads: DeleteFirstReads) -> Result<Planned, Error> {
+    async fn read_and_plan(&self, first_reads: DeleteFirstReads) -> Result<Planned, Error> {
         let reader = self.delete.reader;
         let snapshot = reader.delete_snapshot(&self.delete, first_reads, false).await?;
         let plan = plan::delete(self.delete.rule, &snapshot);

@@ -10,8 +10,8 @@ use super::snapshot::own_location;
 use super::verify::Verification;
 use super::{Engine, Error};
 use crate::model::{
-    Access, Account, Canary, Encryption, Identity, KeyReference, Location, Region, ReplicationRule,
-    RoleName, RuleAddress,
+    Access, Account, BucketLocation, Canary, Encryption, Identity, KeyReference, Region,
+    ReplicationRule, RoleName, RuleAddress,
 };
 use crate::plan::Refusal;
 use crate::ports::Cloud;
@@ -29,20 +29,20 @@ pub(super) struct CanarySites {
     pub former_key: String,
     /// What the canary cannot show, as one sentence for each thing.
     pub warnings: Vec<String>,
-    pub source: Location,
+    pub source: BucketLocation,
     /// The destination of the verified rule.
-    pub destination: Location,
+    pub destination: BucketLocation,
     /// The destinations of other rules that replicate the canary.
-    pub other_destinations: Vec<Location>,
+    pub other_destinations: Vec<BucketLocation>,
 }
 
 impl CanarySites {
     /// All buckets that the canary reaches; the source is the first.
-    fn locations(&self) -> impl Iterator<Item = &Location> {
+    fn locations(&self) -> impl Iterator<Item = &BucketLocation> {
         [&self.source].into_iter().chain(self.destinations())
     }
 
-    fn destinations(&self) -> impl Iterator<Item = &Location> {
+    fn destinations(&self) -> impl Iterator<Item = &BucketLocation> {
         [&self.destination].into_iter().chain(&self.other_destinations)
     }
 
@@ -115,10 +115,10 @@ impl<C: Cloud> Engine<'_, C> {
     pub(super) async fn destination_location(
         &self,
         rule: &ReplicationRule,
-        source: &Location,
+        source: &BucketLocation,
         identity: &Identity,
         access: &Access,
-    ) -> Result<Location, Error> {
+    ) -> Result<BucketLocation, Error> {
         let (bucket, key) = verify::destination(rule)?;
         let key = key.and_then(|arn| KeyReference::parse(arn).ok());
         let expected = key.as_ref().map_or(&source.region, KeyReference::region);
@@ -128,12 +128,12 @@ impl<C: Cloud> Engine<'_, C> {
         let region = self.cloud.bucket_region(&bucket, expected, &access).await?;
         let region =
             region.ok_or_else(|| Refusal::DestinationMissing { bucket: bucket.clone() })?;
-        Ok(Location { bucket, region, owner, access })
+        Ok(BucketLocation { bucket, region, owner, access })
     }
 
     /// Refuses to write a canary that Object Lock could keep from being removed.
     async fn refuse_object_lock(&self, sites: &CanarySites) -> Result<(), Error> {
-        let locations: Vec<&Location> = sites.locations().collect();
+        let locations: Vec<&BucketLocation> = sites.locations().collect();
         let locked =
             try_join_all(locations.iter().map(|location| self.cloud.object_lock(location))).await?;
         match locations.into_iter().zip(locked).find(|(_, locked)| *locked) {
@@ -150,7 +150,7 @@ impl<C: Cloud> Engine<'_, C> {
         &self,
         verification: &Verification<'_>,
         rule: &ReplicationRule,
-        source: &Location,
+        source: &BucketLocation,
         role_arn: &str,
     ) -> Result<CanaryKey, Error> {
         if verification.key.is_some() || !verify::needs_kms(rule) {

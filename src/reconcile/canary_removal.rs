@@ -18,7 +18,7 @@ use super::canary::canary_key;
 use super::open_verification::{VerificationNumber, VerificationState};
 use super::retry::{Failed, RetryBudget, retry};
 use super::{Engine, Error};
-use crate::model::{Access, ApiError, BucketName, Location, Region, Retry, RuleAddress};
+use crate::model::{Access, ApiError, BucketLocation, BucketName, Region, Retry, RuleAddress};
 use crate::plan::{Plan, Replaces, ReplicationWrite};
 use crate::ports::Cloud;
 use crate::spec::Spec;
@@ -38,9 +38,9 @@ pub(super) struct CanaryTraces {
     /// The object key that version 0.1.0 used.
     pub former_key: String,
     /// The source bucket; `None` if it does not exist.
-    pub source: Option<Location>,
+    pub source: Option<BucketLocation>,
     /// The destinations of the rules that select the canary.
-    pub destinations: Vec<Location>,
+    pub destinations: Vec<BucketLocation>,
 }
 
 impl<C: Cloud> Engine<'_, C> {
@@ -50,11 +50,11 @@ impl<C: Cloud> Engine<'_, C> {
         bucket: &BucketName,
         expected: &Region,
         access: &Access,
-    ) -> Result<Option<Location>, ApiError> {
+    ) -> Result<Option<BucketLocation>, ApiError> {
         let region = self.cloud.bucket_region(bucket, expected, access);
         let (identity, region) = try_join!(self.cloud.identity(), region)?;
         let owner = access.account().unwrap_or(&identity.account).clone();
-        Ok(region.map(|region| Location {
+        Ok(region.map(|region| BucketLocation {
             bucket: bucket.clone(),
             region,
             owner,
@@ -67,7 +67,7 @@ impl<C: Cloud> Engine<'_, C> {
         &self,
         spec: &Spec,
         expected: &Region,
-    ) -> Result<[Option<Location>; 2], ApiError> {
+    ) -> Result<[Option<BucketLocation>; 2], ApiError> {
         let access = &spec.destination_access;
         let (source, destination) = try_join!(
             self.locate(&spec.rule.source, expected, &Access::Own),
@@ -218,7 +218,11 @@ impl<C: Cloud> Engine<'_, C> {
 
     /// Removes all versions and delete markers of a key from one bucket, page by page. Any failure is retried. Returns the ids of the
     /// versions.
-    async fn remove_key(&self, location: &Location, key: &str) -> Result<Vec<String>, ApiError> {
+    async fn remove_key(
+        &self,
+        location: &BucketLocation,
+        key: &str,
+    ) -> Result<Vec<String>, ApiError> {
         let mut removed = Vec::new();
         loop {
             let pause = Duration::from_millis(200);
@@ -239,7 +243,7 @@ impl<C: Cloud> Engine<'_, C> {
         }
     }
 
-    async fn remove_page(&self, location: &Location, key: &str) -> Result<Page, ApiError> {
+    async fn remove_page(&self, location: &BucketLocation, key: &str) -> Result<Page, ApiError> {
         let versions = self.cloud.versions(location, key).await?;
         let all = versions.objects.iter().chain(&versions.delete_markers);
         let removed =

@@ -18,8 +18,8 @@ use crate::ports::Cloud;
 /// The resource of the lease on the policies of other accounts. With its slash it is no bucket's name.
 const CROSS_ACCOUNT_POLICIES: &str = "policies/cross-account";
 
-/// One kind of request: what it reads, and the plan that it makes of it.
-pub(super) trait Planner {
+/// The state that a request is to bring about: what is read to compare AWS with it, and the plan that leads to it.
+pub(super) trait DesiredState {
     /// What the first round of reads shows.
     type FirstReads;
 
@@ -30,8 +30,8 @@ pub(super) trait Planner {
     /// may be writing when there is nothing to write.
     fn needs_lease(&self, first_reads: &Self::FirstReads) -> bool;
 
-    /// Reads the rest of the snapshot and plans.
-    async fn plan(&self, first_reads: Self::FirstReads) -> Result<Planned, Error>;
+    /// Reads the rest of the snapshot, and plans from the snapshot alone.
+    async fn read_and_plan(&self, first_reads: Self::FirstReads) -> Result<Planned, Error>;
 }
 
 /// A plan, and the attributes of the rule that it makes.
@@ -82,18 +82,18 @@ pub(super) struct Prefetched<F> {
 impl<C: Cloud> Engine<'_, C> {
     /// Plans and applies, unless a later request has superseded this one, and starts over while the state differs from the snapshot.
     /// The first plan is made of the `prefetched` reads, when there are any.
-    pub(super) async fn converge<P: Planner>(
+    pub(super) async fn converge<D: DesiredState>(
         &self,
         scope: &RequestScope<'_>,
-        mut prefetched: Option<Prefetched<P::FirstReads>>,
-        planner: &P,
+        mut prefetched: Option<Prefetched<D::FirstReads>>,
+        desired: &D,
     ) -> Result<Planned, Error> {
         let (mut done_before, mut done_last) = (Vec::new(), Vec::new());
         let budget = RetryBudget::for_visibility(Duration::from_secs(1)).ending(self.deadline);
         let converged = retry(budget, async || {
             done_before.append(&mut done_last);
             // Boxed, like everything that holds many calls: futures are moved on the stack, which is small.
-            let attempt = Box::pin(self.attempt(scope, prefetched.take(), planner)).await;
+            let attempt = Box::pin(self.attempt(scope, prefetched.take(), desired)).await;
             attempt.map_err(|error| match &error {
                 _ if error.retry() != Some(Retry::Replan) => Failed::Final(error),
                 Error::Apply { done, .. } => {
@@ -112,46 +112,46 @@ impl<C: Cloud> Engine<'_, C> {
 
     /// Plans, and applies the plan under the lease. The lease is acquired while the rest of the snapshot is read, when the first
     /// reads show that it will be needed; otherwise when the plan has something to write.
-    async fn attempt<P: Planner>(
+    async fn attempt<D: DesiredState>(
         &self,
         scope: &RequestScope<'_>,
-        prefetched: Option<Prefetched<P::FirstReads>>,
-        planner: &P,
+        prefetched: Option<Prefetched<D::FirstReads>>,
+        desired: &D,
     ) -> Result<Planned, Error> {
         let Prefetched { time, first_reads } = match prefetched {
             Some(prefetched) => prefetched,
             None => {
                 let time = epoch_seconds(Duration::ZERO);
-                let first_reads = self.first_reads_unless_superseded(scope, planner);
+                let first_reads = self.first_reads_unless_superseded(scope, desired);
                 Prefetched { time, first_reads: self.before_deadline(first_reads).await }
             }
         };
         let first_reads = first_reads?;
         // An earlier request about a custom resource may still be writing, also when this one has nothing to write.
-        let lease_while_reading = scope.generation.is_some() || planner.needs_lease(&first_reads);
-        let planning = self.before_deadline(Box::pin(planner.plan(first_reads)));
+        let lease_while_reading = scope.generation.is_some() || desired.needs_lease(&first_reads);
+        let planning = self.before_deadline(Box::pin(desired.read_and_plan(first_reads)));
         if lease_while_reading && !scope.dry_run {
-            return Box::pin(self.apply_under_lease(scope, time, planning, planner)).await;
+            return Box::pin(self.apply_under_lease(scope, time, planning, desired)).await;
         }
         let planned = planning.await?;
         if scope.dry_run || planned.plan.is_empty() {
             return Ok(planned);
         }
-        Box::pin(self.apply_under_lease(scope, time, ready(Ok(planned)), planner)).await
+        Box::pin(self.apply_under_lease(scope, time, ready(Ok(planned)), desired)).await
     }
 
     /// Acquires the lease while `planning` runs, plans again when another holder may have written since the snapshot, and applies.
-    async fn apply_under_lease<P: Planner>(
+    async fn apply_under_lease<D: DesiredState>(
         &self,
         scope: &RequestScope<'_>,
         snapshot_time: u64,
         planning: impl Future<Output = Result<Planned, Error>>,
-        planner: &P,
+        desired: &D,
     ) -> Result<Planned, Error> {
         self.with_lease(scope.source.as_str(), planning, async |guard, planned| {
             if guard.may_be_stale(snapshot_time) {
                 let planned =
-                    self.before_deadline(Box::pin(self.plan_again(scope, planner))).await?;
+                    self.before_deadline(Box::pin(self.plan_again(scope, desired))).await?;
                 return self.apply_planned(scope, planned, None).await;
             }
             // A later request that had nothing to write has held no lease.
@@ -169,21 +169,21 @@ impl<C: Cloud> Engine<'_, C> {
         .await
     }
 
-    async fn plan_again<P: Planner>(
+    async fn plan_again<D: DesiredState>(
         &self,
         scope: &RequestScope<'_>,
-        planner: &P,
+        desired: &D,
     ) -> Result<Planned, Error> {
-        planner.plan(self.first_reads_unless_superseded(scope, planner).await?).await
+        desired.read_and_plan(self.first_reads_unless_superseded(scope, desired).await?).await
     }
 
     /// The first reads of a request that no later one has superseded.
-    async fn first_reads_unless_superseded<P: Planner>(
+    async fn first_reads_unless_superseded<D: DesiredState>(
         &self,
         scope: &RequestScope<'_>,
-        planner: &P,
-    ) -> Result<P::FirstReads, Error> {
-        let first_reads = Box::pin(planner.first_reads());
+        desired: &D,
+    ) -> Result<D::FirstReads, Error> {
+        let first_reads = Box::pin(desired.first_reads());
         let (first_reads, is_latest) =
             join!(first_reads, self.check_not_superseded(scope.generation.as_ref()));
         is_latest.and(first_reads)

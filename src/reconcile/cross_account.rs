@@ -6,12 +6,12 @@
 use futures_util::future::try_join_all;
 
 use super::snapshot::SnapshotReader;
-use crate::iam_policy::{GrantedDestination, PolicyDocument};
+use crate::iam_policy::{GrantedDestination, RolePolicyDocument};
 use crate::model::{
-    Access, Account, ApiError, Identity, Key, KeyReference, Location, PolicyTarget, Region, Retry,
-    RuleAddress,
+    Access, Account, ApiError, BucketLocation, Identity, Key, KeyReference, Region,
+    ResourcePolicyTarget, Retry, RuleAddress,
 };
-use crate::plan::{Destination, Roles, TargetPolicy};
+use crate::plan::{Destination, ResourcePolicySnapshot, Roles};
 use crate::ports::Read;
 use crate::spec::Spec;
 
@@ -74,23 +74,25 @@ impl<R: Read> SnapshotReader<'_, R> {
         identity: &Identity,
         destination: &DestinationReads<'_>,
         roles: &Roles,
-    ) -> Result<Vec<TargetPolicy>, ApiError> {
+    ) -> Result<Vec<ResourcePolicySnapshot>, ApiError> {
         let access = &spec.destination_access;
         let Some(account) = access.account().filter(|account| **account != identity.account) else {
             return Ok(Vec::new());
         };
-        let bucket = destination.bucket.map(|bucket| PolicyTarget::Bucket(bucket.location.clone()));
+        let bucket =
+            destination.bucket.map(|bucket| ResourcePolicyTarget::Bucket(bucket.location.clone()));
         let key = destination.replica_key.and_then(|key| key_of_account(&key.arn, account, access));
-        let mut targets: Vec<PolicyTarget> = bucket.into_iter().chain(key).collect();
-        for earlier in roles.grants(&spec.rule).iter().flat_map(PolicyDocument::destinations) {
-            let earlier = self.policy_targets(&earlier, access, &spec.destination_region).await?;
+        let mut targets: Vec<ResourcePolicyTarget> = bucket.into_iter().chain(key).collect();
+        for earlier in roles.grants(&spec.rule).iter().flat_map(RolePolicyDocument::destinations) {
+            let earlier =
+                self.resource_policy_targets(&earlier, access, &spec.destination_region).await?;
             for target in earlier {
                 if !targets.contains(&target) {
                     targets.push(target);
                 }
             }
         }
-        self.target_policies(targets).await
+        self.read_resource_policies(targets).await
     }
 
     /// Reads the policies in the destination's account that may have statements of a rule to delete.
@@ -100,24 +102,25 @@ impl<R: Read> SnapshotReader<'_, R> {
         access: &Access,
         roles: &Roles,
         expected: &Region,
-    ) -> Result<Vec<TargetPolicy>, ApiError> {
+    ) -> Result<Vec<ResourcePolicySnapshot>, ApiError> {
         let destinations: Vec<GrantedDestination> =
-            roles.grants(rule).iter().flat_map(PolicyDocument::destinations).collect();
+            roles.grants(rule).iter().flat_map(RolePolicyDocument::destinations).collect();
         let targets = destinations
             .iter()
-            .map(|destination| self.policy_targets(destination, access, expected));
-        let policies = async { self.target_policies(try_join_all(targets).await?.concat()).await };
+            .map(|destination| self.resource_policy_targets(destination, access, expected));
+        let policies =
+            async { self.read_resource_policies(try_join_all(targets).await?.concat()).await };
         policies.await.map_err(|failure| explain_unreachable(failure, rule, &destinations))
     }
 
     /// Returns the bucket and the key of a granted destination. Returns nothing when the key belongs to an account other than the
     /// accessed one: that account's policies keep the rule's statements.
-    async fn policy_targets(
+    async fn resource_policy_targets(
         &self,
         granted: &GrantedDestination,
         access: &Access,
         expected: &Region,
-    ) -> Result<Vec<PolicyTarget>, ApiError> {
+    ) -> Result<Vec<ResourcePolicyTarget>, ApiError> {
         let Some(account) = access.account() else {
             return Ok(Vec::new());
         };
@@ -127,20 +130,21 @@ impl<R: Read> SnapshotReader<'_, R> {
         let region = self.cloud.bucket_region(&granted.bucket, expected, access).await?;
         let (owner, bucket) = (account.clone(), granted.bucket.clone());
         let location =
-            region.map(|region| Location { bucket, region, owner, access: access.clone() });
+            region.map(|region| BucketLocation { bucket, region, owner, access: access.clone() });
         let key = granted.key.as_ref().and_then(|arn| key_of_account(arn, account, access));
-        Ok(location.map(PolicyTarget::Bucket).into_iter().chain(key).collect())
+        Ok(location.map(ResourcePolicyTarget::Bucket).into_iter().chain(key).collect())
     }
 
-    async fn target_policies(
+    async fn read_resource_policies(
         &self,
-        targets: Vec<PolicyTarget>,
-    ) -> Result<Vec<TargetPolicy>, ApiError> {
-        let policies = try_join_all(targets.iter().map(|target| self.cloud.policy(target))).await?;
+        targets: Vec<ResourcePolicyTarget>,
+    ) -> Result<Vec<ResourcePolicySnapshot>, ApiError> {
+        let policies =
+            try_join_all(targets.iter().map(|target| self.cloud.resource_policy(target))).await?;
         Ok(targets
             .into_iter()
             .zip(policies)
-            .map(|(target, policy)| TargetPolicy { target, policy })
+            .map(|(target, policy)| ResourcePolicySnapshot { target, policy })
             .collect())
     }
 }
@@ -175,9 +179,9 @@ fn key_account(destination: &GrantedDestination) -> Option<Account> {
 }
 
 /// The policy of a key; `None` unless `account` owns the key.
-fn key_of_account(arn: &str, account: &Account, access: &Access) -> Option<PolicyTarget> {
+fn key_of_account(arn: &str, account: &Account, access: &Access) -> Option<ResourcePolicyTarget> {
     let key = KeyReference::parse(arn).ok().filter(|key| key.account() == account)?;
-    Some(PolicyTarget::Key {
+    Some(ResourcePolicyTarget::Key {
         arn: arn.to_owned(),
         region: key.region().clone(),
         access: access.clone(),

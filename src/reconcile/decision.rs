@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::{Policy, PolicyRule};
-use crate::model::{Account, BucketName, Location, RuleId};
+use crate::model::{Account, BucketLocation, BucketName, RuleId};
 use crate::plan::Refusal;
 
 /// Why a bucket is skipped that no rule matches.
@@ -76,7 +76,7 @@ pub(super) fn check_destination<'a>(
 pub(super) fn match_tags<'a>(
     policy: &Policy,
     candidates: Candidates<'a>,
-    location: &Location,
+    location: &BucketLocation,
     tags: &BTreeMap<String, String>,
     is_created_by_us: bool,
 ) -> Result<RulesOfBucket<'a>, SkipReason> {

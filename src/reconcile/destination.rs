@@ -8,7 +8,7 @@ use tokio::try_join;
 
 use super::snapshot::SnapshotReader;
 use crate::model::{
-    Access, ApiError, BucketName, Identity, Location, OWNER_TAG, ReplicationConfiguration,
+    Access, ApiError, BucketLocation, BucketName, Identity, OWNER_TAG, ReplicationConfiguration,
 };
 use crate::plan::{self, Created, Destination};
 use crate::ports::Read;
@@ -19,7 +19,7 @@ impl<R: Read> SnapshotReader<'_, R> {
     pub(super) async fn destination(
         &self,
         spec: &Spec,
-        location: Option<Location>,
+        location: Option<BucketLocation>,
         identity: &Identity,
         replication: Option<&ReplicationConfiguration>,
     ) -> Result<Option<Destination>, ApiError> {
@@ -61,7 +61,7 @@ impl<R: Read> SnapshotReader<'_, R> {
     /// Whether a bucket is a destination that we have created, as its tag says: the bucket that the tag names has a rule of ours to it.
     pub(super) async fn is_created_destination(
         &self,
-        location: &Location,
+        location: &BucketLocation,
         source: &str,
         identity: &Identity,
     ) -> Result<bool, ApiError> {

@@ -163,7 +163,7 @@ impl<C: Cloud> Engine<'_, C> {
         match action.replaces() {
             Replaces::ResourcePolicy(write) => {
                 self.await_read_back(action, async || {
-                    let policy = self.cloud.policy(write.target).await?;
+                    let policy = self.cloud.resource_policy(write.target).await?;
                     Ok(write.is_reflected_in(policy.as_deref()).then_some(()).ok_or(Shown::Before))
                 })
                 .await?;

@@ -6,8 +6,8 @@
 use futures_util::future::join_all;
 
 use crate::model::{
-    Access, Account, ApiError, BucketName, Identity, Location, Region, ReplicationConfiguration,
-    ReplicationRule, RuleId, Versioning,
+    Access, Account, ApiError, BucketLocation, BucketName, Identity, Region,
+    ReplicationConfiguration, ReplicationRule, RuleId, Versioning,
 };
 use crate::ports::Read;
 
@@ -43,7 +43,8 @@ async fn refused_destination<R: Read>(
         None => "does not exist".to_owned(),
         Some(region) => {
             let owner = owner.unwrap_or_else(|| identity.account.clone());
-            let location = Location { bucket: bucket.clone(), region, owner, access: Access::Own };
+            let location =
+                BucketLocation { bucket: bucket.clone(), region, owner, access: Access::Own };
             match cloud.versioning(&location).await.ok()? {
                 Versioning::Enabled => return None,
                 Versioning::Off => "has no versioning".to_owned(),

@@ -4,7 +4,7 @@
 
 use super::verify::Verification;
 use super::{Engine, Error};
-use crate::model::{Location, Region};
+use crate::model::{BucketLocation, Region};
 use crate::ports::Cloud;
 
 impl<C: Cloud> Engine<'_, C> {
@@ -18,7 +18,7 @@ impl<C: Cloud> Engine<'_, C> {
         &self,
         verification: &Verification<'_>,
         expected: &Region,
-    ) -> Result<Vec<Location>, Error> {
+    ) -> Result<Vec<BucketLocation>, Error> {
         let sites = self.before_deadline(self.canary_sites(verification, expected)).await?;
         let traces = sites.traces();
         // What cannot be removed is found by the reads below.

@@ -3,7 +3,7 @@
 //! It reads the state of jobs, and removes a job's permissions after its end. It must not know when a job is started:
 //! [`crate::plan`] decides that.
 
-use super::converge::{Planned, Planner, RequestScope};
+use super::converge::{DesiredState, Planned, RequestScope};
 use super::snapshot::SnapshotReader;
 use super::{BucketOutcome, Engine, Error, RuleOutcome, Status};
 use crate::model::{Access, ApiError, Identity, Job, Region, Retry, RuleAddress};
@@ -88,7 +88,7 @@ impl<C: Cloud> Engine<'_, C> {
                 "job `{id}` is in {region}, and bucket `{bucket}` of its description is in {found}"
             ));
         }
-        let planner = EndedJob {
+        let desired = EndedJob {
             reader: self.reader(),
             id: &event.id,
             rule: &rule,
@@ -103,7 +103,7 @@ impl<C: Cloud> Engine<'_, C> {
             access: &Access::Own,
             verifies: None,
         };
-        let planned = self.converge(&scope, None, &planner).await?;
+        let planned = self.converge(&scope, None, &desired).await?;
         let outcome = planned.into_outcome(rule.clone(), Status::Configured, false);
         let source = rule.source.to_string();
         Ok((source, BucketOutcome::Rules(vec![RuleOutcome::new(rule, Ok(outcome))])))
@@ -121,7 +121,7 @@ struct EndedJob<'a, R> {
     is_region_known: bool,
 }
 
-impl<R: Read> Planner for EndedJob<'_, R> {
+impl<R: Read> DesiredState for EndedJob<'_, R> {
     type FirstReads = ();
 
     async fn first_reads(&self) -> Result<(), Error> {
@@ -132,7 +132,7 @@ impl<R: Read> Planner for EndedJob<'_, R> {
         false
     }
 
-    async fn plan(&self, (): ()) -> Result<Planned, Error> {
+    async fn read_and_plan(&self, (): ()) -> Result<Planned, Error> {
         let Self { reader, id, rule, region, identity, is_region_known } = self;
         let with_own_name = reader.own_role(&rule.source).await?;
         let roles = Roles { with_own_name, serving: None };

@@ -3,9 +3,9 @@
 //! It must not know how a request arrived or how it is answered.
 //!
 //! # Expected flow
-//! Each kind of request is a `Planner`, which makes the first reads and the plan. `Engine::converge` runs
-//! the planner. It acquires the lease before it writes, takes the snapshot again when it may be stale, and applies the plan stage
-//! by stage. When the state differs from the snapshot, it starts over.
+//! Each kind of request is a `DesiredState`, which takes the snapshot and makes the plan. `Engine::converge` acquires the lease
+//! before it writes, takes the snapshot again when it may be stale, and applies the plan stage by stage. When the state differs
+//! from the snapshot, it starts over.
 //!
 //! # Guarantees
 //! - A snapshot is read through [`crate::ports::Read`] alone, so taking it changes nothing.
@@ -121,7 +121,7 @@ impl<C: Cloud> Engine<'_, C> {
             None => self.identity().await?.account,
         };
         self.settings.allowed_destinations.check(&spec.destination, &account)?;
-        let planner =
+        let desired =
             ApplyRule { reader: self.reader(), spec, expected, roles: &self.settings.roles };
         let generation = self.generation(&spec.rule, Operation::Apply, spec.dry_run);
         let verifies = Some(&spec.rule).filter(|_| spec.verify && !spec.dry_run);
@@ -133,7 +133,7 @@ impl<C: Cloud> Engine<'_, C> {
             verifies,
         };
         let (converged, left) = join!(
-            Box::pin(self.converge(&scope, prefetched, &planner)),
+            Box::pin(self.converge(&scope, prefetched, &desired)),
             self.verification_left_open(spec)
         );
         if converged.is_err() && verifies.is_some() {
@@ -160,11 +160,11 @@ impl<C: Cloud> Engine<'_, C> {
         expected: &Region,
         dry_run: bool,
     ) -> Result<Outcome, Error> {
-        let planner = DeleteRule { reader: self.reader(), rule, access, expected };
+        let desired = DeleteRule { reader: self.reader(), rule, access, expected };
         let generation = self.generation(rule, Operation::Delete, dry_run);
         let scope =
             RequestScope { source: &rule.source, dry_run, generation, access, verifies: None };
-        let planned = self.converge(&scope, None, &planner).await?;
+        let planned = self.converge(&scope, None, &desired).await?;
         Ok(planned.into_outcome(rule.clone(), Status::Removed, dry_run))
     }
 

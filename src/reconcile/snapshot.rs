@@ -12,12 +12,12 @@ use tokio::{join, try_join};
 
 use super::Error;
 use super::bucket::ABSENCE_PAUSE;
-use super::converge::{Planned, Planner};
+use super::converge::{DesiredState, Planned};
 use super::cross_account::{DeniedReads, DestinationReads, ReadResult, allow_access_denied};
 use super::own_role::other_role;
 use crate::model::{
-    Access, Alarm, ApiError, BucketName, Encryption, Identity, Key, KeyReference, Location, Region,
-    ReplicationConfiguration, Role, RoleName, RoleOutline, RuleAddress, RuleId, Versioning,
+    Access, Alarm, ApiError, BucketLocation, BucketName, Encryption, Identity, Key, KeyReference,
+    Region, ReplicationConfiguration, Role, RoleName, RoleOutline, RuleAddress, RuleId, Versioning,
 };
 use crate::plan::{self, ApplySnapshot, DeleteSnapshot, Refusal, Roles, Source};
 use crate::ports::Read;
@@ -59,7 +59,7 @@ pub(super) struct DeleteRule<'a, R> {
 /// The first reads for a rule to apply.
 pub(super) struct ApplyFirstReads {
     identity: Identity,
-    source: Location,
+    source: BucketLocation,
     replication: Option<ReplicationConfiguration>,
     has_rule: bool,
     encryption: Option<Encryption>,
@@ -70,7 +70,7 @@ pub(super) struct ApplyFirstReads {
 
 /// The first reads for a rule to delete.
 pub(super) struct DeleteFirstReads {
-    source: Option<(Location, Option<ReplicationConfiguration>)>,
+    source: Option<(BucketLocation, Option<ReplicationConfiguration>)>,
     own_role: Option<RoleOutline>,
     /// Whether the rule is in the configuration or has an inline policy.
     pub is_present: bool,
@@ -86,7 +86,7 @@ struct SourceReads {
     unread_keys: Vec<KeyReference>,
 }
 
-impl<R: Read> Planner for ApplyRule<'_, R> {
+impl<R: Read> DesiredState for ApplyRule<'_, R> {
     type FirstReads = ApplyFirstReads;
 
     async fn first_reads(&self) -> Result<ApplyFirstReads, Error> {
@@ -97,14 +97,14 @@ impl<R: Read> Planner for ApplyRule<'_, R> {
         !first_reads.has_rule
     }
 
-    async fn plan(&self, first_reads: ApplyFirstReads) -> Result<Planned, Error> {
+    async fn read_and_plan(&self, first_reads: ApplyFirstReads) -> Result<Planned, Error> {
         let snapshot = self.reader.apply_snapshot(self.spec, first_reads).await?;
         let (plan, attributes) = plan::apply(self.spec, &snapshot, self.roles)?;
         Ok(Planned { plan, attributes: Some(attributes) })
     }
 }
 
-impl<R: Read> Planner for DeleteRule<'_, R> {
+impl<R: Read> DesiredState for DeleteRule<'_, R> {
     type FirstReads = DeleteFirstReads;
 
     async fn first_reads(&self) -> Result<DeleteFirstReads, Error> {
@@ -115,7 +115,7 @@ impl<R: Read> Planner for DeleteRule<'_, R> {
         true
     }
 
-    async fn plan(&self, first_reads: DeleteFirstReads) -> Result<Planned, Error> {
+    async fn read_and_plan(&self, first_reads: DeleteFirstReads) -> Result<Planned, Error> {
         let is_gone = first_reads.source.is_none();
         let snapshot = self.reader.delete_snapshot(self, first_reads, true).await?;
         let plan = plan::delete(self.rule, &snapshot);
@@ -139,8 +139,8 @@ impl<R: Read> SnapshotReader<'_, R> {
         &self,
         bucket: &BucketName,
         expected: &Region,
-        read: impl AsyncFn(&Location) -> Result<T, ApiError>,
-    ) -> Result<Option<(Location, T)>, ApiError> {
+        read: impl AsyncFn(&BucketLocation) -> Result<T, ApiError>,
+    ) -> Result<Option<(BucketLocation, T)>, ApiError> {
         let mut location = own_location(bucket, expected.clone(), &self.cloud.identity().await?);
         let (region, prefetched) =
             join!(self.cloud.bucket_region(bucket, expected, &Access::Own), read(&location));
@@ -211,7 +211,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         let mut denied = DeniedReads::new(spec, &identity);
         let replica_key = denied.accept(replica_key, spec.replica_key.account())?;
         let owner = spec.destination_account.as_ref().unwrap_or(&identity.account);
-        let destination = denied.accept(destination, owner)?.map(|region| Location {
+        let destination = denied.accept(destination, owner)?.map(|region| BucketLocation {
             bucket: spec.destination.clone(),
             region,
             owner: owner.clone(),
@@ -240,7 +240,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         let destination = denied.accept(destination, owner)?;
         let destination_reads =
             DestinationReads { bucket: destination.as_ref(), replica_key: replica_key.as_ref() };
-        let (policies, job, report_missing) = try_join!(
+        let (resource_policies, job, report_missing) = try_join!(
             self.cross_account_policies(spec, &identity, &destination_reads, &roles),
             self.job(&spec.rule, region, &identity, &roles),
             self.lacks_report_bucket(spec, region, &roles),
@@ -257,7 +257,7 @@ impl<R: Read> SnapshotReader<'_, R> {
             roles,
             alarm,
             denied_reads,
-            policies,
+            resource_policies,
             job,
             report_missing,
         })
@@ -268,7 +268,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         &self,
         spec: &Spec,
         encryption: Option<Encryption>,
-        location: &Location,
+        location: &BucketLocation,
         identity: &Identity,
     ) -> Result<SourceReads, ApiError> {
         // The bucket's default key must be known: S3 may name it by an alias, which grants cannot name.
@@ -309,7 +309,7 @@ impl<R: Read> SnapshotReader<'_, R> {
     async fn default_encryption(
         &self,
         spec: &Spec,
-        location: &Location,
+        location: &BucketLocation,
     ) -> Result<Option<Encryption>, ApiError> {
         match spec.source_keys {
             SourceKeys::BucketDefault => self.cloud.encryption(location).await.map(Some),
@@ -387,9 +387,9 @@ impl<R: Read> SnapshotReader<'_, R> {
                 None => Ok(None),
             }
         };
-        let (policies, job) =
+        let (resource_policies, job) =
             try_join!(self.policies_with_statements(rule, access, &roles, region), job)?;
-        Ok(DeleteSnapshot { source, roles, alarm, policies, job })
+        Ok(DeleteSnapshot { source, roles, alarm, resource_policies, job })
     }
 }
 
@@ -398,8 +398,12 @@ fn has_policy(role: Option<&RoleOutline>, rule_id: &RuleId) -> bool {
 }
 
 /// The location of a bucket of the caller's account.
-pub(super) fn own_location(bucket: &BucketName, region: Region, identity: &Identity) -> Location {
-    Location {
+pub(super) fn own_location(
+    bucket: &BucketName,
+    region: Region,
+    identity: &Identity,
+) -> BucketLocation {
+    BucketLocation {
         bucket: bucket.clone(),
         region,
         owner: identity.account.clone(),

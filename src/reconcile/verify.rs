@@ -29,7 +29,7 @@ use super::retry::RetryBudget;
 use super::snapshot::ApplyFirstReads;
 use super::{Engine, Error, Outcome, Status};
 use crate::model::{
-    Access, ApiError, Key, KeyReference, Region, Replication, Retry, RoleName, RuleAddress,
+    Access, ApiError, Key, KeyReference, Region, ReplicationStatus, Retry, RoleName, RuleAddress,
 };
 use crate::plan::Plan;
 use crate::ports::Cloud;
@@ -230,10 +230,10 @@ impl<C: Cloud> Engine<'_, C> {
         loop {
             let at_source = self.cloud.object_version(source, &canary.key, &version).await?;
             let replica = match at_source.as_ref().and_then(|canary| canary.replication) {
-                Some(Replication::Completed | Replication::Failed) => {
+                Some(ReplicationStatus::Completed | ReplicationStatus::Failed) => {
                     self.cloud.object_version(&sites.destination, &canary.key, &version).await?
                 }
-                Some(Replication::Pending | Replication::Replica) | None => None,
+                Some(ReplicationStatus::Pending | ReplicationStatus::Replica) | None => None,
             };
             match verify::judge(at_source.as_ref(), replica.as_ref(), sites.replica_key.as_deref())
             {

@@ -29,8 +29,11 @@ pub struct Request {
 /// How long CloudFormation waits for an answer if the template does not set it.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3_600);
 
-/// The longest time that Lambda waits before it delivers a request again after an error.
-const REDELIVERY_DELAY: Duration = Duration::from_secs(120);
+/// How long Lambda waits after an error before it delivers a request for the second time.
+const SECOND_DELIVERY_DELAY: Duration = Duration::from_secs(60);
+
+/// How long Lambda waits after the second error before it delivers a request for the third and last time.
+const THIRD_DELIVERY_DELAY: Duration = Duration::from_secs(120);
 
 impl Request {
     /// How long CloudFormation still waits for the answer, if the template sets `ServiceTimeout`. It waits since it made the request, which
@@ -40,21 +43,20 @@ impl Request {
         self.service_timeout.map(|timeout| timeout.saturating_sub(age))
     }
 
-    /// Whether Lambda certainly delivers the request again in time for an answer, if this invocation uses up `remaining`, the rest of its time,
-    /// and ends with an error.
+    /// Whether this invocation may end with an error instead of an answer, since Lambda certainly delivers the request again and the next
+    /// delivery is in time for an answer. Each invocation of the request is taken to last `remaining`, the rest of this one's time.
     ///
-    /// Lambda delivers a request at most three times: the second time one minute after the first error, the third time two minutes after the
-    /// second error. Lambda does not say which delivery this is, so the age of the request has to show it. If every invocation takes
-    /// `remaining`, the second delivery has an age of `remaining` plus one minute, and the third an age of twice `remaining` plus three minutes.
-    /// A delivery with an age below the middle between the two is not the third.
-    pub fn will_be_redelivered(&self, now: SystemTime, remaining: Duration) -> bool {
+    /// Lambda delivers a request at most three times, and does not say which delivery this is, so the age of the request has to show it: a
+    /// delivery with an age below the middle between those of the second and the third is not the third.
+    pub fn next_delivery_can_answer(&self, now: SystemTime, remaining: Duration) -> bool {
         let Some(age) = self.reply.url.age(now) else {
             return false;
         };
-        let is_before_last_delivery = age < remaining * 3 / 2 + REDELIVERY_DELAY;
-        let end_of_next_delivery = age + remaining + REDELIVERY_DELAY + remaining;
-        is_before_last_delivery
-            && end_of_next_delivery <= self.service_timeout.unwrap_or(DEFAULT_TIMEOUT)
+        let second_delivery = remaining + SECOND_DELIVERY_DELAY;
+        let third_delivery = second_delivery + remaining + THIRD_DELIVERY_DELAY;
+        let may_be_last = age >= (second_delivery + third_delivery) / 2;
+        let end_of_next_delivery = age + remaining + THIRD_DELIVERY_DELAY + remaining;
+        !may_be_last && end_of_next_delivery <= self.service_timeout.unwrap_or(DEFAULT_TIMEOUT)
     }
 }
 

@@ -48,7 +48,7 @@ fn a_request_has_the_time_of_its_signature() {
 }
 
 #[test]
-fn a_request_is_redelivered_unless_this_may_be_the_last_delivery_or_the_next_is_too_late() {
+fn next_delivery_can_answer_unless_this_may_be_the_last_delivery_or_the_next_is_too_late() {
     // With invocations of five minutes that end with an error, Lambda delivers a request after 0, 6 and 13 minutes.
     let is_redelivered = |seconds: u64, service_timeout: Value| {
         let url = "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x?X-Amz-Date=20261122T081655Z";
@@ -58,8 +58,10 @@ fn a_request_is_redelivered_unless_this_may_be_the_last_delivery_or_the_next_is_
         };
         // 2026-11-22T08:16:55Z
         let signed_at = UNIX_EPOCH + Duration::from_secs(1_795_335_415);
-        request
-            .will_be_redelivered(signed_at + Duration::from_secs(seconds), Duration::from_secs(300))
+        request.next_delivery_can_answer(
+            signed_at + Duration::from_secs(seconds),
+            Duration::from_secs(300),
+        )
     };
     assert_eq!(
         [0, 1, 360, 569, 570, 745, 3_600].map(|seconds| is_redelivered(seconds, json!(null))),
@@ -71,7 +73,7 @@ fn a_request_is_redelivered_unless_this_may_be_the_last_delivery_or_the_next_is_
     let Ok(Invocation::CloudFormation(request)) = read(&undated, environment()) else {
         panic!("no request")
     };
-    assert!(!request.will_be_redelivered(UNIX_EPOCH, Duration::from_secs(300)));
+    assert!(!request.next_delivery_can_answer(UNIX_EPOCH, Duration::from_secs(300)));
 }
 
 #[test]

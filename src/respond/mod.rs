@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::Error;
-use crate::iam_policy::PolicyDocument;
+use crate::iam_policy::RolePolicyDocument;
 use crate::model::Retry;
 use crate::plan::{Action, Change, Plan};
 use crate::ports::Callback;
@@ -69,7 +69,7 @@ struct ActionAnswer {
     resource: String,
     changes: Vec<Change>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    document: Option<PolicyDocument>,
+    document: Option<RolePolicyDocument>,
 }
 
 /// The answer about one bucket that was reconciled.

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::iam_policy::{self, BucketInRegion, Grants, PolicyDocument};
+use crate::iam_policy::{self, BucketInRegion, Grants, RolePolicyDocument};
 use crate::model::{
-    ApiError, BucketName, Canary, Identity, Key, KeyReference, Location, ObjectVersion, PolicyName,
-    Region, Replication, ReplicationRule, Retry, Role, RoleName, RuleAddress, Versioning,
+    ApiError, BucketLocation, BucketName, Canary, Identity, InlinePolicyName, Key, KeyReference,
+    ObjectVersion, Region, ReplicationRule, ReplicationStatus, Retry, Role, RoleName, RuleAddress,
+    Versioning,
 };
 use crate::plan::{self, Refusal};
 use crate::spec::Filter;
@@ -54,10 +55,13 @@ pub fn granted_key(address: &RuleAddress, region: &Region, role: &Role) -> Optio
     keys.filter_map(|arn| KeyReference::parse(&arn).ok()).find(|key| key.region() == region)
 }
 
-fn granted(address: &RuleAddress, role: &Role) -> Option<PolicyDocument> {
-    let names = [PolicyName::for_rule(&address.id), PolicyName::for_rule_in_foreign_role(address)];
+fn granted(address: &RuleAddress, role: &Role) -> Option<RolePolicyDocument> {
+    let names = [
+        InlinePolicyName::for_rule(&address.id),
+        InlinePolicyName::for_rule_in_foreign_role(address),
+    ];
     let policy = names.iter().find_map(|name| role.policies.get(name.as_str()))?;
-    PolicyDocument::parse(policy)
+    RolePolicyDocument::parse(policy)
 }
 
 /// Whether a rule encrypts replicas with a KMS key, so that a canary must be KMS-encrypted to show anything about the keys.
@@ -72,9 +76,9 @@ pub fn is_resumable(version: &ObjectVersion, canary: &Canary, now: u64) -> bool 
     let is_young = version.last_modified.is_some_and(|written| now <= written + MAX_AGE);
     is_encrypted
         && match version.replication {
-            Some(Replication::Pending) => true,
-            Some(Replication::Completed | Replication::Failed) => is_young,
-            Some(Replication::Replica) | None => false,
+            Some(ReplicationStatus::Pending) => true,
+            Some(ReplicationStatus::Completed | ReplicationStatus::Failed) => is_young,
+            Some(ReplicationStatus::Replica) | None => false,
         }
 }
 
@@ -175,11 +179,13 @@ pub fn judge(
         return Verdict::NeedsNewCanary(Failure::Gone);
     };
     match (canary.replication, replica) {
-        (None | Some(Replication::Replica), _) => Verdict::NeedsNewCanary(Failure::NotSelected),
-        (Some(Replication::Pending), _) => Verdict::Pending,
-        (Some(Replication::Completed), None) => Verdict::NeedsNewCanary(Failure::NoReplica),
-        (Some(Replication::Failed), None) => Verdict::FailedInS3,
-        (Some(_), Some(replica)) if replica.replication != Some(Replication::Replica) => {
+        (None | Some(ReplicationStatus::Replica), _) => {
+            Verdict::NeedsNewCanary(Failure::NotSelected)
+        }
+        (Some(ReplicationStatus::Pending), _) => Verdict::Pending,
+        (Some(ReplicationStatus::Completed), None) => Verdict::NeedsNewCanary(Failure::NoReplica),
+        (Some(ReplicationStatus::Failed), None) => Verdict::FailedInS3,
+        (Some(_), Some(replica)) if replica.replication != Some(ReplicationStatus::Replica) => {
             Verdict::Fails(Failure::NotAReplica)
         }
         (Some(_), Some(replica)) => match replica_key.filter(|_| canary.kms_key.is_some()) {
@@ -214,9 +220,9 @@ pub struct Evidence<'a> {
     /// The rule in the bucket's replication configuration.
     pub rule: &'a ReplicationRule,
     /// The source bucket and its versioning.
-    pub source: (&'a Location, Versioning),
+    pub source: (&'a BucketLocation, Versioning),
     /// The destination bucket and its versioning.
-    pub destination: (&'a Location, Versioning),
+    pub destination: (&'a BucketLocation, Versioning),
     /// ARN and state of the key that encrypts the canary; without state if the key does not exist.
     pub source_key: Option<(&'a str, Option<Key>)>,
     /// ARN and state of the key that encrypts replicas; without state if the key does not exist.
@@ -268,16 +274,16 @@ impl Evidence<'_> {
         let source = &self.source.0.bucket;
         let is_own = role.name == RoleName::for_source(source)
             || Some(&role.name) == RoleName::for_source_of_0_1_0(source).as_ref();
-        let trusts = PolicyDocument::parse(&role.trust);
+        let trusts = RolePolicyDocument::parse(&role.trust);
         if is_own
             && ![iam_policy::trust(), iam_policy::trust_with_job()].map(Some).contains(&trusts)
         {
             causes.push(format!("the trust policy of role `{arn}` was changed"));
         }
         let names = [
-            PolicyName::for_rule(&self.address.id),
-            PolicyName::for_rule_in_foreign_role(self.address),
-            PolicyName::for_rule_in_foreign_role_of_0_1_0(self.address),
+            InlinePolicyName::for_rule(&self.address.id),
+            InlinePolicyName::for_rule_in_foreign_role(self.address),
+            InlinePolicyName::for_rule_in_foreign_role_of_0_1_0(self.address),
         ];
         match names.iter().find_map(|name| role.policies.get(name.as_str())) {
             None => causes.push(format!("role `{arn}` has no inline policy of this rule")),
@@ -291,7 +297,7 @@ impl Evidence<'_> {
 
     /// Whether an inline policy grants what the rule needs to replicate the canary.
     fn is_granted_by(&self, policy: &str) -> bool {
-        let Some(policy) = PolicyDocument::parse(policy) else {
+        let Some(policy) = RolePolicyDocument::parse(policy) else {
             return false;
         };
         // A rule without KMS does not have the replica key that its policy was made for, so the policy cannot be compared.
@@ -315,7 +321,7 @@ impl Evidence<'_> {
     }
 }
 
-fn bucket_in_region(location: &Location) -> BucketInRegion<'_> {
+fn bucket_in_region(location: &BucketLocation) -> BucketInRegion<'_> {
     BucketInRegion { bucket: &location.bucket, region: &location.region }
 }
 
@@ -347,7 +353,7 @@ mod tests {
             last_modified: None,
         };
         let canary = |replication| version(Some(replication), Some("source"));
-        let replica = |key| version(Some(Replication::Replica), key);
+        let replica = |key| version(Some(ReplicationStatus::Replica), key);
         let wrong = |found: &str| {
             Verdict::Fails(Failure::WrongKey {
                 expected: "replica".to_owned(),
@@ -362,44 +368,52 @@ mod tests {
                 Verdict::NeedsNewCanary(Failure::NotSelected),
             ),
             (
-                Some(canary(Replication::Replica)),
+                Some(canary(ReplicationStatus::Replica)),
                 None,
                 Verdict::NeedsNewCanary(Failure::NotSelected),
             ),
-            (Some(canary(Replication::Pending)), None, Verdict::Pending),
-            (Some(canary(Replication::Pending)), Some(replica(Some("replica"))), Verdict::Pending),
+            (Some(canary(ReplicationStatus::Pending)), None, Verdict::Pending),
             (
-                Some(canary(Replication::Completed)),
+                Some(canary(ReplicationStatus::Pending)),
+                Some(replica(Some("replica"))),
+                Verdict::Pending,
+            ),
+            (
+                Some(canary(ReplicationStatus::Completed)),
                 None,
                 Verdict::NeedsNewCanary(Failure::NoReplica),
             ),
             (
-                Some(canary(Replication::Completed)),
-                Some(canary(Replication::Completed)),
+                Some(canary(ReplicationStatus::Completed)),
+                Some(canary(ReplicationStatus::Completed)),
                 Verdict::Fails(Failure::NotAReplica),
             ),
             (
-                Some(canary(Replication::Completed)),
+                Some(canary(ReplicationStatus::Completed)),
                 Some(replica(Some("replica"))),
                 Verdict::Replicates,
             ),
-            (Some(canary(Replication::Completed)), Some(replica(Some("other"))), wrong("`other`")),
             (
-                Some(canary(Replication::Completed)),
+                Some(canary(ReplicationStatus::Completed)),
+                Some(replica(Some("other"))),
+                wrong("`other`"),
+            ),
+            (
+                Some(canary(ReplicationStatus::Completed)),
                 Some(replica(Some("source"))),
                 wrong("the source object's key `source`"),
             ),
-            (Some(canary(Replication::Completed)), Some(replica(None)), wrong("no KMS key")),
+            (Some(canary(ReplicationStatus::Completed)), Some(replica(None)), wrong("no KMS key")),
             // The rule's key does not encrypt the replica of an object without KMS.
             (
-                Some(version(Some(Replication::Completed), None)),
+                Some(version(Some(ReplicationStatus::Completed), None)),
                 Some(replica(None)),
                 Verdict::Replicates,
             ),
-            (Some(canary(Replication::Failed)), None, Verdict::FailedInS3),
+            (Some(canary(ReplicationStatus::Failed)), None, Verdict::FailedInS3),
             // Replication failed only at another destination.
             (
-                Some(canary(Replication::Failed)),
+                Some(canary(ReplicationStatus::Failed)),
                 Some(replica(Some("replica"))),
                 Verdict::Replicates,
             ),

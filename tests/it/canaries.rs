@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use s3_kms_replication::config::Settings;
-use s3_kms_replication::model::{Encryption, ObjectVersion, RecordedRequest, Replication};
+use s3_kms_replication::model::{Encryption, ObjectVersion, RecordedRequest, ReplicationStatus};
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -34,14 +34,14 @@ fn object(key: &str, version: &str, content: ObjectVersion) -> Object {
     Object { key, version, tags: BTreeMap::new(), content: Some(content) }
 }
 
-fn version(replication: Option<Replication>, age: u64) -> ObjectVersion {
+fn version(replication: Option<ReplicationStatus>, age: u64) -> ObjectVersion {
     let kms_key = Some(SOURCE_KEY.to_owned());
     ObjectVersion { replication, kms_key, last_modified: Some(now() - age) }
 }
 
 fn replica() -> ObjectVersion {
     let kms_key = Some(REPLICA_KEY.to_owned());
-    ObjectVersion { replication: Some(Replication::Replica), kms_key, last_modified: None }
+    ObjectVersion { replication: Some(ReplicationStatus::Replica), kms_key, last_modified: None }
 }
 
 /// A fake whose rule is configured, with these versions of the canary at the source, and a replica of each.
@@ -55,14 +55,14 @@ async fn with_canary(content: ObjectVersion) -> Fake {
 #[tokio::test(start_paused = true)]
 async fn invariant_11_only_a_young_or_pending_canary_of_an_earlier_request_counts() {
     const DAY: u64 = 24 * 60 * 60;
-    let completed = Some(Replication::Completed);
+    let completed = Some(ReplicationStatus::Completed);
     let mut points = 0;
     for (replication, age, is_resumed) in [
         (completed, 60, true),
         (completed, 20 * 60, false),
         (completed, DAY, false),
-        (Some(Replication::Failed), DAY, false),
-        (Some(Replication::Replica), 60, false),
+        (Some(ReplicationStatus::Failed), DAY, false),
+        (Some(ReplicationStatus::Replica), 60, false),
         (None, 60, false),
         (None, DAY, false),
     ] {
@@ -83,7 +83,7 @@ async fn invariant_11_only_a_young_or_pending_canary_of_an_earlier_request_count
         (verify(&fake).await.unwrap()["Status"].clone(), fake.count("PutObject")),
         (json!("Verified"), 1)
     );
-    let fake = with_canary(version(Some(Replication::Pending), DAY)).await;
+    let fake = with_canary(version(Some(ReplicationStatus::Pending), DAY)).await;
     fake.state.borrow_mut().bucket_mut("demo-destination").objects.clear();
     fake.replicator.borrow_mut().pending = 1;
     assert_eq!(
@@ -164,7 +164,7 @@ async fn canaries_of_version_0_1_0_are_removed_and_those_of_other_sources_stay()
         let theirs = object(former, "theirs", replica());
         {
             let mut state = fake.state.borrow_mut();
-            let ours = object(former, "ours", version(Some(Replication::Completed), 60));
+            let ours = object(former, "ours", version(Some(ReplicationStatus::Completed), 60));
             state.bucket_mut("demo-source").objects.push(ours);
             let replicas = [object(former, "ours", replica()), theirs.clone()];
             state.bucket_mut("demo-destination").objects.extend(replicas);
@@ -259,7 +259,7 @@ async fn invariant_11_canary_is_encrypted_with_a_granted_key_where_the_bucket_do
     assert!(wrong.contains("its replica is encrypted with the source object's key"), "{wrong}");
 
     // A canary without a key, which an earlier request has written, shows nothing about the keys.
-    let plain = ObjectVersion { kms_key: None, ..version(Some(Replication::Pending), 60) };
+    let plain = ObjectVersion { kms_key: None, ..version(Some(ReplicationStatus::Pending), 60) };
     fake.state.borrow_mut().bucket_mut("demo-source").objects.push(object(KEY, "plain", plain));
     fake.replicator.take();
     fake.clear();

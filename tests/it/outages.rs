@@ -15,8 +15,9 @@ use aws_smithy_types::body::SdkBody;
 use s3_kms_replication::aws::{Aws, with_retries};
 use s3_kms_replication::iam_policy;
 use s3_kms_replication::model::{
-    Access, Account, Alarm, ApiError, BucketName, Canary, Encryption, GenerationRecord, Lease,
-    Location, OutcomeChange, PolicyName, PolicyTarget, Region, Retry, RoleName, RuleId, Versioning,
+    Access, Account, Alarm, ApiError, BucketLocation, BucketName, Canary, Encryption,
+    GenerationRecord, InlinePolicyName, Lease, OutcomeChange, Region, ResourcePolicyTarget, Retry,
+    RoleName, RuleId, Versioning,
 };
 use s3_kms_replication::plan::{Action, Replaces};
 use s3_kms_replication::ports::{Callback, Execute, Leases, Objects, Read};
@@ -131,8 +132,8 @@ fn bucket() -> BucketName {
     BucketName::parse("demo-source").unwrap()
 }
 
-fn location() -> Location {
-    Location {
+fn location() -> BucketLocation {
+    BucketLocation {
         bucket: bucket(),
         region: Region::parse("us-east-1").unwrap(),
         owner: Account::parse(ACCOUNT).unwrap(),
@@ -140,8 +141,8 @@ fn location() -> Location {
     }
 }
 
-fn guarded_key() -> PolicyTarget {
-    PolicyTarget::Key {
+fn guarded_key() -> ResourcePolicyTarget {
+    ResourcePolicyTarget::Key {
         arn: REPLICA_KEY.to_owned(),
         region: Region::parse("us-west-2").unwrap(),
         access: Access::Own,
@@ -152,7 +153,7 @@ fn guarded_key() -> PolicyTarget {
 fn actions() -> Vec<Action> {
     let (location, name, source) = (location(), RoleName::for_source(&bucket()), bucket());
     let rule = RuleId::named("demo").unwrap();
-    let (role, policy) = (name.clone(), PolicyName::for_rule(&rule));
+    let (role, policy) = (name.clone(), InlinePolicyName::for_rule(&rule));
     let alarm = Alarm {
         name: "demo".to_owned(),
         region: location.region.clone(),
@@ -209,7 +210,7 @@ fn actions() -> Vec<Action> {
         Action::DeleteRolePolicy { role, policy, before: String::new() },
         Action::DeleteRole { name },
         Action::RemoveStatement {
-            target: PolicyTarget::Bucket(location.clone()),
+            target: ResourcePolicyTarget::Bucket(location.clone()),
             sid: "Ours".to_owned(),
             before: String::new(),
         },
@@ -225,7 +226,7 @@ fn actions() -> Vec<Action> {
         },
         Action::UntagRole {
             role: RoleName::for_source(&bucket()),
-            tag: PolicyName::for_job(&rule),
+            tag: InlinePolicyName::for_job(&rule),
             before: String::new(),
         },
         Action::PutAlarm { before: None, alarm: Box::new(alarm.clone()) },
@@ -271,7 +272,7 @@ async fn every_call(outage: Outage) -> Vec<(String, ApiError, u32)> {
     call!("public_access_blocked", aws => aws.public_access_blocked(&here));
     call!("is_empty", aws => aws.is_empty(&here));
     call!("key", aws => aws.key(SOURCE_KEY, &region, &Access::Own));
-    call!("policy", aws => aws.policy(&guarded_key()));
+    call!("policy", aws => aws.resource_policy(&guarded_key()));
     call!("job", aws => aws.job("job-1", &region, &here.owner));
     call!("alarms", aws => aws.alarms(&["demo".to_owned()], &region));
     call!("parameter", aws => aws.parameter("/policy"));

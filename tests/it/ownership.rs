@@ -1,7 +1,9 @@
 //! Whose a destination and a role are: neither a name nor a tag hands over what belongs to others.
 
 use insta::assert_snapshot;
-use s3_kms_replication::model::{Encryption, PolicyName, Role, RoleName, RuleAddress, Versioning};
+use s3_kms_replication::model::{
+    Encryption, InlinePolicyName, Role, RoleName, RuleAddress, Versioning,
+};
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -249,8 +251,8 @@ async fn role_that_0_1_0_named_is_found_used_and_deleted() {
 #[tokio::test(start_paused = true)]
 async fn policy_that_0_1_0_named_in_a_foreign_role_is_used_only_by_its_own_bucket() {
     let rule = RuleAddress::parse(&format!("demo-source/{CUSTOM_RULE}")).unwrap();
-    let name = PolicyName::for_rule_in_foreign_role(&rule).to_string();
-    let earlier = PolicyName::for_rule_in_foreign_role_of_0_1_0(&rule).to_string();
+    let name = InlinePolicyName::for_rule_in_foreign_role(&rule).to_string();
+    let earlier = InlinePolicyName::for_rule_in_foreign_role_of_0_1_0(&rule).to_string();
     let extend = json!({"ExistingRole": "Extend"});
     let fake = Fake::new(with_foreign_role());
     create(&fake, extend.clone()).await;

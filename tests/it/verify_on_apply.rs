@@ -5,7 +5,7 @@ use std::time::Duration;
 use insta::assert_snapshot;
 use s3_kms_replication::config::Settings;
 use s3_kms_replication::error::Error;
-use s3_kms_replication::model::{Replication, Retry};
+use s3_kms_replication::model::{ReplicationStatus, Retry};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -144,7 +144,7 @@ async fn invariant_11_changed_rule_is_not_judged_by_an_earlier_canary() {
         .content
         .as_mut()
         .unwrap()
-        .replication = Some(Replication::Failed);
+        .replication = Some(ReplicationStatus::Failed);
     fake.replicator.take();
     let mut changed = sample("command-apply");
     changed["Verify"] = json!(true);

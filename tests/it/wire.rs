@@ -21,7 +21,7 @@ use aws_smithy_types::body::SdkBody;
 use insta::assert_snapshot;
 use s3_kms_replication::aws::Aws;
 use s3_kms_replication::model::{
-    Access, Account, ApiError, BucketName, Encryption, ListedBucket, Location, Region, Retry,
+    Access, Account, ApiError, BucketLocation, BucketName, Encryption, ListedBucket, Region, Retry,
     RoleName, Versioning,
 };
 use s3_kms_replication::plan::{Action, Plan};
@@ -82,8 +82,8 @@ fn bucket(name: &str) -> BucketName {
     BucketName::parse(name).unwrap()
 }
 
-fn at(name: &str, region: &str) -> Location {
-    Location {
+fn at(name: &str, region: &str) -> BucketLocation {
+    BucketLocation {
         bucket: bucket(name),
         region: Region::parse(region).unwrap(),
         owner: Account::parse(ACCOUNT).unwrap(),

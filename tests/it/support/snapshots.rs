@@ -1,12 +1,12 @@
 //! Snapshots for the pure planner, taken of a [`State`] without the reader of the product, and plans as text.
 
 use s3_kms_replication::model::{
-    Access, Account, BucketName, Encryption, Identity, Job, Location, OWNER_TAG, Partition,
-    PolicyTarget, Region, RuleAddress,
+    Access, Account, BucketLocation, BucketName, Encryption, Identity, Job, OWNER_TAG, Partition,
+    Region, ResourcePolicyTarget, RuleAddress,
 };
 use s3_kms_replication::plan::{
-    self, ApplySnapshot, Created, DeleteSnapshot, Destination, Plan, Refusal, Roles, Source,
-    TargetPolicy,
+    self, ApplySnapshot, Created, DeleteSnapshot, Destination, Plan, Refusal,
+    ResourcePolicySnapshot, Roles, Source,
 };
 use s3_kms_replication::ports::Execute;
 use s3_kms_replication::request::{self, Command, Invocation};
@@ -54,9 +54,9 @@ pub async fn executed(state: State, plan: &Plan) -> State {
     fake.state.take()
 }
 
-fn location(state: &State, bucket: &BucketName, access: &Access) -> Option<Location> {
+fn location(state: &State, bucket: &BucketName, access: &Access) -> Option<BucketLocation> {
     let found = state.buckets.get(bucket.as_str())?;
-    Some(Location {
+    Some(BucketLocation {
         bucket: bucket.clone(),
         region: Region::parse(found.region).unwrap(),
         owner: Account::parse(&found.owner).unwrap(),
@@ -89,20 +89,20 @@ fn job(state: &State, rule: &RuleAddress) -> Option<Job> {
     job.map(|(_, started)| started.job.clone())
 }
 
-fn policies(state: &State, spec: &Spec) -> Vec<TargetPolicy> {
+fn resource_policies(state: &State, spec: &Spec) -> Vec<ResourcePolicySnapshot> {
     if spec.destination_access == Access::Own {
         return Vec::new();
     }
     let (access, region) = (&spec.destination_access, spec.destination_region.clone());
-    let bucket = location(state, &spec.destination, access).map(PolicyTarget::Bucket);
+    let bucket = location(state, &spec.destination, access).map(ResourcePolicyTarget::Bucket);
     let arn = spec.replica_key.to_string();
-    let key = PolicyTarget::Key { arn, region, access: access.clone() };
+    let key = ResourcePolicyTarget::Key { arn, region, access: access.clone() };
     bucket
         .into_iter()
         .chain([key])
         .map(|target| {
             let policy = state.policies.get(&target.to_string()).cloned();
-            TargetPolicy { target, policy }
+            ResourcePolicySnapshot { target, policy }
         })
         .collect()
 }
@@ -145,7 +145,7 @@ pub fn apply_snapshot(state: &State, spec: &Spec) -> ApplySnapshot {
         roles: roles(state, &spec.rule.source),
         alarm: state.alarms.get(&spec.rule.to_string()).cloned(),
         denied_reads: Vec::new(),
-        policies: policies(state, spec),
+        resource_policies: resource_policies(state, spec),
         job: job(state, &spec.rule),
         report_missing: report
             .is_some_and(|report| !state.buckets.contains_key(report.bucket.as_str())),
@@ -154,13 +154,14 @@ pub fn apply_snapshot(state: &State, spec: &Spec) -> ApplySnapshot {
 
 /// What the planner is given about the rule of a spec to delete.
 pub fn delete_snapshot(state: &State, spec: &Spec) -> DeleteSnapshot {
-    let replication = |bucket: &Location| state.buckets[bucket.bucket.as_str()].replication.clone();
+    let replication =
+        |bucket: &BucketLocation| state.buckets[bucket.bucket.as_str()].replication.clone();
     DeleteSnapshot {
         source: location(state, &spec.rule.source, &Access::Own)
             .map(|location| (location.clone(), replication(&location))),
         roles: roles(state, &spec.rule.source),
         alarm: state.alarms.get(&spec.rule.to_string()).cloned(),
-        policies: policies(state, spec),
+        resource_policies: resource_policies(state, spec),
         job: job(state, &spec.rule),
     }
 }

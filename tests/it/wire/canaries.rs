@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use s3_kms_replication::model::{Canary, ObjectVersion, Replication, Versions};
+use s3_kms_replication::model::{Canary, ObjectVersion, ReplicationStatus, Versions};
 
 use super::*;
 
@@ -44,11 +44,11 @@ async fn object_version_has_its_replication_status_and_key_or_is_absent() {
     let head =
         async |status, header| aws(&[(status, header, "")]).0.object_version(&here, "a", "1").await;
     for (word, replication) in [
-        ("PENDING", Replication::Pending),
-        ("COMPLETED", Replication::Completed),
-        ("COMPLETE", Replication::Completed),
-        ("FAILED", Replication::Failed),
-        ("REPLICA", Replication::Replica),
+        ("PENDING", ReplicationStatus::Pending),
+        ("COMPLETED", ReplicationStatus::Completed),
+        ("COMPLETE", ReplicationStatus::Completed),
+        ("FAILED", ReplicationStatus::Failed),
+        ("REPLICA", ReplicationStatus::Replica),
     ] {
         let seen = head(200, Some(("x-amz-replication-status", word))).await.unwrap().unwrap();
         assert_eq!(

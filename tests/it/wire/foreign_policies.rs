@@ -1,6 +1,6 @@
 //! Policies of other accounts: what AWS did not say is not believed, and nothing of others is lost.
 
-use s3_kms_replication::model::{PolicyTarget, Retry};
+use s3_kms_replication::model::{ResourcePolicyTarget, Retry};
 use s3_kms_replication::plan::{Action, Replaces};
 use serde_json::json;
 
@@ -18,7 +18,7 @@ async fn statements_to_write() -> Vec<Action> {
 }
 
 fn of_key(action: &Action) -> bool {
-    matches!(action.resource_policy(), Some(PolicyTarget::Key { .. }))
+    matches!(action.resource_policy(), Some(ResourcePolicyTarget::Key { .. }))
 }
 
 /// The methods of the requests that were sent after the session was made, and the targets of KMS.
@@ -56,7 +56,7 @@ async fn answer_without_a_policy_is_never_taken_for_no_policy() {
             assert_eq!(requests(&replay).len(), 1, "{action}, {answer:?}: {failure}");
             let target = action.resource_policy().unwrap();
             let (aws, _) = super::aws(&[ok(SESSION), *answer]);
-            assert!(aws.policy(target).await.is_err(), "{target}, {answer:?}");
+            assert!(aws.resource_policy(target).await.is_err(), "{target}, {answer:?}");
             points += 1;
         }
     }

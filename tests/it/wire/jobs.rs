@@ -2,7 +2,7 @@
 
 use aws_sdk_s3control::types::JobStatus;
 use insta::assert_snapshot;
-use s3_kms_replication::model::{Account, Job, PolicyName, Region, Retry, RoleName, RuleId};
+use s3_kms_replication::model::{Account, InlinePolicyName, Job, Region, Retry, RoleName, RuleId};
 use s3_kms_replication::plan::Action;
 use s3_kms_replication::ports::Executed;
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ async fn job_is_started_noted_read_cancelled_and_untagged_with_the_recorded_requ
     );
     let (role, tag) = (
         RoleName::for_source(&bucket("demo-source")),
-        PolicyName::for_job(&RuleId::named("x").unwrap()),
+        InlinePolicyName::for_job(&RuleId::named("x").unwrap()),
     );
     assert_eq!(
         aws.execute(&Action::UntagRole { role, tag, before: String::new() }).await,

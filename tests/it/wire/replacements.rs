@@ -1,7 +1,7 @@
 //! What AWS replaces as a whole and others write, too: replication configurations, and policies of other accounts.
 
 use insta::assert_snapshot;
-use s3_kms_replication::model::{Access, PolicyTarget, Retry, RuleId};
+use s3_kms_replication::model::{Access, ResourcePolicyTarget, Retry, RuleId};
 use s3_kms_replication::plan::Action;
 use s3_kms_replication::request::Invocation;
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ async fn removing_the_last_statement_deletes_the_policy_and_a_missing_policy_nee
     let statement =
         r#"{"Sid":"Ours","Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*"}"#;
     let remove = Action::RemoveStatement {
-        target: PolicyTarget::Bucket(location),
+        target: ResourcePolicyTarget::Bucket(location),
         sid: "Ours".to_owned(),
         before: statement.to_owned(),
     };
@@ -181,7 +181,7 @@ async fn invariant_6_configuration_is_sent_once_and_retried_by_the_engine_after_
 #[tokio::test(start_paused = true)]
 async fn invariant_6_resource_policy_is_read_again_before_a_retry() {
     let location = at("demo-destination", "us-west-2");
-    let key = PolicyTarget::Key {
+    let key = ResourcePolicyTarget::Key {
         arn: REPLICA_KEY.to_owned(),
         region: location.region.clone(),
         access: Access::Own,
@@ -195,7 +195,7 @@ async fn invariant_6_resource_policy_is_read_again_before_a_retry() {
     let (before, meanwhile, after) =
         (policy(&["Ours", "a"]), policy(&["Ours", "a", "b"]), policy(&["a", "b"]));
     for (target, before, meanwhile) in [
-        (PolicyTarget::Bucket(location), before.clone(), meanwhile.clone()),
+        (ResourcePolicyTarget::Bucket(location), before.clone(), meanwhile.clone()),
         (key, of_key(&before), of_key(&meanwhile)),
     ] {
         let ours = json!({"Sid": "Ours", "Effect": "Deny"}).to_string();

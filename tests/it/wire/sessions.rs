@@ -1,6 +1,6 @@
 //! Sessions of assumed roles that AWS stops accepting.
 
-use s3_kms_replication::model::PolicyTarget;
+use s3_kms_replication::model::ResourcePolicyTarget;
 
 use super::*;
 
@@ -19,16 +19,16 @@ fn tokens(replay: &StaticReplayClient) -> Vec<String> {
 }
 
 /// A bucket and a key of the other account, with the role to assume there.
-async fn targets() -> (Location, PolicyTarget, Action) {
+async fn targets() -> (BucketLocation, ResourcePolicyTarget, Action) {
     let command = merged(sample("command-apply"), other_account_properties());
     let actions = planned(two_accounts(), &command).await;
-    let target = |wanted: fn(&PolicyTarget) -> bool| {
+    let target = |wanted: fn(&ResourcePolicyTarget) -> bool| {
         let mut targets = actions.iter().filter_map(Action::resource_policy);
         targets.find(|target| wanted(target)).unwrap().clone()
     };
-    let bucket = target(|target| matches!(target, PolicyTarget::Bucket(_)));
-    let key = target(|target| matches!(target, PolicyTarget::Key { .. }));
-    let PolicyTarget::Bucket(location) = bucket else { panic!("{bucket}") };
+    let bucket = target(|target| matches!(target, ResourcePolicyTarget::Bucket(_)));
+    let key = target(|target| matches!(target, ResourcePolicyTarget::Key { .. }));
+    let ResourcePolicyTarget::Bucket(location) = bucket else { panic!("{bucket}") };
     let enable = Action::EnableVersioning { location: location.clone(), before: Versioning::Off };
     (location, key, enable)
 }
@@ -57,7 +57,7 @@ async fn session_that_is_not_valid_is_dropped_and_the_role_assumed_anew_once() {
         let refused = format!(r#"{{"__type": "{code}"}}"#);
         let policy = json!({"Policy": KEY_POLICY}).to_string();
         let (aws, replay) = aws(&[ok(&one), (400, None, &refused), ok(&two), ok(&policy)]);
-        assert_eq!(aws.policy(&key).await.unwrap().as_deref(), Some(KEY_POLICY));
+        assert_eq!(aws.resource_policy(&key).await.unwrap().as_deref(), Some(KEY_POLICY));
         assert_eq!(tokens(&replay), ["own", "one", "own", "two"], "{code}");
         points += 1;
     }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use s3_kms_replication::model::{
-    Access, Account, ApiError, BucketName, Job, Location, RecordedRequest,
+    Access, Account, ApiError, BucketLocation, BucketName, Job, RecordedRequest,
     ReplicationConfiguration, Retry, Role, RoleName,
 };
 use tokio::time::{Instant, sleep};
@@ -258,7 +258,7 @@ impl Fake {
     async fn of_bucket<T>(
         &self,
         operation: &'static str,
-        location: &Location,
+        location: &BucketLocation,
         read: impl FnOnce(&Bucket) -> T,
     ) -> Result<T, ApiError> {
         self.call(Call::read(operation, format!("bucket `{}`", location.bucket)), |state| {
@@ -273,7 +273,7 @@ fn error(code: &'static str, retry: Retry) -> ApiError {
     ApiError { operation: "AnyAction", resource, code, message, parameter: None, retry }
 }
 
-fn bucket<'a>(state: &'a mut State, location: &Location) -> Result<&'a mut Bucket, ApiError> {
+fn bucket<'a>(state: &'a mut State, location: &BucketLocation) -> Result<&'a mut Bucket, ApiError> {
     check_reach(state, &location.bucket, &location.access)?;
     let found = state
         .buckets

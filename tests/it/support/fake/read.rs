@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use futures_util::future::try_join_all;
 use s3_kms_replication::model::{
-    Access, Account, Alarm, ApiError, BucketName, Encryption, Identity, Job, Key, ListedBucket,
-    Location, PolicyTarget, Region, ReplicationConfiguration, Retry, Role, RoleName, RoleOutline,
-    Versioning,
+    Access, Account, Alarm, ApiError, BucketLocation, BucketName, Encryption, Identity, Job, Key,
+    ListedBucket, Region, ReplicationConfiguration, ResourcePolicyTarget, Retry, Role, RoleName,
+    RoleOutline, Versioning,
 };
 use s3_kms_replication::ports::Read;
 
@@ -55,17 +55,17 @@ impl Read for Fake {
         self.call(Call::read("HeadBucket", format!("bucket `{bucket}`")), region).await
     }
 
-    async fn versioning(&self, location: &Location) -> Result<Versioning, ApiError> {
+    async fn versioning(&self, location: &BucketLocation) -> Result<Versioning, ApiError> {
         self.of_bucket("GetBucketVersioning", location, |bucket| bucket.versioning).await
     }
 
-    async fn encryption(&self, location: &Location) -> Result<Encryption, ApiError> {
+    async fn encryption(&self, location: &BucketLocation) -> Result<Encryption, ApiError> {
         self.of_bucket("GetBucketEncryption", location, |bucket| bucket.encryption.clone()).await
     }
 
     async fn replication(
         &self,
-        location: &Location,
+        location: &BucketLocation,
     ) -> Result<Option<ReplicationConfiguration>, ApiError> {
         let current = self
             .of_bucket("GetBucketReplication", location, |bucket| bucket.replication.clone())
@@ -75,19 +75,22 @@ impl Read for Fake {
         Ok(if stale > 0 { self.earlier_replication.borrow().clone() } else { current })
     }
 
-    async fn object_lock(&self, location: &Location) -> Result<bool, ApiError> {
+    async fn object_lock(&self, location: &BucketLocation) -> Result<bool, ApiError> {
         self.of_bucket("GetObjectLockConfiguration", location, |bucket| bucket.object_lock).await
     }
 
-    async fn bucket_tags(&self, location: &Location) -> Result<BTreeMap<String, String>, ApiError> {
+    async fn bucket_tags(
+        &self,
+        location: &BucketLocation,
+    ) -> Result<BTreeMap<String, String>, ApiError> {
         self.of_bucket("GetBucketTagging", location, |bucket| bucket.tags.clone()).await
     }
 
-    async fn is_empty(&self, location: &Location) -> Result<bool, ApiError> {
+    async fn is_empty(&self, location: &BucketLocation) -> Result<bool, ApiError> {
         self.of_bucket("ListObjectsV2", location, |bucket| bucket.objects.is_empty()).await
     }
 
-    async fn public_access_blocked(&self, location: &Location) -> Result<bool, ApiError> {
+    async fn public_access_blocked(&self, location: &BucketLocation) -> Result<bool, ApiError> {
         self.of_bucket("GetPublicAccessBlock", location, |bucket| bucket.public_access_blocked)
             .await
     }
@@ -109,15 +112,18 @@ impl Read for Fake {
         self.call(Call::read("DescribeKey", format!("key `{id}`")), describe).await
     }
 
-    async fn policy(&self, target: &PolicyTarget) -> Result<Option<String>, ApiError> {
+    async fn resource_policy(
+        &self,
+        target: &ResourcePolicyTarget,
+    ) -> Result<Option<String>, ApiError> {
         assert_ne!(
             *target.access(),
             Access::Own,
             "policies of another account are read with credentials of that account"
         );
         let operation = match target {
-            PolicyTarget::Bucket(_) => "GetBucketPolicy",
-            PolicyTarget::Key { .. } => "GetKeyPolicy",
+            ResourcePolicyTarget::Bucket(_) => "GetBucketPolicy",
+            ResourcePolicyTarget::Key { .. } => "GetKeyPolicy",
         };
         self.call(Call::read(operation, target.to_string()), |state| {
             Ok(state.policies.get(&target.to_string()).cloned())

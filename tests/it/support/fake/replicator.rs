@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use s3_kms_replication::model::{ApiError, Location, ObjectVersion, Replication, ReplicationRule};
+use s3_kms_replication::model::{
+    ApiError, BucketLocation, ObjectVersion, ReplicationRule, ReplicationStatus,
+};
 
 use super::bucket;
 use crate::support::{Bucket, Object, State};
@@ -51,14 +53,14 @@ pub(super) fn rules_of(bucket: &Bucket) -> Vec<ReplicationRule> {
 /// Replicates what is pending in a bucket, as the [`Replicator`] says.
 pub(super) fn replicate(
     state: &mut State,
-    location: &Location,
+    location: &BucketLocation,
     replicator: &mut Replicator,
 ) -> Result<(), ApiError> {
     let source = bucket(state, location)?;
     let rules = rules_of(source);
     let pending = |object: &&mut Object| {
         object.content.as_ref().and_then(|content| content.replication)
-            == Some(Replication::Pending)
+            == Some(ReplicationStatus::Pending)
     };
     let mut replicas = Vec::new();
     for object in source.objects.iter_mut().filter(pending) {
@@ -69,8 +71,11 @@ pub(super) fn replicate(
         let Some(content) = &mut object.content else {
             continue;
         };
-        content.replication =
-            Some(if replicator.fails { Replication::Failed } else { Replication::Completed });
+        content.replication = Some(if replicator.fails {
+            ReplicationStatus::Failed
+        } else {
+            ReplicationStatus::Completed
+        });
         for rule in rules
             .iter()
             .filter(|rule| !replicator.fails && selects(rule, &object.key, &object.tags))
@@ -83,7 +88,7 @@ pub(super) fn replicate(
             };
             let kms_key = kms_key.or_else(|| replica_key.map(str::to_owned));
             let content = Some(ObjectVersion {
-                replication: Some(Replication::Replica),
+                replication: Some(ReplicationStatus::Replica),
                 kms_key,
                 last_modified: None,
             });

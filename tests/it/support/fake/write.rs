@@ -1,8 +1,9 @@
 //! Actions, leases, generations, canaries and answers.
 
 use s3_kms_replication::model::{
-    Acquired, ApiError, Canary, Encryption, GenerationRecord, Lease, Location, ObjectVersion,
-    OutcomeChange, RecordedRequest, Recording, Replication, RequestOutcome, ResponseUrl, Versions,
+    Acquired, ApiError, BucketLocation, Canary, Encryption, GenerationRecord, Lease, ObjectVersion,
+    OutcomeChange, RecordedRequest, Recording, ReplicationStatus, RequestOutcome, ResponseUrl,
+    Versions,
 };
 use s3_kms_replication::plan::{Action, Replaces, ReplicationWrite};
 use s3_kms_replication::ports::{Callback, Execute, Executed, Leases, Objects};
@@ -15,7 +16,7 @@ use crate::support::{Call, Object, State, now};
 /// How many versions S3 lists in one answer.
 const PAGE: usize = 1_000;
 
-fn object(location: &Location, key: &str) -> String {
+fn object(location: &BucketLocation, key: &str) -> String {
     format!("object `{key}` of bucket `{}`", location.bucket)
 }
 
@@ -126,7 +127,11 @@ impl Leases for Fake {
 }
 
 impl Objects for Fake {
-    async fn put_canary(&self, location: &Location, canary: &Canary) -> Result<String, ApiError> {
+    async fn put_canary(
+        &self,
+        location: &BucketLocation,
+        canary: &Canary,
+    ) -> Result<String, ApiError> {
         let version = format!("version-{}", self.calls.borrow().len());
         let put = |state: &mut State| {
             let mut replicator = self.replicator.borrow_mut();
@@ -138,8 +143,10 @@ impl Objects for Fake {
             let selected = replicator.unnoticed == 0
                 && rules_of(source).iter().any(|rule| selects(rule, &canary.key, &canary.tags));
             replicator.unnoticed = replicator.unnoticed.saturating_sub(1);
-            let (replication, kms_key) =
-                (selected.then_some(Replication::Pending), canary.kms_key.clone().or(default));
+            let (replication, kms_key) = (
+                selected.then_some(ReplicationStatus::Pending),
+                canary.kms_key.clone().or(default),
+            );
             let content = Some(ObjectVersion { replication, kms_key, last_modified: Some(now()) });
             source.objects.push(Object {
                 key: canary.key.clone(),
@@ -154,7 +161,7 @@ impl Objects for Fake {
 
     async fn object_version(
         &self,
-        location: &Location,
+        location: &BucketLocation,
         key: &str,
         version: &str,
     ) -> Result<Option<ObjectVersion>, ApiError> {
@@ -169,7 +176,7 @@ impl Objects for Fake {
         self.call(Call::read("HeadObject", object(location, key)), head).await
     }
 
-    async fn versions(&self, location: &Location, key: &str) -> Result<Versions, ApiError> {
+    async fn versions(&self, location: &BucketLocation, key: &str) -> Result<Versions, ApiError> {
         let list = |state: &mut State| {
             let all: Vec<&Object> = bucket(state, location)?
                 .objects
@@ -191,7 +198,7 @@ impl Objects for Fake {
 
     async fn delete_version(
         &self,
-        location: &Location,
+        location: &BucketLocation,
         key: &str,
         version: &str,
     ) -> Result<(), ApiError> {

@@ -4,13 +4,13 @@
 
 use super::Action;
 use crate::iam_policy::{ResourcePolicy, Statement};
-use crate::model::PolicyTarget;
+use crate::model::ResourcePolicyTarget;
 
 /// A write of a resource policy.
 #[derive(Debug, Clone, Copy)]
-pub struct PolicyWrite<'a> {
+pub struct ResourcePolicyWrite<'a> {
     /// The bucket or key that has the policy.
-    pub target: &'a PolicyTarget,
+    pub target: &'a ResourcePolicyTarget,
     sid: &'a str,
     /// The statement under `sid` that the plan was made for.
     before: Option<&'a str>,
@@ -22,7 +22,7 @@ pub struct PolicyWrite<'a> {
 
 /// Why a policy must not be written over the one that was just read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PolicyConflict {
+pub enum ResourcePolicyConflict {
     /// The plan was made for a policy, and now there is none.
     #[error("there was a policy, and now there is none")]
     PolicyGone,
@@ -37,7 +37,7 @@ pub enum PolicyConflict {
     NotAPolicy,
 }
 
-impl<'a> PolicyWrite<'a> {
+impl<'a> ResourcePolicyWrite<'a> {
     /// The write that an action makes; `None` if it writes no resource policy.
     pub(super) fn of(action: &'a Action) -> Option<Self> {
         match action {
@@ -74,29 +74,29 @@ impl<'a> PolicyWrite<'a> {
     /// The policy to write over `current`, the policy that was just read.
     ///
     /// # Errors
-    /// A [`PolicyConflict`] if `current` is not what the plan was made for, or the write would take a key from its account.
-    pub fn replace(&self, current: Option<&str>) -> Result<ResourcePolicy, PolicyConflict> {
+    /// A [`ResourcePolicyConflict`] if `current` is not what the plan was made for, or the write would take a key from its account.
+    pub fn replace(&self, current: Option<&str>) -> Result<ResourcePolicy, ResourcePolicyConflict> {
         if current.is_none() && self.had_policy && self.statement.is_some() {
-            return Err(PolicyConflict::PolicyGone);
+            return Err(ResourcePolicyConflict::PolicyGone);
         }
-        let policy = ResourcePolicy::parse(current).ok_or(PolicyConflict::NotAPolicy)?;
+        let policy = ResourcePolicy::parse(current).ok_or(ResourcePolicyConflict::NotAPolicy)?;
         let is_unchanged = match (policy.statement(self.sid), self.before) {
             (Some(now), Some(before)) => now == before || Statement::are_equal(now, before),
             (Some(_), None) => false,
             (None, _) => true,
         };
         if !is_unchanged {
-            return Err(PolicyConflict::StatementChanged);
+            return Err(ResourcePolicyConflict::StatementChanged);
         }
         let (gave_rights, is_key) =
-            (policy.allows_account_root(), matches!(self.target, PolicyTarget::Key { .. }));
+            (policy.allows_account_root(), matches!(self.target, ResourcePolicyTarget::Key { .. }));
         let written = match self.statement {
             Some(statement) => policy.with(statement),
             None => policy.without(self.sid),
         };
         let is_lost = gave_rights && !written.allows_account_root();
         if is_key && current.is_some() && (is_lost || !written.has_other_than(self.sid)) {
-            return Err(PolicyConflict::AccountLosesKey);
+            return Err(ResourcePolicyConflict::AccountLosesKey);
         }
         Ok(written)
     }
