@@ -67,7 +67,7 @@ impl Callback for Aws {
             resource: "the `ResponseURL`".to_owned(),
             code,
             message,
-            parameter: None,
+            missing_right: None,
             retry,
         };
         // CloudFormation signs the URL for an empty content type.

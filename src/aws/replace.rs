@@ -89,7 +89,7 @@ fn conflict_error(
         ResourcePolicyConflict::NotAPolicy => ("MalformedAnswer", Retry::Never),
     };
     let (resource, message) = (format!("the policy of {target}"), conflict.to_string());
-    ApiError { operation, resource, code: code.to_owned(), message, parameter: None, retry }
+    ApiError { operation, resource, code: code.to_owned(), message, missing_right: None, retry }
 }
 
 /// The client without the SDK's retries, and without a time-out.

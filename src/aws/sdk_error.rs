@@ -27,7 +27,7 @@ impl CallError {
         resource: impl Into<String>,
     ) -> ApiError {
         let Self { code, message, retry } = self;
-        ApiError { operation, resource: resource.into(), code, message, parameter: None, retry }
+        ApiError { operation, resource: resource.into(), code, message, missing_right: None, retry }
     }
 
     pub(super) fn code(&self) -> &str {

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use super::sdk_error::{self, malformed_response};
 use super::whole_answer::WholeAnswer;
-use crate::model::{Account, ApiError, AssumedRole, Identity, Partition, RoleArn};
+use crate::model::{Account, ApiError, AssumedRole, Identity, OptionalRight, Partition, RoleArn};
 
 const ASSUME_ROLE: &str = "AssumeRole";
 
@@ -115,7 +115,7 @@ async fn assume_role(
                 .message
                 .push_str("; the role's trust policy must allow the caller to assume it");
         }
-        failure.with_parameter(Some("DestinationRoleArns"))
+        failure.with_needed_right(Some(OptionalRight::AssumeDestinationRole))
     })?;
     let credentials = response
         .credentials()

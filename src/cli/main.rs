@@ -66,7 +66,7 @@ const NO_CREDENTIALS: [&str; 2] =
 /// right, but this program uses the person's own rights.
 fn error_message(mut error: Error) -> String {
     if let Some(failure) = error.failure_mut() {
-        failure.parameter = None;
+        failure.missing_right = None;
     }
     error.to_string()
 }
@@ -203,7 +203,7 @@ fn print_manual(command: Option<&str>) -> Result<i32, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use s3_kms_replication::model::{ApiError, Retry};
+    use s3_kms_replication::model::{ApiError, OptionalRight, Retry};
 
     use super::*;
 
@@ -216,10 +216,11 @@ mod tests {
             resource,
             code,
             message,
-            parameter: None,
+            missing_right: None,
             retry: Retry::Never,
         };
-        let failure = Box::new(failure.with_parameter(Some("AllowCreateDestinationBuckets")));
+        let failure =
+            Box::new(failure.with_needed_right(Some(OptionalRight::CreateDestinationBucket)));
         let error = reconcile::Error::Apply {
             failure,
             done: Vec::new(),

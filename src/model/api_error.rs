@@ -1,5 +1,7 @@
 //! Failed calls of the AWS API.
 
+use super::OptionalRight;
+
 /// When a retry of a failed call can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
@@ -15,7 +17,7 @@ pub enum Retry {
 
 /// A failed call: the operation, its resource, and AWS's own code and message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{operation} on {resource}: {code}: {message}{}", .parameter.map(|name| format!("; the template's parameter `{name}` gives this right")).unwrap_or_default())]
+#[error("{operation} on {resource}: {code}: {message}{}", .missing_right.map(|right| format!("; the template's parameter `{}` gives this right", right.parameter())).unwrap_or_default())]
 pub struct ApiError {
     /// The API's operation, such as `PutBucketReplication`.
     pub operation: &'static str,
@@ -25,17 +27,18 @@ pub struct ApiError {
     pub code: String,
     /// AWS's message.
     pub message: String,
-    /// The template's parameter that gives the missing right, if there is one.
-    pub parameter: Option<&'static str>,
+    /// The right that the caller lacks, if it is one that a deployment may leave out.
+    pub missing_right: Option<OptionalRight>,
     /// When a retry can help.
     pub retry: Retry,
 }
 
 impl ApiError {
-    /// Adds the template's parameter that gives the missing right, if the call was denied.
+    /// Adds the right that the call needs, if it was denied.
     #[must_use]
-    pub fn with_parameter(self, parameter: Option<&'static str>) -> Self {
-        Self { parameter: self.parameter.or(parameter.filter(|_| self.is_denied())), ..self }
+    pub fn with_needed_right(self, right: Option<OptionalRight>) -> Self {
+        let missing_right = self.missing_right.or(right.filter(|_| self.is_denied()));
+        Self { missing_right, ..self }
     }
 
     /// Whether the call ended without AWS's answer, so that a write may still take effect.

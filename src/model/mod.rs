@@ -32,6 +32,7 @@ mod kms;
 mod lease;
 mod names;
 mod object;
+mod optional_right;
 mod partition;
 mod replication_configuration;
 mod response_url;
@@ -52,6 +53,7 @@ pub use kms::Key;
 pub use lease::{Acquired, Lease};
 pub use names::{Account, BucketName, BucketNamespace, LegacyBucketName, Region};
 pub use object::{Canary, ObjectVersion, ReplicationStatus, Versions};
+pub use optional_right::OptionalRight;
 pub use partition::{OtherPartition, Partition};
 pub use replication_configuration::{
     FilterTag, Metrics, ParseError, ReplicationConfiguration, Rule as ReplicationRule,

@@ -7,7 +7,7 @@ use std::fmt;
 use super::{NewJob, ResourcePolicyWrite, rules};
 use crate::iam_policy::{RolePolicyDocument, Statement};
 use crate::model::{
-    Access, Alarm, BucketLocation, BucketName, Encryption, InlinePolicyName,
+    Access, Alarm, BucketLocation, BucketName, Encryption, InlinePolicyName, OptionalRight,
     ReplicationConfiguration, ReplicationRule, ResourcePolicyTarget, RoleName, RuleId, Versioning,
 };
 
@@ -369,21 +369,21 @@ impl Action {
         )
     }
 
-    /// The template's parameter that gives the function the right to execute the action, if the right is optional.
-    pub fn parameter(&self) -> Option<&'static str> {
+    /// The right that the action needs, if a deployment may leave it out.
+    pub fn needed_right(&self) -> Option<OptionalRight> {
         let for_foreign_role =
-            |role: &RoleName| (!role.has_own_prefix()).then_some("ExtendableRoleArns");
+            |role: &RoleName| (!role.has_own_prefix()).then_some(OptionalRight::ExtendForeignRole);
         match self {
             Self::CreateBucket { location, .. }
             | Self::EncryptBucket { location, .. }
             | Self::BlockPublicAccess { location } => {
-                (location.access == Access::Own).then_some("AllowCreateDestinationBuckets")
+                (location.access == Access::Own).then_some(OptionalRight::CreateDestinationBucket)
             }
             Self::PutRolePolicy { role, .. } | Self::DeleteRolePolicy { role, .. } => {
                 for_foreign_role(role)
             }
             Self::StartJob { .. } | Self::CancelJob { .. } | Self::UntagRole { .. } => {
-                Some(super::JOB_PARAMETER)
+                Some(OptionalRight::ReplicateExistingObjects)
             }
             // To write a configuration, the caller needs `iam:PassRole` on its role.
             Self::PutReplication { configuration, .. } => {

@@ -24,9 +24,6 @@ use crate::model::{
 };
 use crate::spec::{Report, Spec};
 
-/// The template's parameter that gives the function the rights for jobs.
-pub const JOB_PARAMETER: &str = "AllowReplicateExistingObjects";
-
 /// Digits of the hash of a request.
 const REQUEST_LENGTH: usize = 32;
 

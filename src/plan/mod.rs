@@ -31,7 +31,7 @@ pub use action::{Action, Replaces, ReplicationWrite};
 pub use apply::apply;
 pub use cross_account::{foreign_statements, remove_statements};
 pub use delete::{clean_up_deleted_bucket, delete};
-pub use job::{JOB_PARAMETER, NewJob, is_job_of, revoke_job_rights};
+pub use job::{NewJob, is_job_of, revoke_job_rights};
 pub(crate) use keys::check_usable;
 pub use refusal::Refusal;
 pub use resource_policy_write::{ResourcePolicyConflict, ResourcePolicyWrite};

@@ -267,7 +267,7 @@ fn out_of_time(key: &str) -> ApiError {
         resource: format!("object `{key}`"),
         code: "TimedOut".to_owned(),
         message: "no answer in time".to_owned(),
-        parameter: None,
+        missing_right: None,
         retry: Retry::NextInvocation,
     }
 }

@@ -158,7 +158,7 @@ impl<C: Cloud> Engine<'_, C> {
             Box::pin(self.cloud.execute(action)).await.map_err(|failure| attempts.classify(failure))
         });
         let executed =
-            executed.await.map_err(|failure| failure.with_parameter(action.parameter()))?;
+            executed.await.map_err(|failure| failure.with_needed_right(action.needed_right()))?;
         log_change(action);
         match action.replaces() {
             Replaces::ResourcePolicy(write) => {
@@ -201,7 +201,7 @@ impl<C: Cloud> Engine<'_, C> {
             }
         });
         let executed =
-            executed.await.map_err(|failure| failure.with_parameter(action.parameter()))?;
+            executed.await.map_err(|failure| failure.with_needed_right(action.needed_right()))?;
         log_change(action);
         self.await_read_back(action, async || {
             let current = self.cloud.replication(write.location).await?;
@@ -295,7 +295,7 @@ fn log_change(action: &Action) {
 fn changed(action: &Action, code: &str, message: &str) -> ApiError {
     let (code, message) = (code.to_owned(), message.to_owned());
     let (operation, resource) = (action.operation(), action.resource());
-    ApiError { operation, resource, code, message, parameter: None, retry: Retry::Replan }
+    ApiError { operation, resource, code, message, missing_right: None, retry: Retry::Replan }
 }
 
 /// A write that succeeded and could not be read back.

@@ -6,8 +6,8 @@
 use super::converge::{DesiredState, Planned, RequestScope};
 use super::snapshot::SnapshotReader;
 use super::{BucketOutcome, Engine, Error, RuleOutcome, Status};
-use crate::model::{Access, ApiError, Identity, Job, Region, Retry, RuleAddress};
-use crate::plan::{self, JOB_PARAMETER, Plan, Roles};
+use crate::model::{Access, ApiError, Identity, Job, OptionalRight, Region, Retry, RuleAddress};
+use crate::plan::{self, Plan, Roles};
 use crate::ports::{Cloud, Read};
 use crate::request::JobEvent;
 use crate::spec::Spec;
@@ -36,7 +36,9 @@ impl<R: Read> SnapshotReader<'_, R> {
         identity: &Identity,
     ) -> Result<Option<Job>, ApiError> {
         let job = self.cloud.job(id, region, &identity.account).await;
-        job.map_err(|failure| failure.with_parameter(Some(JOB_PARAMETER)))
+        job.map_err(|failure| {
+            failure.with_needed_right(Some(OptionalRight::ReplicateExistingObjects))
+        })
     }
 
     /// Reads whether the report bucket of a job to start is missing; `false` when no job is to be started.
@@ -155,7 +157,7 @@ fn not_ended(id: &str, job: &Job) -> ApiError {
         resource: format!("job `{id}`"),
         code: job.status.to_string(),
         message: "the event says that the job has ended, but S3 reports that it has not".to_owned(),
-        parameter: None,
+        missing_right: None,
         retry: Retry::NextInvocation,
     }
 }

@@ -29,12 +29,13 @@ use super::retry::RetryBudget;
 use super::snapshot::ApplyFirstReads;
 use super::{Engine, Error, Outcome, Status};
 use crate::model::{
-    Access, ApiError, Key, KeyReference, Region, ReplicationStatus, Retry, RoleName, RuleAddress,
+    Access, ApiError, Key, KeyReference, OptionalRight, Region, ReplicationStatus, Retry, RoleName,
+    RuleAddress,
 };
 use crate::plan::Plan;
 use crate::ports::Cloud;
 use crate::spec::{SourceKeys, Spec};
-use crate::verify::{self, Evidence, Failure, PARAMETER, Verdict};
+use crate::verify::{self, Evidence, Failure, Verdict};
 
 /// Time kept for the removal of a canary.
 const REMOVAL_TIME: Duration = Duration::from_secs(10);
@@ -156,7 +157,7 @@ impl<C: Cloud> Engine<'_, C> {
         let locations = self.before_deadline(self.locate_ends(spec, expected)).await?;
         let versions = try_join_all(locations.iter().flatten().map(async |location| {
             let versions = self.cloud.versions(location, &key).await;
-            versions.map_err(|failure| failure.with_parameter(Some(PARAMETER)))
+            versions.map_err(|failure| failure.with_needed_right(Some(OptionalRight::Verify)))
         }));
         let versions = self.before_deadline(versions).await?;
         Ok(versions.iter().any(|versions| !versions.objects.is_empty()))

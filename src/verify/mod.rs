@@ -8,14 +8,11 @@ use std::collections::BTreeSet;
 use crate::iam_policy::{self, BucketInRegion, Grants, RolePolicyDocument};
 use crate::model::{
     ApiError, BucketLocation, BucketName, Canary, Identity, InlinePolicyName, Key, KeyReference,
-    ObjectVersion, Region, ReplicationRule, ReplicationStatus, Retry, Role, RoleName, RuleAddress,
-    Versioning,
+    ObjectVersion, OptionalRight, Region, ReplicationRule, ReplicationStatus, Retry, Role,
+    RoleName, RuleAddress, Versioning,
 };
 use crate::plan::{self, Refusal};
 use crate::spec::Filter;
-
-/// The template's parameter that gives the function the rights for canaries.
-pub const PARAMETER: &str = "AllowVerify";
 
 /// How long after it was written a canary shows that the rule replicates now. S3 replicates most objects within this time.
 const MAX_AGE: u64 = 15 * 60;
@@ -132,7 +129,7 @@ pub enum Failure {
 
 impl From<ApiError> for Failure {
     fn from(failure: ApiError) -> Self {
-        Self::Call(failure.with_parameter(Some(PARAMETER)))
+        Self::Call(failure.with_needed_right(Some(OptionalRight::Verify)))
     }
 }
 

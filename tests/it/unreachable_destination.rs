@@ -1,6 +1,6 @@
 //! A destination whose role can no longer be assumed.
 
-use s3_kms_replication::model::{ApiError, Retry};
+use s3_kms_replication::model::{ApiError, OptionalRight, Retry};
 use serde_json::json;
 
 use crate::support::*;
@@ -16,7 +16,7 @@ async fn delete_without_the_destinations_role_says_what_remains_and_how_to_go_on
         resource: "role `arn:aws:iam::444455556666:role/replication-setup`".to_owned(),
         code: "AccessDenied".to_owned(),
         message: "not authorized".to_owned(),
-        parameter: Some("DestinationRoleArns"),
+        missing_right: Some(OptionalRight::AssumeDestinationRole),
         retry: Retry::Never,
     }));
     fake.clear();

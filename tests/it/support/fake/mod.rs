@@ -270,7 +270,7 @@ impl Fake {
 
 fn error(code: &'static str, retry: Retry) -> ApiError {
     let (resource, code, message) = ("anything".to_owned(), code.to_owned(), "as told".to_owned());
-    ApiError { operation: "AnyAction", resource, code, message, parameter: None, retry }
+    ApiError { operation: "AnyAction", resource, code, message, missing_right: None, retry }
 }
 
 fn bucket<'a>(state: &'a mut State, location: &BucketLocation) -> Result<&'a mut Bucket, ApiError> {
