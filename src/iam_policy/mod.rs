@@ -4,6 +4,7 @@
 //! decides. The statements follow <https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html> and
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-config-for-kms-objects.html>, and grant nothing wider.
 
+pub mod evaluate;
 mod resource;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,0 +1,214 @@
+//! How the layers of policies decide together.
+//!
+//! Follows <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics.html>,
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html>,
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html> and
+//! <https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html>.
+
+use super::decision::{Decision, Denial, DenialReason, Layer, Undecided};
+use super::layers::{Policies, Request, ResourcePolicy};
+use super::principal::Naming;
+use super::statement::{Effect, NearMiss, Statement};
+use super::truth::{Truth, Unknown};
+
+/// Decides about a request.
+pub fn decide(request: &Request, policies: &Policies) -> Decision {
+    let context = request.completed_context();
+    let request = Request { context: &context, ..*request };
+    Evaluation { request: &request, policies }.decision()
+}
+
+struct Evaluation<'a> {
+    request: &'a Request<'a>,
+    policies: &'a Policies<'a>,
+}
+
+/// Which layers allow a request. The resource's policy by how directly it names the one who asks.
+struct Allows {
+    identity: Truth,
+    boundary: Truth,
+    itself: Truth,
+    role: Truth,
+    account: Truth,
+}
+
+impl Allows {
+    fn resource(&self) -> Truth {
+        Truth::any([self.itself.clone(), self.role.clone(), self.account.clone()])
+    }
+
+    /// What identity policies give, within the boundary.
+    fn identity_within_boundary(&self) -> Truth {
+        self.identity.clone().and(self.boundary.clone())
+    }
+
+    /// What the resource's policy gives without the account's identity policies.
+    fn resource_alone(&self) -> Truth {
+        self.itself.clone().or(self.role.clone().and(self.boundary.clone()))
+    }
+}
+
+impl Evaluation<'_> {
+    fn decision(&self) -> Decision {
+        let explicit = self.explicit_denials();
+        if !explicit.is_empty() {
+            return Decision::Denied(explicit);
+        }
+        let allows = self.allows();
+        let allowed = self.combined(&allows);
+        if allowed == Truth::No {
+            return Decision::Denied(self.missing_allows(&allows));
+        }
+        match allowed.and(!self.denied()) {
+            Truth::Yes => Decision::Allowed,
+            Truth::No => Decision::Denied(explicit),
+            Truth::Unknown(Unknown { keys, statements, layers }) => {
+                Decision::Undecided(Undecided { keys, statements, unread: layers })
+            }
+        }
+    }
+
+    /// The statements of all layers with an effect, and whether they match.
+    fn statements(&self, effect: Effect) -> impl Iterator<Item = (Layer, &Statement, Truth)> {
+        let policies = self.policies.by_layer();
+        let statements = policies.flat_map(|(layer, policy)| {
+            policy.statements.iter().map(move |statement| (layer, statement))
+        });
+        statements
+            .filter(move |(_, statement)| statement.effect == effect)
+            .map(|(layer, statement)| (layer, statement, self.matches(layer, statement)))
+    }
+
+    fn matches(&self, layer: Layer, statement: &Statement) -> Truth {
+        if has_principal(layer) && self.naming(statement).is_none() {
+            Truth::No
+        } else {
+            statement.matches(self.request)
+        }
+    }
+
+    /// How directly a statement of the resource's policy names the one who asks. A Deny with `NotPrincipal` always names who has a boundary.
+    fn naming(&self, statement: &Statement) -> Option<Naming> {
+        let has_boundary = self.policies.boundary.is_some();
+        if has_boundary && statement.effect == Effect::Deny && statement.has_not_principal() {
+            return Some(Naming::Itself);
+        }
+        statement.naming(self.request)
+    }
+
+    fn explicit_denials(&self) -> Vec<Denial> {
+        self.statements(Effect::Deny)
+            .filter(|(_, _, matches)| *matches == Truth::Yes)
+            .map(|(layer, statement, _)| Denial {
+                layer,
+                reason: DenialReason::Explicit(statement.reference.clone()),
+            })
+            .collect()
+    }
+
+    /// Whether a statement denies, as far as it is known.
+    fn denied(&self) -> Truth {
+        let unread = self.policies.unread.iter().map(|layer| Truth::unread(*layer));
+        Truth::any(self.statements(Effect::Deny).map(|(_, _, matches)| matches).chain(unread))
+    }
+
+    fn allows(&self) -> Allows {
+        let mut allows = Allows {
+            identity: self.unread(Layer::Identity),
+            boundary: self.unread(Layer::Boundary),
+            itself: self.unread(self.policies.resource.layer()),
+            role: Truth::any(
+                self.policies.resource.grants().iter().map(|grant| grant.allows(self.request)),
+            ),
+            account: Truth::No,
+        };
+        if self.policies.boundary.is_none() && allows.boundary == Truth::No {
+            allows.boundary = Truth::Yes;
+        }
+        for (layer, statement, matches) in self.statements(Effect::Allow) {
+            let allow = match layer {
+                Layer::Identity => &mut allows.identity,
+                Layer::Boundary => &mut allows.boundary,
+                Layer::BucketPolicy | Layer::KeyPolicy | Layer::TrustPolicy => {
+                    match self.naming(statement) {
+                        Some(Naming::Itself) => &mut allows.itself,
+                        Some(Naming::Role) => &mut allows.role,
+                        Some(Naming::Account) => &mut allows.account,
+                        None => continue,
+                    }
+                }
+            };
+            *allow = std::mem::replace(allow, Truth::No).or(matches);
+        }
+        allows
+    }
+
+    /// What a layer allows by that of it which was not read.
+    fn unread(&self, layer: Layer) -> Truth {
+        if self.policies.unread.contains(&layer) { Truth::unread(layer) } else { Truth::No }
+    }
+
+    fn combined(&self, allows: &Allows) -> Truth {
+        match (self.policies.resource, self.is_same_account()) {
+            (ResourcePolicy::Trust(_), _) => allows.itself.clone(),
+            (ResourcePolicy::Bucket(_), true) => {
+                allows.identity_within_boundary().or(allows.resource_alone())
+            }
+            (ResourcePolicy::Key { .. }, true) => {
+                let by_account = allows.account.clone().and(allows.identity_within_boundary());
+                by_account.or(allows.resource_alone())
+            }
+            (ResourcePolicy::Bucket(_) | ResourcePolicy::Key { .. }, false) => {
+                allows.resource().and(allows.identity_within_boundary())
+            }
+        }
+    }
+
+    fn is_same_account(&self) -> bool {
+        self.request.principal.account() == Some(self.request.resource_account)
+    }
+
+    /// The layers whose Allow is missing.
+    fn missing_allows(&self, allows: &Allows) -> Vec<Denial> {
+        let is_same_account = self.is_same_account();
+        let (is_bucket, is_trust) = match self.policies.resource {
+            ResourcePolicy::Bucket(_) => (true, false),
+            ResourcePolicy::Key { .. } => (false, false),
+            ResourcePolicy::Trust(_) => (false, true),
+        };
+        let needs_resource = !(is_bucket && is_same_account);
+        let is_let_in = is_same_account && allows.role == Truth::Yes;
+        let needs_identity = !is_trust && !is_let_in;
+        let missing = [
+            (Layer::Identity, needs_identity && allows.identity == Truth::No),
+            (Layer::Boundary, !is_trust && allows.boundary == Truth::No),
+            (self.policies.resource.layer(), needs_resource && allows.resource() == Truth::No),
+        ];
+        missing
+            .into_iter()
+            .filter(|(_, is_missing)| *is_missing)
+            .map(|(layer, _)| Denial {
+                layer,
+                reason: DenialReason::NoAllow { nearest: self.nearest(layer) },
+            })
+            .collect()
+    }
+
+    /// The Allow statements of a layer that have to do with the request, nearest first.
+    fn nearest(&self, layer: Layer) -> Vec<NearMiss> {
+        let mut near: Vec<NearMiss> = self
+            .statements(Effect::Allow)
+            .filter(|(of, _, _)| *of == layer)
+            .filter_map(|(_, statement, _)| statement.near_miss(self.request, has_principal(layer)))
+            .collect();
+        near.sort_by_key(NearMiss::distance);
+        near
+    }
+}
+
+fn has_principal(layer: Layer) -> bool {
+    match layer {
+        Layer::Identity | Layer::Boundary => false,
+        Layer::BucketPolicy | Layer::KeyPolicy | Layer::TrustPolicy => true,
+    }
+}
