@@ -16,6 +16,8 @@
   function creates have the replica key as default. In other buckets, MiniStack gives a replica the source object's key.
 * **Default encryption of buckets in stacks.** MiniStack's CloudFormation ignores it.
 * **Function code from a bucket of another account**, but not of another Region.
+* **A stand-in for S3 Batch Operations**: jobs that replicate the current versions of objects whose list S3 generates, with a report and
+  `JobStatusChanged` events. MiniStack has no jobs.
 * **SQS's `StartMessageMoveTask`**, at once and only from a dead-letter queue to the queues of origin.
 * **Step Functions as the walk uses it.** `listBuckets` takes page size and Region; a distributed map takes JSONata and starts no more
   children after its execution is stopped; a state machine has only the rights of its role. Retry intervals are a hundredth of those on AWS.

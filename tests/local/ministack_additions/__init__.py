@@ -20,7 +20,7 @@ def install() -> None:
 
     if unexpected := private_api.unexpected():
         sys.exit(f"emulator: `{unexpected}` is not what ministack `{found}` has")
-    from . import authorization, dispatch, services, state_machines
+    from . import authorization, batch_jobs, dispatch, services, state_machines
 
-    for additions in (authorization, dispatch, services, state_machines):
+    for additions in (authorization, batch_jobs, dispatch, services, state_machines):
         additions.install()

@@ -11,6 +11,7 @@ from ministack.services.cloudformation import custom_resource, provisioners
 
 FUNCTIONS = [
     (app, "_dispatch_service_request", "method path headers body query_params request_id"),
+    (app, "_handle_s3_control_request", "path method body query_params request_id headers"),
     (app, "_handle_post_body_shortcuts", "method path headers body query_params request_id"),
     (app, "_enforce_data_plane", "service iam_action headers query_params request_id resource_arn service_context"
                                  " auth_error_response named_resource"),
@@ -28,6 +29,7 @@ FUNCTIONS = [
     (kms, "_resolve_key", "key_id_or_arn"),
     (kms, "_describe_key", "data"),
     (responses, "request_scope", "account_id region"),
+    (iam_evaluator, "_service_principal_matches", "principal service"),
     (iam_evaluator, "_gather_role_policies", "role_name account_id"),
     (stepfunctions, "_execute_task", "state_def raw_input execution ctx"),
     (stepfunctions, "_invoke_resource", "resource input_data"),
@@ -39,6 +41,11 @@ FUNCTIONS = [
     (provisioners, "_s3_apply_configurations", "name props old_props"),
     (s3, "_put_bucket_encryption", "name body"),
     (s3, "_bucket_default_sse_headers", "bucket_name"),
+    (s3, "_in_account", "account_id"),
+    (s3, "_maybe_replicate", "bucket_name key obj data tags"),
+    (s3, "_put_object", "bucket_name key body headers"),
+    (s3, "_read_body", "bucket_name key obj"),
+    (s3, "_replication_rule_for", "bucket_name key tags"),
     (s3, "_record_object_version", "bucket_name key prior_obj obj data"),
     (sqs, "_queue_by_arn", "arn"),
     (sqs, "_act_send_message", "data qurl"),
