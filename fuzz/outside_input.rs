@@ -7,6 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use s3_kms_replication::config::Settings;
 use s3_kms_replication::iam_policy::{RolePolicyDocument, ResourcePolicy};
 use s3_kms_replication::model::{BucketName, KeyReference, Partition, Region, RoleArn, RoleName, RuleId};
+use s3_kms_replication::request::terraform::ResourceChange;
 use s3_kms_replication::request::{self, Command, Environment, Invocation, cloudformation};
 use s3_kms_replication::spec::Spec;
 use serde_json::{Value, json};
@@ -43,7 +44,10 @@ fn read(payload: &Value) {
                 check(spec);
             }
         }
-        Ok(Invocation::Command(Command::Apply(spec))) => check(&spec),
+        Ok(
+            Invocation::Command(Command::Apply(spec))
+            | Invocation::Terraform(ResourceChange::Apply { spec, .. }),
+        ) => check(&spec),
         Ok(_) => {}
         Err(error) => assert!(!error.to_string().is_empty()),
     }

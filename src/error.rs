@@ -2,7 +2,7 @@
 //!
 //! This module owns the classification of errors for callers. It must not know answers and clients.
 
-use crate::model::ApiError;
+use crate::model::{ApiError, RuleAddress};
 use crate::spec::Invalid;
 use crate::{reconcile, request};
 
@@ -16,6 +16,21 @@ pub enum Error {
     /// The request failed.
     #[error(transparent)]
     Reconcile(#[from] reconcile::Error),
+
+    /// A resource of Terraform has its new rule, and the rule of its earlier input could not be deleted. Terraform counts the update as done
+    /// and forgets the earlier rule.
+    #[error(
+        "rule `{}` of bucket `{}` is applied; rule `{}` of bucket `{}`, which it replaces, was not deleted, so delete it with the command `Delete`: {error}",
+        .rule.id, .rule.source, .earlier.id, .earlier.source
+    )]
+    EarlierRuleRemains {
+        /// The rule that was applied.
+        rule: RuleAddress,
+        /// The rule that was to be deleted.
+        earlier: RuleAddress,
+        /// Why it was not.
+        error: Box<Error>,
+    },
 
     /// The answer could not be sent to CloudFormation.
     #[error("CloudFormation could not be answered: {0}")]
@@ -32,6 +47,7 @@ impl Error {
         match self {
             Self::Unanswered(_) => true,
             Self::Reconcile(error) => error.is_transient(),
+            Self::EarlierRuleRemains { error, .. } => error.is_transient(),
             Self::Request(_) | Self::Internal(_) => false,
         }
     }
@@ -41,7 +57,8 @@ impl Error {
         match self {
             Self::Request(request::Error::Invalid(_) | request::Error::UnknownPayload(_)) => true,
             Self::Reconcile(error) => error.is_refusal(),
-            Self::Request(request::Error::ForeignResponseUrl)
+            Self::EarlierRuleRemains { .. }
+            | Self::Request(request::Error::ForeignResponseUrl)
             | Self::Unanswered(_)
             | Self::Internal(_) => false,
         }
@@ -61,7 +78,7 @@ impl Error {
         match self {
             Self::Request(_) => true,
             Self::Reconcile(error) => error.changed_nothing(),
-            Self::Unanswered(_) | Self::Internal(_) => false,
+            Self::EarlierRuleRemains { .. } | Self::Unanswered(_) | Self::Internal(_) => false,
         }
     }
 
@@ -74,6 +91,7 @@ impl Error {
     pub fn failure_mut(&mut self) -> Option<&mut ApiError> {
         match self {
             Self::Reconcile(error) => error.failure_mut(),
+            Self::EarlierRuleRemains { error, .. } => error.failure_mut(),
             Self::Request(_) | Self::Unanswered(_) | Self::Internal(_) => None,
         }
     }
@@ -83,6 +101,7 @@ impl Error {
         match self {
             Self::Request(_) => "InvalidRequest",
             Self::Reconcile(error) => error.kind(),
+            Self::EarlierRuleRemains { error, .. } => error.kind(),
             Self::Unanswered(_) => "Unanswered",
             Self::Internal(_) => "InternalError",
         }

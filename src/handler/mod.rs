@@ -6,6 +6,7 @@ mod cloudformation;
 mod command;
 mod event;
 mod queue;
+mod terraform;
 
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ pub struct Handled {
     /// The answer.
     ///
     /// # Errors
-    /// - Command: any error.
+    /// - Command, Terraform: any error.
     /// - Event: only a transient error, so that Lambda retries the event.
     /// - CloudFormation: the answer could not be delivered, or the request must be delivered again to continue with a canary.
     /// - SQS: the payload is not a batch. The answer names the messages that failed.
@@ -71,6 +72,7 @@ async fn answer<C: Cloud>(
         }
         Invocation::Event(event) => event::handle(&event, &engine, counters).await,
         Invocation::Queue(messages) => queue::handle(messages, &engine, counters).await,
+        Invocation::Terraform(change) => terraform::handle(&change, &engine, counters).await,
         Invocation::Command(command) => command::handle(&command, &engine, counters).await,
     }
 }

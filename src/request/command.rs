@@ -46,12 +46,8 @@ const ACTIONS: &str = "Plan, Apply, Delete, Reconcile, Verify";
 
 /// Reads a command from a payload with the name `Action`.
 pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
-    let mut reader = Object::new(object);
-    let action = reader.text("Action")?.unwrap_or_default();
-    let name = reader.text("Name")?;
-    let properties = read_properties(object, &["Action", "Name"])?;
-    let arguments = Arguments { name, properties };
-    match action.as_str() {
+    let arguments = Arguments::read(object)?;
+    match arguments.action.as_deref().unwrap_or_default() {
         "Plan" => Ok(Command::Apply(Box::new(Spec { dry_run: true, ..arguments.spec()? }))),
         "Apply" => Ok(Command::Apply(Box::new(arguments.spec()?))),
         "Delete" => Ok(Command::Delete {
@@ -77,17 +73,31 @@ pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
 }
 
 /// The values of a command.
-struct Arguments {
+pub(super) struct Arguments {
+    /// What is to be done.
+    pub action: Option<String>,
     name: Option<String>,
     properties: Properties,
 }
 
 impl Arguments {
-    fn spec(&self) -> Result<Spec, Invalid> {
+    /// Reads the values, and refuses names that are not known.
+    pub fn read(object: &Map<String, Value>) -> Result<Self, Invalid> {
+        let mut reader = Object::new(object);
+        Ok(Self {
+            action: reader.text("Action")?,
+            name: reader.text("Name")?,
+            properties: read_properties(object, &["Action", "Name"])?,
+        })
+    }
+
+    /// The rule that should exist.
+    pub fn spec(&self) -> Result<Spec, Invalid> {
         Spec::new(self.rule_id()?, &self.properties)
     }
 
-    fn rule(&self) -> Result<RuleAddress, Invalid> {
+    /// The rule that the name, or else the destination, stands for.
+    pub fn rule(&self) -> Result<RuleAddress, Invalid> {
         Ok(RuleAddress { source: self.source()?, id: self.rule_id()? })
     }
 
@@ -109,7 +119,8 @@ impl Arguments {
         RuleId::named(destination.as_str()).map_err(invalid)
     }
 
-    fn access(&self) -> Result<Access, Invalid> {
+    /// The credentials with which the destination's account is accessed.
+    pub fn access(&self) -> Result<Access, Invalid> {
         destination_access(&self.properties, &self.source()?)
     }
 
@@ -120,7 +131,8 @@ impl Arguments {
             .map_err(|problem| Invalid::new("SourceKmsKeyArns", problem))
     }
 
-    fn dry_run(&self) -> bool {
+    /// Whether to plan without changing anything.
+    pub fn dry_run(&self) -> bool {
         self.properties.dry_run.unwrap_or(false)
     }
 

@@ -6,6 +6,7 @@ pub mod cloudformation;
 mod cloudtrail;
 mod command;
 mod error;
+pub mod terraform;
 mod unreadable;
 
 use aws_lambda_events::event::sqs::SqsEvent;
@@ -40,6 +41,8 @@ pub enum Invocation {
     Event(Event),
     /// A batch of SQS messages with such events.
     Queue(Vec<Message>),
+    /// A request of Terraform or Pulumi about a resource.
+    Terraform(terraform::ResourceChange),
     /// A command of a person, Step Functions or the CLI.
     Command(Command),
 }
@@ -72,11 +75,14 @@ pub fn read(payload: &Value, environment: Environment<'_>) -> Result<Invocation,
     if object.contains_key("Records") {
         return queue(payload, environment).map(Invocation::Queue);
     }
+    if let Some(change) = terraform::read(object)? {
+        return Ok(Invocation::Terraform(change));
+    }
     if object.contains_key("Action") {
         return Ok(Invocation::Command(command::read(object)?));
     }
     Err(unknown(
-        "has none of `RequestType` (CloudFormation), `detail-type` (EventBridge), `Records` (SQS) or `Action` (a command)",
+        "has none of `RequestType` (CloudFormation), `detail-type` (EventBridge), `Records` (SQS), `Action` (a command) or an object with `action` and `prev_input` (Terraform)",
     ))
 }
 

@@ -137,6 +137,7 @@ fn each_sample_event_is_read_as_its_kind() {
                 "batch: {:?}",
                 messages.iter().map(|message| message.event.is_ok()).collect::<Vec<_>>()
             ),
+            Invocation::Terraform(change) => format!("{change:?}"),
             Invocation::Command(command) => format!("{command:?}"),
         }
     };

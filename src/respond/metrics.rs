@@ -27,6 +27,8 @@ pub enum AskedBy {
     EventBridge,
     /// A batch of events from the queue.
     Sqs,
+    /// A request of Terraform or Pulumi about a resource.
+    Terraform,
 }
 
 impl From<&Invocation> for AskedBy {
@@ -35,6 +37,7 @@ impl From<&Invocation> for AskedBy {
             Invocation::CloudFormation(_) => Self::CloudFormation,
             Invocation::Event(_) => Self::EventBridge,
             Invocation::Queue(_) => Self::Sqs,
+            Invocation::Terraform(_) => Self::Terraform,
             Invocation::Command(_) => Self::Command,
         }
     }
@@ -105,6 +108,7 @@ impl Counters {
             AskedBy::Command => "Command",
             AskedBy::EventBridge => "EventBridge",
             AskedBy::Sqs => "SQS",
+            AskedBy::Terraform => "Terraform",
         };
         let counts = self.counts.keys().map(|name| json!({"Name": name, "Unit": "Count"}));
         let metrics: Vec<Value> =

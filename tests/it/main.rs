@@ -38,6 +38,7 @@ mod retries;
 mod rounds;
 mod secrets;
 mod support;
+mod terraform;
 mod unreachable_destination;
 mod upgrade;
 mod verify;

@@ -53,6 +53,9 @@ async fn every_rule_is_counted_by_outcome_and_by_kind_of_request() {
         ("Apply and Verify", verified.clone()),
         ("Verify", sample("command-verify")),
         ("Delete of what was never there", never_created),
+        ("create of Terraform", sample("terraform-create")),
+        ("update of Terraform", sample("terraform-update")),
+        ("delete of Terraform", sample("terraform-delete")),
         ("nothing known", json!({})),
     ] {
         lines_of_metrics.push(format!("{what}: {}", counted(&fake, &payload).await));
