@@ -168,7 +168,8 @@ async fn invariant_4_delete_of_a_resource_deletes_only_the_rule_that_its_input_n
 async fn failed_create_is_completed_by_the_next_one() {
     let undisturbed = Fake::new(two_buckets());
     let expected = create_resource(&undisturbed, &input(json!({}))).await.unwrap();
-    for index in 0..undisturbed.calls.borrow().len() {
+    let calls = undisturbed.calls.borrow().len();
+    for index in 0..calls {
         let fake = Fake::new(two_buckets());
         fake.fail_call(index, Fault::Refused("AccessDenied", Retry::Never));
         let _ = create_resource(&fake, &input(json!({}))).await;
