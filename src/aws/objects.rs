@@ -163,10 +163,7 @@ impl Objects for Aws {
         location: &BucketLocation,
         canary: &Canary,
     ) -> Result<String, ApiError> {
-        self.in_session(&location.access, async || {
-            put_canary(&self.s3_at(location).await?, location, canary).await
-        })
-        .await
+        self.on_bucket(location, async |s3| put_canary(&s3, location, canary).await).await
     }
 
     async fn object_version(
@@ -175,17 +172,11 @@ impl Objects for Aws {
         key: &str,
         version: &str,
     ) -> Result<Option<ObjectVersion>, ApiError> {
-        self.in_session(&location.access, async || {
-            object_version(&self.s3_at(location).await?, location, key, version).await
-        })
-        .await
+        self.on_bucket(location, async |s3| object_version(&s3, location, key, version).await).await
     }
 
     async fn versions(&self, location: &BucketLocation, key: &str) -> Result<Versions, ApiError> {
-        self.in_session(&location.access, async || {
-            versions(&self.s3_at(location).await?, location, key).await
-        })
-        .await
+        self.on_bucket(location, async |s3| versions(&s3, location, key).await).await
     }
 
     async fn delete_version(
@@ -194,9 +185,6 @@ impl Objects for Aws {
         key: &str,
         version: &str,
     ) -> Result<(), ApiError> {
-        self.in_session(&location.access, async || {
-            delete_version(&self.s3_at(location).await?, location, key, version).await
-        })
-        .await
+        self.on_bucket(location, async |s3| delete_version(&s3, location, key, version).await).await
     }
 }

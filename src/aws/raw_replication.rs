@@ -1,26 +1,16 @@
 //! GetBucketReplication and PutBucketReplication with the configuration's own text.
 //!
-//! Owns the way around the SDK's types, which drop elements that they do not know: the answer is read, and the request is sent, as XML. Must
-//! not know which configuration is wanted, nor when a failed call is repeated.
-
-use std::sync::{Arc, Mutex, PoisonError};
+//! It must not know which configuration is wanted, nor when a failed call is repeated.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_bucket_replication::GetBucketReplicationError;
 use aws_sdk_s3::operation::put_bucket_replication::PutBucketReplicationError;
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::{
-    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
-};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::whole_answer::{UnparsedAnswer, successful_body};
+use super::raw_body::{Body, ParsedBody};
+use super::whole_answer::UnparsedAnswer;
 use crate::model::ReplicationConfiguration;
 
 /// S3's code for a bucket without a replication configuration.
@@ -36,9 +26,11 @@ pub async fn get(
     bucket: &str,
     owner: &str,
 ) -> Result<Option<ReplicationConfiguration>, SdkError<GetBucketReplicationError, HttpResponse>> {
-    let parsed = ParsedAnswer::default();
+    let parsed = ParsedBody::new(|body: &[u8]| {
+        ReplicationConfiguration::parse(body).map_err(UnparsedAnswer)
+    });
     let request = client.get_bucket_replication().bucket(bucket).expected_bucket_owner(owner);
-    match request.customize().interceptor(parsed.clone()).send().await {
+    match request.customize().interceptor(parsed.interceptor()).send().await {
         // "There is none" is only what S3 says itself.
         Ok(_) => parsed
             .take()
@@ -72,56 +64,4 @@ pub async fn put(
         .replication_configuration(placeholder);
     request.customize().interceptor(Body(configuration.to_xml())).send().await?;
     Ok(())
-}
-
-/// Parses the answer of GetBucketReplication and keeps the result.
-#[derive(Debug, Clone, Default)]
-struct ParsedAnswer(Arc<Mutex<Option<ReplicationConfiguration>>>);
-
-impl ParsedAnswer {
-    fn take(&self) -> Option<ReplicationConfiguration> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl Intercept for ParsedAnswer {
-    fn name(&self) -> &'static str {
-        "ParsedAnswer"
-    }
-
-    fn read_after_deserialization(
-        &self,
-        context: &AfterDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if let Some(body) = successful_body(context.response()) {
-            let parsed = ReplicationConfiguration::parse(body).map_err(UnparsedAnswer)?;
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(parsed);
-        }
-        Ok(())
-    }
-}
-
-/// Replaces a request's body. This hook runs before the SDK computes the checksum and the signature, and before it keeps the request for
-/// further attempts.
-#[derive(Debug)]
-pub(super) struct Body(pub(super) String);
-
-impl Intercept for Body {
-    fn name(&self) -> &'static str {
-        "Body"
-    }
-
-    fn modify_before_retry_loop(
-        &self,
-        context: &mut BeforeTransmitInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let request = context.request_mut();
-        request.headers_mut().try_insert("content-length", self.0.len().to_string())?;
-        *request.body_mut() = SdkBody::from(self.0.as_str());
-        Ok(())
-    }
 }

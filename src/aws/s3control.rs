@@ -13,7 +13,7 @@ use aws_sdk_s3control::{Client, Config};
 
 use super::sdk_error::{CallError, malformed_response};
 use super::whole_answer::WholeAnswer;
-use crate::model::{Account, ApiError, BucketLocation, Job, Partition, Region, is_loopback};
+use crate::model::{Account, ApiError, BucketLocation, Job, Partition, is_loopback};
 use crate::plan::NewJob;
 
 /// The priority among the account's jobs. All jobs of this program have the same.
@@ -29,15 +29,12 @@ impl ResolveEndpoint for LoopbackEndpoint {
     }
 }
 
-/// A client for the Region.
-pub(super) fn client(config: &SdkConfig, region: &Region) -> Client {
+/// A client that refuses answers that are not whole.
+pub(super) fn client(config: &SdkConfig) -> Client {
     let is_on_this_machine =
         |url: &&str| url.parse::<http::Uri>().is_ok_and(|url| url.host().is_some_and(is_loopback));
-    let builder = Config::from(config)
-        .to_builder()
-        .region(super::sdk_region(region))
-        .interceptor(WholeAnswer)
-        .retry_classifier(WholeAnswer);
+    let builder =
+        Config::from(config).to_builder().interceptor(WholeAnswer).retry_classifier(WholeAnswer);
     Client::from_conf(match config.endpoint_url().filter(is_on_this_machine) {
         Some(url) => builder.endpoint_resolver(LoopbackEndpoint(url.to_owned())).build(),
         None => builder.build(),

@@ -3,7 +3,7 @@
 //! It must not know what is called.
 
 use super::Aws;
-use crate::model::{Access, ApiError};
+use crate::model::{Access, ApiError, BucketLocation};
 
 /// The codes by which AWS's services say that a session is not valid, or no longer.
 const INVALID_SESSION: [&str; 7] = [
@@ -37,6 +37,15 @@ impl Aws {
             }
             result => result,
         }
+    }
+
+    /// Makes a call about a bucket with a client of S3.
+    pub(super) async fn on_bucket<T>(
+        &self,
+        location: &BucketLocation,
+        call: impl AsyncFn(aws_sdk_s3::Client) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        self.in_session(&location.access, async || call(self.s3_at(location).await?).await).await
     }
 }
 
