@@ -274,13 +274,6 @@ impl ReplicationConfiguration {
         lines
     }
 
-    /// What the configuration says, in one form: two configurations are equal when these are. For people to compare; not for S3.
-    pub fn canonical(&self) -> String {
-        let mut text = String::new();
-        self.tree().write(&mut text);
-        text
-    }
-
     /// Role, rules in order, other elements sorted by name.
     fn tree(&self) -> Element {
         let mut children: Vec<&Element> = self

@@ -139,11 +139,6 @@ impl Rule {
         self.text(&["Destination", "AccessControlTranslation", "Owner"]).is_some()
     }
 
-    /// The storage class of replicas, where the rule names it.
-    pub fn storage_class(&self) -> Option<&str> {
-        self.text(&["Destination", "StorageClass"])
-    }
-
     /// The key that encrypts replicas, as the rule names it.
     pub fn replica_kms_key_id(&self) -> Option<&str> {
         self.text(&["Destination", "EncryptionConfiguration", "ReplicaKmsKeyID"])
@@ -167,15 +162,6 @@ impl Rule {
         leaves.retain(|leaf| leaf.path != "ID");
         leaves.sort_by_key(|leaf| leaf.rank.unwrap_or(usize::MAX));
         leaves.into_iter().map(|leaf| (leaf.path, leaf.value)).collect()
-    }
-
-    /// Paths of the elements and attributes that are not known, such as `Destination.EncryptionConfiguration.UseSourceMultiRegionKey`.
-    pub fn unknown_elements(&self) -> Vec<String> {
-        leaves(&self.tree, "")
-            .into_iter()
-            .filter(|leaf| leaf.rank.is_none())
-            .map(|leaf| leaf.path)
-            .collect()
     }
 
     /// The rule as it can stand beneath another root element: declares what its text relies on and that root does not.

@@ -91,7 +91,6 @@ fn equality_survives_every_way_of_writing_and_no_change_of_meaning() {
         .run(&strategy, |(model, seeds, at)| {
             let original = parse(&Style::new(seeds[0], false).document(&model));
             let rewritten = parse(&Style::new(seeds[1], true).document(&model));
-            prop_assert_eq!(rewritten.canonical(), original.canonical());
             prop_assert_eq!(&rewritten, &original);
             prop_assert_eq!(rewritten.lines(), original.lines());
             pairs.fetch_add(1, Ordering::Relaxed);
@@ -106,7 +105,6 @@ fn equality_survives_every_way_of_writing_and_no_change_of_meaning() {
                     continue;
                 };
                 prop_assert_ne!(&other, &original, "{:?}", mutation);
-                prop_assert_ne!(other.canonical(), original.canonical());
                 prop_assert_ne!(other.lines(), original.lines(), "{:?}", mutation);
                 count.fetch_add(1, Ordering::Relaxed);
             }
