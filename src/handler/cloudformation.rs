@@ -7,19 +7,20 @@
 //!   deliver the request again, a later delivery answers.
 
 use std::panic::AssertUnwindSafe;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::join;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{engine, log_outcome};
 use crate::error::Error;
-use crate::model::RuleAddress;
-use crate::ports::Cloud;
+use crate::model::{Retry, RuleAddress};
+use crate::ports::{Callback, Cloud};
+use crate::reconcile::retry::{Failed, RetryBudget, retry};
 use crate::reconcile::{Cleanup, End, Engine, Operation, ResourceRequest};
-use crate::request::cloudformation::{NOTHING_CREATED, Request, ResourceOperation};
+use crate::request::cloudformation::{NOTHING_CREATED, ReplyTo, Request, ResourceOperation};
 use crate::respond::metrics::Counters;
 use crate::respond::{self, Completion};
 
@@ -71,7 +72,7 @@ async fn answer<C: Cloud>(
     result: &Result<Completion, Error>,
     body: &str,
 ) -> Result<(), Error> {
-    let delivery = respond::deliver(engine.cloud, &request.reply, body, engine.end);
+    let delivery = deliver(engine.cloud, &request.reply, body, engine.end);
     let Some((rule, operation, end)) = end_of(request, result) else {
         return delivery.await;
     };
@@ -86,6 +87,29 @@ async fn answer<C: Cloud>(
         remember(End::Unanswered).await;
     }
     delivered
+}
+
+/// Puts `body` to the `ResponseURL`. Retries until `deadline`, unless a retry cannot help.
+async fn deliver<C: Callback>(
+    cloud: &C,
+    reply: &ReplyTo,
+    body: &str,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let budget = RetryBudget::until_deadline(Duration::from_millis(200), Duration::from_secs(30))
+        .ending(deadline);
+    let delivered = retry(budget, async || {
+        let response = timeout_at(deadline, cloud.answer(&reply.url, body.to_owned())).await;
+        let response = response.map_err(|_| Failed::Final("the time ran out".to_owned()))?;
+        response.map_err(|failure| match failure.retry {
+            Retry::Never => Failed::Final(failure.to_string()),
+            Retry::Soon | Retry::Replan | Retry::NextInvocation => {
+                tracing::warn!(%failure, "CloudFormation could not be answered; trying again");
+                Failed::Retryable(failure.to_string())
+            }
+        })
+    });
+    delivered.await.map_err(Error::Unanswered)
 }
 
 /// What is to be remembered of the request's end.

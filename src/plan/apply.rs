@@ -102,9 +102,9 @@ pub fn apply(
     let attributes = RuleAttributes {
         role_arn: role.arn().to_owned(),
         role_name: role.name().clone(),
-        source_keys: granted,
-        replica_key,
-        destination_arn,
+        source_kms_key_arns: granted,
+        replica_kms_key_arn: replica_key,
+        destination_bucket_arn: destination_arn,
         destination_region: location.region,
         job_id: job.id,
     };

@@ -42,22 +42,24 @@ pub use text::Change;
 
 use crate::model::{Region, ReplicationConfiguration, RoleName, RuleId};
 
-/// The attributes of an applied rule, for answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The attributes of an applied rule, under the names that they have in every answer.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct RuleAttributes {
     /// ARN of the role that serves the rule.
     pub role_arn: String,
     /// Name of that role.
     pub role_name: RoleName,
     /// ARNs of the keys with which the role may decrypt source objects.
-    pub source_keys: BTreeSet<String>,
+    pub source_kms_key_arns: BTreeSet<String>,
     /// ARN of the key that encrypts replicas.
-    pub replica_key: String,
+    pub replica_kms_key_arn: String,
     /// ARN of the destination bucket.
-    pub destination_arn: String,
+    pub destination_bucket_arn: String,
     /// Region of the destination bucket.
     pub destination_region: Region,
     /// Id of the job for existing objects; `None` if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,
 }
 

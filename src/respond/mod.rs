@@ -5,18 +5,13 @@
 
 pub mod metrics;
 
-use std::time::Duration;
-
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use serde::Serialize;
-use tokio::time::{Instant, timeout_at};
+use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::iam_policy::RolePolicyDocument;
-use crate::model::Retry;
-use crate::plan::{Action, Change, Plan};
-use crate::ports::Callback;
-use crate::reconcile::retry::{Failed, RetryBudget, retry};
+use crate::plan::{Action, Change, Plan, RuleAttributes};
 use crate::reconcile::{self, BucketOutcome, Outcome, RuleOutcome, Status};
 use crate::request::cloudformation::{ReplyTo, Request};
 
@@ -26,6 +21,9 @@ const MAX_REASON: usize = 1_024;
 /// CloudFormation's limit for an answer, in bytes.
 const MAX_BODY: usize = 4_096;
 
+/// The only attribute whose length has no limit.
+const SOURCE_KEYS: &str = "SourceKmsKeyArns";
+
 /// The answer about one rule.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -34,23 +32,9 @@ pub struct RuleAnswer {
     source_bucket: String,
     rule_id: String,
     #[serde(flatten)]
-    attributes: Option<Attributes>,
+    attributes: Option<RuleAttributes>,
     #[serde(flatten)]
     plan: PlanAnswer,
-}
-
-/// The attributes of a rule that `Fn::GetAtt` returns, without its id.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Attributes {
-    role_arn: String,
-    role_name: String,
-    source_kms_key_arns: Vec<String>,
-    replica_kms_key_arn: String,
-    destination_bucket_arn: String,
-    destination_region: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    job_id: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -150,7 +134,7 @@ impl From<&Outcome> for RuleAnswer {
             status: outcome.status,
             source_bucket: outcome.rule.source.to_string(),
             rule_id: outcome.rule.id.to_string(),
-            attributes: attributes(outcome),
+            attributes: outcome.attributes.clone(),
             plan,
         }
     }
@@ -164,22 +148,11 @@ impl ResourceAnswer {
             id: outcome.rule.to_string(),
             rule_id: outcome.rule.id.to_string(),
             role_arn: attributes.map(|attributes| attributes.role_arn.clone()),
-            destination_bucket_arn: attributes.map(|attributes| attributes.destination_arn.clone()),
+            destination_bucket_arn: attributes
+                .map(|attributes| attributes.destination_bucket_arn.clone()),
             status,
         }
     }
-}
-
-fn attributes(outcome: &Outcome) -> Option<Attributes> {
-    outcome.attributes.as_ref().map(|attributes| Attributes {
-        role_arn: attributes.role_arn.clone(),
-        role_name: attributes.role_name.to_string(),
-        source_kms_key_arns: attributes.source_keys.iter().cloned().collect(),
-        replica_kms_key_arn: attributes.replica_key.clone(),
-        destination_bucket_arn: attributes.destination_arn.clone(),
-        destination_region: attributes.destination_region.to_string(),
-        job_id: attributes.job_id.clone(),
-    })
 }
 
 /// The answer to an event or to `Reconcile`.
@@ -237,23 +210,7 @@ struct CloudFormationAnswer<'a> {
     request_id: &'a str,
     logical_resource_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Data>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Data {
-    rule_id: String,
-    role_arn: String,
-    role_name: String,
-    /// Joined with commas, since CloudFormation's attributes are strings. Left out when the answer would be too long.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source_kms_key_arns: Option<String>,
-    replica_kms_key_arn: String,
-    destination_bucket_arn: String,
-    destination_region: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    job_id: Option<String>,
+    data: Option<Map<String, Value>>,
 }
 
 /// How a custom resource's request succeeded.
@@ -279,7 +236,7 @@ pub fn cloudformation_answer(
 ) -> Result<String, serde_json::Error> {
     let ReplyTo { stack_id, request_id, logical_id, .. } = &request.reply;
     let (status, reason, data) = match result {
-        Ok(Completion::Rule(outcome)) => ("SUCCESS", success_reason(outcome), data(outcome)),
+        Ok(Completion::Rule(outcome)) => ("SUCCESS", success_reason(outcome), data(outcome)?),
         Ok(Completion::Nothing { reason }) => ("SUCCESS", reason.clone(), None),
         Err(error) => ("FAILED", Some(error.to_string()), None),
     };
@@ -297,10 +254,9 @@ pub fn cloudformation_answer(
     if body.len() <= MAX_BODY {
         return Ok(body);
     }
-    // Only this attribute is unbounded. It is long only when the template lists many keys, so the template does not need the
-    // attribute.
+    // This attribute is long only when the template lists many keys, so the template does not need it.
     if let Some(data) = &mut answer.data {
-        data.source_kms_key_arns = None;
+        data.remove(SOURCE_KEYS);
     }
     serde_json::to_string(&answer)
 }
@@ -312,17 +268,19 @@ fn success_reason(outcome: &Outcome) -> Option<String> {
     plan.or_else(|| (!outcome.plan.warnings.is_empty()).then(|| outcome.plan.warnings.join("; ")))
 }
 
-fn data(outcome: &Outcome) -> Option<Data> {
-    attributes(outcome).map(|attributes| Data {
-        rule_id: outcome.rule.id.to_string(),
-        role_arn: attributes.role_arn,
-        role_name: attributes.role_name,
-        source_kms_key_arns: Some(attributes.source_kms_key_arns.join(",")),
-        replica_kms_key_arn: attributes.replica_kms_key_arn,
-        destination_bucket_arn: attributes.destination_bucket_arn,
-        destination_region: attributes.destination_region,
-        job_id: attributes.job_id,
-    })
+/// The attributes that `Fn::GetAtt` returns. CloudFormation's attributes are strings, so the source keys are joined with commas.
+fn data(outcome: &Outcome) -> Result<Option<Map<String, Value>>, serde_json::Error> {
+    let Some(attributes) = &outcome.attributes else {
+        return Ok(None);
+    };
+    let mut data = Map::from_iter([("RuleId".to_owned(), json!(outcome.rule.id))]);
+    if let Value::Object(attributes) = serde_json::to_value(attributes)? {
+        data.extend(attributes);
+    }
+    let source_keys: Vec<&str> =
+        attributes.source_kms_key_arns.iter().map(String::as_str).collect();
+    data.insert(SOURCE_KEYS.to_owned(), json!(source_keys.join(",")));
+    Ok(Some(data))
 }
 
 /// Truncates a reason to [`MAX_REASON`] bytes of JSON.
@@ -338,32 +296,6 @@ fn truncate_reason(reason: &str) -> String {
         length <= MAX_REASON
     };
     reason.chars().take_while(fits).collect()
-}
-
-/// Puts `body` to the `ResponseURL`. Retries until `deadline`, unless a retry cannot help.
-///
-/// # Errors
-/// [`Error::Unanswered`] when the answer could not be delivered.
-pub async fn deliver<C: Callback>(
-    cloud: &C,
-    reply: &ReplyTo,
-    body: &str,
-    deadline: Instant,
-) -> Result<(), Error> {
-    let budget = RetryBudget::until_deadline(Duration::from_millis(200), Duration::from_secs(30))
-        .ending(deadline);
-    let delivered = retry(budget, async || {
-        let response = timeout_at(deadline, cloud.answer(&reply.url, body.to_owned())).await;
-        let response = response.map_err(|_| Failed::Final("the time ran out".to_owned()))?;
-        response.map_err(|failure| match failure.retry {
-            Retry::Never => Failed::Final(failure.to_string()),
-            Retry::Soon | Retry::Replan | Retry::NextInvocation => {
-                tracing::warn!(%failure, "CloudFormation could not be answered; trying again");
-                Failed::Retryable(failure.to_string())
-            }
-        })
-    });
-    delivered.await.map_err(Error::Unanswered)
 }
 
 #[cfg(test)]

@@ -29,14 +29,14 @@ fn outcome(keys: usize) -> Outcome {
     let attributes = RuleAttributes {
         role_arn: format!("arn:aws:iam::111122223333:role/{}/{role_name}", "p".repeat(510)),
         role_name,
-        source_keys: (0..keys)
+        source_kms_key_arns: (0..keys)
             .map(|key| {
                 format!("arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-{key:012}")
             })
             .collect(),
-        replica_key: "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-            .to_owned(),
-        destination_arn: format!("arn:aws:s3:::{}", "d".repeat(63)),
+        replica_kms_key_arn:
+            "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab".to_owned(),
+        destination_bucket_arn: format!("arn:aws:s3:::{}", "d".repeat(63)),
         destination_region: Region::parse("us-west-2").unwrap(),
         job_id: None,
     };
