@@ -10,7 +10,7 @@ use super::{json, log_outcome};
 use crate::error::Error;
 use crate::ports::Cloud;
 use crate::reconcile::{self, BucketOutcome, Engine, ReconcileRequest, RuleOutcome};
-use crate::request::{BucketEvent, Event};
+use crate::request::{BucketEvent, Event, JobEvent};
 use crate::respond;
 use crate::respond::metrics::Counters;
 
@@ -46,10 +46,12 @@ pub(super) async fn handle_event<C: Cloud>(event: &Event, engine: &Engine<'_, C>
             bucket: event.bucket.to_string(),
             result: handle_bucket_event(event, engine).await,
         },
-        Event::Job(event) => match engine.handle_job_event(event).await {
-            Ok((bucket, outcome)) => EventOutcome { bucket, result: Ok(outcome) },
-            Err(error) => EventOutcome { bucket: String::new(), result: Err(error) },
-        },
+        Event::Job(JobEvent { id, region, account }) => {
+            match engine.handle_job_end(id, region.as_ref(), account.as_ref()).await {
+                Ok((bucket, outcome)) => EventOutcome { bucket, result: Ok(outcome) },
+                Err(error) => EventOutcome { bucket: String::new(), result: Err(error) },
+            }
+        }
     }
 }
 

@@ -6,10 +6,11 @@
 use super::converge::{DesiredState, Planned, RequestScope};
 use super::snapshot::SnapshotReader;
 use super::{BucketOutcome, Engine, Error, RuleOutcome, Status};
-use crate::model::{Access, ApiError, Identity, Job, OptionalRight, Region, Retry, RuleAddress};
+use crate::model::{
+    Access, Account, ApiError, Identity, Job, OptionalRight, Region, Retry, RuleAddress,
+};
 use crate::plan::{self, Plan, Roles};
 use crate::ports::{Cloud, Read};
-use crate::request::JobEvent;
 use crate::spec::Spec;
 
 impl<R: Read> SnapshotReader<'_, R> {
@@ -58,41 +59,40 @@ impl<R: Read> SnapshotReader<'_, R> {
 }
 
 impl<C: Cloud> Engine<'_, C> {
-    /// Removes the permissions of a job of ours that has ended. Also returns the name of the source bucket; it is empty when the
-    /// event is skipped.
+    /// Removes the permissions of the job with this id, if it is ours and has ended. `region` and `account` are the event's, if it
+    /// names them. Also returns the name of the source bucket; it is empty when the event is skipped.
     ///
     /// # Errors
     /// Any [`Error`].
-    pub async fn handle_job_event(
+    pub async fn handle_job_end(
         &self,
-        event: &JobEvent,
+        id: &str,
+        region: Option<&Region>,
+        account: Option<&Account>,
     ) -> Result<(String, BucketOutcome), Error> {
         let identity = self.identity().await?;
         let skip = |reason: String| Ok((String::new(), BucketOutcome::Skipped(reason)));
-        if let Some(account) =
-            event.account.as_ref().filter(|account| **account != identity.account)
-        {
+        if let Some(account) = account.filter(|account| **account != identity.account) {
             return skip(format!("the event is of account {account}, not of {}", identity.account));
         }
-        let region = event.region.as_ref().unwrap_or(&self.settings.region);
-        let job =
-            self.before_deadline(self.reader().describe_job(&event.id, region, &identity)).await?;
+        let region = region.unwrap_or(&self.settings.region);
+        let job = self.before_deadline(self.reader().describe_job(id, region, &identity)).await?;
         let rule = job.as_ref().and_then(|job| RuleAddress::parse(&job.description));
         let Some(rule) = rule else {
-            return skip(format!("job `{}` was not started by s3-kms-replication", event.id));
+            return skip(format!("job `{id}` was not started by s3-kms-replication"));
         };
         // S3 starts the jobs of a rule in the Region of its bucket: another Region does not know them.
         let bucket_region = self.cloud.bucket_region(&rule.source, region, &Access::Own);
         let bucket_region = self.before_deadline(bucket_region).await?;
         if let Some(found) = bucket_region.as_ref().filter(|found| *found != region) {
-            let (id, bucket) = (&event.id, &rule.source);
+            let bucket = &rule.source;
             return skip(format!(
                 "job `{id}` is in {region}, and bucket `{bucket}` of its description is in {found}"
             ));
         }
         let desired = EndedJob {
             reader: self.reader(),
-            id: &event.id,
+            id,
             rule: &rule,
             region,
             identity: &identity,
