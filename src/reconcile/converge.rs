@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use futures_util::future::OptionFuture;
 use tokio::join;
+use tokio::time::timeout_at;
 
-use super::execute::LastRead;
+use super::execute::{LastRead, Progress};
 use super::generation::Generation;
 use super::lease::epoch_seconds;
 use super::retry::{Failed, RetryBudget, retry};
@@ -200,7 +201,9 @@ impl<C: Cloud> Engine<'_, C> {
         if let Some(rule) = scope.verifies.filter(|_| !plan.is_empty()) {
             self.open_verification(rule).await?;
         }
-        self.before_deadline(Box::pin(self.remove_replaced_canary(&plan, scope.access))).await?;
+        let removal = Box::pin(self.remove_replaced_canary(&plan, scope.access));
+        let removed = timeout_at(self.deadline, removal).await;
+        removed.map_err(|_| Progress::of(&plan).out_of_time())??;
         let started = if plan.actions().any(|action| action.resource_policy().is_some()) {
             self.with_lease(CROSS_ACCOUNT_POLICIES, ready(Ok(())), async |_, ()| {
                 Box::pin(self.execute(&plan, last_read)).await

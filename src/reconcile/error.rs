@@ -33,7 +33,11 @@ pub enum Error {
         not_done: Vec<String>,
     },
 
-    /// The deadline passed.
+    /// The deadline passed while AWS's state was read. This attempt changed nothing.
+    #[error("ran out of time while AWS's state was read")]
+    ReadOutOfTime,
+
+    /// The deadline passed while a plan was applied.
     #[error("ran out of time; done: {}; not done: {}", list(.done), list(.not_done))]
     OutOfTime {
         /// The actions that were done.
@@ -96,7 +100,8 @@ impl Error {
     /// Whether the same request may succeed later without any change by a person.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::OutOfTime { .. }
+            Self::ReadOutOfTime
+            | Self::OutOfTime { .. }
             | Self::Busy(_)
             | Self::NotVisible(_)
             | Self::VerifyPending { .. } => true,
@@ -122,6 +127,7 @@ impl Error {
                 | Self::Invalid(_)
                 | Self::Refused(_)
                 | Self::Read(_)
+                | Self::ReadOutOfTime
                 | Self::Busy(_)
                 | Self::NotVisible(_)
                 | Self::Superseded(_)
@@ -170,7 +176,9 @@ impl Error {
             Self::Refused(_) => "Refused",
             Self::Read(_) | Self::Apply { .. } => "CallFailed",
             Self::Superseded(_) => "Superseded",
-            Self::OutOfTime { .. } | Self::Busy(_) | Self::NotVisible(_) => "OutOfTime",
+            Self::ReadOutOfTime | Self::OutOfTime { .. } | Self::Busy(_) | Self::NotVisible(_) => {
+                "OutOfTime"
+            }
             Self::Interrupted { error, .. } => error.kind(),
             Self::Unverified { failure, .. } if failure.retry().is_some() => "CallFailed",
             Self::Unverified { .. } => "VerifyFailed",

@@ -34,14 +34,13 @@ const IAM_PROPAGATION: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Which actions of a plan were done.
-#[derive(Default)]
 pub(super) struct Progress<'a> {
     all: Vec<&'a Action>,
     done: Vec<&'a Action>,
 }
 
 impl<'a> Progress<'a> {
-    fn of(plan: &'a Plan) -> Self {
+    pub(super) fn of(plan: &'a Plan) -> Self {
         Self { all: plan.actions().collect(), done: Vec::new() }
     }
 
@@ -164,7 +163,10 @@ impl<C: Cloud> Engine<'_, C> {
             Replaces::ResourcePolicy(write) => {
                 self.await_read_back(action, async || {
                     let policy = self.cloud.resource_policy(write.target).await?;
-                    Ok(write.is_reflected_in(policy.as_deref()).then_some(()).ok_or(Shown::Before))
+                    Ok(match write.is_reflected_in(policy.as_deref()) {
+                        true => ReadBack::Effect,
+                        false => ReadBack::Before,
+                    })
                 })
                 .await?;
             }
@@ -206,9 +208,9 @@ impl<C: Cloud> Engine<'_, C> {
         self.await_read_back(action, async || {
             let current = self.cloud.replication(write.location).await?;
             Ok(match current.as_ref() {
-                current if write.is_reflected_in(current) => Ok(()),
-                current if write.precondition_holds(current) => Err(Shown::Before),
-                _ => Err(Shown::Foreign),
+                current if write.is_reflected_in(current) => ReadBack::Effect,
+                current if write.precondition_holds(current) => ReadBack::Before,
+                _ => ReadBack::Foreign,
             })
         })
         .await?;
@@ -242,15 +244,15 @@ impl<C: Cloud> Engine<'_, C> {
     async fn await_read_back(
         &self,
         action: &Action,
-        read: impl AsyncFn() -> Result<Result<(), Shown>, ApiError>,
+        read: impl AsyncFn() -> Result<ReadBack, ApiError>,
     ) -> Result<(), ApiError> {
         let read_back =
             retry(RetryBudget::for_visibility(FIRST_PAUSE), async || match read().await {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(Shown::Before)) => {
+                Ok(ReadBack::Effect) => Ok(()),
+                Ok(ReadBack::Before) => {
                     Err(Failed::Retryable(not_visible(action, "the write does not show")))
                 }
-                Ok(Err(Shown::Foreign)) => Err(Failed::Final(changed(
+                Ok(ReadBack::Foreign) => Err(Failed::Final(changed(
                     action,
                     "Overwritten",
                     "another has overwritten it a moment later",
@@ -261,8 +263,10 @@ impl<C: Cloud> Engine<'_, C> {
     }
 }
 
-/// What a read-back shows in place of the action's effect.
-enum Shown {
+/// What a read-back shows.
+enum ReadBack {
+    /// The action's effect.
+    Effect,
     /// The state before: the write is not visible yet.
     Before,
     /// A foreign write.

@@ -34,7 +34,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::retry::{Failed, RetryBudget, retry};
 use super::{Engine, Error};
-use crate::model::{Lease, Retry};
+use crate::model::{Acquired, Lease, Retry};
 use crate::ports::Cloud;
 
 /// By how much the clocks of two invocations may differ.
@@ -61,11 +61,18 @@ impl LeaseGuard {
     }
 }
 
-/// How waiting for a lease ended.
-enum Acquisition {
-    Acquired(LeaseGuard),
-    /// The concurrent work failed before the lease was acquired.
-    NotNeeded,
+/// Why a lease was not acquired.
+struct NotAcquired {
+    error: Error,
+    /// Whether the lease may have been acquired all the same, since only AWS's answer was lost.
+    may_hold: bool,
+}
+
+impl NotAcquired {
+    /// Another holder had the lease until the end of the wait.
+    fn busy(lease: &Lease, may_hold: bool) -> Self {
+        Self { error: Error::Busy(lease.resource.clone()), may_hold }
+    }
 }
 
 impl<C: Cloud> Engine<'_, C> {
@@ -92,58 +99,59 @@ impl<C: Cloud> Engine<'_, C> {
             is_needed.set(matches!(result, Ok(Ok(_))));
             result
         };
-        let (prepared, acquisition) = join!(concurrent, self.acquire(&lease, &is_needed));
-        // A failed call may have acquired the lease: only its response may be lost.
-        let may_hold_lease = match &acquisition {
-            Ok(Acquisition::Acquired(_)) => true,
-            Ok(Acquisition::NotNeeded) => false,
-            Err(error) => error.retry() != Some(Retry::Never),
-        };
+        let (prepared, acquired) = join!(concurrent, self.acquire(&lease, &is_needed));
+        let may_hold_lease = acquired.as_ref().map_or_else(|failed| failed.may_hold, |_| true);
         let work_started = Cell::new(false);
         let result = AssertUnwindSafe(Box::pin(async {
             let prepared = prepared.unwrap_or_else(|panic| resume_unwind(panic))?;
-            let guard = match acquisition? {
-                Acquisition::Acquired(guard) => guard,
-                Acquisition::NotNeeded => return Err(Error::Busy(resource.to_owned())),
-            };
+            let guard = acquired.map_err(|failed| failed.error)?;
             work_started.set(true);
             work(guard, prepared).await
         }))
         .catch_unwind()
         .await;
         if may_hold_lease {
-            let is_uncertain = result
-                .as_ref()
-                .map_or(true, |result| result.as_ref().is_err_and(Error::is_uncertain));
-            self.release(&lease, work_started.get() && is_uncertain).await;
+            let may_still_write = match &result {
+                Ok(Ok(_)) => false,
+                Ok(Err(error)) => error.is_uncertain(),
+                // The work panicked.
+                Err(_) => true,
+            };
+            self.release(&lease, work_started.get() && may_still_write).await;
         }
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Waits until the lease is acquired or no longer needed.
-    async fn acquire(&self, lease: &Lease, is_needed: &Cell<bool>) -> Result<Acquisition, Error> {
+    /// Waits until the lease is acquired, no longer needed, or the deadline passes.
+    async fn acquire(
+        &self,
+        lease: &Lease,
+        is_needed: &Cell<bool>,
+    ) -> Result<LeaseGuard, NotAcquired> {
         let budget = RetryBudget::until_deadline(Duration::from_millis(50), Duration::from_secs(2));
         let acquired = retry(budget, async || {
             if !is_needed.get() {
-                return Ok(Acquisition::NotNeeded);
+                return Err(Failed::Final(NotAcquired::busy(lease, false)));
             }
-            let acquired = self.cloud.acquire(lease, epoch_seconds(Duration::ZERO)).await;
-            match acquired.map_err(|failure| Failed::Final(Error::from(failure)))? {
-                Some(acquired) => Ok(Acquisition::Acquired(LeaseGuard {
-                    previous_expiry: acquired.previous_expiry,
-                })),
-                None => {
+            match self.cloud.acquire(lease, epoch_seconds(Duration::ZERO)).await {
+                Ok(Some(Acquired { previous_expiry })) => Ok(LeaseGuard { previous_expiry }),
+                Ok(None) => {
                     tracing::debug!(
                         resource = lease.resource,
                         "waiting for another holder of the lease"
                     );
-                    Err(Failed::Retryable(Error::Busy(lease.resource.clone())))
+                    Err(Failed::Retryable(NotAcquired::busy(lease, false)))
+                }
+                Err(failure) => {
+                    let may_hold = failure.retry != Retry::Never;
+                    Err(Failed::Final(NotAcquired { error: failure.into(), may_hold }))
                 }
             }
         });
+        // The call that the deadline cuts off may have acquired the lease.
         timeout_at(self.deadline, acquired)
             .await
-            .map_err(|_| Error::Busy(lease.resource.clone()))?
+            .unwrap_or_else(|_| Err(NotAcquired::busy(lease, true)))
     }
 
     /// Releases the lease. When a write of the holder may still take effect, the lease stays for another [`WRITE_TIMEOUT`].

@@ -44,7 +44,6 @@ pub use bucket::{BucketOutcome, ReconcileRequest, RuleOutcome};
 pub use cleanup::Cleanup;
 use converge::{Prefetched, RequestScope};
 pub use error::Error;
-use execute::Progress;
 pub use generation::{End, Operation, ResourceRequest};
 use snapshot::{ApplyFirstReads, ApplyRule, DeleteRule, SnapshotReader};
 pub use verify::Verification;
@@ -187,7 +186,7 @@ impl<C: Cloud> Engine<'_, C> {
     ) -> Result<T, Error> {
         match timeout_at(self.deadline, read).await {
             Ok(read) => read.map_err(Into::into),
-            Err(_) => Err(Progress::default().out_of_time()),
+            Err(_) => Err(Error::ReadOutOfTime),
         }
     }
 

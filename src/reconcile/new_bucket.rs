@@ -85,6 +85,7 @@ fn denies_bucket(error: &Error) -> bool {
         Error::Interrupted { error, .. } => denies_bucket(error),
         Error::Invalid(_)
         | Error::Refused(_)
+        | Error::ReadOutOfTime
         | Error::OutOfTime { .. }
         | Error::Busy(_)
         | Error::NotVisible(_)
