@@ -4,6 +4,7 @@
 
 use s3_kms_replication::error::Error;
 use s3_kms_replication::model::{Access, KeyReference, Region, RuleAddress};
+use s3_kms_replication::plan::Detail;
 use s3_kms_replication::reconcile;
 use s3_kms_replication::reconcile::{Outcome, Status, Verification};
 use s3_kms_replication::request::Command;
@@ -167,20 +168,24 @@ pub fn print_plan(
     shows_documents: bool,
     common: &Common,
 ) -> Result<(), Failure> {
-    match common.output {
-        Output::Text => screen::print(
-            &(screen::heading(outcome) + &screen::plan(&outcome.plan, shows_documents)),
-        ),
-        Output::Json => screen::print_json(&RuleAnswer::from(outcome)),
-    }
+    let detail = if shows_documents { Detail::Documents } else { Detail::Changes };
+    print_outcome(outcome, Some(detail), common)
 }
 
 pub fn print_result(outcome: &Outcome, common: &Common) -> Result<i32, Failure> {
-    match common.output {
-        Output::Text => screen::print(&screen::heading(outcome))?,
-        Output::Json => screen::print_json(&RuleAnswer::from(outcome))?,
-    }
+    print_outcome(outcome, None, common)?;
     Ok(DONE)
+}
+
+fn print_outcome(
+    outcome: &Outcome,
+    detail: Option<Detail>,
+    common: &Common,
+) -> Result<(), Failure> {
+    match common.output {
+        Output::Text => screen::print(&screen::outcome(outcome, detail)),
+        Output::Json => screen::print_json(&RuleAnswer::from(outcome).without_text()),
+    }
 }
 
 impl Confirmation {

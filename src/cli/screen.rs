@@ -2,13 +2,13 @@
 //!
 //! It must not know the commands or their exit codes.
 
-use std::fmt::Write as _;
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 
 use clap::ColorChoice;
 use clap::builder::styling::{AnsiColor, Style};
-use s3_kms_replication::plan::{Change, Plan};
+use s3_kms_replication::plan::{Detail, Effect, Line};
 use s3_kms_replication::reconcile::Outcome;
+use s3_kms_replication::respond;
 use serde::Serialize;
 
 use crate::{DONE, Failure};
@@ -86,55 +86,33 @@ pub async fn confirm(question: &str) -> bool {
     matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
-/// The first line about a rule, as in the function's answers.
-pub fn heading(outcome: &Outcome) -> String {
-    format!(
-        "{}\n",
-        bold(&format!(
-            "rule `{}` of bucket `{}`: {:?}",
-            outcome.rule.id, outcome.rule.source, outcome.status
-        ))
-    )
+/// The text about a rule, as in the function's answers but with color. Only its first line without `detail`.
+pub fn outcome(outcome: &Outcome, detail: Option<Detail>) -> String {
+    let lines = detail.map(|detail| outcome.plan.lines(detail)).unwrap_or_default();
+    let closing = detail.and_then(|_| respond::closing(outcome));
+    let lines = std::iter::once(bold(&respond::heading(outcome)))
+        .chain(lines.iter().map(plan_line))
+        .chain(closing.map(|closing| bold(&closing)));
+    lines.map(|line| line + "\n").collect()
 }
 
-/// A plan as text, as in the function's answers but with color. Policy documents are included only with `shows_documents`.
-pub fn plan(plan: &Plan, shows_documents: bool) -> String {
-    let mut text = String::new();
-    let mut line = |line: String| text.extend([line.as_str(), "\n"]);
-    if plan.is_empty() {
-        line("nothing to do".to_owned());
-    }
-    for stage in &plan.stages {
-        line(format!("stage {}", stage.name));
-        for action in &stage.actions {
-            line(format!("  {} on {}", bold(action.operation()), action.resource()));
-            for change in action.changes() {
-                let (before, after) = (
-                    Change::shown(change.before.as_deref()),
-                    Change::shown(change.after.as_deref()),
-                );
-                line(format!("    {}: {} => {}", change.path, red(before), green(after)));
-            }
-            match action.document() {
-                None => {}
-                Some(document) if shows_documents => {
-                    line("    document:".to_owned());
-                    let document = serde_json::to_string_pretty(document).unwrap_or_default();
-                    document
-                        .lines()
-                        .for_each(|document_line| line(format!("      {}", green(document_line))));
-                }
-                Some(_) => line("    document: (--documents shows it)".to_owned()),
-            }
+/// A line of a plan. Only the sign in front of it has a color.
+fn plan_line(line: &Line) -> String {
+    let text = line.to_string();
+    let first_word = |color: fn(&str) -> String, word: &str| text.replacen(word, &color(word), 1);
+    match line {
+        Line::Action(effect, _) | Line::Change(effect, _) => {
+            let color = match effect {
+                Effect::Add => green,
+                Effect::Change => yellow,
+                Effect::Remove => red,
+            };
+            first_word(color, &effect.sign().to_string())
         }
+        Line::Warning(_) => first_word(yellow, "warning:"),
+        Line::Stage(_) => bold(&text),
+        Line::Document(_) | Line::Kept(_) => text,
     }
-    for kept in &plan.kept {
-        let _ = writeln!(text, "kept: {kept}");
-    }
-    for warning in &plan.warnings {
-        let _ = writeln!(text, "{} {warning}", yellow("warning:"));
-    }
-    text
 }
 
 /// Formats rows as a table with headings.

@@ -175,8 +175,8 @@ impl RolePolicyDocument {
             .any(|own| Statement { sid: statement.sid.clone(), ..own.clone() } == *statement)
     }
 
-    /// The document as pairs of path and value, for comparison and display.
-    pub fn lines(&self) -> Vec<(String, String)> {
+    /// The document as pairs of path and values, for comparison and display.
+    pub fn lines(&self) -> Vec<(String, BTreeSet<String>)> {
         let mut lines = Vec::new();
         for (index, statement) in self.statement.iter().enumerate() {
             let name = statement.sid.clone().unwrap_or_else(|| format!("Statement[{index}]"));
@@ -191,14 +191,11 @@ impl Statement {
         self.resource.as_ref().and_then(|Values(arns)| arns.first()).map(String::as_str)
     }
 
-    /// The statement as pairs of path and value. Each path begins with `name`.
-    fn lines(&self, name: &str) -> Vec<(String, String)> {
+    /// The statement as pairs of path and values. Each path begins with `name`.
+    fn lines(&self, name: &str) -> Vec<(String, BTreeSet<String>)> {
         let mut lines = Vec::new();
         let mut line = |path: &str, Values(values): &Values| {
-            lines.push((
-                format!("{name}.{path}"),
-                values.iter().cloned().collect::<Vec<_>>().join(", "),
-            ));
+            lines.push((format!("{name}.{path}"), values.clone()));
         };
         line(&self.effect, &self.action);
         self.principal.iter().for_each(|(kind, values)| line(&format!("Principal.{kind}"), values));

@@ -3,7 +3,7 @@
 //! This module owns the change of our statements among foreign ones. It must not know which resources need a statement. The statements follow <https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html>, "when the source
 //! and destination buckets are owned by different accounts", and the page on KMS objects that [`super`] names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::de::IgnoredAny;
@@ -191,11 +191,11 @@ impl Statement {
         self
     }
 
-    /// A statement as pairs of path and value. A statement whose form differs from ours is one value.
-    pub(crate) fn lines_of_text(text: &str) -> Vec<(String, String)> {
+    /// A statement as pairs of path and values. A statement whose form differs from ours is one value.
+    pub(crate) fn lines_of_text(text: &str) -> Vec<(String, BTreeSet<String>)> {
         let parsed: Result<Self, _> = serde_json::from_str(text);
         parsed.map_or_else(
-            |_| vec![("Statement".to_owned(), text.to_owned())],
+            |_| vec![("Statement".to_owned(), BTreeSet::from([text.to_owned()]))],
             |statement| statement.lines(statement.sid()),
         )
     }
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_statement_is_split_into_lines_unless_its_form_is_unknown() {
-        let line = |path: &str, value: &str| (path.to_owned(), value.to_owned());
+        let line = |path: &str, value: &str| (path.to_owned(), BTreeSet::from([value.to_owned()]));
         assert_eq!(
             Statement::lines_of_text(&own("s3:Get").to_string()),
             [line("Own.Allow", "s3:Get"), line("Own.Resource", "*")]

@@ -11,6 +11,7 @@
 mod action;
 mod alarm;
 mod apply;
+mod change;
 mod cross_account;
 mod delete;
 mod destination;
@@ -29,6 +30,7 @@ use std::fmt;
 
 pub use action::{Action, Replaces, ReplicationWrite};
 pub use apply::apply;
+pub use change::{Change, Effect};
 pub use cross_account::{foreign_statements, remove_statements};
 pub use delete::{clean_up_deleted_bucket, delete};
 pub use job::{NewJob, is_job_of, revoke_job_rights};
@@ -38,7 +40,7 @@ pub use resource_policy_write::{ResourcePolicyConflict, ResourcePolicyWrite};
 pub use snapshot::{
     ApplySnapshot, Created, DeleteSnapshot, Destination, ResourcePolicySnapshot, Roles, Source,
 };
-pub use text::Change;
+pub use text::{Detail, Line, Summary};
 
 use crate::model::{Region, ReplicationConfiguration, RoleName, RuleId};
 

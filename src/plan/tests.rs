@@ -155,7 +155,7 @@ fn inline_policies_of_a_role_have_at_most_10240_characters_in_total() {
 }
 
 #[test]
-fn a_change_is_displayed_with_the_values_before_and_after() {
+fn a_change_is_displayed_with_its_sign_and_the_values_before_and_after() {
     let change = |before: Option<&str>, after: Option<&str>| {
         Change {
             path: "Prefix".to_owned(),
@@ -164,8 +164,9 @@ fn a_change_is_displayed_with_the_values_before_and_after() {
         }
         .to_string()
     };
-    assert_eq!(change(None, Some("")), "Prefix: (none) => \"\"");
-    assert_eq!(change(Some("a"), None), "Prefix: a => (none)");
+    assert_eq!(change(None, Some("")), "+ Prefix: \"\"");
+    assert_eq!(change(Some(""), Some("a")), "~ Prefix: \"\" => a");
+    assert_eq!(change(Some("a"), None), "- Prefix: a");
     let kms = |bucket_key| Encryption::Kms { key: Some("key".to_owned()), bucket_key };
     assert_eq!(
         [Encryption::S3, kms(false), kms(true)].map(|encryption| encryption.to_string()),
@@ -195,7 +196,7 @@ fn the_changes_of_an_alarm_name_only_the_values_that_differ() {
         Action::PutAlarm { before: Some(Box::new(alarm.clone())), alarm: Box::new(enabled) };
     let changes =
         |action: &Action| action.changes().iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!(changes(&action), ["ActionsEnabled: false => true"]);
+    assert_eq!(changes(&action), ["~ ActionsEnabled: false => true"]);
     let paths: Vec<String> = Action::DeleteAlarm { alarm: Box::new(alarm) }
         .changes()
         .into_iter()

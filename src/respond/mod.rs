@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::iam_policy::RolePolicyDocument;
-use crate::plan::{Action, Change, Plan, RuleAttributes};
+use crate::plan::{Action, Change, Detail, Plan, RuleAttributes};
 use crate::reconcile::{self, BucketOutcome, Outcome, RuleOutcome, Status};
 use crate::request::cloudformation::{ReplyTo, Request};
 
@@ -43,7 +43,8 @@ struct PlanAnswer {
     stages: Vec<Vec<ActionAnswer>>,
     kept: Vec<String>,
     warnings: Vec<String>,
-    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -115,7 +116,7 @@ impl From<&Plan> for PlanAnswer {
                 .collect(),
             kept: plan.kept.clone(),
             warnings: plan.warnings.clone(),
-            text: plan.to_string(),
+            text: Some(plan.to_string()),
         }
     }
 }
@@ -123,13 +124,7 @@ impl From<&Plan> for PlanAnswer {
 impl From<&Outcome> for RuleAnswer {
     fn from(outcome: &Outcome) -> Self {
         let mut plan = PlanAnswer::from(&outcome.plan);
-        plan.text.insert_str(
-            0,
-            &format!(
-                "rule `{}` of bucket `{}`: {:?}\n",
-                outcome.rule.id, outcome.rule.source, outcome.status
-            ),
-        );
+        plan.text = Some(text(outcome));
         Self {
             status: outcome.status,
             source_bucket: outcome.rule.source.to_string(),
@@ -153,6 +148,39 @@ impl ResourceAnswer {
             status,
         }
     }
+}
+
+impl RuleAnswer {
+    /// The answer without the text for a person, which repeats the other elements.
+    #[must_use]
+    pub fn without_text(mut self) -> Self {
+        self.plan.text = None;
+        self
+    }
+}
+
+/// The first line of the text about a rule.
+pub fn heading(outcome: &Outcome) -> String {
+    let Outcome { rule, status, plan, .. } = outcome;
+    let result = match status {
+        Status::Planned if plan.is_empty() => "nothing to do".to_owned(),
+        Status::Configured | Status::Removed => format!("{status:?}, {}", plan.summary().applied()),
+        Status::Planned | Status::Unchanged | Status::Verified | Status::Pending => {
+            format!("{status:?}")
+        }
+    };
+    format!("rule `{}` of bucket `{}`: {result}", rule.id, rule.source)
+}
+
+/// The last line of the text about a rule: what a plan would do. Nothing when nothing is left to do.
+pub fn closing(outcome: &Outcome) -> Option<String> {
+    (outcome.status == Status::Planned && !outcome.plan.is_empty())
+        .then(|| outcome.plan.summary().to_string())
+}
+
+fn text(outcome: &Outcome) -> String {
+    let closing = closing(outcome).map(|summary| summary + "\n").unwrap_or_default();
+    format!("{}\n{}{closing}", heading(outcome), outcome.plan)
 }
 
 /// The answer to an event or to `Reconcile`.
@@ -263,9 +291,22 @@ pub fn cloudformation_answer(
 
 /// The reason of a success: with `DryRun` the plan, otherwise the warnings.
 fn success_reason(outcome: &Outcome) -> Option<String> {
-    let plan = (outcome.status == Status::Planned)
-        .then(|| format!("DryRun, nothing was changed; the plan is:\n{}", outcome.plan));
+    let plan = (outcome.status == Status::Planned).then(|| dry_run_reason(outcome));
     plan.or_else(|| (!outcome.plan.warnings.is_empty()).then(|| outcome.plan.warnings.join("; ")))
+}
+
+/// The plan, or only its actions where the values would not fit.
+fn dry_run_reason(outcome: &Outcome) -> String {
+    let Outcome { plan, .. } = outcome;
+    let summary =
+        if plan.is_empty() { "nothing to do".to_owned() } else { plan.summary().to_string() };
+    let reason = |detail| {
+        let lines = plan.lines(detail).into_iter().map(|line| format!("\n{line}"));
+        format!("DryRun, nothing was changed: {summary}{}", lines.collect::<String>())
+    };
+    let reason_with_values = reason(Detail::Changes);
+    let fits = json_length(&reason_with_values) <= MAX_REASON;
+    if fits { reason_with_values } else { reason(Detail::Actions) }
 }
 
 /// The attributes that `Fn::GetAtt` returns. CloudFormation's attributes are strings, so the source keys are joined with commas.
@@ -286,16 +327,24 @@ fn data(outcome: &Outcome) -> Result<Option<Map<String, Value>>, serde_json::Err
 /// Truncates a reason to [`MAX_REASON`] bytes of JSON.
 fn truncate_reason(reason: &str) -> String {
     let mut length = 0;
-    let json_length = |character: char| match character {
-        '"' | '\\' | '\n' | '\t' | '\r' => 2,
-        character if character.is_control() => 6,
-        character => character.len_utf8(),
-    };
     let fits = |character: &char| {
-        length += json_length(*character);
+        length += json_length_of(*character);
         length <= MAX_REASON
     };
     reason.chars().take_while(fits).collect()
+}
+
+/// The bytes that a text takes in JSON, without its quotes.
+fn json_length(text: &str) -> usize {
+    text.chars().map(json_length_of).sum()
+}
+
+fn json_length_of(character: char) -> usize {
+    match character {
+        '"' | '\\' | '\n' | '\t' | '\r' => 2,
+        character if character.is_control() => 6,
+        character => character.len_utf8(),
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::{BucketName, Partition, Region, RoleName, RuleAddress, RuleId};
-use crate::plan::RuleAttributes;
+use crate::plan::{RuleAttributes, Stage, StageName};
 use crate::request::{self, Environment, Invocation};
 
 fn request(stack: &str, logical_id: &str) -> Request {
@@ -64,6 +64,31 @@ fn cloudformation_answer_stays_within_the_size_limit_for_many_keys_and_long_reas
     let (length, failed) = answer(&request, &Err(Error::Internal("é\u{1}\"".repeat(2_000))));
     assert!(length <= MAX_BODY);
     assert!(failed["Reason"].as_str().unwrap().starts_with("internal error: é"));
+}
+
+#[test]
+fn dry_run_reason_has_the_values_where_they_fit_and_otherwise_every_action() {
+    let request = request("stack", "Logical");
+    let reason = |roles: usize, path: &str| {
+        let create = |index| Action::CreateRole {
+            name: RoleName::for_source(&BucketName::parse(&format!("bucket-{index}")).unwrap()),
+            path: path.to_owned(),
+            trust: crate::iam_policy::trust(),
+            boundary: None,
+            source: BucketName::parse("orders").unwrap(),
+        };
+        let stage = Stage { name: StageName::Prepare, actions: (0..roles).map(create).collect() };
+        let plan = Plan { stages: vec![stage], ..Plan::default() };
+        let planned = Outcome { status: Status::Planned, plan, ..outcome(1) };
+        let (_, answer) = answer(&request, &Ok(Completion::Rule(Box::new(planned))));
+        answer["Reason"].as_str().unwrap().to_owned()
+    };
+    let short = reason(1, "/p/");
+    assert!(short.starts_with("DryRun, nothing was changed: 1 to add, 0 to change, 0 to remove\n"));
+    assert!(short.contains("+ Path: /p/"), "{short}");
+    let long = reason(9, &format!("/{}/", "p".repeat(500)));
+    assert!(!long.contains("Path"), "{long}");
+    assert!(long.ends_with("+ CreateRole on role `s3-crr-bucket-8`"), "{long}");
 }
 
 #[test]

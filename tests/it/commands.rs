@@ -45,7 +45,7 @@ async fn plan_performs_no_writes_and_lists_the_stages_of_apply() {
         (
             &json!([]),
             &json!(
-                "rule `s3-kms-replication.demo-destination` of bucket `demo-source`: Planned\nnothing to do\n"
+                "rule `s3-kms-replication.demo-destination` of bucket `demo-source`: nothing to do\n"
             )
         )
     );

@@ -7,7 +7,7 @@ mod upgrade;
 use aws_sdk_s3control::types::JobStatus;
 use insta::assert_snapshot;
 use s3_kms_replication::model::{Alarm, BucketName, Encryption, Role, Versioning};
-use s3_kms_replication::plan::{self, Plan, Roles};
+use s3_kms_replication::plan::{self, Detail, Plan, Roles};
 use s3_kms_replication::spec::Spec;
 use serde_json::json;
 
@@ -206,6 +206,29 @@ async fn changed_rule_is_written_between_wider_and_narrower_grants() {
     let moved = merged(other_account_properties(), json!({"Prefix": "Vat"}));
     table.add("prefix in another account", &planned(&admitted, &spec(moved)));
     assert_snapshot!(table.text());
+}
+
+#[tokio::test]
+async fn text_has_a_sign_before_each_action_and_value_and_hides_what_stays() {
+    let base = spec(json!({}));
+    let state = applied(with_foreign_rules(OWN_ROLE), &[&base]).await;
+    let moved = spec(json!({"Prefix": "Vat", "Name": "demo-destination"}));
+    let changed = plan_apply(&state, &moved).unwrap();
+    let deleted = plan::delete(&base.rule, &delete_snapshot(&state, &base));
+    let mut drifted = state.clone();
+    own_role(&mut drifted).trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":["ec2.amazonaws.com","s3.amazonaws.com"]},"Action":"sts:AssumeRole"}]}"#.to_owned();
+    let repaired = plan_apply(&drifted, &base).unwrap();
+    let text = |plan: &Plan, detail| {
+        let lines = plan.lines(detail).into_iter().map(|line| line.to_string());
+        lines.chain([plan.summary().to_string()]).collect::<Vec<_>>().join("\n")
+    };
+    let texts = [
+        text(&changed, Detail::Changes),
+        text(&deleted, Detail::Changes),
+        text(&changed, Detail::Actions),
+        text(&repaired, Detail::Documents),
+    ];
+    assert_snapshot!(texts.join("\n\n"));
 }
 
 #[tokio::test]
