@@ -15,8 +15,9 @@ mod walk;
 use std::ffi::OsString;
 use std::process::exit;
 
-use clap::{CommandFactory, Parser};
+use clap::FromArgMatches;
 use s3_kms_replication::error::Error;
+use s3_kms_replication::plan::{Refusal, StatementToAdd};
 use s3_kms_replication::reconcile;
 use s3_kms_replication::spec::Invalid;
 use serde::Serialize;
@@ -54,8 +55,36 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let code = if error.is_invalid() { USAGE } else { FAILED };
-        Self { code, error: error.kind(), message: options::name_options(&error_message(error)) }
+        let kind = error.kind();
+        let message = match &error {
+            Error::Reconcile(reconcile::Error::Refused(Refusal::DestinationNotReadable {
+                failures,
+                statements,
+            })) => not_readable(failures, statements),
+            _ => options::name_options(&error_message(error)),
+        };
+        Self { code, error: kind, message }
     }
+}
+
+/// The refusal of a destination in another account: what this program can do about it first, and then what others must do.
+fn not_readable(failures: &[String], statements: &[StatementToAdd]) -> String {
+    let mut lines = vec!["the destination cannot be read from this account:".to_owned()];
+    lines.extend(failures.iter().map(|failure| format!("  {failure}")));
+    lines.push(
+        "pass --destination-profile NAME or --destination-role-arn ARN of the destination's account; or have these statements added there:"
+            .to_owned(),
+    );
+    let mut target_before = None;
+    for StatementToAdd { target, statement } in statements {
+        if target_before != Some(target) {
+            lines.push(format!("  to the policy of {target}:"));
+            target_before = Some(target);
+        }
+        let statement = serde_json::to_string_pretty(statement).unwrap_or_default();
+        lines.extend(statement.lines().map(|line| format!("    {line}")));
+    }
+    lines.join("\n")
 }
 
 /// Messages of the AWS SDK when it finds no credentials. They do not tell a person what to do.
@@ -84,18 +113,24 @@ impl From<Invalid> for Failure {
 }
 
 impl Failure {
-    /// The option that solves the problem, as an addition to the message; empty when there is none.
-    fn hint(&self, common: &Common) -> String {
-        match &common.profile {
-            _ if !NO_CREDENTIALS.iter().any(|message| self.message.contains(message)) => {
-                String::new()
-            }
-            _ if self.message.starts_with("--destination-profile") => {
-                "; this profile has no credentials".to_owned()
-            }
-            Some(profile) => format!("; --profile {profile} has no credentials"),
-            None => "; pass --profile, or set credentials as for the AWS CLI".to_owned(),
+    /// The failure, or what to do about credentials that are missing.
+    fn explained(mut self, common: &Common) -> Self {
+        if NO_CREDENTIALS.iter().any(|message| self.message.contains(message)) {
+            self.message = match (&common.profile, self.message.split_once(':')) {
+                (_, Some((option, _))) if option.starts_with("--destination-profile") => {
+                    format!("no credentials: {option} has none")
+                }
+                (Some(profile), _) => {
+                    format!(
+                        "no credentials: --profile {profile} has none; try `aws sso login --profile {profile}`"
+                    )
+                }
+                (None, _) => {
+                    "no credentials: use `aws sso login`, --profile or AWS_PROFILE".to_owned()
+                }
+            };
         }
+        self
     }
 }
 
@@ -116,9 +151,13 @@ fn exit_with_clap_error(error: &clap::Error) -> ! {
     error.exit()
 }
 
+fn parse_arguments() -> Result<CommandLine, clap::Error> {
+    CommandLine::from_arg_matches(&options::command_line().try_get_matches()?)
+}
+
 fn main() {
     let CommandLine { command, common } =
-        CommandLine::try_parse().unwrap_or_else(|error| exit_with_clap_error(&error));
+        parse_arguments().unwrap_or_else(|error| exit_with_clap_error(&error));
     screen::set_color(common.color);
     let progress = Progress::default();
     let result = match runtime::Builder::new_current_thread().enable_all().build() {
@@ -130,8 +169,8 @@ fn main() {
         }
         Err(error) => Err(Failure::other(error.to_string())),
     };
-    let code = result.unwrap_or_else(|mut failure| {
-        failure.message += &failure.hint(&common);
+    let code = result.unwrap_or_else(|failure| {
+        let failure = failure.explained(&common);
         screen::print_to_stderr(&match common.output {
             Output::Text => format!("{} {}", screen::red("error:"), failure.message),
             Output::Json => serde_json::to_string(&failure).unwrap_or_default(),
@@ -174,7 +213,7 @@ async fn run_command(
             let mut script = Vec::new();
             clap_complete::generate(
                 *shell,
-                &mut CommandLine::command(),
+                &mut options::command_line(),
                 "s3-kms-replication",
                 &mut script,
             );
@@ -185,7 +224,7 @@ async fn run_command(
 }
 
 fn print_manual(command: Option<&str>) -> Result<i32, Failure> {
-    let mut program = CommandLine::command();
+    let mut program = options::command_line();
     program.build();
     let documented = match command {
         None => Some(program),
@@ -198,7 +237,17 @@ fn print_manual(command: Option<&str>) -> Result<i32, Failure> {
     clap_mangen::Man::new(documented)
         .render(&mut page)
         .map_err(|error| Failure::other(error.to_string()))?;
-    screen::print_bytes(&page)
+    let page = String::from_utf8_lossy(&page);
+    let page = match page.split_once(".SH EXTRA\n") {
+        None => page.into_owned(),
+        Some((before, extra)) => {
+            let (examples, after) = extra.split_once(".SH ").unwrap_or((extra, ""));
+            let after = if after.is_empty() { String::new() } else { format!(".SH {after}") };
+            // The examples keep their lines.
+            format!("{before}.SH EXAMPLES\n.nf\n{examples}.fi\n{after}")
+        }
+    };
+    screen::print(&page).map(|()| DONE)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The options of the command line, and their conversion to the library's commands and settings.
 //!
-//! Options have the names of the properties. This module must not validate their values: [`request::read`] does.
+//! Options have the names of the properties. This module must not validate their values, since [`request::read`] does. Only the values that
+//! shells complete are listed here as well.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,11 +9,11 @@ use std::str::FromStr;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use s3_kms_replication::config::{Policy, PolicySource, Settings};
+use s3_kms_replication::config::{Policy, Settings};
 use s3_kms_replication::error::Error;
 use s3_kms_replication::model::Region;
 use s3_kms_replication::request::{self, Command};
-use s3_kms_replication::spec::Invalid;
+use s3_kms_replication::spec::{Invalid, STORAGE_CLASSES};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -39,6 +40,46 @@ Exit codes:
   130  interrupted with Ctrl-C; the same command completes the rest
   143  ended with SIGTERM, as with Ctrl-C";
 
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  s3-kms-replication plan --source-bucket orders --destination-bucket orders-replica \\
+    --replica-kms-key-arn arn:aws:kms:us-west-2:111122223333:alias/dr
+  s3-kms-replication plan --policy policy.json --all --detailed-exitcode";
+
+const APPLY_EXAMPLES: &str = "\
+Examples:
+  s3-kms-replication apply --source-bucket orders --destination-bucket orders-replica \\
+    --replica-kms-key-arn arn:aws:kms:us-west-2:111122223333:alias/dr
+  s3-kms-replication apply --policy policy.json --all";
+
+const DELETE_EXAMPLES: &str = "\
+Examples:
+  s3-kms-replication delete --source-bucket orders --destination-bucket orders-replica
+  s3-kms-replication delete --source-bucket orders --name orders-replica --dry-run
+
+The other options of `apply` are accepted and have no effect.";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  s3-kms-replication verify --source-bucket orders --destination-bucket orders-replica
+  s3-kms-replication verify --source-bucket orders --name orders-replica --destination-profile dr
+
+The other options of `apply` are accepted and have no effect.";
+
+const POLICIES_EXAMPLES: &str = "\
+Example:
+  s3-kms-replication policies --source-bucket orders --destination-bucket orders-replica \\
+    --source-kms-key-arns arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab \\
+    --replica-kms-key-arn arn:aws:kms:us-west-2:111122223333:key/0987dcba-09fe-87dc-65ba-ab0987654321";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Example:
+  s3-kms-replication completions bash > ~/.local/share/bash-completion/completions/s3-kms-replication";
+
+const MAN_EXAMPLES: &str = "\
+Example:
+  s3-kms-replication man apply | man -l -";
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -58,21 +99,28 @@ pub struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub enum Commands {
     /// Shows the planned changes, and changes nothing
+    #[command(after_help = PLAN_EXAMPLES)]
     Plan(Plan),
     /// Shows the planned changes, asks for confirmation, and applies them
+    #[command(after_help = APPLY_EXAMPLES)]
     Apply(Apply),
     /// Deletes a rule and what was made for it, after it asks for confirmation
+    #[command(after_help = DELETE_EXAMPLES)]
     Delete(Delete),
     /// Writes an object, checks that S3 replicates it with the right key, and removes both copies
+    #[command(after_help = VERIFY_EXAMPLES)]
     Verify(Verify),
     /// Prints the role's trust policy and inline policies without any call to AWS; requires --source-kms-key-arns
+    #[command(after_help = POLICIES_EXAMPLES)]
     Policies(Policies),
     /// Prints the completion script for a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
     /// Prints the manual page of the program or of a command
+    #[command(after_help = MAN_EXAMPLES)]
     Man {
         /// The command
         command: Option<String>,
@@ -121,17 +169,40 @@ pub struct Delete {
     pub confirmation: Confirmation,
     #[command(flatten)]
     pub deployment: Deployment,
+    /// Accepted for a person who replaces `apply` with `delete`; the rule itself has these values.
+    #[command(flatten)]
+    _properties: Properties,
 }
 
-#[derive(Debug, Args, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Args)]
 pub struct Verify {
     #[command(flatten)]
-    #[serde(flatten)]
-    pub target: RuleTarget,
-    /// Key that encrypts the object [default: the bucket's default encryption]
-    #[arg(long, value_name = "ARN")]
-    pub source_kms_key_arns: Option<String>,
+    rule: Rule,
+    #[command(flatten)]
+    pub deployment: Deployment,
+    /// Accepted for a person who replaces `apply` with `verify`, which has nothing to confirm.
+    #[command(flatten)]
+    _confirmation: Confirmation,
+}
+
+impl Verify {
+    /// Reads the command. Of the rule's properties, `Verify` takes only the keys: the rule itself has the rest.
+    pub fn command(&self) -> Result<Command, Failure> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Payload<'a> {
+            #[serde(flatten)]
+            target: &'a RuleTarget,
+            source_kms_key_arns: Option<&'a [String]>,
+        }
+        let Rule { target, properties } = &self.rule;
+        let keys = properties.source_kms_key_arns.as_deref();
+        command("Verify", &Payload { target, source_kms_key_arns: keys })
+    }
+
+    pub fn destination_profile(&self) -> Option<&str> {
+        self.rule.target.destination_profile.as_deref()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -149,10 +220,10 @@ pub struct Policies {
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct RuleTarget {
-    /// Bucket whose objects are replicated
+    /// Bucket whose objects are replicated [required]
     #[arg(long, value_name = "NAME")]
     source_bucket: Option<String>,
-    /// Bucket that receives the replicas
+    /// Bucket that receives the replicas [required]
     #[arg(long, value_name = "NAME|ARN")]
     destination_bucket: Option<String>,
     /// Name of the rule [default: the destination bucket's]
@@ -187,10 +258,10 @@ struct Properties {
     /// Account of the destination bucket [default: the account of the profile or role for it, else the source's]
     #[arg(long, value_name = "ID")]
     destination_account: Option<String>,
-    /// Who owns replicas in another account's bucket: Source or Destination [default: Source]
-    #[arg(long, value_name = "OWNER")]
+    /// Who owns replicas in another account's bucket [default: Source]
+    #[arg(long, value_name = "OWNER", value_parser = ["Source", "Destination"])]
     replica_owner: Option<String>,
-    /// Key or alias of a customer managed key in the destination's Region
+    /// Key or alias of a customer managed key in the destination's Region [required]
     #[arg(long, value_name = "ARN")]
     replica_kms_key_arn: Option<String>,
     /// Region of the destination bucket [default: the replica key's]
@@ -203,40 +274,40 @@ struct Properties {
     #[arg(long)]
     prefix: Option<String>,
     /// Replicates only objects with all of these tags
-    #[arg(long, value_name = "KEY=VALUE", num_args = 1..)]
+    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_delimiter = ',')]
     tags: Option<Vec<Tag>>,
     /// Priority of the rule [default: kept, or the highest existing plus one]
-    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = whole_number)]
     priority: Option<i64>,
     /// Replicates delete markers [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     delete_marker_replication: Option<bool>,
     /// Replicates changes of replicas' metadata back to the source [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     replica_modifications: Option<bool>,
     /// Turns S3 Replication Time Control on [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     replication_time_control: Option<bool>,
     /// Turns S3's replication metrics on [default: true]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     metrics: Option<bool>,
     /// Storage class of the replicas [default: the source object's]
-    #[arg(long, value_name = "CLASS")]
+    #[arg(long, value_name = "CLASS", value_parser = STORAGE_CLASSES)]
     storage_class: Option<String>,
     /// Creates a missing destination bucket [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     create_destination_bucket: Option<bool>,
-    /// What to do with a destination that exists and was not created for this source: Use or Refuse [default: Use]
-    #[arg(long, value_name = "CHOICE")]
+    /// What to do with a destination that exists and was not created for this source [default: Use]
+    #[arg(long, value_name = "CHOICE", value_parser = ["Use", "Refuse"])]
     existing_destination: Option<String>,
-    /// What to do when the bucket already replicates with a foreign role: Refuse or Extend [default: Refuse]
-    #[arg(long, value_name = "CHOICE")]
+    /// What to do when the bucket already replicates with a foreign role [default: Refuse]
+    #[arg(long, value_name = "CHOICE", value_parser = ["Refuse", "Extend"])]
     existing_role: Option<String>,
     /// SNS topic that is notified when S3 fails to replicate an object
     #[arg(long, value_name = "ARN")]
     alarm_topic_arn: Option<String>,
     /// Starts an S3 Batch Replication job for existing objects [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     replicate_existing_objects: Option<bool>,
     /// Bucket that receives the job's report
     #[arg(long, value_name = "NAME|ARN")]
@@ -245,7 +316,7 @@ struct Properties {
     #[arg(long, value_name = "PREFIX")]
     report_prefix: Option<String>,
     /// Verifies the rule with an object that is written, replicated and removed again [default: false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     verify: Option<bool>,
 }
 
@@ -254,6 +325,10 @@ struct Properties {
 struct Tag {
     key: String,
     value: String,
+}
+
+fn whole_number(text: &str) -> Result<i64, &'static str> {
+    text.parse().map_err(|_| "it must be a whole number")
 }
 
 impl FromStr for Tag {
@@ -331,6 +406,37 @@ pub enum Output {
     Json,
 }
 
+/// The program's command line. `delete` and `verify` accept the options of `apply`, and their help leaves out those without effect.
+pub fn command_line() -> clap::Command {
+    let program = CommandLine::command();
+    let of_existing_rule = |command: clap::Command| {
+        let help = "Bucket that receives the replicas [required, or --name]";
+        command.mut_arg("destination_bucket", |option| option.help(help))
+    };
+    let delete = |command| of_existing_rule(hide(command, &["Properties"], &[]));
+    let verify = |command| {
+        let help = "Key that encrypts the object [default: the bucket's default encryption]";
+        let groups = ["Properties", "Confirmation", "Deployment"];
+        of_existing_rule(hide(command, &groups, &["source_kms_key_arns"]))
+            .mut_arg("source_kms_key_arns", |option| option.help(help))
+    };
+    program.mut_subcommand("delete", delete).mut_subcommand("verify", verify)
+}
+
+/// Hides the options of the groups, but for those in `shown`.
+fn hide(command: clap::Command, groups: &[&str], shown: &[&str]) -> clap::Command {
+    let hidden: BTreeSet<clap::Id> = command
+        .get_groups()
+        .filter(|group| groups.contains(&group.get_id().as_str()))
+        .flat_map(|group| group.get_args().cloned())
+        .filter(|option| !shown.contains(&option.as_str()))
+        .collect();
+    command.mut_args(|option| {
+        let is_hidden = hidden.contains(option.get_id());
+        if is_hidden { option.hide(true) } else { option }
+    })
+}
+
 /// Converts `options` to the command `action` with [`request::read_command`], as the function does for its payloads.
 pub fn command(action: &str, options: &impl Serialize) -> Result<Command, Failure> {
     let mut payload =
@@ -339,13 +445,6 @@ pub fn command(action: &str, options: &impl Serialize) -> Result<Command, Failur
         object.insert("Action".to_owned(), action.into());
     }
     Ok(request::read_command(&payload).map_err(Error::from)?)
-}
-
-impl Walk {
-    /// Reads the policy from the file.
-    pub fn policy(&self) -> Result<Option<PolicySource>, Failure> {
-        Ok(read_policy(self.policy.as_deref())?.map(PolicySource::Inline))
-    }
 }
 
 /// Reads a replication policy from the file of the option `--policy`.
@@ -377,7 +476,7 @@ impl Deployment {
 
 /// Replaces properties and settings in backticks with the options of the same name.
 pub fn name_options(message: &str) -> String {
-    let command = CommandLine::command();
+    let command = command_line();
     let options = |command: &clap::Command| {
         command
             .get_arguments()

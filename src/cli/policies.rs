@@ -141,7 +141,8 @@ fn ready_snapshot(spec: &Spec, object_lock: bool) -> Result<ApplySnapshot, Failu
             versioning: Versioning::Enabled,
             object_lock,
             created: None,
-            tagged_for: None,
+            // `ExistingDestination` does not refuse a destination of this source.
+            tagged_for: Some(spec.rule.source.to_string()),
         }),
         identity: Identity { account, partition },
         replica_key: Some(replica_key),

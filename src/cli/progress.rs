@@ -3,9 +3,11 @@
 //! It must not know the commands.
 
 use std::fmt::{Debug, Write};
+use std::pin::pin;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::{Instant, interval_at};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
@@ -13,6 +15,9 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::screen;
+
+/// How often a line says without a terminal that work goes on.
+const LINE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The progress display.
 #[derive(Debug, Clone)]
@@ -42,6 +47,26 @@ impl Progress {
         let result = work.await;
         self.clear();
         result
+    }
+
+    /// Shows a spinner with `message` while `work` runs, which may take minutes. Without a terminal, prints lines instead.
+    pub async fn show_during_wait<T>(&self, message: &str, work: impl Future<Output = T>) -> T {
+        if !self.bar.is_hidden() {
+            return self.show_during(message, work).await;
+        }
+        screen::print_to_stderr(message);
+        let start = Instant::now();
+        let mut lines = interval_at(start + LINE_INTERVAL, LINE_INTERVAL);
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                result = &mut work => return result,
+                _ = lines.tick() => {
+                    let seconds = start.elapsed().as_secs();
+                    screen::print_to_stderr(&format!("{message}: {seconds} seconds so far"));
+                }
+            }
+        }
     }
 
     /// Shows a bar of `length` steps with `message`.

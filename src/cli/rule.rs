@@ -12,7 +12,7 @@ use s3_kms_replication::respond::RuleAnswer;
 use s3_kms_replication::spec::{Invalid, SourceKeys, Spec};
 use serde::Serialize;
 
-use crate::options::{self, Apply, Common, Confirmation, Deployment, Output, Plan, Rule, Verify};
+use crate::options::{self, Apply, Common, Confirmation, Output, Plan, Rule, Verify};
 use crate::progress::Progress;
 use crate::session::{CHANGE_TIME, Session, VERIFY_TIME};
 use crate::{DONE, FAILED, Failure, PENDING, screen};
@@ -50,12 +50,13 @@ pub async fn apply(args: &Apply, common: &Common, progress: &Progress) -> Result
     }
     let outcome =
         progress.show_during("Applying", session.engine(CHANGE_TIME).apply(&spec, region)).await?;
-    let outcome = progress
-        .show_during(
-            VERIFYING,
-            session.engine(VERIFY_TIME).verify_applied(&spec, outcome, region, true),
-        )
-        .await?;
+    let outcome = if spec.verify {
+        let engine = session.engine(VERIFY_TIME);
+        let verified = engine.verify_applied(&spec, outcome, region, true);
+        progress.show_during_wait(VERIFYING, verified).await?
+    } else {
+        outcome
+    };
     print_result(&outcome, common)
 }
 
@@ -64,7 +65,7 @@ pub async fn verify(args: &Verify, common: &Common, progress: &Progress) -> Resu
     let requested = RequestedVerification::of_verify(args, common).await?;
     let verification = requested.verification();
     let warnings = progress
-        .show_during(
+        .show_during_wait(
             VERIFYING,
             requested.session.engine(VERIFY_TIME).verify(&verification, requested.region()),
         )
@@ -82,14 +83,12 @@ pub struct RequestedVerification {
 
 impl RequestedVerification {
     pub async fn of_verify(args: &Verify, common: &Common) -> Result<Self, Failure> {
-        let settings = Deployment::default().settings(common.region.as_ref())?;
-        let Command::Verify { rule, key, access } = options::command("Verify", args)? else {
+        let settings = args.deployment.settings(common.region.as_ref())?;
+        let Command::Verify { rule, key, access } = args.command()? else {
             return Err(wrong_command("Verify"));
         };
         let mut session = Session::new(common, settings).await?;
-        let access = session
-            .add_destination_profile(args.target.destination_profile.as_deref(), access)
-            .await?;
+        let access = session.add_destination_profile(args.destination_profile(), access).await?;
         Ok(Self { session, rule, key, access })
     }
 

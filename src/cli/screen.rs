@@ -10,6 +10,7 @@ use s3_kms_replication::plan::{Detail, Effect, Line};
 use s3_kms_replication::reconcile::Outcome;
 use s3_kms_replication::respond;
 use serde::Serialize;
+use terminal_size::Width;
 
 use crate::{DONE, Failure};
 
@@ -115,17 +116,91 @@ fn plan_line(line: &Line) -> String {
     }
 }
 
-/// Formats rows as a table with headings.
+/// Formats rows as a table with headings. On a terminal, the last column is wrapped at words. Cells can have color.
 pub fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+    let columns = terminal_size::terminal_size_of(io::stdout())
+        .map_or(usize::MAX, |(Width(columns), _)| usize::from(columns));
+    table_of_width(columns, headings, rows)
+}
+
+fn table_of_width<const N: usize>(
+    columns: usize,
+    headings: [&str; N],
+    rows: &[[String; N]],
+) -> String {
+    let headings = headings.map(str::to_owned);
     let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column).map(|cell| cell.chars().count()));
-        cells.chain(headings.get(column).map(|heading| heading.len())).max().unwrap_or_default()
+        let cells = rows.iter().chain([&headings]).filter_map(|row| row.get(column));
+        cells.map(|cell| visible_width(cell)).max().unwrap_or_default()
     };
     let widths: Vec<usize> = (0..N).map(width).collect();
+    let indent = widths.iter().rev().skip(1).map(|width| width + 2).sum::<usize>();
     let line = |cells: &[String; N]| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+        let Some((last, others)) = cells.split_last() else { return String::new() };
+        let mut line = String::new();
+        for (cell, width) in others.iter().zip(&widths) {
+            line += cell;
+            line += &" ".repeat(width + 2 - visible_width(cell));
+        }
+        line +=
+            &wrap(last, columns.saturating_sub(indent)).join(&format!("\n{}", " ".repeat(indent)));
+        line.trim_end().to_owned() + "\n"
     };
-    let headings = bold(line(&headings.map(str::to_owned)).trim_end()) + "\n";
-    headings + &rows.iter().map(line).collect::<String>()
+    let first = bold(line(&headings).trim_end()) + "\n";
+    first + &rows.iter().map(line).collect::<String>()
+}
+
+/// The number of characters of a text without its colors.
+fn visible_width(text: &str) -> usize {
+    anstream::adapter::strip_str(text).map(|part| part.chars().count()).sum()
+}
+
+/// The narrowest column in which a text is wrapped. In a narrower one, every line would be a word.
+const MIN_WRAPPED_WIDTH: usize = 20;
+
+/// The lines of a text of at most `width` characters, broken between words. A longer word is a line of its own.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    if width < MIN_WRAPPED_WIDTH || visible_width(text) <= width {
+        return vec![text.to_owned()];
+    }
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if visible_width(line) + 1 + visible_width(word) <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_column_of_a_table_is_wrapped_at_words_and_colors_take_no_width() {
+        let row = |name: &str, why: &str| [name.to_owned(), green("ok"), why.to_owned()];
+        let rows = [
+            row("a", "one two three four five six"),
+            row("long-name", "arn:aws:kms:us-west-2:key one"),
+        ];
+        let text = |columns| {
+            let table = table_of_width(columns, ["NAME", "STATE", "WHY"], &rows);
+            anstream::adapter::strip_str(&table).to_string()
+        };
+        assert_eq!(
+            text(38),
+            "NAME       STATE  WHY\n\
+             a          ok     one two three four\n                  five six\n\
+             long-name  ok     arn:aws:kms:us-west-2:key\n                  one\n"
+        );
+        let unwrapped = "NAME       STATE  WHY\n\
+             a          ok     one two three four five six\n\
+             long-name  ok     arn:aws:kms:us-west-2:key one\n";
+        assert_eq!([text(usize::MAX), text(30)], [unwrapped, unwrapped]);
+    }
 }

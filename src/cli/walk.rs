@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use futures_util::stream::{self, StreamExt};
-use s3_kms_replication::config::Settings;
+use s3_kms_replication::config::{Policy, PolicySource, Settings};
 use s3_kms_replication::error::Error;
 use s3_kms_replication::model::{BucketName, ListedBucket};
 use s3_kms_replication::plan::{Action, Plan};
@@ -47,6 +47,22 @@ enum State {
 impl fmt::Display for State {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&format!("{self:?}").to_lowercase())
+    }
+}
+
+impl State {
+    fn colored(self) -> String {
+        let text = self.to_string();
+        match self {
+            Self::Configured | Self::Created | Self::Repaired | Self::Removed => {
+                screen::green(&text)
+            }
+            Self::Missing | Self::Drifted | Self::Withdrawn | Self::Unverified => {
+                screen::yellow(&text)
+            }
+            Self::Failed => screen::red(&text),
+            Self::Skipped => text,
+        }
     }
 }
 
@@ -130,8 +146,17 @@ async fn session(
     common: &Common,
     progress: &Progress,
 ) -> Result<Session, Failure> {
-    let settings =
-        Settings { policy: walk.policy()?, ..deployment.settings(common.region.as_ref())? };
+    let policy = options::read_policy(walk.policy.as_deref())?;
+    if let Some(file) = &walk.policy
+        && policy.as_ref().is_some_and(Policy::is_empty)
+    {
+        return Err(Failure::usage(format!(
+            "--policy {}: `Rules` is empty, so the policy applies to no bucket",
+            file.display()
+        )));
+    }
+    let policy = policy.map(PolicySource::Inline);
+    let settings = Settings { policy, ..deployment.settings(common.region.as_ref())? };
     progress.print_log(false);
     Session::new(common, settings).await
 }
@@ -191,8 +216,10 @@ impl Rows {
         if common.output == Output::Json {
             return screen::print_json(self);
         }
-        let rows = self.rows.iter().map(|Row { bucket, rule_id, state, why }| {
-            [bucket.clone(), state.to_string(), rule_id.clone(), why.clone()]
+        let (skipped, rows): (Vec<&Row>, Vec<&Row>) =
+            self.rows.iter().partition(|row| row.state == State::Skipped);
+        let rows = rows.into_iter().map(|Row { bucket, rule_id, state, why }| {
+            [bucket.clone(), state.colored(), rule_id.clone(), why.clone()]
         });
         let summary = self
             .summary
@@ -200,12 +227,35 @@ impl Rows {
             .map(|(state, count)| format!("{count} {state}"))
             .collect::<Vec<_>>()
             .join(", ");
-        let table = screen::table(["BUCKET", "STATE", "RULE", "WHY"], &rows.collect::<Vec<_>>());
-        screen::print(&format!(
-            "{table}\n{}\n",
-            if summary.is_empty() { "the account has no buckets" } else { &summary }
-        ))
+        let rows = Vec::from_iter(rows);
+        let table = if rows.is_empty() {
+            String::new()
+        } else {
+            screen::table(["BUCKET", "STATE", "RULE", "WHY"], &rows) + "\n"
+        };
+        let summary = if summary.is_empty() { "the account has no buckets" } else { &summary };
+        screen::print(&format!("{table}{}{summary}\n", list_skipped(&skipped)))
     }
+}
+
+/// The number of skipped buckets that are named for each reason.
+const NAMED_BUCKETS: usize = 5;
+
+/// A line for each reason for which buckets are skipped.
+fn list_skipped(rows: &[&Row]) -> String {
+    let mut buckets: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for row in rows {
+        buckets.entry(&row.why).or_default().push(&row.bucket);
+    }
+    let line = |(why, buckets): (&str, Vec<&str>)| {
+        let names = buckets.iter().take(NAMED_BUCKETS).copied().collect::<Vec<_>>().join(", ");
+        let others = match buckets.len().saturating_sub(NAMED_BUCKETS) {
+            0 => String::new(),
+            others => format!(" and {others} more"),
+        };
+        format!("skipped {}, {why}: {names}{others}\n", buckets.len())
+    };
+    buckets.into_iter().map(line).collect()
 }
 
 async fn reconcile_bucket(bucket: &ListedBucket, session: &Session, dry_run: bool) -> Vec<Row> {

@@ -57,6 +57,11 @@ impl Policy {
         self.rules.iter().filter(|rule| rule.matches_name(bucket.as_str()))
     }
 
+    /// Whether the policy has no rules.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// The rules whose name patterns match a bucket that has a name from before March 2018.
     pub fn rules_for_legacy_name(
         &self,

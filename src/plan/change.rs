@@ -7,7 +7,8 @@ use std::fmt;
 use super::{Action, NewJob, Replaces};
 use crate::iam_policy::{RolePolicyDocument, Statement};
 use crate::model::{
-    Alarm, Encryption, OWNER_TAG, ResourcePolicyTarget, ReplicationConfiguration, RuleId, Versioning,
+    Alarm, Encryption, OWNER_TAG, ReplicationConfiguration, ResourcePolicyTarget, RuleId,
+    Versioning,
 };
 
 /// Whether something is added, changed or removed.

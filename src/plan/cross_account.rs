@@ -7,6 +7,7 @@
 //! - Without access to the destination's account, the plan lists the statements that have to be added there. The parts of the destination that
 //!   can be read must be right.
 
+use super::refusal::{StatementToAdd, texts};
 use super::{Action, ApplySnapshot, Destination, Refusal, ResourcePolicySnapshot};
 use crate::iam_policy::{EARLIER, Grants, ResourcePolicy, Statement, Statements};
 use crate::model::{
@@ -117,36 +118,37 @@ impl RequiredStatements {
 
     /// The refusal of a destination that could not be read.
     pub fn not_readable(&self, snapshot: &ApplySnapshot) -> Refusal {
-        let failures: Vec<String> = snapshot.denied_reads.iter().map(ToString::to_string).collect();
-        let statements = self.manual_statements(true);
-        Refusal::DestinationNotReadable { failures: failures.join("; "), statements }
+        let failures = snapshot.denied_reads.iter().map(ToString::to_string).collect();
+        Refusal::DestinationNotReadable { failures, statements: self.manual_statements(true) }
     }
 
     fn manual(&self) -> Option<String> {
         let statements = self.manual_statements(false);
         let problem =
             "cannot be read from this account and need these statements, which `Verify` can check";
-        (!statements.is_empty())
-            .then(|| format!("policies of the destination's account {problem}: {statements}"))
+        (!statements.is_empty()).then(|| {
+            format!("policies of the destination's account {problem}: {}", texts(&statements))
+        })
     }
 
-    /// The statements that the caller cannot write, as text to paste; `with_read_access` adds the statements that allow the caller to read the
+    /// The statements that the caller cannot write; `with_read_access` adds the statements that allow the caller to read the
     /// destination.
-    fn manual_statements(&self, with_read_access: bool) -> String {
+    fn manual_statements(&self, with_read_access: bool) -> Vec<StatementToAdd> {
+        let Identity { partition, account } = &self.identity;
         let manual =
             self.required.iter().filter(|required| required.target.access() == &Access::Own);
-        let texts = manual.map(|RequiredStatement { target, statement }| {
+        let statements = manual.flat_map(|RequiredStatement { target, statement }| {
             let read_access = match target {
                 ResourcePolicyTarget::Bucket(_) => &self.read_access.bucket,
                 ResourcePolicyTarget::Key { .. } => &self.read_access.key,
             };
-            let Identity { partition, account } = &self.identity;
+            let read_access = with_read_access.then(|| read_access.clone());
             let statement = statement.clone().for_future_role(*partition, account);
-            let read_access =
-                if with_read_access { format!(",{read_access}") } else { String::new() };
-            format!("in the policy of {target}: {statement}{read_access}")
+            std::iter::once(statement)
+                .chain(read_access)
+                .map(|statement| StatementToAdd { target: target.to_string(), statement })
         });
-        texts.collect::<Vec<_>>().join("; ")
+        statements.collect()
     }
 }
 

@@ -35,7 +35,7 @@ pub use cross_account::{foreign_statements, remove_statements};
 pub use delete::{clean_up_deleted_bucket, delete};
 pub use job::{NewJob, is_job_of, revoke_job_rights};
 pub(crate) use keys::check_usable;
-pub use refusal::Refusal;
+pub use refusal::{Refusal, StatementToAdd};
 pub use resource_policy_write::{ResourcePolicyConflict, ResourcePolicyWrite};
 pub use snapshot::{
     ApplySnapshot, Created, DeleteSnapshot, Destination, ResourcePolicySnapshot, Roles, Source,

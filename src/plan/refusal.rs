@@ -2,6 +2,7 @@
 
 use aws_sdk_kms::types::KeyState;
 
+use crate::iam_policy::Statement;
 use crate::model::xml::InvalidCharacter;
 use crate::model::{Account, BucketName, LegacyBucketName, Region, RoleName, RuleId, Versioning};
 
@@ -46,9 +47,11 @@ pub enum Refusal {
     DestinationNotVersioned { bucket: BucketName, account: Account, versioning: Versioning },
 
     #[error(
-        "the destination cannot be read from this account: {failures}; set `DestinationRoleArn`, or name the account in the template's `DestinationAccounts` and have these statements added there: {statements}"
+        "the destination cannot be read from this account: {}; set `DestinationRoleArn`, or name the account in the template's `DestinationAccounts` and have these statements added there: {}",
+        .failures.join("; "),
+        texts(.statements)
     )]
-    DestinationNotReadable { failures: String, statements: String },
+    DestinationNotReadable { failures: Vec<String>, statements: Vec<StatementToAdd> },
 
     #[error(
         "the policy of {target} would have {size} bytes with the statement of this rule; AWS allows {limit}: use fewer rules (while a rule changes, its earlier statement counts, too)"
@@ -157,11 +160,11 @@ pub enum Refusal {
     RuleDisabled { bucket: BucketName, rule: RuleId },
 
     #[error(
-        "`Verify`: bucket `{bucket}` has S3 Object Lock, which may keep the canary and its replica from being removed"
+        "bucket `{bucket}` has S3 Object Lock, which may keep a canary and its replica from being removed, so the rule cannot be verified"
     )]
     LockedCanary { bucket: BucketName },
 
-    #[error("`Verify`: the prefix of rule `{rule}` {problem}")]
+    #[error("the prefix of rule `{rule}` {problem}")]
     CanaryKeyTooLong { rule: RuleId, problem: String },
 
     #[error(
@@ -177,6 +180,26 @@ pub enum Refusal {
 
     #[error("the replication rule cannot be written: {0}")]
     UnwritableRule(String),
+}
+
+/// A statement that somebody else must add to the policy of a bucket or a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementToAdd {
+    /// The bucket or key.
+    pub target: String,
+    /// The statement.
+    pub statement: Statement,
+}
+
+/// Joins statements to one line.
+pub(super) fn texts(statements: &[StatementToAdd]) -> String {
+    let texts: Vec<String> = statements
+        .iter()
+        .map(|StatementToAdd { target, statement }| {
+            format!("in the policy of {target}: {statement}")
+        })
+        .collect();
+    texts.join("; ")
 }
 
 impl From<InvalidCharacter> for Refusal {

@@ -68,7 +68,7 @@ pub enum Error {
     },
 
     /// Verify could not confirm that the rule replicates.
-    #[error("`Verify` of rule `{rule}` with canary `{canary}`: {failure}")]
+    #[error("verification of rule `{rule}` failed with canary `{canary}`: {failure}")]
     Unverified {
         /// The rule, as `<source bucket>/<rule id>`.
         rule: String,
@@ -80,7 +80,7 @@ pub enum Error {
 
     /// The canary is not replicated yet, and repeating the request resumes the verification.
     #[error(
-        "`Verify` of rule `{rule}`: its canary `{canary}` is still PENDING; repeat the request to continue with it"
+        "verification of rule `{rule}` has not ended: its canary `{canary}` is still PENDING; repeat the request to continue with it"
     )]
     VerifyPending {
         /// The rule, as `<source bucket>/<rule id>`.

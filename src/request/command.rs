@@ -93,11 +93,17 @@ impl Arguments {
 
     /// The rule that should exist.
     pub fn spec(&self) -> Result<Spec, Invalid> {
+        Spec::check_required(&self.properties)?;
         Spec::new(self.rule_id()?, &self.properties)
     }
 
     /// The rule that the name, or else the destination, stands for.
     pub fn rule(&self) -> Result<RuleAddress, Invalid> {
+        let has_rule = self.name.is_some() || self.properties.destination_bucket.is_some();
+        if self.properties.source_bucket.is_none() && !has_rule {
+            let problem = "is required, and so is `DestinationBucket` or `Name`";
+            return Err(Invalid::new("SourceBucket", problem));
+        }
         Ok(RuleAddress { source: self.source()?, id: self.rule_id()? })
     }
 

@@ -196,11 +196,11 @@ pub(super) fn storage_class(properties: &Properties) -> Result<Option<StorageCla
     let Some(given) = &properties.storage_class else {
         return Ok(None);
     };
-    let class = STORAGE_CLASSES.iter().find(|class| class.as_str() == given).cloned();
-    class.map(Some).ok_or_else(|| {
-        let allowed = STORAGE_CLASSES.map(|class| class.as_str().to_owned()).join(", ");
-        Invalid::new("StorageClass", format!("is `{given}`; allowed are {allowed}"))
-    })
+    if !STORAGE_CLASSES.contains(&given.as_str()) {
+        let allowed = STORAGE_CLASSES.join(", ");
+        return Err(Invalid::new("StorageClass", format!("is `{given}`; allowed are {allowed}")));
+    }
+    Ok(Some(StorageClass::from(given.as_str())))
 }
 
 pub(super) fn existing_destination(

@@ -137,7 +137,7 @@ pub struct Properties {
     /// Whether S3 Replication metrics are on (true).
     pub metrics: Option<bool>,
     /// Storage class of the replicas. The default is the source object's storage class.
-    #[cfg_attr(test, schemars(extend("enum" = STORAGE_CLASSES.map(|class| class.as_str().to_owned()))))]
+    #[cfg_attr(test, schemars(extend("enum" = STORAGE_CLASSES)))]
     pub storage_class: Option<String>,
     /// Account of the destination bucket, if it is not the source's. The default is the account of `DestinationRoleArn`.
     pub destination_account: Option<String>,
@@ -220,15 +220,16 @@ pub struct Spec {
     pub dry_run: bool,
 }
 
-const STORAGE_CLASSES: [StorageClass; 8] = [
-    StorageClass::Standard,
-    StorageClass::StandardIa,
-    StorageClass::OnezoneIa,
-    StorageClass::IntelligentTiering,
-    StorageClass::GlacierIr,
-    StorageClass::Glacier,
-    StorageClass::DeepArchive,
-    StorageClass::ReducedRedundancy,
+/// The storage classes that replicas can have.
+pub const STORAGE_CLASSES: [&str; 8] = [
+    "STANDARD",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER_IR",
+    "GLACIER",
+    "DEEP_ARCHIVE",
+    "REDUCED_REDUNDANCY",
 ];
 
 impl Spec {
@@ -237,6 +238,7 @@ impl Spec {
     /// # Errors
     /// The first property that cannot be accepted, with what is allowed.
     pub fn new(rule_id: RuleId, properties: &Properties) -> Result<Self, Invalid> {
+        Self::check_required(properties)?;
         let (source, destination) = check::buckets(properties)?;
         let replica_key = check::replica_key(properties)?;
         let destination_access = destination_access(properties, &source)?;
@@ -268,6 +270,33 @@ impl Spec {
         partition::check(properties, &spec.replica_key)?;
         spec.check_combinations()?;
         Ok(spec)
+    }
+
+    /// Refuses properties without one that every rule needs.
+    ///
+    /// # Errors
+    /// All that are missing.
+    pub fn check_required(properties: &Properties) -> Result<(), Invalid> {
+        let required = [
+            ("SourceBucket", &properties.source_bucket),
+            ("DestinationBucket", &properties.destination_bucket),
+            ("ReplicaKmsKeyArn", &properties.replica_kms_key_arn),
+        ];
+        let missing = required.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name);
+        match missing.collect::<Vec<_>>().as_slice() {
+            [] => Ok(()),
+            [only] => Err(Invalid::new(*only, "is required")),
+            [first, second] => {
+                Err(Invalid::new(*first, format!("is required, and so is `{second}`")))
+            }
+            [first, others @ ..] => {
+                let others = others.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
+                Err(Invalid::new(
+                    *first,
+                    format!("is required, and so are {}", others.join(" and ")),
+                ))
+            }
+        }
     }
 
     /// Refuses values that are valid alone and not together.

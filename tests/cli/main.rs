@@ -55,7 +55,7 @@ fn rule(action: &str, more: &str) -> String {
 #[test]
 fn help_of_every_command_is_as_recorded() {
     assert_snapshot!("help", run("--help"));
-    for command in ["plan", "apply", "delete", "verify", "policies"] {
+    for command in ["plan", "apply", "delete", "verify", "policies", "completions", "man"] {
         assert_snapshot!(format!("help_{command}"), run(&format!("{command} --help")));
     }
 }
@@ -67,7 +67,7 @@ fn invariant_9_invalid_arguments_are_refused_with_the_option_name() {
         "plan".to_owned(),
         "plan --source-bucket No_Bucket".to_owned(),
         format!("{orders} --name dr"),
-        format!("{orders} --destination-bucket orders"),
+        format!("{orders} --destination-bucket orders --replica-kms-key-arn {REPLICA_KEY}"),
         format!("{orders} --destination-bucket copy"),
         format!("{orders} --destination-bucket copy --replica-kms-key-arn alias/dr"),
         format!(
@@ -100,7 +100,13 @@ fn invariant_9_invalid_arguments_are_refused_with_the_option_name() {
         "plan --policy nowhere.json --all --documents".to_owned(),
         "plan --policy nowhere.json --all".to_owned(),
         "delete --source-bucket orders --yes".to_owned(),
-        "delete --source-bucket orders --name dr --prefix Tax".to_owned(),
+        "delete".to_owned(),
+        "delete --source-bucket orders --name dr --tag Tax".to_owned(),
+        "verify".to_owned(),
+        format!("{orders} --priority high"),
+        format!("{orders} --create-destination-bucket maybe"),
+        format!("{orders} --storage-class COLD"),
+        format!("{orders} --tags a=b,c"),
         "man nothing".to_owned(),
         "aply".to_owned(),
         "aply --output json".to_owned(),
@@ -146,10 +152,101 @@ fn invalid_policy_file_is_refused_with_the_property_path() {
 
 #[test]
 fn invariant_11_unreachable_aws_fails_in_text_and_json() {
-    let file = policy_file("none.json", r#"{"Rules": []}"#);
+    let file = policy_file(
+        "one-rule.json",
+        &format!(
+            r#"{{"Rules": [{{"Name": "dr", "Match": {{"BucketNames": ["*"]}}, "DestinationBucket": "copy", "ReplicaKmsKeyArn": "{REPLICA_KEY}"}}]}}"#
+        ),
+    );
     let said = ["", "--output json", "--profile nobody"]
         .map(|options| run(&format!("plan --all --policy {file} {options}")));
-    assert_snapshot!([said.join("\n"), rule("plan", "--destination-profile nobody")].join("\n"));
+    let mut without_credentials = program(&["plan", "--all", "--policy", &file]);
+    without_credentials.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    assert_snapshot!(
+        [
+            said.join("\n"),
+            rule("plan", "--destination-profile nobody"),
+            printed(&mut without_credentials)
+        ]
+        .join("\n")
+    );
+}
+
+#[test]
+fn delete_and_verify_accept_every_option_of_apply() {
+    let given = format!(
+        "--destination-account 444455556666 --replica-owner Destination --destination-region us-west-2 \
+         --source-kms-key-arns {SOURCE_KEY},{SOURCE_KEY}2 --prefix Tax --tags a=b,c=d --priority 1 \
+         --delete-marker-replication --replica-modifications true --replication-time-control --metrics true \
+         --storage-class GLACIER --create-destination-bucket --existing-destination Use --existing-role Extend \
+         --alarm-topic-arn arn:aws:sns:us-east-1:111122223333:t --replicate-existing-objects --report-bucket reports \
+         --report-prefix a --verify --documents --role-path /a/ --allowed-destinations a,b --lock-table t \
+         --role-permissions-boundary-arn arn:aws:iam::111122223333:policy/bound --name dr"
+    );
+    let options: BTreeSet<&str> =
+        given.split_whitespace().filter(|word| word.starts_with("--")).collect();
+    let help = run("apply --help");
+    let others =
+        ["all", "policy", "concurrency", "yes", "profile", "region", "output", "color", "help"];
+    let missing: Vec<&str> = help
+        .split_whitespace()
+        .filter(|word| word.starts_with("--") && word.len() > 2 && !options.contains(word))
+        .filter(|word| !given_by_rule(word) && !others.contains(&word.trim_start_matches('-')))
+        .collect();
+    assert_eq!(
+        missing,
+        ["--destination-profile", "--destination-role-arn", "--destination-role-external-id"]
+    );
+    assert!(rule("delete", &given).contains("pass --yes"));
+    assert!(rule("verify", &format!("{given} --yes")).contains("Connection refused"));
+}
+
+fn given_by_rule(option: &str) -> bool {
+    ["--source-bucket", "--destination-bucket", "--replica-kms-key-arn"].contains(&option)
+}
+
+#[test]
+fn values_that_shells_complete_are_accepted() {
+    let script = run("completions bash");
+    for (option, values) in [
+        ("existing-destination", "Use Refuse"),
+        ("existing-role", "Refuse Extend"),
+        ("replica-owner", "Source Destination"),
+        (
+            "storage-class",
+            "STANDARD STANDARD_IA ONEZONE_IA INTELLIGENT_TIERING GLACIER_IR GLACIER DEEP_ARCHIVE REDUCED_REDUNDANCY",
+        ),
+        ("create-destination-bucket", "true false"),
+    ] {
+        for value in values.split(' ') {
+            let said = rule(
+                "policies",
+                &format!(
+                    "--source-kms-key-arns {SOURCE_KEY} --destination-account 444455556666 --{option} {value}"
+                ),
+            );
+            assert!(said.ends_with("exit code 0"), "--{option} {value}: {said}");
+        }
+        assert!(script.contains(&format!("compgen -W \"{values}\"")), "--{option}: {values}");
+    }
+}
+
+#[test]
+fn policy_without_rules_is_refused_for_the_walk() {
+    let file = policy_file("no-rules.json", r#"{"Rules": []}"#);
+    let said = run(&format!("plan --all --policy {file}")).replace(&file, "policy.json");
+    assert_snapshot!(said, @r"
+    error: --policy policy.json: `Rules` is empty, so the policy applies to no bucket
+    exit code 2
+    ");
+}
+
+#[test]
+fn manual_page_keeps_the_lines_of_its_examples() {
+    let page = run("man apply");
+    let (_, examples) = page.split_once(".SH EXAMPLES\n.nf\n").unwrap();
+    let (examples, _) = examples.split_once(".fi\n").unwrap();
+    assert!(examples.contains(" orders\\-replica \\\\\n    \\-\\-replica\\-kms"), "{examples}");
 }
 
 #[test]

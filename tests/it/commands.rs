@@ -130,7 +130,7 @@ async fn invariant_9_unknown_payload_is_an_error_that_names_what_is_allowed() {
         json!({"Action": "Destroy"}),
         json!({"Action": "Plan"}),
         json!({"Action": "Delete", "SourceBucket": "demo-source"}),
-        json!({"Action": "Apply", "Name": "a b", "SourceBucket": "demo-source"}),
+        json!({"Action": "Delete", "Name": "a b", "SourceBucket": "demo-source"}),
         json!({"Action": "Reconcile", "SourceBucket": "demo-source", "Prefix": "Tax"}),
         elsewhere,
     ] {

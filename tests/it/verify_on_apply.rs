@@ -32,7 +32,7 @@ async fn pending_canary_leaves_the_answer_to_the_next_delivery() {
         (error.kind(), error.is_transient(), fake.answers.borrow().len()),
         ("VerifyPending", true, 0)
     );
-    assert_snapshot!(error, @"`Verify` of rule `demo-source/s3-kms-replication.demo-Replication-a6e2a683`: its canary `Tax.s3-kms-replication-verify/demo-source/s3-kms-replication.demo-Replication-a6e2a683` is still PENDING; repeat the request to continue with it");
+    assert_snapshot!(error, @"verification of rule `demo-source/s3-kms-replication.demo-Replication-a6e2a683` has not ended: its canary `Tax.s3-kms-replication-verify/demo-source/s3-kms-replication.demo-Replication-a6e2a683` is still PENDING; repeat the request to continue with it");
     fake.replicator.borrow_mut().pending = 0;
     // The same request six minutes later: the clock that tells its age stands still, so its date goes back.
     fake.generations.borrow_mut().clear();

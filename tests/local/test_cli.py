@@ -186,11 +186,12 @@ def test_apply_then_plan_is_empty_and_reapply_performs_no_writes(user: CliUser) 
 def test_plan_performs_no_writes_and_its_exit_code_reports_pending_changes(user: CliUser) -> None:
     before = user.writes()
     plan = user.run("plan", *user.apply_arguments, "--detailed-exitcode", code=3)
-    assert "Versioning: (none) => Enabled" in plan
-    assert "kms:Decrypt" not in plan
-    assert "kms:Decrypt" in user.run("plan", *user.apply_arguments, "--documents")
+    assert "+ Versioning: Enabled" in plan
+    assert plan.endswith("\n5 to add, 0 to change, 0 to remove\n")
+    assert '"Statement"' not in plan
+    assert '"Statement"' in user.run("plan", *user.apply_arguments, "--documents")
     answer = json.loads(user.run("plan", *user.apply_arguments, "--output", "json"))
-    assert (answer["Status"], answer["SourceKmsKeyArns"]) == ("Planned", [user.source_key])
+    assert (answer["Status"], answer["SourceKmsKeyArns"], "Text" in answer) == ("Planned", [user.source_key], False)
     assert user.writes() == before
 
 
@@ -210,9 +211,9 @@ def test_apply_writes_only_after_the_user_confirms(user: CliUser) -> None:
     assert "nothing was changed" in refused
     assert user.writes() == before
     done = user.run_in_terminal("apply", *user.apply_arguments, answer_to_prompt="y\n")
-    assert f"PutBucketReplication\x1b[0m on bucket `{user.source}`" in done
+    assert f"\x1b[32m+\x1b[0m PutBucketReplication on bucket `{user.source}`" in done
     assert f"done: PutBucketReplication on bucket `{user.source}`" in re.sub(r"\x1b\[[0-9;]*m", "", done)
-    assert "Configured" in done
+    assert "Configured, 5 added, 0 changed, 0 removed" in done
     assert "nothing to do" in user.run_in_terminal("apply", *user.apply_arguments)
 
 
@@ -230,8 +231,8 @@ def test_verify_succeeds_or_names_the_wrong_replica_key(user: CliUser) -> None:
     made = ["--source-bucket", user.source, "--destination-bucket", f"made-{user.aws.account}"]
     applied = user.run("apply", *made, "--replica-kms-key-arn", user.replica_key, "--create-destination-bucket", "--verify", "--yes")
     assert "Verified" in applied
-    assert "Verified" in user.run("verify", *made)
-    user.run("delete", *made, "--yes")
+    assert "Verified" in user.run("verify", *made, "--replica-kms-key-arn", user.replica_key, "--create-destination-bucket", "true", "--yes")
+    user.run("delete", *made, "--replica-kms-key-arn", user.replica_key, "--create-destination-bucket", "--verify", "--yes")
     user.run("apply", *user.apply_arguments, "--yes")
     assert f"the source object's key `{user.source_key}`" in user.run("verify", *user.rule_arguments, code=1)
 
@@ -375,4 +376,4 @@ def test_walk_writes_only_after_the_user_confirms(user: CliUser, tmp_path: Path)
     applied = user.run_in_terminal("apply", *walk, answer_to_prompt="y\n", code=1)
     result = applied.rpartition("BUCKET")[2]
     assert result.endswith("\n3 created, 2 skipped, 1 failed\n")
-    assert [line.split()[1] for line in result.splitlines() if line.startswith("lost-")] == ["failed"]
+    assert [line.split()[1] for line in result.splitlines() if line.startswith("lost-")] == ["\x1b[31mfailed\x1b[0m"]
