@@ -72,13 +72,18 @@ def allow_everything(principal: str) -> dict[str, Any]:
 
 def simulate(simulations: list[dict[str, Any]]) -> list[bool]:
     """Whether each call is allowed; raises if the simulator ignored a part of its input."""
+    found = answers(simulations)
+    for simulation, answer in zip(simulations, found, strict=True):
+        if answer.get("ignored") != []:
+            raise Failed(f"the simulator cannot evaluate {simulation['request']}: {answer}")
+    return [answer["decision"] == "Allowed" for answer in found]
+
+
+def answers(simulations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The simulator's answers, with the keys that it ignored, and `errors` where a call or a policy is not one that AWS has."""
     inputs = [{"serviceControlPolicies": [], "resourceControlPolicies": [], **simulation} for simulation in simulations]
     sent = json.dumps(inputs).replace(ENCRYPTION_CONTEXT, STAND_IN)
     done = subprocess.run(["node", str(SIMULATE)], cwd=ROOT, input=sent, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
         raise Failed(done.stderr.strip())
-    answers = json.loads(done.stdout)
-    for simulation, answer in zip(simulations, answers, strict=True):
-        if answer.get("ignored") != []:
-            raise Failed(f"the simulator cannot evaluate {simulation['request']}: {answer}")
-    return [answer["decision"] == "Allowed" for answer in answers]
+    return json.loads(done.stdout)

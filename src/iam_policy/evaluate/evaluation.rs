@@ -23,6 +23,15 @@ struct Evaluation<'a> {
     policies: &'a Policies<'a>,
 }
 
+/// How the one who asks stands to the owner of the resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Relation {
+    /// A service has no account and no identity policies.
+    Service,
+    SameAccount,
+    OtherAccount,
+}
+
 /// Which layers allow a request. The resource's policy by how directly it names the one who asks.
 struct Allows {
     identity: Truth,
@@ -149,39 +158,37 @@ impl Evaluation<'_> {
     }
 
     fn combined(&self, allows: &Allows) -> Truth {
-        match (self.policies.resource, self.is_same_account()) {
-            (ResourcePolicy::Trust(_), _) => allows.itself.clone(),
-            (ResourcePolicy::Bucket(_), true) => {
+        match (self.relation(), self.policies.resource) {
+            (Relation::Service, _) => allows.resource(),
+            (Relation::SameAccount, ResourcePolicy::Bucket(_)) => {
                 allows.identity_within_boundary().or(allows.resource_alone())
             }
-            (ResourcePolicy::Key { .. }, true) => {
+            (Relation::SameAccount, ResourcePolicy::Key { .. } | ResourcePolicy::Trust(_)) => {
                 let by_account = allows.account.clone().and(allows.identity_within_boundary());
                 by_account.or(allows.resource_alone())
             }
-            (ResourcePolicy::Bucket(_) | ResourcePolicy::Key { .. }, false) => {
-                allows.resource().and(allows.identity_within_boundary())
-            }
+            (Relation::OtherAccount, _) => allows.resource().and(allows.identity_within_boundary()),
         }
     }
 
-    fn is_same_account(&self) -> bool {
-        self.request.principal.account() == Some(self.request.resource_account)
+    fn relation(&self) -> Relation {
+        match self.request.principal.account() {
+            None => Relation::Service,
+            Some(account) if account == self.request.resource_account => Relation::SameAccount,
+            Some(_) => Relation::OtherAccount,
+        }
     }
 
     /// The layers whose Allow is missing.
     fn missing_allows(&self, allows: &Allows) -> Vec<Denial> {
-        let is_same_account = self.is_same_account();
-        let (is_bucket, is_trust) = match self.policies.resource {
-            ResourcePolicy::Bucket(_) => (true, false),
-            ResourcePolicy::Key { .. } => (false, false),
-            ResourcePolicy::Trust(_) => (false, true),
-        };
-        let needs_resource = !(is_bucket && is_same_account);
-        let is_let_in = is_same_account && allows.role == Truth::Yes;
-        let needs_identity = !is_trust && !is_let_in;
+        let relation = self.relation();
+        let is_bucket = matches!(self.policies.resource, ResourcePolicy::Bucket(_));
+        let is_let_in = relation == Relation::SameAccount && allows.role == Truth::Yes;
+        let has_identity = relation != Relation::Service;
+        let needs_resource = !(is_bucket && relation == Relation::SameAccount);
         let missing = [
-            (Layer::Identity, needs_identity && allows.identity == Truth::No),
-            (Layer::Boundary, !is_trust && allows.boundary == Truth::No),
+            (Layer::Identity, has_identity && !is_let_in && allows.identity == Truth::No),
+            (Layer::Boundary, has_identity && allows.boundary == Truth::No),
             (self.policies.resource.layer(), needs_resource && allows.resource() == Truth::No),
         ];
         missing

@@ -50,7 +50,7 @@ pub enum ResourcePolicy<'a> {
         /// The key's grants.
         grants: &'a [Grant],
     },
-    /// Of a role that a service assumes. It must allow. `None` only if it is unread.
+    /// Of a role that is assumed. It decides like a key's policy. `None` only if it is unread.
     Trust(Option<&'a Policy>),
 }
 

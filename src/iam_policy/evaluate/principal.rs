@@ -51,7 +51,8 @@ pub(super) enum Naming {
     Account,
     /// The role of a session: limited by the role's permissions boundary.
     Role,
-    /// The session, the user or the service itself, or everyone.
+    /// The session, the user or the service itself, or everyone: a boundary does not limit what is given so, even where a condition on
+    /// `aws:PrincipalArn` narrows everyone down to the role.
     Itself,
 }
 

@@ -89,13 +89,9 @@ impl Statement {
         self.matches_resource(request).and(Truth::all(conditions)).of(&self.reference)
     }
 
-    /// How directly the statement names the one who asks. A condition on `aws:PrincipalArn` names a session's role like the role's ARN does.
+    /// How directly the statement names the one who asks.
     pub fn naming(&self, request: &Request) -> Option<Naming> {
-        let naming =
-            self.principal.as_ref().and_then(|element| element.matches(request.principal))?;
-        let names_role =
-            self.conditions.iter().any(|condition| condition.has_key("aws:PrincipalArn"));
-        Some(if names_role { naming.min(Naming::Role) } else { naming })
+        self.principal.as_ref().and_then(|element| element.matches(request.principal))
     }
 
     pub fn has_not_principal(&self) -> bool {

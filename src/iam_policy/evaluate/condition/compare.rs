@@ -25,12 +25,13 @@ pub(super) fn equals(
         })
     };
     match test {
-        Test::StringEquals | Test::Binary => text(false, &|wanted| Some(wanted.matches(actual))),
+        Test::StringEquals => text(false, &|wanted| Some(wanted.matches(actual))),
         Test::StringEqualsIgnoreCase => {
             text(false, &|wanted| Some(wanted.to_lowercase().matches(&actual.to_lowercase())))
         }
         Test::StringLike => text(true, &|wanted| Some(wanted.matches(actual))),
         Test::Arn => text(true, &|wanted| arn(wanted, actual)),
+        Test::Binary => Some((wanted == actual).into()),
         Test::Bool => Some((boolean(wanted)? == boolean(actual)?).into()),
         Test::Numeric(order) => Some(order.holds(number(actual)?, number(wanted)?).into()),
         Test::Date(order) => Some(order.holds(date::parse(actual)?, date::parse(wanted)?).into()),

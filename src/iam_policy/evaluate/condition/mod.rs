@@ -35,10 +35,6 @@ impl Condition {
         })
     }
 
-    pub fn has_key(&self, key: &str) -> bool {
-        self.key.eq_ignore_ascii_case(key)
-    }
-
     /// Whether the condition holds for a request.
     pub fn holds(&self, version: Version, request: &Request) -> Truth {
         match request.key(&self.key) {
@@ -55,12 +51,12 @@ impl Condition {
         if self.operator.test == Test::Null {
             return self.has_value("true");
         }
-        self.operator.if_exists
-            || match self.operator.set {
-                Some(Set::ForAllValues) => true,
-                Some(Set::ForAnyValue) => false,
-                None => self.operator.negated,
-            }
+        match self.operator.set {
+            Some(Set::ForAllValues) => true,
+            // Also with IfExists: <https://repost.aws/questions/QU9HFmDzP0QGuU-fd7rS6B7w>.
+            Some(Set::ForAnyValue) => false,
+            None => self.operator.negated || self.operator.if_exists,
+        }
     }
 
     /// Whether the condition holds for every value, or for none; `None` if that depends on the value.
