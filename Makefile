@@ -22,6 +22,7 @@ ORACLE := .venv-oracle/.installed
 SIMULATOR := tests/local/node_modules/.installed
 CHECKOV := .venv-check/.installed
 DOCUMENTS := tests/documents/node_modules/.installed
+TERRAFORM := .venv-terraform/.installed
 BOTO3 := .venv-bench/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
@@ -37,7 +38,7 @@ demo: dev $(TOOLS) $(EMULATOR) ## Deploys the function to a local AWS, and shows
 emulator: $(TOOLS) $(EMULATOR) ## Runs a local AWS to try commands on, and prints what to export (PORT=4566 for a port of your choice)
 	@python tests/local/start_emulator.py --port $(PORT)
 
-test: dev $(TOOLS) $(EMULATOR) $(ORACLE) $(SIMULATOR) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
+test: dev $(TOOLS) $(EMULATOR) $(ORACLE) $(SIMULATOR) $(TERRAFORM) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
 	cargo test --locked --features cli
 	python tests/bench/instructions.py
 	python -m pytest tests/local
@@ -102,7 +103,7 @@ mutants: rust ## Breaks what decides, piece by piece, and counts what the tests 
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo mutants --output target/mutants --shard $(SHARD)
 
 clean: ## Removes all that was built or installed here
-	rm -rf .aws-sam .venv .venv-bench .venv-check .venv-emulator .venv-oracle tests/documents/node_modules tests/local/node_modules target
+	rm -rf .aws-sam .venv .venv-bench .venv-check .venv-emulator .venv-oracle .venv-terraform tests/documents/node_modules tests/local/node_modules target
 
 rust:
 	@command -v cargo >/dev/null || { echo 'make: `cargo` is missing: Rust $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer is needed (https://rustup.rs)' >&2; exit 1; }
@@ -146,6 +147,11 @@ $(CHECKOV): tests/local/requirements-check.txt | python
 	@echo 'Installing checkov into .venv-check (once, about a minute)'
 	@rm -rf .venv-check && python3 -m venv .venv-check
 	@.venv-check/bin/pip install --quiet --no-compile --disable-pip-version-check -r $< && touch $@
+
+$(TERRAFORM): tests/local/requirements-terraform.txt | python
+	@echo 'Installing Terraform into .venv-terraform (once)'
+	@rm -rf .venv-terraform && python3 -m venv .venv-terraform
+	@.venv-terraform/bin/pip install --quiet --no-compile --disable-pip-version-check -r $< && touch $@
 
 $(BOTO3): tests/bench/requirements.txt | python
 	@echo 'Installing boto3 and awslambdaric into .venv-bench (once)'

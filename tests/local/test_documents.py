@@ -9,6 +9,7 @@ import os
 import pty
 import select
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import terraform
 from local_aws import BUILT_TEMPLATE, FUNCTION, ROOT, LocalAws, local_aws
 from start_emulator import prepare, profiles
 
@@ -55,9 +57,9 @@ def run_in_terminal(commands: str, environment: dict[str, str], seconds: float) 
             shown += os.read(terminal, 65536)
         except OSError:
             break
-        if (asked := shown.count(b"[y/N]")) > answered:
+        if (asked := shown.count(b"[y/N]") + shown.count(b"Enter a value:")) > answered:
             answered = asked
-            os.write(terminal, b"y\n")
+            os.write(terminal, b"yes\n")
     else:
         os.killpg(child, signal.SIGKILL)
     # The terminal stays open until the shell has ended, or that would be a hang-up.
@@ -70,28 +72,37 @@ def environment(aws: LocalAws, folder: Path) -> dict[str, str]:
     """A user's environment: the program is installed, and this machine has little else."""
     if not PROGRAM.exists():
         pytest.fail(f"`{PROGRAM}` is missing: `make test` builds it")
-    (folder / "bin").mkdir()
+    installed = terraform.install(folder)
     (folder / "bin" / PROGRAM.name).symlink_to(PROGRAM)
     # Compilers find what they have in the user's own home, as anywhere else, or they would compile everything anew.
     places = {"CARGO_HOME": ".cargo", "RUSTUP_HOME": ".rustup", "XDG_CACHE_HOME": ".cache"}
     tools = {name: os.environ.get(name, str(Path.home() / place)) for name, place in places.items()}
-    return {**aws.environment, **tools, "PATH": f"{folder / 'bin'}:{aws.environment['PATH']}", "HOME": str(folder),
+    return {**aws.environment, **tools, **installed, "PATH": f"{folder / 'bin'}:{aws.environment['PATH']}", "HOME": str(folder),
             "AWS_CONFIG_FILE": profiles(aws), "CARGO_INSTALL_ROOT": str(folder), "TERM": "dumb", "NO_COLOR": "1"}
 
 
+# The files that the documents' commands leave in the checkout.
+WRITTEN = ["parameters.yaml", *(f"examples/terraform/{name}" for name in (
+    ".terraform", ".terraform.lock.hcl", "terraform.tfstate", "terraform.tfstate.backup"))]
+
+
 @pytest.fixture
-def no_parameters(tmp_path: Path) -> Iterator[None]:
-    """The checkout without the file that the documents tell to write: what there was of it is put back."""
-    mine, kept = ROOT / "parameters.yaml", tmp_path / "parameters.yaml"
-    if mine.exists():
-        mine.rename(kept)
+def clean_checkout(tmp_path: Path) -> Iterator[None]:
+    """The checkout without the files that the documents' commands write: what there was of them is put back."""
+    kept = {ROOT / name: tmp_path / f"kept-{number}" for number, name in enumerate(WRITTEN)}
+    for mine, place in kept.items():
+        if mine.exists():
+            mine.rename(place)
     yield
-    mine.unlink(missing_ok=True)
-    if kept.exists():
-        kept.rename(mine)
+    for mine, place in kept.items():
+        if mine.is_dir():
+            shutil.rmtree(mine)
+        mine.unlink(missing_ok=True)
+        if place.exists():
+            place.rename(mine)
 
 
-@pytest.mark.usefixtures("no_parameters")
+@pytest.mark.usefixtures("clean_checkout")
 @pytest.mark.parametrize("page", documents.files(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_commands_of_a_page_run_as_they_are_written(page: Path, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     slow = request.config.getoption("--slow")
