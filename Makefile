@@ -23,11 +23,12 @@ SIMULATOR := tests/local/node_modules/.installed
 CHECKOV := .venv-check/.installed
 DOCUMENTS := tests/documents/node_modules/.installed
 TERRAFORM := .venv-terraform/.installed
+CONSTRUCT := constructs/node_modules/.installed
 BOTO3 := .venv-bench/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo emulator test artifact build dev invoke package check documents guarantees schema scale bench fuzz mutants clean rust python node
+.PHONY: help demo emulator test artifact build dev construct invoke package check documents guarantees schema scale bench fuzz mutants clean rust python node
 
 help: ## Lists the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -38,8 +39,9 @@ demo: dev $(TOOLS) $(EMULATOR) ## Deploys the function to a local AWS, and shows
 emulator: $(TOOLS) $(EMULATOR) ## Runs a local AWS to try commands on, and prints what to export (PORT=4566 for a port of your choice)
 	@python tests/local/start_emulator.py --port $(PORT)
 
-test: dev $(TOOLS) $(EMULATOR) $(ORACLE) $(SIMULATOR) $(TERRAFORM) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
+test: dev $(TOOLS) $(EMULATOR) $(ORACLE) $(SIMULATOR) $(TERRAFORM) $(CONSTRUCT) ## Runs the unit and integration tests, then the end-to-end tests on a local AWS
 	cargo test --locked --features cli
+	npm test --prefix constructs --silent
 	python tests/bench/instructions.py
 	python -m pytest tests/local
 
@@ -65,6 +67,9 @@ dev: rust
 	@strip -o target/local/function/bootstrap target/debug/function
 	@sed 's/CodeUri: \./CodeUri: function/' template.yaml > target/local/template.yaml
 
+construct: $(CONSTRUCT) ## Packs the construct for CDK: constructs/s3-kms-replication-construct-*.tgz
+	cd constructs && npm pack --silent
+
 invoke: dev $(TOOLS) $(EMULATOR) ## Runs the function on events, against a local AWS: make invoke EVENT='events/create-bucket.json …'
 	@python tests/local/invoke.py $(EVENT)
 
@@ -84,14 +89,16 @@ check: rust documents $(TOOLS) $(CHECKOV) ## Checks format, lints, documentation
 
 documents: $(TOOLS) $(DOCUMENTS) ## Checks README.md and docs: Markdown, links, diagrams, and tables against the schema and the template
 	python tests/documents/documents.py check
+	node constructs/scripts/generate.mjs --check
 	tests/documents/node_modules/.bin/markdownlint-cli2
 	node tests/documents/diagrams.mjs *.md docs/*.md
 
 guarantees: $(TOOLS) ## Writes the lists of tests in docs/guarantees.md anew, from the code
 	python tests/documents/documents.py write
 
-schema: rust ## Writes replication-policy.schema.json anew, from the types of the policy document
+schema: rust node ## Writes replication-policy.schema.json anew, from the types of the policy document, and the construct's properties
 	UPDATE_SCHEMA=1 cargo test --locked --features cli --lib schema
+	node constructs/scripts/generate.mjs
 
 fuzz: rust ## Feeds made-up input to everything that parses outside input (FUZZ_SECONDS=600)
 	@test -x target/tools/bin/cargo-fuzz || cargo install --quiet --locked --root target/tools cargo-fuzz@0.13.2
@@ -103,7 +110,7 @@ mutants: rust ## Breaks what decides, piece by piece, and counts what the tests 
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo mutants --output target/mutants --shard $(SHARD)
 
 clean: ## Removes all that was built or installed here
-	rm -rf .aws-sam .venv .venv-bench .venv-check .venv-emulator .venv-oracle .venv-terraform tests/documents/node_modules tests/local/node_modules target
+	rm -rf constructs/dist constructs/node_modules .aws-sam .venv .venv-bench .venv-check .venv-emulator .venv-oracle .venv-terraform tests/documents/node_modules tests/local/node_modules target
 
 rust:
 	@command -v cargo >/dev/null || { echo 'make: `cargo` is missing: Rust $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer is needed (https://rustup.rs)' >&2; exit 1; }
@@ -142,6 +149,10 @@ $(SIMULATOR): tests/local/package-lock.json | node
 $(DOCUMENTS): tests/documents/package-lock.json | node
 	@echo 'Installing the Markdown linter and Mermaid into tests/documents/node_modules (once)'
 	@npm ci --prefix tests/documents --silent --ignore-scripts --no-audit --no-fund && touch $@
+
+$(CONSTRUCT): constructs/package-lock.json | node
+	@echo 'Installing CDK into constructs/node_modules (once)'
+	@npm ci --prefix constructs --silent --ignore-scripts --no-audit --no-fund && touch $@
 
 $(CHECKOV): tests/local/requirements-check.txt | python
 	@echo 'Installing checkov into .venv-check (once, about a minute)'

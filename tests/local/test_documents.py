@@ -33,6 +33,8 @@ deploy_application() {
   sam deploy --no-confirm-changeset --no-progressbar ${1:+--parameter-overrides "$@"} > /dev/null
 }
 """
+# How the program and the SAM CLI, Terraform, and the CDK CLI ask whether to go on.
+QUESTIONS = (b"[y/N]", b"Enter a value:", b"(y/n)")
 
 
 def script(page: Path, kinds: set[str]) -> str:
@@ -57,7 +59,7 @@ def run_in_terminal(commands: str, environment: dict[str, str], seconds: float) 
             shown += os.read(terminal, 65536)
         except OSError:
             break
-        if (asked := shown.count(b"[y/N]") + shown.count(b"Enter a value:")) > answered:
+        if (asked := sum(shown.count(question) for question in QUESTIONS)) > answered:
             answered = asked
             os.write(terminal, b"yes\n")
     else:
