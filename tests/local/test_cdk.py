@@ -50,7 +50,7 @@ def test_rule_is_created_updated_replaced_and_deleted_by_the_cdk_cli(app: Applic
     first, second = (app.aws.create_bucket(f"cdk-{name}", key=app.source_key) for name in ("first", "second"))
     app.aws.create_bucket("cdk-copy", REPLICA_REGION)
     common = {"serviceToken": app.outputs["ServiceToken"], "destinationBucket": "cdk-copy", "replicaKmsKeyArn": app.replica_key}
-    run_cdk(app.aws, tmp_path, "test/app.js", "bootstrap", f"aws://{ACCOUNT}/{REGION}")
+    run_cdk(app.aws, tmp_path, "example/app.js", "bootstrap", f"aws://{ACCOUNT}/{REGION}")
     app.s3.delete_bucket_policy(Bucket=ASSETS)
     app.s3.put_bucket_encryption(Bucket=ASSETS, ServerSideEncryptionConfiguration=PLAIN)
 
