@@ -56,17 +56,16 @@ pub(super) fn read(payload: &Map<String, Value>) -> Result<Option<ResourceChange
     let input: Map<String, Value> =
         input.map(|(name, value)| (name.clone(), value.clone())).collect();
     let before = input_before(key, change)?;
-    match change.get("action").and_then(Value::as_str).unwrap_or_default() {
-        "create" => applied(&input, None),
-        "update" => applied(&input, before),
-        "delete" => Ok(ResourceChange::Delete(named_rule(&input)?)),
-        _ => {
-            let action = change.get("action").unwrap_or(&Value::Null);
+    let action = change.get("action").unwrap_or(&Value::Null);
+    match action.as_str() {
+        Some("create") => applied(&input, None).map(Some),
+        Some("update") => applied(&input, before).map(Some),
+        Some("delete") => Ok(Some(ResourceChange::Delete(named_rule(&input)?))),
+        Some(_) | None => {
             let problem = format!("is {action}; allowed are create, update, delete");
             Err(Invalid::new(format!("{key}.action"), problem))
         }
     }
-    .map(Some)
 }
 
 fn is_added(value: &Value) -> bool {

@@ -74,12 +74,12 @@ def environment(aws: LocalAws, folder: Path) -> dict[str, str]:
     """A user's environment: the program is installed, and this machine has little else."""
     if not PROGRAM.exists():
         pytest.fail(f"`{PROGRAM}` is missing: `make test` builds it")
-    installed = terraform.install(folder)
+    (folder / "bin").mkdir(exist_ok=True)
     (folder / "bin" / PROGRAM.name).symlink_to(PROGRAM)
     # Compilers find what they have in the user's own home, as anywhere else, or they would compile everything anew.
     places = {"CARGO_HOME": ".cargo", "RUSTUP_HOME": ".rustup", "XDG_CACHE_HOME": ".cache"}
     tools = {name: os.environ.get(name, str(Path.home() / place)) for name, place in places.items()}
-    return {**aws.environment, **tools, **installed, "PATH": f"{folder / 'bin'}:{aws.environment['PATH']}", "HOME": str(folder),
+    return {**aws.environment, **tools, "PATH": f"{folder / 'bin'}:{aws.environment['PATH']}", "HOME": str(folder),
             "AWS_CONFIG_FILE": profiles(aws), "CARGO_INSTALL_ROOT": str(folder), "TERM": "dumb", "NO_COLOR": "1"}
 
 
@@ -113,9 +113,10 @@ def test_the_commands_of_a_page_run_as_they_are_written(page: Path, request: pyt
         pytest.skip("has no command to run here")
     if "sam deploy" in commands.removeprefix(PRELUDE) or "deploy_application" in commands.removeprefix(PRELUDE):
         request.getfixturevalue("built")
+    variables = terraform.install(tmp_path) if "terraform " in commands else {}
     with local_aws() as aws:
         prepare(aws)
-        code, shown = run_in_terminal(commands, environment(aws, tmp_path), 3600 if slow else 300)
+        code, shown = run_in_terminal(commands, environment(aws, tmp_path) | variables, 3600 if slow else 300)
     assert code == 0, shown
 
 
