@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use s3_kms_replication::aws::Aws;
-use s3_kms_replication::config::{PolicySource, Settings};
+use s3_kms_replication::config::{Policy, PolicySource, Settings};
 use s3_kms_replication::error::Error;
 use s3_kms_replication::handler::{Handled, handle};
+use s3_kms_replication::ports::Read;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tracing::Level;
@@ -31,14 +32,13 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with(filter)
         .init();
 
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "the function starts");
     let settings = Settings::read(|name| std::env::var(name).ok())
         .inspect_err(|error| tracing::error!(%error, "the settings are invalid"))?;
-    if let Some(PolicySource::Inline(policy)) = &settings.policy {
-        for warning in policy.warnings() {
-            tracing::warn!(warning, "the replication policy");
-        }
-    }
     let aws = Aws::from_env(&settings).await;
+    if let Some(source) = &settings.policy {
+        log_policy_warnings(source, &aws).await;
+    }
     // The runtime hands over only what it can deserialise, so the payload is read by the handler, which answers CloudFormation's
     // requests also when they cannot be read.
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
@@ -61,6 +61,20 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         answer.map_err(diagnostic)
     }))
     .await
+}
+
+/// Logs what is doubtful in the replication policy. A policy that cannot be read is an error of each request that needs it.
+async fn log_policy_warnings(source: &PolicySource, aws: &Aws) {
+    let warnings = match source {
+        PolicySource::Inline(policy) => policy.warnings(),
+        PolicySource::Parameter(name) => {
+            let text = aws.parameter(name).await.unwrap_or_default();
+            Policy::parse(&text).map(|policy| policy.warnings()).unwrap_or_default()
+        }
+    };
+    for warning in warnings {
+        tracing::warn!(warning, "the replication policy");
+    }
 }
 
 /// Applies `RUST_LOG` to this crate, and limits all other crates to `info`. Below `info`, HTTP clients and the AWS SDK log URLs,

@@ -113,7 +113,7 @@ pub trait Read {
         region: &Region,
     ) -> impl Future<Output = Result<Vec<Alarm>, ApiError>>;
 
-    /// Reads the value of an SSM parameter. The value may be some minutes old.
+    /// Reads the value of an SSM parameter. The value may be a minute old.
     fn parameter(&self, name: &str) -> impl Future<Output = Result<String, ApiError>>;
 
     /// Reads a job of this account by its id; `None` if there is no such job. S3 deletes jobs 90 days after their end.

@@ -11,7 +11,7 @@ use super::sdk_error::{self, CallError};
 use crate::model::ApiError;
 
 /// How old a cached value may be, and so how late a change of the policy may take effect.
-const MAX_AGE: Duration = Duration::from_secs(300);
+const MAX_AGE: Duration = Duration::from_secs(60);
 
 /// The cached value of the only parameter that this program reads.
 #[derive(Debug, Default)]

@@ -101,7 +101,8 @@ impl Counters {
         *self.counts.entry(name).or_default() += 1;
     }
 
-    /// Returns the line of JSON for an invocation of the function `name` that took `duration` and ends `now`.
+    /// Returns the line of JSON for an invocation of the function `name` that took `duration` and ends `now`. The function's version is a
+    /// property of the line, and no dimension: each version would have metrics of its own, which no alarm follows.
     pub fn line(&self, name: &str, duration: Duration, now: SystemTime) -> String {
         let asked_by = match self.asked_by {
             AskedBy::CloudFormation => "CloudFormation",
@@ -124,6 +125,7 @@ impl Counters {
             },
             "FunctionName": name,
             "AskedBy": asked_by,
+            "Version": env!("CARGO_PKG_VERSION"),
             "Duration": milliseconds(duration),
         });
         if let Some(line) = line.as_object_mut() {

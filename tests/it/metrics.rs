@@ -25,7 +25,12 @@ async fn counted(fake: &Fake, payload: &Value) -> String {
         "every metric that is announced has a value"
     );
     assert_eq!(metadata["Timestamp"], 5_000);
-    for name in ["FunctionName", "Duration"] {
+    assert_eq!(line["Version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(
+        metadata["CloudWatchMetrics"][0]["Dimensions"],
+        json!([["FunctionName"], ["FunctionName", "AskedBy"]])
+    );
+    for name in ["FunctionName", "Duration", "Version"] {
         line.as_object_mut().unwrap().remove(name).unwrap();
     }
     line.to_string()

@@ -2,7 +2,7 @@
 
 The emulator does not enforce all of the policy, for example not `iam:PassRole`, so the simulator evaluates it. The policy is read as
 deployed, with every intrinsic function resolved, in three variants: the template's defaults; every optional right allowed; and a
-permissions boundary with a role path of the user's own.
+permissions boundary with a role path of the user's own, and a role in every account of an organisation.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ USE_BUCKET = ("s3:ListBucket", "s3:GetBucketObjectLockConfiguration", "s3:GetBuc
               "s3:PutReplicationConfiguration")
 READ_DESTINATION = ("s3:ListBucket", "s3:GetBucketObjectLockConfiguration", "s3:GetBucketVersioning")
 IN_DESTINATION_ACCOUNT = {"aws:ResourceAccount": DESTINATION_ACCOUNT}
+ORGANIZATION = "o-a1b2c3d4e5"
+IN_ORGANIZATION, IN_ANOTHER_ORGANIZATION = ({"aws:ResourceOrgID": organization} for organization in (ORGANIZATION, "o-zzzzzzzzzz"))
 SET_UP_BUCKET = ("s3:PutBucketPublicAccessBlock", "s3:PutEncryptionConfiguration")
 CANARY = f"{BUCKET}/Tax.s3-kms-replication-verify/s3-kms-replication.dr"
 USE_CANARY = ("s3:PutObject", "s3:PutObjectTagging", "s3:GetObjectVersion", "s3:DeleteObjectVersion")
@@ -142,6 +144,13 @@ TABLE = [
     ("assume a role of a destination's account", "no yes no",
      on(f"arn:aws:iam::{DESTINATION_ACCOUNT}:role/setup", "sts:AssumeRole", account=DESTINATION_ACCOUNT)),
     ("... of any other account", "no no no", on(f"arn:aws:iam::{FOREIGN_ACCOUNT}:role/setup", "sts:AssumeRole", account=FOREIGN_ACCOUNT)),
+    ("assume the organisation's role", "no no yes",
+     on(f"arn:aws:iam::{FOREIGN_ACCOUNT}:role/platform/setup", "sts:AssumeRole", account=FOREIGN_ACCOUNT, **IN_ORGANIZATION)),
+    ("... of another organisation, or of none", "no no no",
+     [*on(f"arn:aws:iam::{FOREIGN_ACCOUNT}:role/platform/setup", "sts:AssumeRole", account=FOREIGN_ACCOUNT, **IN_ANOTHER_ORGANIZATION),
+      *on(f"arn:aws:iam::{FOREIGN_ACCOUNT}:role/platform/setup", "sts:AssumeRole", account=FOREIGN_ACCOUNT)]),
+    ("... any other role of the organisation", "no no no",
+     on(f"arn:aws:iam::{FOREIGN_ACCOUNT}:role/setup", "sts:AssumeRole", account=FOREIGN_ACCOUNT, **IN_ORGANIZATION)),
     ("read a destination's bucket and key", "no yes no", [
         *on(BUCKET, *READ_DESTINATION, account=DESTINATION_ACCOUNT, **IN_DESTINATION_ACCOUNT),
         *on(f"arn:aws:kms:us-east-1:{DESTINATION_ACCOUNT}:key/1", "kms:DescribeKey", account=DESTINATION_ACCOUNT, **IN_DESTINATION_ACCOUNT)]),
@@ -168,6 +177,8 @@ TABLE = [
     ("manage the alarm of a rule of its own", "yes yes yes",
      on(f"{ALARM}:orders/s3-kms-replication.dr", *CHANGE_ALARM, "cloudwatch:DescribeAlarms")),
     ("... or any other alarm", "no no no", on(f"{ALARM}:orders", *CHANGE_ALARM, "cloudwatch:SetAlarmState")),
+    ("read the parameter of its own stack with the policy", "no yes no",
+     on("arn:aws:ssm:us-east-1:${account}:parameter/${PolicyParameter}", "ssm:GetParameter")),
     ("read the policy's parameter", "no no yes", on("arn:aws:ssm:us-east-1:${account}:parameter/replication/policy", "ssm:GetParameter")),
     ("... change it, or read another", "no no no",
      [*on("arn:aws:ssm:us-east-1:${account}:parameter/replication/policy", "ssm:PutParameter"),
@@ -190,7 +201,7 @@ TABLE = [
 
 @dataclass
 class Deployed:
-    """The policy of one deployment's role, and the values of the calls' placeholders."""
+    """The policies of one deployment's role as one document, and the values of the calls' placeholders."""
 
     policy: dict[str, Any]
     names: dict[str, str]
@@ -201,21 +212,27 @@ class Deployed:
         name = role.rpartition("/")[2]
         iam = aws.client("iam")
         policy, = iam.list_role_policies(RoleName=name)["PolicyNames"]
-        assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
+        documents = [iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]]
+        for attached in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+            version = iam.get_policy(PolicyArn=attached["PolicyArn"])["Policy"]["DefaultVersionId"]
+            documents.append(iam.get_policy_version(PolicyArn=attached["PolicyArn"], VersionId=version)["PolicyVersion"]["Document"])
+
+        physical_ids = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in aws.client(
+            "cloudformation").describe_stack_resources(StackName=stack)["StackResources"]}
 
         def arn(prefix: str, resource: str) -> str:
-            found = aws.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=resource)
-            physical_id = found["StackResourceDetail"]["PhysicalResourceId"]
+            physical_id = physical_ids[resource]
             return f"arn:aws:{prefix}{physical_id.rpartition('/')[2] if physical_id.startswith('http') else physical_id}"
 
         here = f"{REGION}:{aws.account}:"
         queues = {name: arn(f"sqs:{here}", name) for name in ("EventQueue", "FailedRequestQueue")}
-        return cls(iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"], {
+        statements = [statement for document in documents for statement in document["Statement"]]
+        return cls({"Version": "2012-10-17", "Statement": statements}, {
             "account": aws.account, "path": ROLE_PATH, "boundary": f"arn:aws:iam::{aws.account}:policy/bounds",
             "extendable": f"arn:aws:iam::{aws.account}:role/their-replication", "execution_role": role,
             "lock_table": arn(f"dynamodb:{here}table/", "LockTable"), **queues,
             "FunctionLogGroup": arn(f"logs:{here}log-group:", "FunctionLogGroup"),
-            "function": outputs["ServiceToken"], **names})
+            "PolicyParameter": physical_ids.get("PolicyParameter", "none"), "function": outputs["ServiceToken"], **names})
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +244,8 @@ def deployed(app: Application) -> list[Deployed]:
     defaults = other.deploy("defaults", BUILT_TEMPLATE, bucket=bucket)
     bounded = other.deploy("bounded", BUILT_TEMPLATE, {
         "RolePath": own["path"], "RolePermissionsBoundaryArn": own["boundary"],
-        "ReplicationPolicyParameter": "/replication/policy"}, bucket)
+        "ReplicationPolicyParameter": "/replication/policy",
+        "OrganizationId": ORGANIZATION, "OrganizationRoleName": "platform/setup"}, bucket)
     return [Deployed.of(other, "defaults", defaults), Deployed.of(app.aws, "app", app.outputs, extendable=app.extendable_role),
             Deployed.of(other, "bounded", bounded, **own)]
 
