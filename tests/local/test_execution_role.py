@@ -178,7 +178,7 @@ TABLE = [
      on(f"{ALARM}:orders/s3-kms-replication.dr", *CHANGE_ALARM, "cloudwatch:DescribeAlarms")),
     ("... or any other alarm", "no no no", on(f"{ALARM}:orders", *CHANGE_ALARM, "cloudwatch:SetAlarmState")),
     ("read the parameter of its own stack with the policy", "no yes no",
-     on("arn:aws:ssm:us-east-1:${account}:parameter/${PolicyParameter}", "ssm:GetParameter")),
+     on("arn:aws:ssm:us-east-1:${account}:parameter${PolicyParameter}", "ssm:GetParameter")),
     ("read the policy's parameter", "no no yes", on("arn:aws:ssm:us-east-1:${account}:parameter/replication/policy", "ssm:GetParameter")),
     ("... change it, or read another", "no no no",
      [*on("arn:aws:ssm:us-east-1:${account}:parameter/replication/policy", "ssm:PutParameter"),
@@ -232,7 +232,7 @@ class Deployed:
             "extendable": f"arn:aws:iam::{aws.account}:role/their-replication", "execution_role": role,
             "lock_table": arn(f"dynamodb:{here}table/", "LockTable"), **queues,
             "FunctionLogGroup": arn(f"logs:{here}log-group:", "FunctionLogGroup"),
-            "PolicyParameter": physical_ids.get("PolicyParameter", "none"), "function": outputs["ServiceToken"], **names})
+            "PolicyParameter": physical_ids.get("PolicyParameter", "/none"), "function": outputs["ServiceToken"], **names})
 
 
 @pytest.fixture(scope="module")
