@@ -25,10 +25,11 @@ DOCUMENTS := tests/documents/node_modules/.installed
 TERRAFORM := .venv-terraform/.installed
 CONSTRUCT := constructs/node_modules/.installed
 BOTO3 := .venv-bench/.installed
+CYCLONEDX := target/tools/bin/cargo-cyclonedx
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo emulator test artifact build dev construct invoke package check documents guarantees schema scale bench fuzz mutants clean rust python node
+.PHONY: help demo emulator test artifact build dev construct invoke package release check documents guarantees schema scale bench fuzz mutants clean rust python node
 
 help: ## Lists the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -79,6 +80,9 @@ package: rust $(CARGO_LAMBDA) ## Packages .aws-sam/stackset.json for StackSets (
 	for region in $(REGIONS); do sam package --region $$region --s3-bucket $(BUCKET)-$$region --output-template-file .aws-sam/packaged.yaml; done
 	AWS_DEFAULT_REGION=$(lastword $(REGIONS)) python stackset.py $(BUCKET) $(lastword $(REGIONS)) < .aws-sam/packaged.yaml > .aws-sam/stackset.json
 
+release: rust $(TOOLS) $(CARGO_LAMBDA) $(CYCLONEDX) ## Makes a release in dist/ (VERSION=0.1.0: that of Cargo.toml)
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" python release.py '$(VERSION)'
+
 check: rust documents $(TOOLS) $(CHECKOV) ## Checks format, lints, documentation and the templates
 	cargo fmt --check
 	cargo clippy --locked --all-targets --features cli -- -D warnings
@@ -110,7 +114,7 @@ mutants: rust ## Breaks what decides, piece by piece, and counts what the tests 
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo mutants --output target/mutants --shard $(SHARD)
 
 clean: ## Removes all that was built or installed here
-	rm -rf constructs/dist constructs/node_modules .aws-sam .venv .venv-bench .venv-check .venv-emulator .venv-oracle .venv-terraform tests/documents/node_modules tests/local/node_modules target
+	rm -rf constructs/dist constructs/node_modules .aws-sam dist .venv .venv-bench .venv-check .venv-emulator .venv-oracle .venv-terraform tests/documents/node_modules tests/local/node_modules target
 
 rust:
 	@command -v cargo >/dev/null || { echo 'make: `cargo` is missing: Rust $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) or newer is needed (https://rustup.rs)' >&2; exit 1; }
@@ -131,6 +135,10 @@ $(TOOLS): tests/local/requirements.txt | python
 $(CARGO_LAMBDA): tests/local/requirements-build.txt $(TOOLS)
 	@echo 'Installing cargo-lambda and zig into .venv (once)'
 	@.venv/bin/pip install --quiet --no-compile --disable-pip-version-check -r $< && touch $@
+
+$(CYCLONEDX): | rust
+	@echo 'Compiling cargo-cyclonedx into target/tools (once, some minutes)'
+	@cargo install --quiet --locked --root target/tools cargo-cyclonedx@0.5.9
 
 $(EMULATOR): tests/local/requirements-emulator.txt | python
 	@echo 'Installing the emulator into .venv-emulator (once)'

@@ -8,6 +8,7 @@ bucket depend on the stack's Region.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -25,8 +26,14 @@ def replace_bucket(value: Any, packaged_bucket: str, regional_bucket: str) -> An
     return {"Fn::Sub": regional_bucket} if value == packaged_bucket else value
 
 
+def expand(template: str) -> dict[str, Any]:
+    """Returns the template after SAM's transform, which resolves the Region only where a template names none."""
+    os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+    return Translator({}, Parser()).translate(yaml_parse(template), {})
+
+
 def main(bucket: str, region: str) -> None:
-    template = Translator({}, Parser()).translate(yaml_parse(sys.stdin.read()), {})
+    template = expand(sys.stdin.read())
     json.dump(replace_bucket(template, f"{bucket}-{region}", f"{bucket}-${{AWS::Region}}"), sys.stdout)
 
 

@@ -16,7 +16,7 @@ def delete_stack(app: Application, name: str) -> None:
 
 def test_replicated_bucket_example_replicates_until_its_stack_is_deleted(app: Application) -> None:
     """The stack retains its buckets and keys. Their versioning and encryption are set by the emulator's CloudFormation."""
-    outputs = app.aws.deploy("example", EXAMPLES / "replicated-bucket.yaml", {"ApplicationStack": "app"})
+    outputs = app.aws.deploy("example", EXAMPLES / "replicated-bucket.yaml", {"ServiceToken": app.outputs["ServiceToken"]})
     source, replica = outputs["SourceBucket"], outputs["ReplicaBucket"]
     resources = {resource["LogicalResourceId"]: resource["PhysicalResourceId"]
                  for resource in app.cloudformation.describe_stack_resources(StackName="example")["StackResources"]}
@@ -41,7 +41,7 @@ def test_replicated_bucket_example_replicates_until_its_stack_is_deleted(app: Ap
 
 def test_two_way_example_replicates_in_both_directions(app: Application) -> None:
     """The emulator does not replicate metadata changes, so only the rules are checked for that."""
-    outputs = app.aws.deploy("two-way", EXAMPLES / "two-way.yaml", {"ApplicationStack": "app"})
+    outputs = app.aws.deploy("two-way", EXAMPLES / "two-way.yaml", {"ServiceToken": app.outputs["ServiceToken"]})
     first, second = outputs["FirstBucket"], outputs["SecondBucket"]
     for source, destination in ((first, second), (second, first)):
         rule, = app.rules(source)
