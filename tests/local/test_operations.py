@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 from conftest import Application
-from local_aws import REGION, REPLICA_REGION, ClientError, wait_until
+from local_aws import REGION, REPLICA_REGION, ROOT, ClientError, wait_until
 
 METRICS = {"Configured", "Unchanged", "Verified", "Pending", "Removed", "Planned", "Skipped", "Refused", "Failed", "Duration"}
 
@@ -53,6 +54,9 @@ def test_dashboard_shows_every_alarm_and_metric_of_the_function(app: Application
     assert "${" not in body
     assert set(widgets[0]["properties"]["alarms"]) == {alarm["AlarmArn"] for alarm in alarms(app).values()}
     assert METRICS <= shown
+    callers = set(re.findall(r'AskedBy::\w+ => "(\w+)"', (ROOT / "src" / "respond" / "metrics.rs").read_text()))
+    by_caller = [widget["properties"]["metrics"] for widget in widgets if "by caller" in widget["properties"].get("title", "")]
+    assert [{metric[-1] for metric in metrics} for metrics in by_caller] == [callers, callers]
 
 
 def test_invocation_logs_its_metrics_in_embedded_metric_format(app: Application) -> None:
