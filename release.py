@@ -1,6 +1,6 @@
 """Makes a release in `dist/`: `make release VERSION=x.y.z` runs it, on this machine and in `.github/workflows/release.yml`.
 
-For each architecture whose Rust target can be had here: the function's zip, a template that deploys it without a build, the same for
+For each architecture whose Rust target is installed: the function's zip, a template that deploys it without a build, the same for
 StackSets and for the Serverless Application Repository, and the command-line program. Beside them the bill of materials (CycloneDX) and
 `SHA256SUMS`.
 
@@ -51,7 +51,7 @@ def main(version: str) -> None:
     DIST.mkdir()
     built = [architecture for architecture in TARGETS if is_target_installed(architecture)]
     if not built:
-        raise Failed("no architecture could be built")
+        raise Failed("no architecture can be built")
     for architecture in built:
         function, program = build(architecture, "function"), build(architecture, NAME, "--features", "cli")
         package = f"{NAME}-{version}-function-{architecture}.zip"
@@ -77,16 +77,12 @@ def check_version(version: str) -> None:
 
 
 def is_target_installed(architecture: str) -> bool:
-    """Whether Rust's standard library for the architecture is here, or can be installed; if not, says so."""
+    """Whether Rust's standard library for the architecture is here. If not, says so: a build must not change the user's toolchain."""
     target = TARGETS[architecture]
-    if Path(output("rustc", "--print", "target-libdir", "--target", target)).is_dir():
-        return True
-    installed = shutil.which("rustup") and subprocess.run(["rustup", "target", "add", target], cwd=ROOT, capture_output=True, text=True)
-    if installed and installed.returncode == 0:
-        return True
-    reason = installed.stderr.strip().splitlines()[-1] if installed else "there is no `rustup`"
-    print(f"not built for {architecture}: Rust's target `{target}` is not installed, and cannot be: {reason}", file=sys.stderr)
-    return False
+    installed = Path(output("rustc", "--print", "target-libdir", "--target", target)).is_dir()
+    if not installed:
+        print(f"not built for {architecture}: Rust's target is not installed; `rustup target add {target}` installs it", file=sys.stderr)
+    return installed
 
 
 def build(architecture: str, binary: str, *options: str) -> Path:
@@ -189,3 +185,5 @@ if __name__ == "__main__":
         main(*sys.argv[1:])
     except Failed as failed:
         sys.exit(f"release: {failed}")
+    except subprocess.CalledProcessError as failed:
+        sys.exit(f"release: `{' '.join(map(str, failed.cmd[:3]))}` failed")
