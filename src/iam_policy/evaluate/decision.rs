@@ -55,7 +55,8 @@ pub enum DenialReason {
 /// What must be known for a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undecided {
-    /// The condition keys whose values are unknown, as the statements write them.
+    /// The condition keys whose values are unknown, as the statements write them; and `CanonicalUser`, if a bucket policy names accounts by
+    /// their canonical user IDs.
     pub keys: BTreeSet<String>,
     /// The statements that these keys decide about.
     pub statements: BTreeSet<StatementRef>,

@@ -89,20 +89,32 @@ impl Evaluation<'_> {
     }
 
     fn matches(&self, layer: Layer, statement: &Statement) -> Truth {
-        if has_principal(layer) && self.naming(statement).is_none() {
-            Truth::No
-        } else {
-            statement.matches(self.request)
+        if !has_principal(layer) {
+            return statement.matches(self.request);
         }
+        let (naming, is_certain) = self.naming(statement);
+        let is_named = if is_certain {
+            naming.is_some().into()
+        } else {
+            Truth::unknown_key("CanonicalUser").of(&statement.reference)
+        };
+        is_named.and(statement.matches(self.request))
     }
 
-    /// How directly a statement of the resource's policy names the one who asks. A Deny with `NotPrincipal` always names who has a boundary.
-    fn naming(&self, statement: &Statement) -> Option<Naming> {
+    /// How directly a statement of the resource's policy names the one who asks, and whether that is certain. A Deny with `NotPrincipal`
+    /// always names who has a boundary.
+    fn naming(&self, statement: &Statement) -> (Option<Naming>, bool) {
         let has_boundary = self.policies.boundary.is_some();
         if has_boundary && statement.effect == Effect::Deny && statement.has_not_principal() {
-            return Some(Naming::Itself);
+            return (Some(Naming::Itself), true);
         }
-        statement.naming(self.request)
+        let naming = statement.naming(self.request);
+        if statement.names_canonical_user(self.request)
+            && naming.is_some() == statement.has_not_principal()
+        {
+            return (Some(Naming::Account), false);
+        }
+        (naming, true)
     }
 
     fn explicit_denials(&self) -> Vec<Denial> {
@@ -139,7 +151,7 @@ impl Evaluation<'_> {
                 Layer::Identity => &mut allows.identity,
                 Layer::Boundary => &mut allows.boundary,
                 Layer::BucketPolicy | Layer::KeyPolicy | Layer::TrustPolicy => {
-                    match self.naming(statement) {
+                    match self.naming(statement).0 {
                         Some(Naming::Itself) => &mut allows.itself,
                         Some(Naming::Role) => &mut allows.role,
                         Some(Naming::Account) => &mut allows.account,

@@ -38,10 +38,15 @@ pub(super) struct PrincipalElement {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Named {
     Everyone,
-    Account { id: String, text: String },
+    Account {
+        id: String,
+        text: String,
+    },
     Aws(String),
     Service(String),
-    Other(String),
+    Federated(String),
+    /// An account, by an id that does not show which account.
+    CanonicalUser(String),
 }
 
 /// How directly a policy names the one who asks. A larger value gives more.
@@ -97,7 +102,7 @@ impl Principal {
                 Some(Naming::Role)
             }
             (Named::Aws(arn), _) => matched(*arn == self.text(), Naming::Itself),
-            (Named::Service(_) | Named::Other(_), _) => None,
+            (Named::Service(_) | Named::Federated(_) | Named::CanonicalUser(_), _) => None,
         }
     }
 }
@@ -133,6 +138,12 @@ impl PrincipalElement {
         self.named.iter().map(Named::text)
     }
 
+    /// Whether an account is named by its canonical user ID, and may be the account of the one who asks.
+    pub fn has_canonical_user(&self, principal: &Principal) -> bool {
+        let is_canonical = |named: &Named| matches!(named, Named::CanonicalUser(_));
+        principal.account().is_some() && self.named.iter().any(is_canonical)
+    }
+
     /// How directly `principal` is named; for `NotPrincipal`, that none of the named is the one who asks.
     pub fn matches(&self, principal: &Principal) -> Option<Naming> {
         let naming = self.named.iter().filter_map(|named| principal.naming(named)).max();
@@ -153,7 +164,8 @@ impl Named {
                 None => Self::Aws(value),
             },
             "Service" => Self::Service(value),
-            "Federated" | "CanonicalUser" => Self::Other(value),
+            "Federated" => Self::Federated(value),
+            "CanonicalUser" => Self::CanonicalUser(value),
             other => {
                 return Err(format!(
                     "`{other}` is no kind of principal; kinds are AWS, Service, Federated and CanonicalUser"
@@ -168,7 +180,8 @@ impl Named {
             Self::Account { text, .. }
             | Self::Aws(text)
             | Self::Service(text)
-            | Self::Other(text) => text,
+            | Self::Federated(text)
+            | Self::CanonicalUser(text) => text,
         }
     }
 }

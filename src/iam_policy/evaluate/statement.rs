@@ -94,6 +94,11 @@ impl Statement {
         self.principal.as_ref().and_then(|element| element.matches(request.principal))
     }
 
+    pub fn names_canonical_user(&self, request: &Request) -> bool {
+        let element = self.principal.as_ref();
+        element.is_some_and(|element| element.has_canonical_user(request.principal))
+    }
+
     pub fn has_not_principal(&self) -> bool {
         self.principal.as_ref().is_some_and(|element| element.negated)
     }

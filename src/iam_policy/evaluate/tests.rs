@@ -1,4 +1,6 @@
-//! The evaluation of simple cases; the judge is in `tests/it/evaluator`.
+//! The evaluation of simple cases; cases with AWS's answers, and the simulator's, are in `tests/it/evaluator`.
+
+use std::collections::BTreeMap;
 
 use super::*;
 use crate::model::{Account, RoleArn};
@@ -7,11 +9,7 @@ const ROLE: &str = "arn:aws:iam::111122223333:role/replication";
 
 fn decision(identity: &str, action: &str, resource: &str, context: &Context) -> Decision {
     let identity = [Policy::parse(PolicySource::Inline("x".to_owned()), identity).unwrap()];
-    let principal = Principal::RoleSession {
-        role: RoleArn::parse(ROLE).unwrap(),
-        session: "s3-replication".to_owned(),
-    };
-    let account = Account::parse("111122223333").unwrap();
+    let (principal, account) = (principal(), Account::parse("111122223333").unwrap());
     let request =
         Request { principal: &principal, action, resource, resource_account: &account, context };
     decide(&request, &Policies { identity: &identity, ..Policies::default() })
@@ -48,4 +46,94 @@ fn a_condition_on_an_unknown_key_is_undecided() {
     assert_eq!(undecided.keys.into_iter().collect::<Vec<_>>(), ["aws:SourceIp"]);
     let known = Context::new().with("aws:sourceip", "203.0.113.9");
     assert_eq!(decision(policy, "s3:ListBucket", "arn:aws:s3:::source", &known), Decision::Allowed);
+}
+
+fn principal() -> Principal {
+    Principal::RoleSession {
+        role: RoleArn::parse(ROLE).unwrap(),
+        session: "s3-replication".to_owned(),
+    }
+}
+
+#[test]
+fn grant_allows_its_operations_with_its_encryption_context() {
+    let key = "arn:aws:kms:us-east-1:111122223333:key/1";
+    let nobody = r#"{"Version": "2012-10-17", "Statement": []}"#;
+    let policy = Policy::parse(PolicySource::Key(key.to_owned()), nobody).unwrap();
+    let pair = |value: &str| BTreeMap::from([("aws:s3:arn".to_owned(), value.to_owned())]);
+    let grant = Grant {
+        grantee: ROLE.to_owned(),
+        operations: vec!["Decrypt".to_owned()],
+        ..Grant::default()
+    };
+    let subset = Grant { context_subset: pair("arn:aws:s3:::source"), ..grant.clone() };
+    let equals = Grant { context_equals: Some(pair("arn:aws:s3:::source")), ..grant.clone() };
+    let stranger =
+        Grant { grantee: "arn:aws:iam::111122223333:role/other".to_owned(), ..grant.clone() };
+    let known = Context::new().with("kms:EncryptionContext:aws:s3:arn", "arn:aws:s3:::source");
+    let more = known.clone().with("kms:EncryptionContext:other", "x");
+    for (grant, action, context, expected) in [
+        (&grant, "kms:Decrypt", &known, "allowed"),
+        (&grant, "kms:Encrypt", &known, "denied"),
+        (&stranger, "kms:Decrypt", &known, "denied"),
+        (&subset, "kms:Decrypt", &more, "allowed"),
+        (&equals, "kms:Decrypt", &known, "allowed"),
+        (&equals, "kms:Decrypt", &more, "denied"),
+        (&subset, "kms:Decrypt", &Context::new(), "undecided"),
+    ] {
+        let account = Account::parse("111122223333").unwrap();
+        let (principal, grants) = (principal(), [grant.clone()]);
+        let resource = ResourcePolicy::Key { policy: Some(&policy), grants: &grants };
+        let request = Request {
+            principal: &principal,
+            action,
+            resource: key,
+            resource_account: &account,
+            context,
+        };
+        let decision = decide(&request, &Policies { resource, ..Policies::default() });
+        let found = match decision {
+            Decision::Allowed => "allowed",
+            Decision::Denied(_) => "denied",
+            Decision::Undecided(_) => "undecided",
+        };
+        assert_eq!(found, expected, "{grant:?} {action} {context:?}");
+    }
+}
+
+#[test]
+fn bucket_policy_that_names_a_canonical_user_leaves_its_statement_undecided() {
+    let account = Account::parse("444455556666").unwrap();
+    let everything = r#"{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}"#;
+    let identity = [Policy::parse(PolicySource::Inline("x".to_owned()), everything).unwrap()];
+    let (principal, context) = (principal(), Context::new());
+    let request = Request {
+        principal: &principal,
+        action: "s3:ReplicateObject",
+        resource: "arn:aws:s3:::destination/key",
+        resource_account: &account,
+        context: &context,
+    };
+    for principal in [
+        r#"{"CanonicalUser": "79a5"}"#,
+        r#"{"CanonicalUser": "79a5", "Service": "s3.amazonaws.com"}"#,
+    ] {
+        let text = format!(
+            r#"{{"Statement": {{"Effect": "Allow", "Principal": {principal}, "Action": "*", "Resource": "*"}}}}"#
+        );
+        let bucket = Policy::parse(PolicySource::Bucket("destination".to_owned()), &text).unwrap();
+        let policies = Policies {
+            identity: &identity,
+            resource: ResourcePolicy::Bucket(Some(&bucket)),
+            ..Policies::default()
+        };
+        let Decision::Undecided(undecided) = decide(&request, &policies) else {
+            panic!("decided");
+        };
+        assert!(undecided.keys.contains("CanonicalUser"));
+        assert_eq!(
+            undecided.statements.first().unwrap().to_string(),
+            "statement 1 of bucket policy of `destination`"
+        );
+    }
 }

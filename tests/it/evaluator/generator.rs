@@ -20,7 +20,7 @@ enum Kind {
     Trust,
 }
 
-const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+const KEY_ARN: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
 impl Kind {
     fn actions(self) -> &'static [&'static str] {
@@ -57,7 +57,7 @@ impl Kind {
         match self {
             Self::Object => &["arn:aws:s3:::source/a/b.txt", "arn:aws:s3:::source/red/1:2"],
             Self::Bucket => &["arn:aws:s3:::source", "arn:aws:s3:::destination"],
-            Self::Key => &[KEY],
+            Self::Key => &[KEY_ARN],
             Self::Trust => &[ROLE],
         }
     }
@@ -84,7 +84,7 @@ impl Kind {
                 "arn:aws:s3:::sour??",
             ],
             Self::Key => &[
-                KEY,
+                KEY_ARN,
                 "arn:aws:kms:*:111122223333:key/*",
                 "arn:aws:kms:us-east-1:111122223333:alias/*",
                 "arn:aws:kms:us-east-?:*:key/1234*",
@@ -95,13 +95,21 @@ impl Kind {
     }
 }
 
-/// Condition keys with values, operators that suit them, and what policies demand of them.
-const CONDITIONS: [(&str, &[&str], &[&str], &[&str]); 12] = [
-    (
-        "aws:SourceIp",
-        &["203.0.113.9", "198.51.100.1", "2001:db8::1"],
-        &["IpAddress", "NotIpAddress"],
-        &[
+/// A condition key: the values that requests have, the operators that suit it, and the values that policies demand.
+#[derive(Clone, Copy)]
+struct Key {
+    name: &'static str,
+    values: &'static [&'static str],
+    operators: &'static [&'static str],
+    wanted: &'static [&'static str],
+}
+
+const KEYS: [Key; 12] = [
+    Key {
+        name: "aws:SourceIp",
+        values: &["203.0.113.9", "198.51.100.1", "2001:db8::1"],
+        operators: &["IpAddress", "NotIpAddress"],
+        wanted: &[
             "203.0.113.0/24",
             "203.0.113.9",
             "198.51.100.0/25",
@@ -109,17 +117,17 @@ const CONDITIONS: [(&str, &[&str], &[&str], &[&str]); 12] = [
             "0.0.0.0/0",
             "203.0.113.9/32",
         ],
-    ),
-    (
-        "aws:SourceVpce",
-        &["vpce-1", "vpce-22"],
-        &STRINGS,
-        &["vpce-1", "VPCE-1", "vpce-*", "vpce-??", "${aws:PrincipalTag/team}", "*"],
-    ),
-    (
-        "aws:CurrentTime",
-        &["2026-06-01T00:00:00Z", "2026-06-01T12:30:00Z"],
-        &[
+    },
+    Key {
+        name: "aws:SourceVpce",
+        values: &["vpce-1", "vpce-22"],
+        operators: &STRINGS,
+        wanted: &["vpce-1", "VPCE-1", "vpce-*", "vpce-??", "${aws:PrincipalTag/team}", "*"],
+    },
+    Key {
+        name: "aws:CurrentTime",
+        values: &["2026-06-01T00:00:00Z", "2026-06-01T12:30:00Z"],
+        operators: &[
             "DateEquals",
             "DateNotEquals",
             "DateLessThan",
@@ -127,7 +135,7 @@ const CONDITIONS: [(&str, &[&str], &[&str], &[&str]); 12] = [
             "DateGreaterThan",
             "DateGreaterThanEquals",
         ],
-        &[
+        wanted: &[
             "2026-06-01T00:00:00Z",
             "2026-06-01",
             "2026-06-01T02:00:00+02:00",
@@ -135,11 +143,11 @@ const CONDITIONS: [(&str, &[&str], &[&str], &[&str]); 12] = [
             "2025-01",
             "2026-06-01T12:30:00.5Z",
         ],
-    ),
-    (
-        "aws:MultiFactorAuthAge",
-        &["0", "3600", "7200"],
-        &[
+    },
+    Key {
+        name: "aws:MultiFactorAuthAge",
+        values: &["0", "3600", "7200"],
+        operators: &[
             "NumericEquals",
             "NumericNotEquals",
             "NumericLessThan",
@@ -147,38 +155,55 @@ const CONDITIONS: [(&str, &[&str], &[&str], &[&str]); 12] = [
             "NumericGreaterThan",
             "NumericGreaterThanEquals",
         ],
-        &["3600", "3600.0", "7199.5", "0", "-1"],
-    ),
-    (
-        "aws:SecureTransport",
-        &["true", "false"],
-        &["Bool", "StringEquals"],
-        &["true", "false", "True"],
-    ),
-    ("aws:PrincipalTag/bytes", &["QmFzZTY0", "QUJD"], &["BinaryEquals"], &["QmFzZTY0", "QUJDRA=="]),
-    (
-        "aws:PrincipalArn",
-        &[],
-        &["ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike", "StringLike", "StringEquals"],
-        &[
+        wanted: &["3600", "3600.0", "7199.5", "0", "-1"],
+    },
+    Key {
+        name: "aws:SecureTransport",
+        values: &["true", "false"],
+        operators: &["Bool", "StringEquals"],
+        wanted: &["true", "false", "True"],
+    },
+    Key {
+        name: "aws:PrincipalTag/bytes",
+        values: &["QmFzZTY0", "QUJD"],
+        operators: &["BinaryEquals"],
+        wanted: &["QmFzZTY0", "QUJDRA=="],
+    },
+    Key {
+        name: "aws:PrincipalArn",
+        values: &[],
+        operators: &[
+            "ArnEquals",
+            "ArnLike",
+            "ArnNotEquals",
+            "ArnNotLike",
+            "StringLike",
+            "StringEquals",
+        ],
+        wanted: &[
             ROLE,
             USER,
             "arn:aws:iam::111122223333:role/*",
             "arn:aws:iam::*:*/alice",
             "arn:aws:iam::444455556666:role/*",
         ],
-    ),
-    (
-        "aws:SourceArn",
-        &["arn:aws:s3:::source", "arn:aws:s3:::other"],
-        &["ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike"],
-        &["arn:aws:s3:::source", "arn:aws:s3:::s*", "arn:aws:s3:*:*:*", "arn:aws:s3:::o?her"],
-    ),
-    (
-        "aws:PrincipalTag/team",
-        &["red", "a", "vpce-1"],
-        &STRINGS,
-        &[
+    },
+    Key {
+        name: "aws:SourceArn",
+        values: &["arn:aws:s3:::source", "arn:aws:s3:::other"],
+        operators: &["ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike"],
+        wanted: &[
+            "arn:aws:s3:::source",
+            "arn:aws:s3:::s*",
+            "arn:aws:s3:*:*:*",
+            "arn:aws:s3:::o?her",
+        ],
+    },
+    Key {
+        name: "aws:PrincipalTag/team",
+        values: &["red", "a", "vpce-1"],
+        operators: &STRINGS,
+        wanted: &[
             "red",
             "RED",
             "r*",
@@ -188,20 +213,25 @@ const CONDITIONS: [(&str, &[&str], &[&str], &[&str]); 12] = [
             "?",
             "${aws:SourceVpce, 'red'}",
         ],
-    ),
-    ("aws:PrincipalOrgID", &["o-1a2b3c"], &STRINGS, &["o-1a2b3c", "o-other", "O-1A2B3C", "o-*"]),
-    (
-        "aws:PrincipalOrgPaths",
-        &["o-1/r-1/ou-1/", "o-1/r-1/ou-2/", "o-2/r-9/"],
-        &STRINGS,
-        &["o-1/r-1/ou-1/", "o-1/*", "o-2/*", "*"],
-    ),
-    (
-        "aws:CalledVia",
-        &["athena.amazonaws.com", "cloudformation.amazonaws.com"],
-        &STRINGS,
-        &["athena.amazonaws.com", "cloud*", "Athena.amazonaws.com"],
-    ),
+    },
+    Key {
+        name: "aws:PrincipalOrgID",
+        values: &["o-1a2b3c"],
+        operators: &STRINGS,
+        wanted: &["o-1a2b3c", "o-other", "O-1A2B3C", "o-*"],
+    },
+    Key {
+        name: "aws:PrincipalOrgPaths",
+        values: &["o-1/r-1/ou-1/", "o-1/r-1/ou-2/", "o-2/r-9/"],
+        operators: &STRINGS,
+        wanted: &["o-1/r-1/ou-1/", "o-1/*", "o-2/*", "*"],
+    },
+    Key {
+        name: "aws:CalledVia",
+        values: &["athena.amazonaws.com", "cloudformation.amazonaws.com"],
+        operators: &STRINGS,
+        wanted: &["athena.amazonaws.com", "cloud*", "Athena.amazonaws.com"],
+    },
 ];
 
 const STRINGS: [&str; 6] = [
@@ -213,25 +243,34 @@ const STRINGS: [&str; 6] = [
     "StringNotLike",
 ];
 
-/// Condition keys that only S3 or only KMS has.
-const SERVICE_CONDITIONS: [(Kind, &str, &[&str], &[&str]); 3] = [
+/// The condition keys that only requests of one kind have.
+const OWN_KEYS: [(Kind, Key); 3] = [
     (
         Kind::Key,
-        "kms:ViaService",
-        &["s3.us-east-1.amazonaws.com", "s3.eu-west-1.amazonaws.com"],
-        &["s3.us-east-1.amazonaws.com", "s3.*"],
+        Key {
+            name: "kms:ViaService",
+            values: &["s3.us-east-1.amazonaws.com", "s3.eu-west-1.amazonaws.com"],
+            operators: &STRINGS,
+            wanted: &["s3.us-east-1.amazonaws.com", "s3.*"],
+        },
     ),
     (
         Kind::Key,
-        "kms:EncryptionContext:aws:s3:arn",
-        &["arn:aws:s3:::source", "arn:aws:s3:::source/a/b.txt"],
-        &["arn:aws:s3:::source", "arn:aws:s3:::source/*", "arn:aws:s3:::source*"],
+        Key {
+            name: "kms:EncryptionContext:aws:s3:arn",
+            values: &["arn:aws:s3:::source", "arn:aws:s3:::source/a/b.txt"],
+            operators: &STRINGS,
+            wanted: &["arn:aws:s3:::source", "arn:aws:s3:::source/*", "arn:aws:s3:::source*"],
+        },
     ),
     (
         Kind::Object,
-        "s3:x-amz-server-side-encryption",
-        &["aws:kms", "AES256"],
-        &["aws:kms", "AES256", "aws:*"],
+        Key {
+            name: "s3:x-amz-server-side-encryption",
+            values: &["aws:kms", "AES256"],
+            operators: &STRINGS,
+            wanted: &["aws:kms", "AES256", "aws:*"],
+        },
     ),
 ];
 
@@ -298,21 +337,19 @@ impl Generator {
         }
         put("aws:PrincipalIsAWSService", OneOrMany::One(arn.is_none().to_string()));
         put("aws:ResourceAccount", OneOrMany::One(account.to_owned()));
-        let common = CONDITIONS.iter().map(|(key, values, _, _)| (*key, *values));
         let is_read = action == "s3:GetObject";
-        let own = SERVICE_CONDITIONS.iter().filter(|(of, ..)| *of == kind && !is_read);
-        let keys: Vec<_> = common.chain(own.map(|(_, key, values, _)| (*key, *values))).collect();
-        for (key, values) in keys {
+        let own = own_keys(kind).into_iter().filter(|_| !is_read);
+        for Key { name, values, .. } in KEYS.into_iter().chain(own) {
             if values.is_empty() || self.chance(30) {
                 continue;
             }
-            let value = if MULTIVALUED.contains(&key) {
+            let value = if MULTIVALUED.contains(&name) {
                 let rest = self.random.usize(2..=values.len());
                 OneOrMany::Many(values[..rest].iter().map(|&value| value.to_owned()).collect())
             } else {
                 OneOrMany::One(self.one(values).to_owned())
             };
-            put(key, value);
+            put(name, value);
         }
         context
     }
@@ -394,37 +431,30 @@ impl Generator {
         let mut conditions: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
         let count = self.one(&[0, 0, 1, 1, 2, 3]);
         for _ in 0..count {
-            let (key, operators, values) = self.conditioned_key(kind);
+            let own = own_keys(kind);
+            let key =
+                if !own.is_empty() && self.chance(30) { self.one(&own) } else { self.one(&KEYS) };
             let (operator, values) = if self.chance(15) {
                 ("Null".to_owned(), vec![self.one(&["true", "false"])])
             } else {
-                (self.operator(key, operators), self.some(values))
+                (self.operator(key), self.some(key.wanted))
             };
-            conditions.entry(operator).or_default().insert(key.to_owned(), json!(values));
+            conditions.entry(operator).or_default().insert(key.name.to_owned(), json!(values));
         }
         conditions
     }
 
-    fn conditioned_key(
-        &mut self,
-        kind: Kind,
-    ) -> (&'static str, &'static [&'static str], &'static [&'static str]) {
-        let own: Vec<_> = SERVICE_CONDITIONS.iter().filter(|(of, ..)| *of == kind).collect();
-        if !own.is_empty() && self.chance(30) {
-            let (_, key, _, values) = self.one(&own);
-            return (key, &STRINGS, values);
-        }
-        let (key, _, operators, values) = self.one(&CONDITIONS);
-        (key, operators, values)
-    }
-
-    fn operator(&mut self, key: &str, operators: &[&str]) -> String {
-        let set = match (MULTIVALUED.contains(&key), self.random.u8(..10)) {
+    fn operator(&mut self, key: Key) -> String {
+        let set = match (MULTIVALUED.contains(&key.name), self.random.u8(..10)) {
             (true, 0..5) | (false, 0) => "ForAllValues:",
             (true, 5..9) | (false, 1) => "ForAnyValue:",
             _ => "",
         };
         let if_exists = if self.chance(20) { "IfExists" } else { "" };
-        format!("{set}{}{if_exists}", self.one(operators))
+        format!("{set}{}{if_exists}", self.one(key.operators))
     }
+}
+
+fn own_keys(kind: Kind) -> Vec<Key> {
+    OWN_KEYS.into_iter().filter(|(of, _)| *of == kind).map(|(_, key)| key).collect()
 }
