@@ -1,6 +1,6 @@
 //! Joins the errors of the layers below.
 //!
-//! This module owns the classification of errors for callers. It must not know answers and clients.
+//! It owns the classification of errors for callers. It must not know answers and clients.
 
 use crate::model::{ApiError, RuleAddress};
 use crate::spec::Invalid;

@@ -1,7 +1,7 @@
 //! The traits through which the engine reads AWS and changes AWS.
 //!
 //! Each trait is one kind of access. Code that only plans is generic over [`Read`] alone, so it cannot write.
-//! [`crate::aws`] implements all traits on the AWS SDK. The tests implement them on a fake that holds state. This module must not know the
+//! [`crate::aws`] implements all traits on the AWS SDK. The tests implement them on a fake that holds state. It must not know the
 //! SDK's clients and errors.
 //!
 //! # Errors

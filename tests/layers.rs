@@ -88,6 +88,11 @@ fn without_tests(file: &Path) -> String {
     text.split("#[cfg(test)]\nmod").next().unwrap().to_owned()
 }
 
+/// The lines of a module's documentation.
+fn header(text: &str) -> Vec<&str> {
+    text.lines().map_while(|line| line.strip_prefix("//!")).collect()
+}
+
 fn is_test(file: &Path) -> bool {
     ["tests.rs", "schema.rs"].contains(&file.file_name().unwrap().to_str().unwrap())
 }
@@ -126,6 +131,36 @@ fn pure_layers_have_no_async_function_clock_environment_or_client() {
             for word in IMPURE {
                 assert!(!line.contains(word), "{}:{}: {line}", file.display(), number + 1);
             }
+        }
+    }
+}
+
+#[test]
+fn every_file_begins_with_what_it_owns_and_a_layer_with_what_it_must_not_know() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for file in source_files(&source) {
+        let text = fs::read_to_string(&file).unwrap();
+        let header = header(&text);
+        let says_it = header.first().is_some_and(|line| !line.trim().is_empty());
+        assert!(says_it, "{}: the first line is no `//!` line", file.display());
+        let is_layer = layer(&file).is_some_and(|layer| {
+            file == source.join(layer).join("mod.rs")
+                || file == source.join(layer).with_extension("rs")
+        });
+        assert!(
+            !is_layer || header.iter().any(|line| line.contains("must not")),
+            "{}: a layer says what it must not know or do",
+            file.display()
+        );
+    }
+}
+
+#[test]
+fn the_engine_and_the_requests_do_not_import_each_other() {
+    for file in source_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        if let Some("reconcile") = layer(&file) {
+            let text = without_tests(&file);
+            assert!(!imported(&text).contains("request"), "{}", file.display());
         }
     }
 }

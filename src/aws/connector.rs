@@ -62,51 +62,44 @@ pub fn http_client(connector: SharedHttpConnector) -> SharedHttpClient {
 
 impl Callback for Aws {
     async fn answer(&self, url: &ResponseUrl, body: String) -> Result<(), ApiError> {
-        let failure = |code: String, message: String, retry| ApiError {
-            operation: "PUT",
-            resource: "the `ResponseURL`".to_owned(),
-            code,
-            message,
-            missing_right: None,
-            retry,
-        };
-        // CloudFormation signs the URL for an empty content type.
-        let request = http::Request::put(url.expose().clone())
-            .header(http::header::CONTENT_TYPE, "")
-            .header(http::header::CONTENT_LENGTH, body.len())
-            .body(SdkBody::from(body))
-            .ok()
-            .and_then(|request| HttpRequest::try_from(request).ok())
-            .ok_or_else(|| {
-                failure(
-                    "Unsendable".to_owned(),
-                    "the request could not be built".to_owned(),
-                    Retry::Never,
-                )
-            })?;
+        let request = put_request(url, body).ok_or_else(|| {
+            callback_error("Unsendable", "the request could not be built", Retry::Never)
+        })?;
         let response = timeout(CALLBACK_TIMEOUT, self.connector.call(request)).await;
         let response = response.map_err(|_| {
-            failure("TimedOut".to_owned(), "no response in time".to_owned(), Retry::NextInvocation)
+            callback_error("TimedOut", "no response in time", Retry::NextInvocation)
         })?;
         // The source error may contain the URL, so it is not shown.
         let response = response.map_err(|_| {
-            failure(
-                "Unreachable".to_owned(),
-                "the connection failed".to_owned(),
-                Retry::NextInvocation,
-            )
+            callback_error("Unreachable", "the connection failed", Retry::NextInvocation)
         })?;
         let status = response.status();
-        // S3 also answers 400 when a request arrives too slowly.
-        let retry = if status.is_server_error() || status.as_u16() == 400 {
-            Retry::NextInvocation
-        } else {
-            Retry::Never
-        };
         if status.is_success() {
-            Ok(())
-        } else {
-            Err(failure(format!("HTTP {status}"), "the answer was not accepted".to_owned(), retry))
+            return Ok(());
         }
+        // S3 also answers 400 when a request arrives too slowly.
+        let can_be_repeated = status.is_server_error() || status.as_u16() == 400;
+        let retry = if can_be_repeated { Retry::NextInvocation } else { Retry::Never };
+        Err(callback_error(&format!("HTTP {status}"), "the answer was not accepted", retry))
+    }
+}
+
+/// The request that sends an answer. CloudFormation signs the URL for an empty content type.
+fn put_request(url: &ResponseUrl, body: String) -> Option<HttpRequest> {
+    let request = http::Request::put(url.expose().clone())
+        .header(http::header::CONTENT_TYPE, "")
+        .header(http::header::CONTENT_LENGTH, body.len())
+        .body(SdkBody::from(body));
+    HttpRequest::try_from(request.ok()?).ok()
+}
+
+fn callback_error(code: &str, message: &str, retry: Retry) -> ApiError {
+    ApiError {
+        operation: "PUT",
+        resource: "the `ResponseURL`".to_owned(),
+        code: code.to_owned(),
+        message: message.to_owned(),
+        missing_right: None,
+        retry,
     }
 }

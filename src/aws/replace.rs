@@ -1,5 +1,7 @@
 //! Writes of what AWS replaces as a whole, and others may be writing, too: replication configurations and resource policies.
 //!
+//! It must not know why something is replaced.
+//!
 //! The SDK would retry such a write after some seconds, over what others have written meanwhile. Here each write is sent once; the
 //! engine reads the current state before it tries again. A write of a replication configuration has no time-out but the engine's
 //! deadline: one that was given up could still take effect, over a later write.

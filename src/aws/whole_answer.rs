@@ -1,6 +1,6 @@
 //! The check that an answer is whole before anything is decided by it.
 //!
-//! Owns which operations are checked and the root element that each answers with. Must not know what an answer is used for.
+//! It owns which operations are checked and the root element that each answers with. It must not know what an answer is used for.
 //!
 //! The SDK reads an empty or cut XML body of a successful answer as a shorter one, without an error: no rule, no tag, no default encryption.
 //! [`WholeAnswer`] makes such an answer a failure of the call.

@@ -1,5 +1,7 @@
 //! What ends the program early: Ctrl-C and SIGTERM, and what is then cleaned up.
 //!
+//! It must not know how a verification works.
+//!
 //! A canary is removed, since nothing else would remove it until the rule's next Verify. A second signal ends the program at once.
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The options of the command line, and their conversion to the library's commands and settings.
 //!
-//! Options have the names of the properties. This module must not validate their values, since [`request::read`] does. Only the values that
+//! Options have the names of the properties. It must not validate their values, since [`request::read`] does. Only the values that
 //! shells complete are listed here as well.
 
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! Prints a role's policy documents without a call to AWS, for people who must approve them.
 //!
-//! The library plans them for a snapshot in which everything but the role is ready. This module must not build documents itself.
+//! The library plans them for a snapshot in which everything but the role is ready. It must not build documents itself.
 
 use std::collections::BTreeMap;
 

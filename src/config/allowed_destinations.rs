@@ -1,6 +1,6 @@
 //! `ALLOWED_DESTINATIONS`: the bound on where objects may be replicated to, whoever asks.
 //!
-//! This module owns the form of the list and the check of one destination. It must not know when destinations are checked.
+//! It owns the form of the list and the check of one destination. It must not know when destinations are checked.
 
 use wildmatch::WildMatch;
 

@@ -1,6 +1,6 @@
 //! `Match` of a policy rule: which buckets the rule is for.
 //!
-//! This module owns the patterns of names and the tags. It must not know what the rule does with the buckets.
+//! It owns the patterns of names and the tags. It must not know what the rule does with the buckets.
 
 use std::collections::BTreeMap;
 

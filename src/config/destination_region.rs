@@ -1,6 +1,6 @@
 //! `DestinationRegion` of a policy rule: one Region, or a map from the source's Region to the destination's.
 //!
-//! This module owns the form of the value. It must not know how the Region is used.
+//! It owns the form of the value. It must not know how the Region is used.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! The template of a rule's destination: `DestinationBucket` with placeholders for the source bucket and the place of the destination.
 //!
-//! This module owns the matching of names against the placeholders. It must not know which buckets a rule is for.
+//! It owns the matching of names against the placeholders. It must not know which buckets a rule is for.
 
 use super::placeholders::{Placeholder, SourceValues};
 use crate::model::{Account, Region};

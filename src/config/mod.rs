@@ -1,7 +1,7 @@
 //! The function's settings: its environment and the replication policy document.
 //!
-//! This module owns the environment variables and the policy's form. The environment is read once, at start: a value that cannot be accepted
-//! stops the function there, with an error that names the variable. This module must not know requests and clients.
+//! It owns the environment variables and the policy's form. The environment is read once, at start: a value that cannot be accepted
+//! stops the function there, with an error that names the variable. It must not know requests and clients.
 
 mod allowed_destinations;
 mod bucket_match;

@@ -1,6 +1,6 @@
 //! The placeholders of a policy's texts, and what they stand for.
 //!
-//! This module owns their names and values. It must not know which property a text is for.
+//! It owns their names and values. It must not know which property a text is for.
 
 use crate::model::{Account, BucketName, Region};
 use crate::spec::Invalid;

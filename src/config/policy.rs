@@ -1,6 +1,6 @@
 //! The replication policy document: which buckets are replicated, and how.
 //!
-//! This module owns the document's form and the choice of rules for a bucket. It must not know where the document is kept, nor what exists
+//! It owns the document's form and the choice of rules for a bucket. It must not know where the document is kept, nor what exists
 //! in AWS.
 
 use std::collections::BTreeMap;

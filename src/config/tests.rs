@@ -1,3 +1,5 @@
+//! Settings and replication policies: what is read, and what is refused.
+
 use proptest::prelude::*;
 
 use super::*;

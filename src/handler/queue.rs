@@ -1,5 +1,7 @@
 //! Batches of SQS.
 //!
+//! It must not know what a message is about.
+//!
 //! # Guarantees
 //! - A slow message does not use up the time of others: messages are handled concurrently, and each has a share of the time.
 

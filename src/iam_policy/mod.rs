@@ -1,6 +1,6 @@
 //! Policy documents: the trust and the grants of the replication role.
 //!
-//! This module owns the building, reading and comparing of documents. It must not know where documents are written, which [`crate::plan`]
+//! It owns the building, reading and comparing of documents. It must not know where documents are written, which [`crate::plan`]
 //! decides. The statements follow <https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html> and
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-config-for-kms-objects.html>, and grant nothing wider.
 

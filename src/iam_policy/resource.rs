@@ -1,6 +1,6 @@
 //! The policies of buckets and keys in the destination's account, with the statements that the replication role needs there.
 //!
-//! This module owns the change of our statements among foreign ones. It must not know which resources need a statement. The statements follow <https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html>, "when the source
+//! It owns the change of our statements among foreign ones. It must not know which resources need a statement. The statements follow <https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html>, "when the source
 //! and destination buckets are owned by different accounts", and the page on KMS objects that [`super`] names.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,3 +1,5 @@
+//! Policy documents: what is granted, and what a document that was read says.
+
 use proptest::prelude::*;
 
 use super::*;

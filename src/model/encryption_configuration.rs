@@ -1,7 +1,7 @@
 //! A bucket's default encryption as S3 returns it, with another key put in.
 //!
 //! PutBucketEncryption replaces the whole configuration, which also says which kinds of encryption are blocked, and may say what is not known
-//! here. This module owns the change of its text. It must not know which key is wanted.
+//! here. It owns the change of its text. It must not know which key is wanted.
 
 use roxmltree::Node;
 

@@ -1,6 +1,6 @@
 //! The nouns of AWS and of this program: names, ARNs, buckets, keys, roles, jobs, and errors of the API.
 //!
-//! This module owns the types, their checks and their text forms. It must not know requests, plans and clients.
+//! It owns the types, their checks and their text forms. It must not know requests, plans and clients.
 
 macro_rules! text_newtype {
     ($name:ident) => {

@@ -1,6 +1,6 @@
 //! The rights that the template gives the function only where a parameter says so.
 //!
-//! This module owns the names of those parameters. It must not know which call needs which right.
+//! It owns the names of those parameters. It must not know which call needs which right.
 
 /// A right that a deployed function may lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

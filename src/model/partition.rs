@@ -1,6 +1,6 @@
 //! AWS partitions.
 //!
-//! This module owns the table of AWS's partitions. A partition that the table does not have is named by the function's environment.
+//! It owns the table of AWS's partitions. A partition that the table does not have is named by the function's environment.
 
 use std::fmt;
 

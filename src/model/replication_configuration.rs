@@ -1,7 +1,7 @@
 //! The replication configuration of a bucket, kept as S3 returned it.
 //!
-//! Owns the text of the configuration: what others wrote is sent back byte by byte, with elements that this program does not know. Must not
-//! know the AWS SDK, whose types drop such elements, nor what our own rule is to say.
+//! It owns the text of the configuration: what others wrote is sent back byte by byte, with elements that this program does not know. It
+//! must not know the AWS SDK, whose types drop such elements, nor what our own rule is to say.
 //!
 //! # Guarantees
 //! - [`ReplicationConfiguration::to_xml`] holds the text of every rule that was read and not replaced, in order, beneath the root element as

@@ -1,6 +1,6 @@
 //! The presigned URL to which the answer to a custom resource's request is sent.
 //!
-//! This module owns the check of the URL's host and the date of its signature. It must not know how the answer is sent.
+//! It owns the check of the URL's host and the date of its signature. It must not know how the answer is sent.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};

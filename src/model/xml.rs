@@ -1,6 +1,6 @@
 //! XML as S3 sends and takes it: read within limits, checked for wholeness, escaped.
 //!
-//! Owns the choice of the XML parser and every limit on what is read. Must not know replication, S3's operations or the SDK.
+//! It owns the choice of the XML parser and every limit on what is read. It must not know replication, S3's operations or the SDK.
 //!
 //! The parser is roxmltree: it refuses a DTD, reads without recursion (since 0.21.2), checks well-formedness and namespaces strictly, gives
 //! the byte range of every element, so that text can be kept verbatim, and depends on `memchr` alone.

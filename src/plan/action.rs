@@ -1,6 +1,6 @@
 //! The actions of plans.
 //!
-//! This module owns the data of each action: what the action changes, and the state before it. It must not know how actions are executed.
+//! It owns the data of each action: what the action changes, and the state before it. It must not know how actions are executed.
 
 use std::fmt;
 

@@ -1,5 +1,7 @@
 //! The alarm on failed replication. S3 reports failures only in the metric and in each object's status.
 //!
+//! It must not know how CloudWatch is called.
+//!
 //! Follows <https://docs.aws.amazon.com/AmazonS3/latest/userguide/repl-metrics.html>: S3 publishes the metric in the source bucket's Region.
 
 use std::collections::BTreeMap;

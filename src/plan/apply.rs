@@ -1,4 +1,6 @@
 //! The plan that creates or updates a rule.
+//!
+//! It owns the order of the stages. It must not know how a stage's actions come about: the other modules of `plan` decide that.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,6 @@
 //! The plans that delete a rule, and the resources of a deleted source bucket.
+//!
+//! It owns the order of the stages. It must not know why a rule is deleted.
 
 use super::role::inline_policy_in_foreign_role;
 use super::{Action, DeleteSnapshot, Plan, Roles, Stage, StageName, cross_account, job};

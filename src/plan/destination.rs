@@ -1,4 +1,6 @@
 //! The destination bucket: its location, its creation and its settings.
+//!
+//! It must not know how the destination's tags and settings were read.
 
 use super::cross_account::check_versioning;
 use super::{Action, ApplySnapshot, Destination, Refusal, has_own_rule_to};

@@ -1,4 +1,6 @@
 //! Checks of KMS keys.
+//!
+//! It must not know what the role may do with a key.
 
 use std::collections::BTreeSet;
 

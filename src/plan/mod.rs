@@ -1,6 +1,6 @@
 //! Plans: from a snapshot and a spec to named stages of actions.
 //!
-//! This module owns the decision what must change, and in which order. It must not know how AWS is read and how actions are executed.
+//! It owns the decision what must change, and in which order. It must not know how AWS is read and how actions are executed.
 //!
 //! # Guarantees
 //! - A rule is written after everything that the rule needs, and deleted before everything that the rule needs. Only a job is started later

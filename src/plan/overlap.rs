@@ -1,6 +1,6 @@
 //! Two rules that select the same objects for the same destination: S3 follows the one with the higher priority.
 //!
-//! This module owns the decision whether two filters can select the same object. It must not know how a priority is chosen.
+//! It owns the decision whether two filters can select the same object. It must not know how a priority is chosen.
 
 use super::rules::name;
 use crate::model::{FilterTag, ReplicationRule};

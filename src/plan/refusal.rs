@@ -1,4 +1,6 @@
 //! The reasons for which a plan or a verification is refused. A refused plan changes nothing.
+//!
+//! It owns the messages. It must not know which check refuses.
 
 use aws_sdk_kms::types::KeyState;
 

@@ -1,6 +1,6 @@
 //! Writes of resource policies, and what must hold before one.
 //!
-//! This module owns the decision whether a policy that was just read may be replaced. It must not know how policies are read and written.
+//! It owns the decision whether a policy that was just read may be replaced. It must not know how policies are read and written.
 
 use super::Action;
 use crate::iam_policy::{ResourcePolicy, Statement};

@@ -1,4 +1,6 @@
 //! The role that serves a rule: our role, or the foreign role with which the bucket already replicates.
+//!
+//! It must not know what a policy document grants.
 
 use std::collections::BTreeMap;
 

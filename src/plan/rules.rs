@@ -1,5 +1,7 @@
 //! The replication configuration: our rule put among the foreign ones.
 //!
+//! It must not know how the configuration is read and written.
+//!
 //! Foreign rules stay the text that S3 returned.
 
 use super::{Refusal, overlap};

@@ -1,4 +1,6 @@
 //! Snapshots: the state of AWS that plans are made from.
+//!
+//! It must not know how the state is read.
 
 use super::role::inline_policy_in_foreign_role;
 use crate::iam_policy::RolePolicyDocument;

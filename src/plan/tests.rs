@@ -1,3 +1,5 @@
+//! Plans whose cases need no fake.
+
 use std::collections::BTreeMap;
 
 use super::role::{INLINE_POLICY_LIMIT, check_size};

@@ -1,4 +1,6 @@
 //! Snapshot, plan, apply; again while the state turns out to differ from the snapshot.
+//!
+//! It must not know what is read and planned: each [`DesiredState`] knows.
 
 use std::future::ready;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Reads of the destination bucket, and of whose it is.
 //!
+//! It must not know what becomes of the destination: [`crate::plan`] decides that.
+//!
 //! Anyone who may tag a bucket can write our tag. The tag alone lets the source that it names use the bucket. It lets the program change the
 //! bucket's encryption, or take the bucket out of the policy, only where that source has a rule of ours to the bucket, or, for the encryption,
 //! while the bucket has no object.

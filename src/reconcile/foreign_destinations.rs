@@ -1,5 +1,7 @@
 //! Names the foreign rule for whose destination S3 refuses a replication configuration.
 //!
+//! It must not change a foreign rule.
+//!
 //! S3 validates all rules of a configuration whenever it is written. A foreign rule whose destination does not exist or is not
 //! versioned makes every write fail, with a message that names neither the rule nor the bucket.
 

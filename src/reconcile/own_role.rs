@@ -1,4 +1,6 @@
 //! Reads of the role that the program has made for a bucket, under its present name or the name that 0.1.0 gave it.
+//!
+//! It must not know what the role is read for.
 
 use super::snapshot::SnapshotReader;
 use crate::model::{ApiError, BucketName, OWNER_TAG, Role, RoleName, RoleOutline};

@@ -1,5 +1,7 @@
 //! Which errors only mean that a role or bucket that this request made is not visible yet.
 //!
+//! It must not know how long a request waits.
+//!
 //! Anything else that is missing or denied is a failure, and is not waited for. What every request waits for, whoever made it, is in
 //! the classification of AWS's errors: versioning, principals and concurrent writers.
 

@@ -2,7 +2,7 @@
 //!
 //! Follows <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html>.
 //!
-//! This module owns the request's form and the ids of the resource and its rule. It must not know how the request is executed and answered.
+//! It owns the request's form and the ids of the resource and its rule. It must not know how the request is executed and answered.
 //! A request with a valid `ResponseURL` is always read: an error in the rest is part of the request, so that CloudFormation gets an answer.
 
 use std::time::{Duration, SystemTime};

@@ -1,6 +1,6 @@
 //! Events of S3's management API and of S3 Batch Operations, as CloudTrail puts them on EventBridge's default bus.
 //!
-//! This module owns the choice of relevant events. It must not know what is done about them. Only the fields that are needed are read, and all
+//! It owns the choice of relevant events. It must not know what is done about them. Only the fields that are needed are read, and all
 //! but the names of the event and the bucket may be absent, since CloudTrail's records differ by client and by action. See <https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html> and, for jobs,
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-examples-event-bridge-cloud-trail.html>
 

@@ -1,4 +1,6 @@
 //! Commands of a person, Step Functions or the CLI.
+//!
+//! It must not know how a command is executed.
 
 use serde_json::{Map, Value};
 

@@ -1,6 +1,6 @@
 //! Reads payloads: from JSON to a typed invocation.
 //!
-//! This module owns the forms of all payloads. It must not know how an invocation is executed and answered.
+//! It owns the forms of all payloads. It must not know how an invocation is executed and answered.
 
 pub mod cloudformation;
 mod cloudtrail;

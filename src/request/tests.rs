@@ -1,3 +1,5 @@
+//! Payloads: what is read of each kind.
+
 use std::sync::LazyLock;
 use std::time::{Duration, UNIX_EPOCH};
 

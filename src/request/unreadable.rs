@@ -1,7 +1,7 @@
 //! Payloads that are not JSON that can be read as a whole.
 //!
 //! A request of CloudFormation is answered even if its properties have too many levels, half of a surrogate pair, or a number that is too
-//! large: without an answer, the stack waits for an hour. This module must not know the properties.
+//! large: without an answer, the stack waits for an hour. It must not know the properties.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;

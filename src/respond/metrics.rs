@@ -2,7 +2,7 @@
 //!
 //! The format is one line of JSON in the log, from which CloudWatch Logs makes metrics without a call:
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
-//! [`crate::handler`] counts, and the binary writes the line. This module must not do any I/O.
+//! [`crate::handler`] counts, and the binary writes the line. It must not do any I/O.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

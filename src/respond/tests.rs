@@ -1,3 +1,5 @@
+//! CloudFormation's limits of an answer.
+
 use serde_json::{Value, json};
 
 use super::*;

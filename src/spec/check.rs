@@ -1,6 +1,6 @@
 //! Checks of single properties.
 //!
-//! This module owns the limits of S3 and KMS for each value. It must not know how values depend on each other: [`Spec::new`](super::Spec::new)
+//! It owns the limits of S3 and KMS for each value. It must not know how values depend on each other: [`Spec::new`](super::Spec::new)
 //! checks combinations.
 
 use std::collections::{BTreeMap, BTreeSet};

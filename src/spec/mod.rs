@@ -1,7 +1,7 @@
 //! From properties to a validated [`Spec`].
 //!
 //! [`Properties`] holds what the caller wrote; only the JSON types are checked. [`Spec::new`] is the only way to a [`Spec`]. It refuses
-//! everything that can be recognised as wrong without a call of AWS. This module must not know requests, snapshots and clients.
+//! everything that can be recognised as wrong without a call of AWS. It must not know requests, snapshots and clients.
 
 use std::collections::BTreeMap;
 

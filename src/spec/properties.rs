@@ -1,6 +1,6 @@
 //! Reads properties from JSON.
 //!
-//! This module owns the properties' names and JSON types. It must not know the meaning of the values, which [`crate::spec`] checks.
+//! It owns the properties' names and JSON types. It must not know the meaning of the values, which [`crate::spec`] checks.
 //! CloudFormation converts every scalar to a string, so the string `"true"` is accepted as a boolean and `"15"` as an integer. Templates pass an
 //! empty string for a parameter that has no value, so an empty string, and an empty item of a list, count as not given. For `Prefix` that is the
 //! same: an empty prefix selects all objects.

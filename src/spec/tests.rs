@@ -1,3 +1,5 @@
+//! Properties: what is accepted, and what is refused with which message.
+
 use super::*;
 
 fn properties() -> Properties {

@@ -1,6 +1,6 @@
 //! The check that a rule replicates, with a canary.
 //!
-//! This module owns the canary's form and the verdict about it. It must not know how objects are read and how long to wait.
+//! It owns the canary's form and the verdict about it. It must not know how objects are read and how long to wait.
 //! Follows <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-status.html>.
 
 use std::collections::BTreeSet;

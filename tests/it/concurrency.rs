@@ -320,3 +320,18 @@ async fn invariant_2_foreign_rule_written_during_a_slow_read_survives() {
         created_while_others_write(&fake, Duration::from_secs(1)).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn lease_is_released_at_once_when_only_reads_ran_out_of_time() {
+    let undisturbed = Fake::new(two_buckets());
+    create(&undisturbed, json!({})).await;
+    let (acquire, first_write) = (undisturbed.position("AcquireLease"), undisturbed.first_write());
+    let calls = undisturbed.calls.take();
+    for index in acquire + 1..first_write {
+        let fake = Fake::new(two_buckets());
+        fake.fail_call(index, Fault::Hangs);
+        let answer = create(&fake, json!({})).await;
+        assert_eq!(answer["Reason"], "ran out of time while AWS's state was read");
+        assert_eq!(fake.state.borrow().leases, BTreeMap::new(), "{}", calls[index]);
+    }
+}

@@ -1,6 +1,6 @@
 //! Evaluation of IAM policies, whoever wrote them, in three values: allowed, denied, undecided.
 //!
-//! This module owns the reading of policy documents and AWS's evaluation logic within one account and across accounts: identity policies,
+//! It owns the reading of policy documents and AWS's evaluation logic within one account and across accounts: identity policies,
 //! a permissions boundary, and the policy of a bucket, of a key with its grants, or of a role. It must not know which calls S3 makes, nor what
 //! a denial means to a person. What a request carries is the caller's to say in a [`Context`]; a key that it says nothing of is unknown.
 //!

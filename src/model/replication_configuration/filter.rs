@@ -1,6 +1,6 @@
 //! Which objects a rule selects, in the forms that S3 has for it.
 //!
-//! Owns the decision whether a filter is fully understood. Must not know where a rule comes from.
+//! It owns the decision whether a filter is fully understood. It must not know where a rule comes from.
 
 use super::leaves::{leaves, tag};
 use super::tree::{Content, Element};

@@ -1,6 +1,6 @@
 //! The values of a rule, each under a path such as `Destination.Metrics.EventThreshold`.
 //!
-//! Owns the table of the elements that are known, and how their paths are shown. An element or attribute that is not in the table is shown
+//! It owns the table of the elements that are known, and how their paths are shown. An element or attribute that is not in the table is shown
 //! under its full path, so that nothing of a rule is invisible.
 
 use std::collections::BTreeMap;
@@ -78,24 +78,26 @@ fn collect(element: &Element, path: &str, found: &mut Vec<Leaf>) {
         found.push(Leaf { path: path.to_owned(), value, rank: None });
         return;
     }
-    if let Some(text) = element.text() {
-        if path.is_empty() {
-            return;
-        }
-        let known = KNOWN.iter().enumerate().find(|(_, (known, _))| *known == path);
-        let is_empty_parent = text.is_empty() && is_parent(path);
-        found.push(match known {
-            Some((rank, (_, shown))) => {
-                Leaf { path: (*shown).to_owned(), value: text.to_owned(), rank: Some(rank) }
-            }
-            None => Leaf {
-                path: path.to_owned(),
-                value: text.to_owned(),
-                rank: is_empty_parent.then_some(KNOWN.len()),
-            },
-        });
-        return;
+    match element.text() {
+        Some(_) if path.is_empty() => {}
+        Some(text) => found.push(text_leaf(path, text)),
+        None => collect_children(element, path, found),
     }
+}
+
+/// The leaf of an element that has text and nothing else.
+fn text_leaf(path: &str, text: &str) -> Leaf {
+    let known = KNOWN.iter().enumerate().find(|(_, (known, _))| *known == path);
+    let is_empty_parent = text.is_empty() && is_parent(path);
+    let (path, rank) = match known {
+        Some((rank, (_, shown))) => (*shown, Some(rank)),
+        None => (path, is_empty_parent.then_some(KNOWN.len())),
+    };
+    Leaf { path: path.to_owned(), value: text.to_owned(), rank }
+}
+
+/// Collects the leaves of an element's children. A child that is repeated has its number in its path.
+fn collect_children(element: &Element, path: &str, found: &mut Vec<Leaf>) {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for child in element.children() {
         let child_path =

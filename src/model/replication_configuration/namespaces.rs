@@ -1,6 +1,6 @@
 //! The namespaces that the root element of a configuration declares.
 //!
-//! Owns what keeps a rule's text valid when it comes to stand beneath another root element.
+//! It owns what keeps a rule's text valid when it comes to stand beneath another root element.
 
 use std::collections::BTreeMap;
 

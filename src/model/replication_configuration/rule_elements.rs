@@ -1,6 +1,6 @@
 //! A rule of our own, from typed values to XML.
 //!
-//! Owns the order and the escaping of the elements, as S3's schema and the SDK have them. Must not know which values a rule needs.
+//! It owns the order and the escaping of the elements, as S3's schema and the SDK have them. It must not know which values a rule needs.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! XML elements in canonical form, so that equal content compares equal.
 //!
-//! Owns the canonical form: prefixes resolved to namespaces, entities and CDATA decoded, comments and processing instructions dropped,
-//! attributes sorted. Must not know which elements a replication configuration has.
+//! It owns the canonical form: prefixes resolved to namespaces, entities and CDATA decoded, comments and processing instructions dropped,
+//! attributes sorted. It must not know which elements a replication configuration has.
 
 use roxmltree::Node;
 
