@@ -1,4 +1,4 @@
-//! Writes of what AWS replaces as a whole, and others may be writing, too: replication configurations and resource policies.
+//! Writes that replace what others may be writing, too: replication configurations and resource policies.
 //!
 //! It must not know why something is replaced.
 //!
@@ -18,7 +18,7 @@ use crate::plan::{
 use crate::ports::Read;
 
 impl Aws {
-    /// Carries out an action that replaces a whole.
+    /// Executes an action that replaces a configuration or a policy as a whole.
     pub(super) async fn replace_whole(&self, action: &Action) -> Result<(), ApiError> {
         let written = match action.replaces() {
             Replaces::Replication(write) => self.replace_replication(action, write).await?,

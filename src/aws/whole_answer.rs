@@ -6,7 +6,7 @@
 //! [`WholeAnswer`] makes such an answer a failure of the call.
 //!
 //! # Expected Flow
-//! The interceptor is installed in a client's configuration, where it looks at every call, and the same type is installed as retry
+//! The interceptor is installed in a client's configuration, where it checks every call, and the same type is installed as retry
 //! classifier, so that the SDK asks again within its own limits. A call that fails for this gives `SdkError::ResponseError`;
 //! [`unparsed_answer`] finds the reason in it.
 //!

@@ -6,7 +6,7 @@
 //! # Guarantees
 //! - [`ReplicationConfiguration::to_xml`] holds the text of every rule that was read and not replaced, in order, beneath the root element as
 //!   it was read, so that each prefix keeps its namespace.
-//! - Equality compares what configurations say. It sees through white space between elements, the order of attributes and of elements of
+//! - Equality compares what configurations say. It ignores white space between elements, the order of attributes and of elements of
 //!   different names, comments, entities, CDATA, prefixes, and the forms that S3 has for one filter. Everything else counts, with elements
 //!   that are not known and the order of the rules: S3 is not documented to reorder them, and a configuration that another writer has
 //!   reordered is another writer's.

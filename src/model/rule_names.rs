@@ -215,7 +215,7 @@ impl RoleName {
 /// Hexadecimal digits of a hash: nobody finds two names with the same 64 bits by trying names.
 const HASH_LENGTH: usize = 16;
 
-/// The digits of hashes in names of 0.1.0, and in rule ids, where stack and resource stand beside the hash.
+/// The digits of hashes in names of 0.1.0, and in rule ids, which also name stack and resource.
 const SHORT_HASH_LENGTH: usize = 8;
 
 const JOB_HASH_LENGTH: usize = 16;

@@ -4,7 +4,7 @@
 //!
 //! # Guarantees
 //! - Immediately before each write of a replication configuration, the configuration is read once more and compared with the
-//!   snapshot: a foreign write in between makes the request plan again. The read runs beside the stage before the write, so it
+//!   snapshot: a foreign write in between makes the request plan again. The read runs while the previous stage does, so it
 //!   costs no round trip.
 //! - An action counts as done when its effect was read back. When a foreign write has replaced it, the request plans again.
 //!
@@ -74,7 +74,7 @@ pub(super) struct LastRead {
 }
 
 impl<C: Cloud> Engine<'_, C> {
-    /// Carries out a plan; gives the id of the job that it starts. `last_read` is what was read for the first stage.
+    /// Applies a plan, and returns the id of the job that it starts. `last_read` is what was read for the first stage.
     pub(super) async fn execute(
         &self,
         plan: &Plan,
@@ -150,7 +150,7 @@ impl<C: Cloud> Engine<'_, C> {
         join_all(actions).await
     }
 
-    /// Carries out an action that replaces no replication configuration, again while AWS has yet to make an earlier action visible.
+    /// Executes an action that replaces no replication configuration, again while AWS has yet to make an earlier action visible.
     async fn execute_with_retry(&self, attempts: Attempts<'_>) -> Result<Executed, ApiError> {
         let action = attempts.action;
         let executed = retry(RetryBudget::for_visibility(FIRST_PAUSE), async || {

@@ -44,7 +44,7 @@ pub enum RuleFilter {
 }
 
 impl RuleFilter {
-    /// Whether the rule is of the first version, which cannot stand beside rules with a `Filter`.
+    /// Whether the rule is of the first version, which S3 does not mix with rules that have a `Filter`.
     pub fn is_v1(&self) -> bool {
         matches!(self, Self::V1 { .. })
     }

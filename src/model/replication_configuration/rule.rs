@@ -1,6 +1,6 @@
 //! One rule of a replication configuration: its text as S3 returned it, and what can be read of it.
 //!
-//! It owns the reading of a rule's elements. It must not know the rules beside it.
+//! It owns the reading of a rule's elements. It must not know the other rules.
 
 use std::sync::Arc;
 

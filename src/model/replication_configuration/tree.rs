@@ -19,7 +19,7 @@ pub(super) struct Element {
 /// A part of an element's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Content {
-    /// Text, never empty and never beside other text.
+    /// Text, never empty and never next to other text.
     Text(String),
     Element(Element),
 }
@@ -86,7 +86,7 @@ impl Element {
         }
     }
 
-    /// Whether it has neither attributes nor text beside its child elements.
+    /// Whether it has neither attributes nor text, only child elements.
     pub fn has_only_elements(&self) -> bool {
         self.attributes.is_empty()
             && self.content.iter().all(|part| matches!(part, Content::Element(_)))
