@@ -9,9 +9,9 @@ use crate::program;
 const CANARY: &str = ".s3-kms-replication-verify/orders/s3-kms-replication.copy";
 const VERIFY: &str = "verify --source-bucket orders --destination-bucket copy";
 
-/// Where the program is when the signal arrives: a request that is never answered.
+/// The request that is never answered, so that the signal arrives during it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Held {
+enum Unanswered {
     /// Finding the bucket.
     FirstRead,
     /// Polling the canary's status.
@@ -21,7 +21,7 @@ enum Held {
 }
 
 /// An account in which `orders` replicates to `copy`. A canary exists from its PUT to its DELETE.
-fn account(held: Held, removal_fails: bool) -> FakeAws {
+fn account(unanswered: Unanswered, removal_fails: bool) -> FakeAws {
     let (exists, deletions) = (AtomicBool::new(false), AtomicUsize::new(0));
     FakeAws::start(move |request| -> Option<Answer> {
         let configuration = "<ReplicationConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Role>arn:aws:iam::111122223333:role/r</Role>\
@@ -47,7 +47,7 @@ fn account(held: Held, removal_fails: bool) -> FakeAws {
             Some((200, "x-amz-version-id: v1\r\n", Vec::new()))
         } else if request.starts_with("DELETE") {
             let earlier = deletions.fetch_add(1, Ordering::SeqCst);
-            if held == Held::Removal && earlier == 0 {
+            if unanswered == Unanswered::Removal && earlier == 0 {
                 return None;
             }
             if removal_fails {
@@ -60,8 +60,9 @@ fn account(held: Held, removal_fails: bool) -> FakeAws {
             exists.store(false, Ordering::SeqCst);
             Some((204, "", Vec::new()))
         } else if request.starts_with("HEAD") && is_canary {
-            (held != Held::Poll).then(|| (200, "x-amz-replication-status: FAILED\r\n", Vec::new()))
-        } else if request.starts_with("HEAD") && held != Held::FirstRead {
+            (unanswered != Unanswered::Poll)
+                .then(|| (200, "x-amz-replication-status: FAILED\r\n", Vec::new()))
+        } else if request.starts_with("HEAD") && unanswered != Unanswered::FirstRead {
             ok("")
         } else {
             None
@@ -114,7 +115,7 @@ fn signals_end_every_command_with_their_exit_code_and_say_what_is_left() {
                 "nothing was changed",
             ),
         ] {
-            let aws = account(Held::FirstRead, false);
+            let aws = account(Unanswered::FirstRead, false);
             let ended = end_with(&aws, &arguments, "HEAD /orders", &[signal]);
             assert_eq!(ended.0, code, "{signal} {arguments}: {}", ended.1);
             assert!(ended.1.contains(expected), "{signal} {arguments}: {}", ended.1);
@@ -125,18 +126,18 @@ fn signals_end_every_command_with_their_exit_code_and_say_what_is_left() {
 #[test]
 fn ended_verify_leaves_no_canary() {
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
-        for (held, until) in
-            [(Held::Poll, "HEAD /orders/.s3-kms"), (Held::Removal, "DELETE /orders")]
+        for (unanswered, until) in
+            [(Unanswered::Poll, "HEAD /orders/.s3-kms"), (Unanswered::Removal, "DELETE /orders")]
         {
-            let aws = account(held, false);
+            let aws = account(unanswered, false);
             let (ended, said) = end_with(&aws, VERIFY, until, &[signal]);
             let removed = aws.requests().iter().any(|request| {
                 request.starts_with("DELETE /orders/.s3-kms") && request.contains("versionId=v1")
             });
-            assert_eq!((ended, removed), (code, true), "{signal} {held:?}: {said}");
+            assert_eq!((ended, removed), (code, true), "{signal} {unanswered:?}: {said}");
             assert!(
                 said.contains("no object of the verification is left"),
-                "{signal} {held:?}: {said}"
+                "{signal} {unanswered:?}: {said}"
             );
         }
     }
@@ -145,7 +146,7 @@ fn ended_verify_leaves_no_canary() {
 #[test]
 fn invariant_11_ended_verify_says_that_the_canary_remains_when_it_could_not_be_removed() {
     let (code, said) =
-        end_with(&account(Held::Poll, true), VERIFY, "HEAD /orders/.s3-kms", &["-TERM"]);
+        end_with(&account(Unanswered::Poll, true), VERIFY, "HEAD /orders/.s3-kms", &["-TERM"]);
     assert_eq!(code, 143, "{said}");
     assert!(said.contains("the object is still in bucket `orders`"), "{said}");
 }
@@ -153,7 +154,7 @@ fn invariant_11_ended_verify_says_that_the_canary_remains_when_it_could_not_be_r
 #[test]
 fn second_signal_ends_the_cleanup_at_once() {
     let started = std::time::Instant::now();
-    let aws = account(Held::FirstRead, false);
+    let aws = account(Unanswered::FirstRead, false);
     let (code, said) = end_with(&aws, VERIFY, "HEAD /orders", &["-TERM", "-INT"]);
     assert_eq!(code, 130, "{said}");
     assert!(said.contains("a second signal ended"), "{said}");

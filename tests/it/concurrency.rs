@@ -327,11 +327,11 @@ async fn lease_is_released_at_once_when_only_reads_ran_out_of_time() {
     create(&undisturbed, json!({})).await;
     let (acquire, first_write) = (undisturbed.position("AcquireLease"), undisturbed.first_write());
     let calls = undisturbed.calls.take();
-    for index in acquire + 1..first_write {
+    for (index, call) in calls.iter().enumerate().take(first_write).skip(acquire + 1) {
         let fake = Fake::new(two_buckets());
         fake.fail_call(index, Fault::Hangs);
         let answer = create(&fake, json!({})).await;
         assert_eq!(answer["Reason"], "ran out of time while AWS's state was read");
-        assert_eq!(fake.state.borrow().leases, BTreeMap::new(), "{}", calls[index]);
+        assert_eq!(fake.state.borrow().leases, BTreeMap::new(), "{call}");
     }
 }
