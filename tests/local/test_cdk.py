@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,6 @@ SNAPSHOT = CONSTRUCTS / "test" / "example.template.json"
 ASSETS = f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}"
 # The emulator has no TLS, and needs a key's id to encrypt with KMS.
 PLAIN = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
-
-Cdk = Callable[..., None]
 
 
 def run_cdk(aws: LocalAws, output: Path, app: str, *arguments: str) -> None:
@@ -34,6 +32,11 @@ def compiled(aws: LocalAws) -> None:
         pytest.fail("`constructs/node_modules` is missing: `make test` installs it")
     shutil.rmtree(CONSTRUCTS / "dist", ignore_errors=True)
     aws.run("node", str(compiler), "--project", str(CONSTRUCTS), seconds=300)
+
+
+def test_package_has_the_version_of_the_program() -> None:
+    cargo = tomllib.loads((ROOT / "Cargo.toml").read_text())
+    assert json.loads((CONSTRUCTS / "package.json").read_text())["version"] == cargo["package"]["version"]
 
 
 @pytest.mark.usefixtures("compiled")
