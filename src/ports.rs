@@ -12,9 +12,10 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     Access, Account, Acquired, Alarm, ApiError, BucketLocation, BucketName, Canary, Encryption,
-    GenerationRecord, Identity, Job, Key, Lease, ListedBucket, ObjectVersion, RecordedRequest,
-    Recording, Region, ReplicationConfiguration, ResourcePolicyTarget, ResponseUrl, Role, RoleName,
-    RoleOutline, Versioning, Versions,
+    GenerationRecord, Identity, Job, Key, KeyGrant, Lease, ListedBucket, ListedObject,
+    ObjectOwnership, ObjectVersion, RecordedRequest, Recording, Region, ReplicationConfiguration,
+    ReplicationMetrics, ResourcePolicyTarget, ResponseUrl, Role, RoleName, RoleOutline,
+    SampledObject, Versioning, Versions,
 };
 use crate::plan::Action;
 
@@ -125,6 +126,71 @@ pub trait Read {
     ) -> impl Future<Output = Result<Option<Job>, ApiError>>;
 }
 
+/// Reads what only a diagnosis needs, and changes nothing. A diagnosis is generic over this trait alone, so it cannot write.
+pub trait Inspect: Read {
+    /// Reads who owns the objects of a bucket.
+    fn object_ownership(
+        &self,
+        location: &BucketLocation,
+    ) -> impl Future<Output = Result<ObjectOwnership, ApiError>>;
+
+    /// Reads whether who requests a bucket's objects pays for it.
+    fn requester_pays(
+        &self,
+        location: &BucketLocation,
+    ) -> impl Future<Output = Result<bool, ApiError>>;
+
+    /// Reads the canonical id of a bucket's owner.
+    fn owner_id(&self, location: &BucketLocation)
+    -> impl Future<Output = Result<String, ApiError>>;
+
+    /// Lists the first `count` current objects whose keys begin with `prefix`, at most 1,000.
+    fn first_objects(
+        &self,
+        location: &BucketLocation,
+        prefix: &str,
+        count: u16,
+    ) -> impl Future<Output = Result<Vec<ListedObject>, ApiError>>;
+
+    /// Reads the current version of an object; `None` if there is none.
+    fn object(
+        &self,
+        location: &BucketLocation,
+        key: &str,
+    ) -> impl Future<Output = Result<Option<SampledObject>, ApiError>>;
+
+    /// Reads the document of a managed policy's default version; `None` if there is no such policy.
+    fn managed_policy(&self, arn: &str) -> impl Future<Output = Result<Option<String>, ApiError>>;
+
+    /// Lists the grants on a key.
+    fn grants(
+        &self,
+        arn: &str,
+        region: &Region,
+        access: &Access,
+    ) -> impl Future<Output = Result<Vec<KeyGrant>, ApiError>>;
+
+    /// Reads the metrics of a rule for the day that ends at `now`, in seconds since the epoch.
+    fn replication_metrics(
+        &self,
+        rule: &MeteredRule,
+        now: u64,
+    ) -> impl Future<Output = Result<ReplicationMetrics, ApiError>>;
+}
+
+/// A rule, by the dimensions of its replication metrics.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct MeteredRule {
+    /// The source bucket.
+    pub source: BucketName,
+    /// The destination bucket.
+    pub destination: BucketName,
+    /// The rule's `ID`.
+    pub rule: String,
+    /// The source bucket's Region, where S3 publishes the metrics.
+    pub region: Region,
+}
+
 /// The result of an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Executed {
@@ -208,6 +274,6 @@ pub trait Callback {
 }
 
 /// All access to AWS and to CloudFormation.
-pub trait Cloud: Read + Execute + Leases + Objects + Callback {}
+pub trait Cloud: Inspect + Execute + Leases + Objects + Callback {}
 
-impl<T: Read + Execute + Leases + Objects + Callback> Cloud for T {}
+impl<T: Inspect + Execute + Leases + Objects + Callback> Cloud for T {}

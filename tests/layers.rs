@@ -7,12 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of `src`, from the bottom to the top, as in docs/architecture.md.
-const LAYERS: [&str; 13] = [
+const LAYERS: [&str; 14] = [
     "model",
     "spec",
     "iam_policy",
     "plan",
     "verify",
+    "diagnose",
     "ports",
     "config",
     "request",
@@ -24,7 +25,7 @@ const LAYERS: [&str; 13] = [
 ];
 
 /// The modules without async functions, clocks, environment and clients.
-const PURE: [&str; 5] = ["model", "spec", "iam_policy", "plan", "verify"];
+const PURE: [&str; 6] = ["model", "spec", "iam_policy", "plan", "verify", "diagnose"];
 
 /// What a pure module has no use for.
 const IMPURE: [&str; 8] = [

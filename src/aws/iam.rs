@@ -11,7 +11,7 @@ use futures_util::future::try_join_all;
 use percent_encoding::percent_decode_str;
 use tokio::try_join;
 
-use super::sdk_error::{CallError, none_if};
+use super::sdk_error::{CallError, malformed_response, none_if};
 use super::whole_answer::WholeAnswer;
 use crate::iam_policy::RolePolicyDocument;
 use crate::model::{
@@ -124,6 +124,26 @@ async fn get_policy(
     };
     let response = none_if(NOT_FOUND, response).map_err(failed)?;
     Ok(response.map(|response| (policy, decode_document(response.policy_document()))))
+}
+
+/// Reads the document of a managed policy's default version; `None` when there is no such policy.
+pub(super) async fn managed_policy(client: &Client, arn: &str) -> Result<Option<String>, ApiError> {
+    let resource = format!("managed policy `{arn}`");
+    let policy = none_if(NOT_FOUND, client.get_policy().policy_arn(arn).send().await)
+        .map_err(|cause| cause.into_error("GetPolicy", &resource))?;
+    let Some(policy) = policy else {
+        return Ok(None);
+    };
+    let missing = |operation| malformed_response(operation, &resource, "no default version");
+    let id = policy.policy.and_then(|policy| policy.default_version_id);
+    let id = id.ok_or_else(|| missing("GetPolicy"))?;
+    let version = client.get_policy_version().policy_arn(arn).version_id(id).send().await;
+    let version = none_if(NOT_FOUND, version)
+        .map_err(|cause| cause.into_error("GetPolicyVersion", &resource))?;
+    let document = version.and_then(|version| version.policy_version).and_then(|it| it.document);
+    document
+        .map(|document| Some(decode_document(&document)))
+        .ok_or_else(|| missing("GetPolicyVersion"))
 }
 
 /// IAM returns policy documents percent-encoded.

@@ -9,6 +9,7 @@ mod connector;
 mod dynamodb;
 mod execute;
 mod iam;
+mod inspect;
 mod kms;
 mod objects;
 mod raw_body;

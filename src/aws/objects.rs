@@ -16,7 +16,7 @@ use crate::ports::Objects;
 const CANARY_CONTENT: &[u8] =
     b"Written by s3-kms-replication to verify a replication rule. It is normally removed at once; you can delete it.\n";
 
-fn object_resource(location: &BucketLocation, key: &str) -> String {
+pub(super) fn object_resource(location: &BucketLocation, key: &str) -> String {
     format!("object `{key}` of bucket `{}`", location.bucket)
 }
 
@@ -85,7 +85,19 @@ pub(super) async fn object_version(
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => return Err(error.into_error(operation, object_resource(location, key))),
     };
-    let replication = match response.replication_status() {
+    let replication =
+        replication(response.replication_status(), || object_resource(location, key))?;
+    let last_modified =
+        response.last_modified.and_then(|written| u64::try_from(written.secs()).ok());
+    Ok(Some(ObjectVersion { replication, kms_key: response.ssekms_key_id, last_modified }))
+}
+
+/// Reads the replication status in HeadObject's answer.
+pub(super) fn replication(
+    status: Option<&sdk::ReplicationStatus>,
+    resource: impl FnOnce() -> String,
+) -> Result<Option<ReplicationStatus>, ApiError> {
+    Ok(match status {
         None => None,
         Some(sdk::ReplicationStatus::Pending) => Some(ReplicationStatus::Pending),
         Some(sdk::ReplicationStatus::Complete | sdk::ReplicationStatus::Completed) => {
@@ -94,16 +106,10 @@ pub(super) async fn object_version(
         Some(sdk::ReplicationStatus::Failed) => Some(ReplicationStatus::Failed),
         Some(sdk::ReplicationStatus::Replica) => Some(ReplicationStatus::Replica),
         Some(other) => {
-            return Err(malformed_response(
-                operation,
-                object_resource(location, key),
-                &format!("replication status `{other}`"),
-            ));
+            let problem = format!("replication status `{other}`");
+            return Err(malformed_response("HeadObject", resource(), &problem));
         }
-    };
-    let last_modified =
-        response.last_modified.and_then(|written| u64::try_from(written.secs()).ok());
-    Ok(Some(ObjectVersion { replication, kms_key: response.ssekms_key_id, last_modified }))
+    })
 }
 
 /// Lists the first 1,000 versions and delete markers of an object. S3 lists the versions of this key before those of longer keys

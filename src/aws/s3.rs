@@ -77,7 +77,7 @@ pub(super) async fn bucket_region(
 }
 
 /// Adds the operation and the bucket to an error.
-fn on_bucket(
+pub(super) fn on_bucket(
     operation: &'static str,
     location: &BucketLocation,
 ) -> impl FnOnce(CallError) -> ApiError {

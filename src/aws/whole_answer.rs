@@ -111,6 +111,9 @@ pub(crate) fn successful_body(response: &HttpResponse) -> Option<&[u8]> {
 /// The root element of an operation's answer; `None` for operations that decide nothing, or do not answer in XML.
 fn expected_root(service: &str, operation: &str) -> Option<Cow<'static, str>> {
     let root = match (service, operation) {
+        ("S3", "GetBucketAcl") => "AccessControlPolicy",
+        ("S3", "GetBucketOwnershipControls") => "OwnershipControls",
+        ("S3", "GetBucketRequestPayment") => "RequestPaymentConfiguration",
         ("S3", "GetBucketEncryption") => "ServerSideEncryptionConfiguration",
         ("S3", "GetBucketReplication") => "ReplicationConfiguration",
         ("S3", "GetBucketTagging") => "Tagging",

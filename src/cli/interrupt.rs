@@ -78,6 +78,7 @@ pub async fn end(signal: Signal, command: &Commands, common: &Common) -> Failure
         (
             Commands::Plan(_)
             | Commands::Delete(_)
+            | Commands::Diagnose(_)
             | Commands::Policies(_)
             | Commands::Completions { .. }
             | Commands::Man { .. },
@@ -102,6 +103,7 @@ async fn remove_canary(command: &Commands, common: &Common) -> Result<bool, Stri
         Commands::Apply(_)
         | Commands::Plan(_)
         | Commands::Delete(_)
+        | Commands::Diagnose(_)
         | Commands::Policies(_)
         | Commands::Completions { .. }
         | Commands::Man { .. } => Ok(None),

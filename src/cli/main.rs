@@ -3,6 +3,7 @@
 //! It owns options, output and exit codes. It must not know what replication needs or how it is set up: that is in the library.
 
 mod delete;
+mod diagnose;
 mod interrupt;
 mod options;
 mod policies;
@@ -31,6 +32,8 @@ const DONE: i32 = 0;
 const FAILED: i32 = 1;
 const USAGE: i32 = 2;
 const PENDING: i32 = 3;
+const FAILS: i32 = 4;
+const UNKNOWN: i32 = 5;
 
 /// Why a command failed, as it is printed with `--output json`.
 #[derive(Debug, Serialize)]
@@ -208,6 +211,7 @@ async fn run_command(
         Commands::Apply(args) => rule::apply(args, common, progress).await,
         Commands::Delete(args) => delete::delete(args, common, progress).await,
         Commands::Verify(args) => rule::verify(args, common, progress).await,
+        Commands::Diagnose(args) => diagnose::diagnose(args, common, progress).await,
         Commands::Policies(args) => policies::print(args, common),
         Commands::Completions { shell } => {
             let mut script = Vec::new();

@@ -37,6 +37,8 @@ Exit codes:
     1  refused or failed
     2  the command line or the policy file is invalid
     3  changes are pending (plan --detailed-exitcode)
+    4  a rule fails (diagnose)
+    5  no rule fails, but one may: something could not be read (diagnose)
   130  interrupted with Ctrl-C; the same command completes the rest
   143  ended with SIGTERM, as with Ctrl-C";
 
@@ -110,6 +112,8 @@ pub enum Commands {
     /// Writes an object, checks that S3 replicates it with the right key, and removes both copies
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(Verify),
+    /// Says why the replication of a bucket fails, whoever set it up, and how to mend it; changes nothing
+    Diagnose(Diagnose),
     /// Prints the role's trust policy and inline policies without any call to AWS; requires --source-kms-key-arns
     #[command(after_help = POLICIES_EXAMPLES)]
     Policies(Policies),
@@ -203,6 +207,39 @@ impl Verify {
     pub fn destination_profile(&self) -> Option<&str> {
         self.rule.target.destination_profile.as_deref()
     }
+}
+
+#[derive(Debug, Clone, Args, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Diagnose {
+    /// Bucket whose rules are diagnosed
+    #[arg(long, value_name = "NAME", required_unless_present = "all")]
+    pub source_bucket: Option<String>,
+    /// Diagnoses every bucket of the account, in all Regions
+    #[arg(long, conflicts_with_all = ["source_bucket", "rule_id"])]
+    #[serde(skip)]
+    pub all: bool,
+    /// Id of the only rule to diagnose [default: all rules]
+    #[arg(long, value_name = "ID")]
+    rule_id: Option<String>,
+    /// Number of objects to look at for each rule, from the first key that the rule selects; at most 1000, 0 for none
+    #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u16).range(..=1000))]
+    #[serde(skip)]
+    pub sample: u16,
+    /// Profile with credentials of the destination's account, if that is another account
+    #[arg(long, value_name = "NAME", conflicts_with = "destination_role_arn")]
+    #[serde(skip)]
+    pub destination_profile: Option<String>,
+    /// Role to assume in the destination's account
+    #[arg(long, value_name = "ARN")]
+    destination_role_arn: Option<String>,
+    /// External id for assuming that role
+    #[arg(long, value_name = "ID")]
+    destination_role_external_id: Option<String>,
+    /// Number of buckets to diagnose concurrently
+    #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=50))]
+    #[serde(skip)]
+    pub concurrency: u8,
 }
 
 #[derive(Debug, Args)]

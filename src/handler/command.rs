@@ -9,7 +9,9 @@ use super::{json, log_outcome};
 use crate::error::Error;
 use crate::model::BucketName;
 use crate::ports::Cloud;
-use crate::reconcile::{self, Engine, Outcome, ReconcileRequest, Status, Verification};
+use crate::reconcile::{
+    self, DiagnosisReads, DiagnosisRequest, Engine, Outcome, ReconcileRequest, Status, Verification,
+};
 use crate::request::Command;
 use crate::respond::RuleAnswer;
 use crate::respond::metrics::Counters;
@@ -36,6 +38,18 @@ pub(super) async fn handle<C: Cloud>(
         }
         Command::Reconcile { source, dry_run } => {
             return reconcile(source, *dry_run, engine, counters).await;
+        }
+        Command::Diagnose { source, rule, access } => {
+            let request = DiagnosisRequest {
+                source,
+                region: expected,
+                region_is_known: false,
+                rule: rule.as_deref(),
+                sample: 0,
+                access,
+            };
+            let diagnosis = engine.diagnose(&request, &DiagnosisReads::default()).await?;
+            return json(&diagnosis);
         }
         Command::ReconcileLegacy { source } => {
             let result = engine.reconcile_legacy_bucket(source).await;

@@ -18,10 +18,11 @@ use crate::model::{Account, BucketName, Partition, Region};
 use crate::spec::{Report, grantable_prefix};
 
 const VERSION: &str = "2012-10-17";
-const SOURCE_BUCKET: &str = "SourceBucket";
-const DECRYPT_SOURCE: &str = "DecryptSourceObjects";
-const WRITE_REPLICAS: &str = "Replicas";
-const ENCRYPT_REPLICAS: &str = "EncryptReplicas";
+pub(crate) const SOURCE_BUCKET: &str = "SourceBucket";
+pub(crate) const SOURCE_OBJECTS: &str = "SourceObjects";
+pub(crate) const DECRYPT_SOURCE: &str = "DecryptSourceObjects";
+pub(crate) const WRITE_REPLICAS: &str = "Replicas";
+pub(crate) const ENCRYPT_REPLICAS: &str = "EncryptReplicas";
 pub(crate) const EARLIER: &str = "Earlier";
 
 /// An IAM policy document. The order of actions and resources does not matter for equality.
@@ -175,6 +176,11 @@ impl RolePolicyDocument {
             .any(|own| Statement { sid: statement.sid.clone(), ..own.clone() } == *statement)
     }
 
+    /// The statement with this `Sid`.
+    pub fn statement(&self, sid: &str) -> Option<&Statement> {
+        self.statement.iter().find(|statement| statement.sid.as_deref() == Some(sid))
+    }
+
     /// The document as pairs of path and values, for comparison and display.
     pub fn lines(&self) -> Vec<(String, BTreeSet<String>)> {
         let mut lines = Vec::new();
@@ -286,7 +292,7 @@ impl Grants<'_> {
                 ["s3:GetReplicationConfiguration", "s3:ListBucket"],
                 [source.clone()],
             ),
-            allow("SourceObjects", self.read_actions(), [source_objects.clone()]),
+            allow(SOURCE_OBJECTS, self.read_actions(), [source_objects.clone()]),
             Statement {
                 condition: self.write_conditions(),
                 ..allow(WRITE_REPLICAS, self.write_actions(), [replicas.clone()])

@@ -239,6 +239,17 @@ impl Grants<'_> {
         }
     }
 
+    /// The statement that the replication role `role_arn` needs in the policy of a source key that does not let the account's own policies decide.
+    pub fn source_key_statement(&self, sid: &str, role_arn: &str) -> Statement {
+        let bucket = self.source.bucket.arn(self.partition);
+        let objects = format!("{bucket}/{}", super::plain_key_pattern(self.prefix));
+        Statement {
+            principal: BTreeMap::from([("AWS".to_owned(), Values::from([role_arn]))]),
+            condition: self.through_s3(self.source.region, bucket, objects),
+            ..allow(sid, ["kms:Decrypt"], ["*".to_owned()])
+        }
+    }
+
     /// The statements that `account` needs to read whether the destination bucket and the replica key are ready.
     pub fn read_access(&self, sid: &str, account: &Account) -> Statements {
         let bucket = self.destination.bucket.arn(self.partition);

@@ -23,6 +23,7 @@ use tokio::try_join;
 
 use super::canary::{CanarySites, canary_key};
 use super::converge::Prefetched;
+use super::diagnose::{DiagnosisReads, DiagnosisRequest};
 use super::lease::epoch_seconds;
 use super::open_verification::VerificationState;
 use super::retry::RetryBudget;
@@ -303,7 +304,34 @@ impl<C: Cloud> Engine<'_, C> {
             role_arn: &sites.role_arn,
             role,
         };
-        Ok(evidence.report())
+        let mut causes = evidence.causes();
+        if causes.is_empty() {
+            causes = self.diagnosed_causes(verification, &source.region).await;
+        }
+        Ok(if causes.is_empty() { verify::NO_CAUSE.to_owned() } else { causes.join("; ") })
+    }
+
+    /// The causes that a diagnosis finds: S3's calls held against all policies that this caller may read.
+    async fn diagnosed_causes(
+        &self,
+        verification: &Verification<'_>,
+        region: &Region,
+    ) -> Vec<String> {
+        let request = DiagnosisRequest {
+            source: &verification.rule.source,
+            region,
+            region_is_known: true,
+            rule: Some(verification.rule.id.as_str()),
+            sample: 0,
+            access: verification.access,
+        };
+        let diagnosis = Box::pin(self.diagnose(&request, &DiagnosisReads::default())).await;
+        let rules = diagnosis.into_iter().flat_map(|diagnosis| diagnosis.rules);
+        let findings = rules.flat_map(|rule| rule.findings);
+        findings
+            .filter(|finding| finding.severity.is_failure())
+            .map(|finding| format!("{}: {}", finding.code, finding.message))
+            .collect()
     }
 
     async fn find_key<'a>(

@@ -30,6 +30,15 @@ pub enum Command {
         /// The credentials with which the destination's account is accessed.
         access: Access,
     },
+    /// Diagnoses the rules of a bucket, whoever made them.
+    Diagnose {
+        /// The bucket.
+        source: BucketName,
+        /// The id of the only rule to diagnose; `None` for all rules.
+        rule: Option<String>,
+        /// The credentials with which the destination's account is accessed.
+        access: Access,
+    },
     /// Says whether the replication policy is for a bucket with a name from before March 2018, which is not supported.
     ReconcileLegacy {
         /// The bucket.
@@ -44,10 +53,13 @@ pub enum Command {
     },
 }
 
-const ACTIONS: &str = "Plan, Apply, Delete, Reconcile, Verify";
+const ACTIONS: &str = "Plan, Apply, Delete, Reconcile, Verify, Diagnose";
 
 /// Reads a command from a payload with the name `Action`.
 pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
+    if Object::new(object).text("Action")?.as_deref() == Some("Diagnose") {
+        return read_diagnose(object);
+    }
     let arguments = Arguments::read(object)?;
     match arguments.action.as_deref().unwrap_or_default() {
         "Plan" => Ok(Command::Apply(Box::new(Spec { dry_run: true, ..arguments.spec()? }))),
@@ -72,6 +84,14 @@ pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
         }
         other => Err(Invalid::new("Action", format!("is `{other}`; allowed are {ACTIONS}"))),
     }
+}
+
+fn read_diagnose(object: &Map<String, Value>) -> Result<Command, Invalid> {
+    let rule = Object::new(object).text("RuleId")?;
+    let properties = read_properties(object, &["Action", "RuleId"])?;
+    let arguments = Arguments { action: None, name: None, properties };
+    arguments.check_diagnose()?;
+    Ok(Command::Diagnose { source: arguments.source()?, rule, access: arguments.access()? })
 }
 
 /// The values of a command.
@@ -157,6 +177,24 @@ impl Arguments {
         Err(Invalid::new(
             "Action",
             "is `Reconcile`, which takes only `SourceBucket` and `DryRun`; the replication policy has the rest",
+        ))
+    }
+
+    /// Refuses properties that `Diagnose` does not use.
+    fn check_diagnose(&self) -> Result<(), Invalid> {
+        let given = &self.properties;
+        let used = Properties {
+            source_bucket: given.source_bucket.clone(),
+            destination_role_arn: given.destination_role_arn.clone(),
+            destination_role_external_id: given.destination_role_external_id.clone(),
+            ..Properties::default()
+        };
+        if *given == used {
+            return Ok(());
+        }
+        Err(Invalid::new(
+            "Action",
+            "is `Diagnose`, which takes only `SourceBucket`, `RuleId`, `DestinationRoleArn` and `DestinationRoleExternalId`",
         ))
     }
 

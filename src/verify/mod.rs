@@ -230,16 +230,14 @@ pub struct Evidence<'a> {
     pub role: Option<Role>,
 }
 
+/// What is left to check when no cause is seen.
+pub const NO_CAUSE: &str = "versioning, the keys' states, the role's trust policy and the rule's inline policy are right; check the policies of the keys \
+     and of the destination bucket, and the role's permissions boundary";
+
 impl Evidence<'_> {
-    /// The causes of the failure, separated by semicolons; without a cause, what else has to be checked.
-    pub fn report(&self) -> String {
-        let causes = [self.versioning(), self.keys(), self.role()].concat();
-        if causes.is_empty() {
-            return "versioning, the keys' states, the role's trust policy and the rule's inline policy are right; check the policies of the keys \
-                    and of the destination bucket, and the role's permissions boundary"
-                .to_owned();
-        }
-        causes.join("; ")
+    /// The causes of the failure, as far as the rule and what this program made for it show them.
+    pub fn causes(&self) -> Vec<String> {
+        [self.versioning(), self.keys(), self.role()].concat()
     }
 
     fn versioning(&self) -> Vec<String> {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod delete;
+mod diagnose;
 mod fake_aws;
 #[cfg(unix)]
 mod interrupt;
@@ -55,7 +56,9 @@ fn rule(action: &str, more: &str) -> String {
 #[test]
 fn help_of_every_command_is_as_recorded() {
     assert_snapshot!("help", run("--help"));
-    for command in ["plan", "apply", "delete", "verify", "policies", "completions", "man"] {
+    for command in
+        ["plan", "apply", "delete", "verify", "diagnose", "policies", "completions", "man"]
+    {
         assert_snapshot!(format!("help_{command}"), run(&format!("{command} --help")));
     }
 }

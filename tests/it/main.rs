@@ -17,6 +17,7 @@ mod commands;
 mod concurrency;
 mod convergence;
 mod cross_account;
+mod diagnose;
 mod evaluator;
 mod events;
 mod foreign_destinations;

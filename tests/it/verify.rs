@@ -153,6 +153,10 @@ async fn failed_replication_names_every_cause_that_can_be_read() {
                 .for_each(|policy| *policy = policy.replace("kms:Encrypt", "kms:Sign"));
             role.trust = role.trust.replace("s3.amazonaws.com", "ec2.amazonaws.com");
         }),
+        ("the replica key's policy lets nobody in", |state| {
+            let key_policy = r#"{"Version":"2012-10-17","Statement":[]}"#;
+            state.policies.insert(format!("key `{REPLICA_KEY}`"), key_policy.to_owned());
+        }),
         ("another default key", |state| {
             let new = "arn:aws:kms:us-east-1:111122223333:key/new";
             state.keys.insert(new.to_owned(), key(new));

@@ -2,6 +2,7 @@
 
 mod canaries;
 mod foreign_policies;
+mod inspect;
 mod jobs;
 mod leases;
 mod names;

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_kms::types::KeyState;
 use s3_kms_replication::model::{
-    Alarm, Encryption, Key, ObjectVersion, Partition, ReplicationConfiguration, ReplicationRule,
-    Role, RoleName, Versioning,
+    Alarm, Encryption, Key, KeyGrant, ObjectOwnership, ObjectVersion, Partition,
+    ReplicationConfiguration, ReplicationMetrics, ReplicationRule, Role, RoleName, SampledObject,
+    Versioning,
 };
 
 use super::{
@@ -26,6 +27,12 @@ pub struct State {
     pub keys: BTreeMap<String, Key>,
     /// The policies of buckets and keys, by the resource as messages name it: "bucket `abroad`".
     pub policies: BTreeMap<String, String>,
+    /// The managed policies by ARN.
+    pub managed_policies: BTreeMap<String, String>,
+    /// The grants of keys by the keys' ARNs.
+    pub grants: BTreeMap<String, Vec<KeyGrant>>,
+    /// The replication metrics of rules by their ids.
+    pub metrics: BTreeMap<String, ReplicationMetrics>,
     /// The buckets and keys of other accounts that this account may read.
     pub readable: BTreeSet<String>,
     /// The holder of each lease, and when it expires.
@@ -43,6 +50,10 @@ pub struct Bucket {
     pub tags: BTreeMap<String, String>,
     pub public_access_blocked: bool,
     pub objects: Vec<Object>,
+    pub ownership: ObjectOwnership,
+    pub requester_pays: bool,
+    /// Current objects for samples, with their owners.
+    pub samples: Vec<(String, SampledObject)>,
 }
 
 /// A version of an object, or a delete marker.
@@ -125,6 +136,9 @@ impl Bucket {
             tags: BTreeMap::new(),
             public_access_blocked: true,
             objects: Vec::new(),
+            ownership: ObjectOwnership::BucketOwnerEnforced,
+            requester_pays: false,
+            samples: Vec::new(),
         }
     }
 

@@ -2,6 +2,7 @@
 //! records all calls.
 
 mod effects;
+mod inspect;
 mod read;
 mod replicator;
 mod write;
@@ -214,7 +215,22 @@ impl Fake {
         }
     }
 
+    /// Makes a call. A denial names the operation and its resource, as the SDK's errors do.
     async fn call<T>(
+        &self,
+        call: Call,
+        effect: impl FnOnce(&mut State) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let (operation, resource) = (call.operation, call.resource.clone());
+        let result = self.call_once(call, effect).await;
+        let is_unnamed = |failure: &ApiError| failure.operation == UNNAMED && failure.is_denied();
+        result.map_err(|failure| match is_unnamed(&failure) {
+            true => ApiError { operation, resource, ..failure },
+            false => failure,
+        })
+    }
+
+    async fn call_once<T>(
         &self,
         call: Call,
         effect: impl FnOnce(&mut State) -> Result<T, ApiError>,
@@ -268,9 +284,12 @@ impl Fake {
     }
 }
 
+/// The operation of an error that does not depend on the operation.
+const UNNAMED: &str = "AnyAction";
+
 fn error(code: &'static str, retry: Retry) -> ApiError {
     let (resource, code, message) = ("anything".to_owned(), code.to_owned(), "as told".to_owned());
-    ApiError { operation: "AnyAction", resource, code, message, missing_right: None, retry }
+    ApiError { operation: UNNAMED, resource, code, message, missing_right: None, retry }
 }
 
 fn bucket<'a>(state: &'a mut State, location: &BucketLocation) -> Result<&'a mut Bucket, ApiError> {
@@ -280,8 +299,12 @@ fn bucket<'a>(state: &'a mut State, location: &BucketLocation) -> Result<&'a mut
         .get_mut(location.bucket.as_str())
         .filter(|bucket| bucket.region == location.region.as_str());
     let bucket = found.ok_or_else(|| error("NoSuchBucket", Retry::Never))?;
-    assert_eq!(bucket.owner, location.owner.as_str(), "the expected owner is the owner");
-    Ok(bucket)
+    // Requests name the owner that they expect.
+    if bucket.owner == location.owner.as_str() {
+        Ok(bucket)
+    } else {
+        Err(error("AccessDenied", Retry::Never))
+    }
 }
 
 /// Refuses a bucket of another account than the one whose credentials are used.
@@ -291,6 +314,17 @@ fn check_reach(state: &State, bucket: &BucketName, access: &Access) -> Result<()
         state.buckets.get(bucket.as_str()).is_some_and(|bucket| bucket.owner != reached);
     if is_out_of_reach && !state.readable.contains(bucket.as_str()) {
         Err(error("HTTP 403", Retry::Never))
+    } else {
+        Ok(())
+    }
+}
+
+/// Refuses a key of another account than the one whose credentials are used.
+fn check_key_reach(state: &State, id: &str, access: &Access) -> Result<(), ApiError> {
+    let reached = access.account().map_or(ACCOUNT, Account::as_str);
+    let is_out_of_reach = id.split(':').nth(4).is_some_and(|account| account != reached);
+    if is_out_of_reach && !state.readable.contains(id) {
+        Err(error("AccessDeniedException", Retry::Never))
     } else {
         Ok(())
     }

@@ -10,7 +10,7 @@ use s3_kms_replication::model::{
 };
 use s3_kms_replication::ports::Read;
 
-use super::{Fake, check_reach, error};
+use super::{Fake, bucket, check_key_reach, check_reach, error};
 use crate::support::{ACCOUNT, Bucket, Call, State};
 
 impl Read for Fake {
@@ -32,7 +32,8 @@ impl Read for Fake {
             region: Some(Region::parse(bucket.region).unwrap()),
         };
         self.call(Call::read("ListBuckets", "all buckets"), |state| {
-            Ok(state.buckets.iter().map(listed).collect())
+            let own = state.buckets.iter().filter(|(_, bucket)| bucket.owner == ACCOUNT);
+            Ok(own.map(listed).collect())
         })
         .await
     }
@@ -101,12 +102,8 @@ impl Read for Fake {
         _region: &Region,
         access: &Access,
     ) -> Result<Option<Key>, ApiError> {
-        let reached = access.account().map_or(ACCOUNT, Account::as_str);
         let describe = |state: &mut State| {
-            let is_out_of_reach = id.split(':').nth(4).is_some_and(|account| account != reached);
-            if is_out_of_reach && !state.readable.contains(id) {
-                return Err(error("AccessDeniedException", Retry::Never));
-            }
+            check_key_reach(state, id, access)?;
             Ok(state.keys.get(id).cloned())
         };
         self.call(Call::read("DescribeKey", format!("key `{id}`")), describe).await
@@ -116,17 +113,20 @@ impl Read for Fake {
         &self,
         target: &ResourcePolicyTarget,
     ) -> Result<Option<String>, ApiError> {
-        assert_ne!(
-            *target.access(),
-            Access::Own,
-            "policies of another account are read with credentials of that account"
-        );
         let operation = match target {
             ResourcePolicyTarget::Bucket(_) => "GetBucketPolicy",
             ResourcePolicyTarget::Key { .. } => "GetKeyPolicy",
         };
         self.call(Call::read(operation, target.to_string()), |state| {
-            Ok(state.policies.get(&target.to_string()).cloned())
+            let policy = state.policies.get(&target.to_string()).cloned();
+            match target {
+                ResourcePolicyTarget::Bucket(location) => bucket(state, location).map(|_| policy),
+                ResourcePolicyTarget::Key { arn, access, .. } => {
+                    check_key_reach(state, arn, access)?;
+                    Ok(policy
+                        .or_else(|| state.keys.get(arn).map(|key| default_key_policy(&key.arn))))
+                }
+            }
         })
         .await
     }
@@ -196,4 +196,12 @@ impl Read for Fake {
         })
         .await
     }
+}
+
+/// The policy that KMS gives a key that is made without one.
+fn default_key_policy(arn: &str) -> String {
+    let account = arn.split(':').nth(4).unwrap();
+    format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"Enable IAM User Permissions","Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{account}:root"}},"Action":"kms:*","Resource":"*"}}]}}"#
+    )
 }

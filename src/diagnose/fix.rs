@@ -1,0 +1,135 @@
+//! What mends a finding: a sentence, a line of this program, or a statement to paste.
+//!
+//! This module owns the texts. It must not decide what is wrong. The statements are those that this program grants by itself.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::calls::{Call, Target};
+use super::evidence::{Evidence, KeyEvidence, RuleEvidence};
+use crate::iam_policy::{
+    BucketInRegion, DECRYPT_SOURCE, ENCRYPT_REPLICAS, Grants, SOURCE_BUCKET, SOURCE_OBJECTS,
+    WRITE_REPLICAS,
+};
+use crate::model::{BucketLocation, KeyReference, RuleId};
+
+/// The `Sid` of statements for policies of buckets and keys.
+const SID: &str = "S3Replication";
+
+/// Writes the fixes of a rule's findings.
+pub(super) struct Fixes<'a> {
+    pub evidence: &'a Evidence,
+    pub rule: &'a RuleEvidence,
+}
+
+impl Fixes<'_> {
+    /// How the role is granted a denied call.
+    pub fn grant(&self, call: &Call) -> Option<String> {
+        let statement = self.with_grants(|grants| {
+            let sid = match call.target {
+                Target::Source if call.resource.contains('/') => SOURCE_OBJECTS,
+                Target::Source => SOURCE_BUCKET,
+                Target::SourceKey => DECRYPT_SOURCE,
+                Target::Destination => WRITE_REPLICAS,
+                Target::ReplicaKey => ENCRYPT_REPLICAS,
+            };
+            grants.document().statement(sid).map(pretty)
+        });
+        let role = &self.evidence.role_arn;
+        let how = if self.is_own() {
+            "repeat the request that made this rule, which restores this statement".to_owned()
+        } else {
+            format!("add this statement to a policy of role `{role}`")
+        };
+        Some(format!("{how}:\n{}", statement??))
+    }
+
+    /// How the permissions boundary is widened.
+    pub fn widen_boundary(&self, call: &Call, boundary: &str) -> Option<String> {
+        Some(format!("allow `{}` in the permissions boundary `{boundary}`", call.action))
+    }
+
+    /// How the policy of a bucket or a key in front of the role lets it in.
+    pub fn admit(&self, call: &Call) -> Option<String> {
+        let role = &self.evidence.role_arn;
+        let (target, statement) = match call.target {
+            Target::Source => return None,
+            Target::Destination => (
+                format!("the policy of bucket `{}`", self.bucket_name()),
+                self.with_grants(|grants| pretty(&grants.statements(SID, role).bucket))?,
+            ),
+            Target::ReplicaKey => (
+                format!("the policy of key `{}`", call.resource),
+                self.with_grants(|grants| pretty(&grants.statements(SID, role).key))?,
+            ),
+            Target::SourceKey => (
+                format!("the policy of key `{}`", call.resource),
+                self.with_grants(|grants| pretty(&grants.source_key_statement(SID, role)))?,
+            ),
+        };
+        Some(format!("add this statement to {target}:\n{statement}"))
+    }
+
+    /// Whether the rule is one of this program's.
+    fn is_own(&self) -> bool {
+        self.rule.rule.id().is_some_and(|id| RuleId::parse(id).is_some())
+    }
+
+    fn bucket_name(&self) -> String {
+        let name = self.rule.destination_bucket();
+        name.map_or_else(|| self.rule.destination.name.clone(), |bucket| bucket.to_string())
+    }
+
+    /// Calls `write` with the grants that the rule needs; `None` if the destination is not known well enough.
+    fn with_grants<T>(&self, write: impl FnOnce(&Grants<'_>) -> T) -> Option<T> {
+        let Evidence { identity, source, default_key, .. } = self.evidence;
+        let bucket = self.rule.destination_bucket()?;
+        let key = self.rule.replica_key.as_ref().and_then(KeyEvidence::arn);
+        let known = match &self.rule.destination.location {
+            Ok(location) => location.as_ref(),
+            Err(_) => None,
+        };
+        let key_region = key.and_then(|key| KeyReference::parse(key).ok());
+        let region = known.map(|location| location.region.clone());
+        let region = region.or_else(|| key_region.map(|key| key.region().clone()))?;
+        let owner = known.map_or(&identity.account, |location| &location.owner);
+        let sampled = match &self.rule.sample {
+            Some(Ok(sample)) => Some(&sample.keys),
+            Some(Err(_)) | None => None,
+        };
+        let sampled = sampled.into_iter().flat_map(|keys| keys.keys().cloned());
+        let default = default_key.iter().filter_map(KeyEvidence::arn).map(str::to_owned);
+        let source_keys: BTreeSet<String> = default.chain(sampled).collect();
+        Some(write(&Grants {
+            partition: identity.partition,
+            source: in_region(&source.location),
+            destination: BucketInRegion { bucket: &bucket, region: &region },
+            destination_account: owner,
+            prefix: self.rule.rule.filter().prefix().unwrap_or_default(),
+            source_keys: &source_keys,
+            replica_key: key.unwrap_or_default(),
+            object_lock: source.object_lock == Ok(true),
+            owner_override: self.rule.rule.overrides_owner(),
+        }))
+    }
+}
+
+fn in_region(location: &BucketLocation) -> BucketInRegion<'_> {
+    BucketInRegion { bucket: &location.bucket, region: &location.region }
+}
+
+fn pretty(statement: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string_pretty(statement).unwrap_or_default()
+}
+
+/// The line of the AWS CLI that enables a bucket's versioning.
+pub(super) fn enable_versioning(bucket: &str) -> String {
+    format!(
+        "aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled"
+    )
+}
+
+/// What replicates objects that exist.
+pub(super) const REPLICATE_EXISTING: &str = "mend the other findings first, then run an S3 Batch Replication job: \
+     `apply --replicate-existing-objects --report-bucket NAME` of this program starts one for its own rules";

@@ -1,0 +1,443 @@
+//! Diagnose: reads everything that decides whether a bucket's rules replicate.
+//!
+//! It owns what is read, in which order, and how often. It must not know what a reading means: [`crate::diagnose`] does.
+//!
+//! # Guarantees
+//! - Everything here is generic over [`Inspect`], which cannot write.
+//! - A read that fails is evidence, and stops no other read. Only a source bucket that does not exist, and a caller that AWS does not know,
+//!   are errors.
+//! - Nothing is read twice with one [`DiagnosisReads`].
+
+mod reads;
+
+use std::collections::BTreeSet;
+
+use futures_util::future::OptionFuture;
+use futures_util::stream::{self, StreamExt};
+use tokio::join;
+
+pub use reads::DiagnosisReads;
+use reads::{Reader, of_objects};
+
+use super::lease::epoch_seconds;
+use super::{Engine, Error};
+use crate::diagnose::{
+    self, AbroadSettings, DestinationEvidence, DestinationSettings, Diagnosis, Evidence,
+    KeyEvidence, RuleEvidence, Sample, Seen, SourceEvidence, Unread,
+};
+use crate::model::{
+    Access, Account, BucketLocation, BucketName, Encryption, Identity, ObjectOwnership, Region,
+    ReplicationConfiguration, ReplicationRule, SampledObject, Versioning,
+};
+use crate::plan::Refusal;
+use crate::ports::{Inspect, MeteredRule};
+use crate::spec::Invalid;
+
+/// The rules of one bucket, and the objects of one sample, that are read concurrently.
+const CONCURRENCY: usize = 8;
+
+/// A bucket to diagnose.
+#[derive(Debug, Clone, Copy)]
+pub struct DiagnosisRequest<'a> {
+    /// The bucket.
+    pub source: &'a BucketName,
+    /// Its Region, or the Region in which it is looked up first.
+    pub region: &'a Region,
+    /// Whether the Region is known to be the bucket's.
+    pub region_is_known: bool,
+    /// The id of the only rule to diagnose; `None` for all rules.
+    pub rule: Option<&'a str>,
+    /// The number of objects to sample for each rule.
+    pub sample: u16,
+    /// The credentials for the destination's account.
+    pub access: &'a Access,
+}
+
+/// Collects the evidence about one bucket.
+struct Collector<'a, C> {
+    reader: Reader<'a, C>,
+    request: DiagnosisRequest<'a>,
+    identity: Identity,
+    now: u64,
+}
+
+impl<C: Inspect> Engine<'_, C> {
+    /// Diagnoses the rules of a bucket, and changes nothing.
+    ///
+    /// # Errors
+    /// When the caller's identity cannot be read, there is no such bucket, or the bucket has no such rule.
+    pub async fn diagnose(
+        &self,
+        request: &DiagnosisRequest<'_>,
+        reads: &DiagnosisReads,
+    ) -> Result<Diagnosis, Error> {
+        let reader = Reader { cloud: self.cloud, deadline: self.deadline, reads };
+        let identity = reader.identity().await?;
+        let collector = Collector {
+            reader,
+            request: *request,
+            identity,
+            now: epoch_seconds(std::time::Duration::ZERO),
+        };
+        let source = request.source.to_string();
+        let location = collector.source_location().await?;
+        match collector.reader.seen(self.cloud.replication(&location)).await {
+            Err(unread) => Ok(Diagnosis::unread(source, unread)),
+            Ok(None) => collector.no_rules(source),
+            Ok(Some(replication)) => {
+                let evidence = collector.evidence(location, replication).await?;
+                Ok(diagnose::diagnose(&evidence))
+            }
+        }
+    }
+}
+
+impl<C: Inspect> Collector<'_, C> {
+    fn no_rules(&self, source: String) -> Result<Diagnosis, Error> {
+        match self.request.rule {
+            None => Ok(Diagnosis::new(source, Vec::new())),
+            Some(rule) => Err(no_such_rule(rule, &[])),
+        }
+    }
+
+    async fn source_location(&self) -> Result<BucketLocation, Error> {
+        let DiagnosisRequest { source, region, region_is_known, .. } = self.request;
+        let location = |region: &Region| BucketLocation {
+            bucket: source.clone(),
+            region: region.clone(),
+            owner: self.identity.account.clone(),
+            access: Access::Own,
+        };
+        if region_is_known {
+            return Ok(location(region));
+        }
+        let found = self.reader.cloud.bucket_region(source, region, &Access::Own);
+        match self.reader.seen(found).await {
+            Ok(Some(region)) => Ok(location(&region)),
+            Ok(None) => Err(Refusal::SourceMissing { bucket: source.clone() }.into()),
+            // The right to read the configuration does not include the right to look the bucket up.
+            Err(_) => Ok(location(region)),
+        }
+    }
+
+    async fn evidence(
+        &self,
+        location: BucketLocation,
+        replication: ReplicationConfiguration,
+    ) -> Result<Evidence, Error> {
+        let rules: Vec<ReplicationRule> = replication
+            .rules()
+            .filter(|rule| self.request.rule.is_none_or(|id| rule.id() == Some(id)))
+            .cloned()
+            .collect();
+        if let Some(id) = self.request.rule.filter(|_| rules.is_empty()) {
+            let ids: Vec<&str> = replication.rules().filter_map(ReplicationRule::id).collect();
+            return Err(no_such_rule(id, &ids));
+        }
+        let role_arn = replication.role().to_owned();
+        let cloud = self.reader.cloud;
+        let source = async {
+            let (versioning, encryption, object_lock, policy, ownership) = join!(
+                self.reader.seen(cloud.versioning(&location)),
+                self.reader.seen(cloud.encryption(&location)),
+                self.reader.seen(cloud.object_lock(&location)),
+                self.reader.bucket_policy(&location),
+                self.reader.seen(cloud.object_ownership(&location)),
+            );
+            let replication = replication.clone();
+            let location = location.clone();
+            SourceEvidence {
+                location,
+                replication,
+                versioning,
+                encryption,
+                object_lock,
+                policy,
+                ownership,
+            }
+        };
+        let (source, role) = join!(source, self.reader.role(&role_arn, &self.identity));
+        let default_key = match &source.encryption {
+            Ok(Encryption::Kms { key, .. }) => Some(key.as_deref().unwrap_or("alias/aws/s3")),
+            Ok(Encryption::S3) | Err(_) => None,
+        };
+        let default_key = default_key.map(|id| self.key(id, &source.location.region));
+        let rules = stream::iter(rules).map(|rule| self.rule(rule, &source));
+        let (default_key, rules) =
+            join!(OptionFuture::from(default_key), rules.buffered(CONCURRENCY).collect());
+        let mut evidence = Evidence {
+            identity: self.identity.clone(),
+            source,
+            role_arn,
+            role,
+            default_key,
+            rules,
+            now: self.now,
+        };
+        self.add_grants(&mut evidence).await;
+        Ok(evidence)
+    }
+
+    /// Reads the grants of those keys whose policies do not decide without them.
+    async fn add_grants(&self, evidence: &mut Evidence) {
+        let wanted: BTreeSet<String> = diagnose::keys_decided_by_grants(evidence);
+        let sampled = evidence.rules.iter_mut().flat_map(|rule| {
+            let sample = rule.sample.as_mut().and_then(|sample| sample.as_mut().ok());
+            let sampled = sample.into_iter().flat_map(|sample| sample.keys.values_mut());
+            sampled.chain(&mut rule.replica_key)
+        });
+        for key in sampled.chain(&mut evidence.default_key) {
+            let Some(arn) = key.arn().filter(|arn| wanted.contains(*arn)).map(str::to_owned) else {
+                continue;
+            };
+            key.grants = Some(self.reader.grants(&arn, self.request.access).await);
+        }
+    }
+
+    async fn key(&self, id: &str, region: &Region) -> KeyEvidence {
+        self.reader.key(id, region, self.request.access).await
+    }
+
+    async fn rule(&self, rule: ReplicationRule, source: &SourceEvidence) -> RuleEvidence {
+        let metrics = self.metrics(&rule, &source.location);
+        let objects = self.objects(&rule, source);
+        let destination = async {
+            let destination = self.destination(&rule, source).await;
+            let region = match &destination.location {
+                Ok(Some(location)) => location.region.clone(),
+                Ok(None) | Err(_) => source.location.region.clone(),
+            };
+            let key = rule.replica_kms_key_id().map(|id| self.key(id, &region));
+            (destination, OptionFuture::from(key).await)
+        };
+        let ((destination, replica_key), (prefix_is_used, sample), metrics) =
+            join!(destination, objects, metrics);
+        RuleEvidence { destination, replica_key, prefix_is_used, sample, metrics, rule }
+    }
+
+    /// Reads the metrics of a rule that has them.
+    async fn metrics(
+        &self,
+        rule: &ReplicationRule,
+        source: &BucketLocation,
+    ) -> Option<Seen<crate::model::ReplicationMetrics>> {
+        let is_on = |element| rule.text(&["Destination", element, "Status"]) == Some("Enabled");
+        let destination = BucketName::parse_name_or_arn(rule.destination_bucket()?).ok()?;
+        let metered = MeteredRule {
+            source: source.bucket.clone(),
+            destination,
+            rule: rule.id()?.to_owned(),
+            region: source.region.clone(),
+        };
+        if !is_on("Metrics") {
+            return None;
+        }
+        let read = self.reader.cloud.replication_metrics(&metered, self.now);
+        Some(of_objects(self.reader.seen(read).await))
+    }
+
+    /// Reads whether the rule's prefix is used, and the sample.
+    async fn objects(
+        &self,
+        rule: &ReplicationRule,
+        source: &SourceEvidence,
+    ) -> (Option<Seen<bool>>, Option<Seen<Sample>>) {
+        let prefix = rule.filter().prefix().unwrap_or_default();
+        let count = self.request.sample;
+        if count == 0 && !diagnose::is_suspicious(prefix) {
+            return (None, None);
+        }
+        let listed = self.reader.cloud.first_objects(&source.location, prefix, count.max(1));
+        let listed = match self.reader.seen(listed).await {
+            Ok(listed) => listed,
+            Err(unread) => {
+                let sample = (count > 0).then(|| Err(unread.clone().of_objects()));
+                return ((!prefix.is_empty()).then_some(Err(unread)), sample);
+            }
+        };
+        let is_used = (!prefix.is_empty()).then_some(Ok(!listed.is_empty()));
+        if count == 0 {
+            return (is_used, None);
+        }
+        let keys = listed.iter().map(|object| object.key.clone());
+        let objects = stream::iter(keys).map(async |key| {
+            self.reader.seen(self.reader.cloud.object(&source.location, &key)).await
+        });
+        let objects: Vec<Seen<Option<SampledObject>>> =
+            objects.buffered(CONCURRENCY).collect().await;
+        let mut sample = Sample { listed, ..Sample::default() };
+        for object in objects {
+            match object {
+                Ok(object) => sample.objects.extend(object),
+                // The reason is the same for all objects, as a rule.
+                Err(unread) if sample.unread.is_empty() => {
+                    sample.unread.push(unread.of_objects());
+                }
+                Err(_) => {}
+            }
+        }
+        if source.ownership != Ok(ObjectOwnership::BucketOwnerEnforced) && !sample.listed.is_empty()
+        {
+            let owner = self.reader.cloud.owner_id(&source.location);
+            sample.owner = Some(of_objects(self.reader.seen(owner).await));
+        }
+        self.add_keys(&mut sample, source).await;
+        (is_used, Some(Ok(sample)))
+    }
+
+    /// Reads the keys that encrypt sampled objects, except the key of the default encryption.
+    async fn add_keys(&self, sample: &mut Sample, source: &SourceEvidence) {
+        let region = &source.location.region;
+        let default = match &source.encryption {
+            Ok(Encryption::Kms { key, .. }) => {
+                let key = self.key(key.as_deref().unwrap_or("alias/aws/s3"), region).await;
+                key.arn().map(str::to_owned)
+            }
+            Ok(Encryption::S3) | Err(_) => None,
+        };
+        let arns: BTreeSet<String> =
+            sample.objects.iter().filter_map(|object| object.kms_key.clone()).collect();
+        for arn in arns.into_iter().filter(|arn| Some(arn) != default.as_ref()) {
+            let key = self.key(&arn, region).await;
+            sample.keys.insert(arn, key);
+        }
+    }
+
+    async fn destination(
+        &self,
+        rule: &ReplicationRule,
+        source: &SourceEvidence,
+    ) -> DestinationEvidence {
+        let name = rule.destination_bucket().unwrap_or_default();
+        let account = rule.destination_account().and_then(|account| Account::parse(account).ok());
+        let object_lock = source.object_lock == Ok(true);
+        let key = format!("{name} {account:?} {object_lock}");
+        let read = self.read_destination(name, account.as_ref(), object_lock);
+        self.reader.reads.destinations.get(key, read).await
+    }
+
+    /// Reads the destination with the credentials for the account that the rule names, or else with each that there are.
+    async fn read_destination(
+        &self,
+        name: &str,
+        account: Option<&Account>,
+        object_lock: bool,
+    ) -> DestinationEvidence {
+        let evidence = |location, is_own, settings| DestinationEvidence {
+            name: name.to_owned(),
+            location,
+            is_own,
+            settings,
+        };
+        let bucket = match BucketName::parse_name_or_arn(name) {
+            Ok(bucket) => bucket,
+            Err(problem) => {
+                let problem = format!("its `Destination.Bucket` {problem}");
+                let unread = Unread::undecided("the rule's destination", problem);
+                return evidence(Err(unread.clone()), Err(unread), None);
+            }
+        };
+        let own = &self.identity.account;
+        let accounts: Vec<&Account> = match account {
+            Some(account) => vec![account],
+            None => std::iter::once(own).chain(self.request.access.account()).collect(),
+        };
+        let mut denied = None;
+        for owner in accounts {
+            let access = self.request.access.for_account(owner);
+            let region = self.reader.cloud.bucket_region(&bucket, self.request.region, &access);
+            let region = match self.reader.seen(region).await {
+                Ok(Some(region)) => region,
+                Ok(None) => return evidence(Ok(None), Ok(false), None),
+                Err(unread) => {
+                    denied = denied.or(Some((Err(unread), None)));
+                    continue;
+                }
+            };
+            let location =
+                BucketLocation { bucket: bucket.clone(), region, owner: owner.clone(), access };
+            // The request names the expected owner, so it fails for a bucket of another account.
+            let versioning = self.reader.seen(self.reader.cloud.versioning(&location)).await;
+            if versioning.is_ok() {
+                let is_own = owner == own;
+                let settings = self.settings(&location, versioning, is_own, object_lock).await;
+                return evidence(Ok(Some(location)), Ok(is_own), Some(settings));
+            }
+            denied = Some((Ok(Some(location)), Some(versioning)));
+        }
+        let is_own = self.reader.is_own(&bucket).await;
+        let (location, versioning) = denied.unwrap_or((Ok(None), None));
+        let abroad = |unread: Unread| match &is_own {
+            Ok(false) if unread.right.is_some() => {
+                let reason = format!("{}; {ABROAD}", unread.reason);
+                Unread { reason, ..unread }
+            }
+            Ok(_) | Err(_) => unread,
+        };
+        match (location, versioning) {
+            (Ok(Some(location)), Some(versioning)) if is_own == Ok(true) => {
+                let (location, versioning) = self.as_own(location, versioning).await;
+                let settings = self.settings(&location, versioning, true, object_lock).await;
+                evidence(Ok(Some(location)), is_own, Some(settings))
+            }
+            (Ok(_), Some(Err(unread))) | (Err(unread), _) => {
+                evidence(Err(abroad(unread)), is_own, None)
+            }
+            (Ok(location), None | Some(Ok(_))) => evidence(Ok(location), is_own, None),
+        }
+    }
+
+    /// The location of an own bucket that the rule says another account owns, and its versioning.
+    async fn as_own(
+        &self,
+        location: BucketLocation,
+        versioning: Seen<Versioning>,
+    ) -> (BucketLocation, Seen<Versioning>) {
+        let own = self.identity.account.clone();
+        if location.owner == own {
+            return (location, versioning);
+        }
+        let location = BucketLocation { owner: own, access: Access::Own, ..location };
+        let versioning = self.reader.seen(self.reader.cloud.versioning(&location)).await;
+        (location, versioning)
+    }
+
+    async fn settings(
+        &self,
+        location: &BucketLocation,
+        versioning: Seen<Versioning>,
+        is_own: bool,
+        object_lock: bool,
+    ) -> DestinationSettings {
+        let (reader, cloud) = (&self.reader, self.reader.cloud);
+        let lock = object_lock.then(|| reader.seen(cloud.object_lock(location)));
+        let abroad = (!is_own).then_some(async {
+            let (ownership, requester_pays) = join!(
+                reader.seen(cloud.object_ownership(location)),
+                reader.seen(cloud.requester_pays(location)),
+            );
+            AbroadSettings { ownership, requester_pays }
+        });
+        let (encryption, policy, replication, object_lock, abroad) = join!(
+            reader.seen(cloud.encryption(location)),
+            reader.bucket_policy(location),
+            reader.seen(cloud.replication(location)),
+            OptionFuture::from(lock),
+            OptionFuture::from(abroad),
+        );
+        let replicates = replication.map(|found| found.is_some());
+        DestinationSettings { versioning, encryption, object_lock, policy, replicates, abroad }
+    }
+}
+
+/// What to do about a read that another account denies.
+const ABROAD: &str = "another account owns it, whose credentials `--destination-profile` or `DestinationRoleArn` gives";
+
+fn no_such_rule(id: &str, ids: &[&str]) -> Error {
+    let known = if ids.is_empty() {
+        "the bucket has no rule".to_owned()
+    } else {
+        format!("the bucket's rules are `{}`", ids.join("`, `"))
+    };
+    Invalid::new("RuleId", format!("is `{id}`; {known}")).into()
+}

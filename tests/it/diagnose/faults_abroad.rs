@@ -1,0 +1,114 @@
+//! The faults of a destination in another account, put one at a time into a setup that works.
+
+use s3_kms_replication::diagnose::Code::{self, *};
+use s3_kms_replication::diagnose::Severity::{self, *};
+use s3_kms_replication::model::ObjectOwnership;
+
+use super::*;
+
+type Break = fn(&mut State);
+
+const FAULTS: &[(&str, Break, Code, Severity)] = &[
+    (
+        "bucket policy does not let the role in",
+        |state| drop(state.policies.insert("bucket `abroad`".to_owned(), BUCKET_POLICY.to_owned())),
+        DestinationBucketPolicyDoesNotAllow,
+        FailsNow,
+    ),
+    (
+        "bucket policy lets another role in",
+        |state| {
+            let policy = state.policies.get_mut("bucket `abroad`").unwrap();
+            *policy = policy.replace("s3-crr-demo-source", "s3-crr-demo-other");
+        },
+        DestinationBucketPolicyDoesNotAllow,
+        FailsNow,
+    ),
+    (
+        "key policy does not let the role in",
+        |state| {
+            state.policies.insert(format!("key `{OTHER_ACCOUNT_KEY}`"), KEY_POLICY.to_owned());
+        },
+        KeyPolicyDoesNotAllow,
+        FailsNow,
+    ),
+    (
+        "owner override is not granted to the role",
+        |state| edit_policy(state, r#""s3:ObjectOwnerOverrideToBucketOwner","#, ""),
+        ActionNotGranted,
+        FailsNow,
+    ),
+    (
+        "owner override is not granted by the bucket policy",
+        |state| {
+            let policy = state.policies.get_mut("bucket `abroad`").unwrap();
+            assert!(policy.contains("s3:ObjectOwnerOverrideToBucketOwner"), "{policy}");
+            *policy = policy.replace("s3:ObjectOwnerOverrideToBucketOwner", "s3:PutObjectAcl");
+        },
+        DestinationBucketPolicyDoesNotAllow,
+        FailsNow,
+    ),
+    (
+        "requester pays",
+        |state| state.bucket_mut("abroad").requester_pays = true,
+        RequesterPays,
+        FailsNow,
+    ),
+    (
+        "replicas stay in the source account's possession",
+        |state| {
+            state.remove_element("demo-source", "AccessControlTranslation");
+            state.bucket_mut("abroad").ownership = ObjectOwnership::ObjectWriter;
+        },
+        OwnerNotOverridden,
+        Note,
+    ),
+    (
+        "replica key is managed by AWS",
+        |state| state.key_mut(OTHER_ACCOUNT_KEY).aws_managed = true,
+        ReplicaKeyUnusable,
+        FailsNow,
+    ),
+];
+
+#[tokio::test]
+async fn every_fault_in_a_working_setup_of_two_accounts_is_found_alone() {
+    let working = working_abroad().await;
+    assert_works(&diagnosed(working.clone(), &abroad()).await);
+    let mut found = Table::default();
+    for (name, break_setup, code, severity) in FAULTS {
+        let mut broken = working.clone();
+        break_setup(&mut broken);
+        assert_ne!(broken, working, "{name}");
+        let diagnosis = diagnosed(broken, &abroad()).await;
+        assert_eq!(codes(&diagnosis), [(*code, *severity)], "{name}: {}", diagnosis.text);
+        found.add(name, diagnosis.text.trim_end());
+    }
+    insta::assert_snapshot!(found.text());
+}
+
+#[tokio::test]
+async fn destination_of_another_owner_than_the_rule_says_is_found() {
+    let mut state = working().await;
+    let bucket = "<Bucket>arn:aws:s3:::demo-destination</Bucket>";
+    let named = |account: &str| format!("{bucket}<Account>{account}</Account>");
+    state.edit_replication("demo-source", bucket, &named(ACCOUNT));
+    assert_works(&diagnosed(state.clone(), &Access::Own).await);
+
+    let mut taken = state.clone();
+    taken.bucket_mut("demo-destination").owner = OTHER_ACCOUNT.to_owned();
+    let diagnosis = diagnosed(taken, &Access::Own).await;
+    assert_eq!(codes(&diagnosis), [(DestinationOwnedByOther, FailsNow)], "{}", diagnosis.text);
+
+    state.edit_replication("demo-source", &named(ACCOUNT), &named(OTHER_ACCOUNT));
+    let diagnosis = diagnosed(state, &Access::Own).await;
+    assert_eq!(codes(&diagnosis), [(DestinationOwnedByOther, FailsNow)], "{}", diagnosis.text);
+}
+
+#[tokio::test]
+async fn destination_that_cannot_be_read_makes_the_verdict_unknown_and_says_whose_credentials_show_it()
+ {
+    let diagnosis = diagnosed(working_abroad().await, &Access::Own).await;
+    assert_eq!(diagnosis.verdict, Some(Verdict::Unknown), "{}", diagnosis.text);
+    insta::assert_snapshot!(diagnosis.text);
+}

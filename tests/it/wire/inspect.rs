@@ -1,0 +1,83 @@
+//! The requests that only a diagnosis sends, and what it reads of the answers.
+
+use s3_kms_replication::model::{
+    KeyGrant, ListedObject, ObjectOwnership, ReplicationStatus, SampledObject,
+};
+use s3_kms_replication::ports::Inspect;
+
+use super::*;
+
+#[tokio::test]
+async fn settings_and_objects_of_a_bucket_are_read_with_the_recorded_requests() {
+    let ownership = "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerPreferred</ObjectOwnership></Rule></OwnershipControls>";
+    let no_ownership =
+        "<Error><Code>OwnershipControlsNotFoundError</Code><Message>m</Message></Error>";
+    let payer =
+        "<RequestPaymentConfiguration><Payer>Requester</Payer></RequestPaymentConfiguration>";
+    let acl = "<AccessControlPolicy><Owner><ID>me</ID></Owner></AccessControlPolicy>";
+    let listed = "<ListBucketResult><Contents><Key>Tax/1</Key><Owner><ID>other</ID></Owner></Contents></ListBucketResult>";
+    let (aws, replay) = aws(&[
+        ok(ownership),
+        (404, None, no_ownership),
+        ok(payer),
+        ok(acl),
+        ok(listed),
+        (200, Some(("x-amz-replication-status", "FAILED")), ""),
+        (404, None, ""),
+    ]);
+    let here = at("demo-source", "us-east-1");
+    assert_eq!(aws.object_ownership(&here).await, Ok(ObjectOwnership::BucketOwnerPreferred));
+    assert_eq!(aws.object_ownership(&here).await, Ok(ObjectOwnership::ObjectWriter));
+    assert_eq!(aws.requester_pays(&here).await, Ok(true));
+    assert_eq!(aws.owner_id(&here).await, Ok("me".to_owned()));
+    let object = ListedObject { key: "Tax/1".to_owned(), owner: Some("other".to_owned()) };
+    assert_eq!(aws.first_objects(&here, "Tax/", 50).await, Ok(vec![object]));
+    let sampled = SampledObject {
+        key: "Tax/1".to_owned(),
+        replication: Some(ReplicationStatus::Failed),
+        kms_key: None,
+        bucket_key: false,
+        storage_class: "STANDARD".to_owned(),
+        last_modified: 0,
+    };
+    assert_eq!(aws.object(&here, "Tax/1").await, Ok(Some(sampled)));
+    assert_eq!(aws.object(&here, "Tax/2").await, Ok(None));
+    assert_snapshot!(sent(&replay));
+}
+
+#[tokio::test]
+async fn managed_policies_and_grants_are_read_with_the_recorded_requests() {
+    let policy = "<GetPolicyResponse><GetPolicyResult><Policy><DefaultVersionId>v2</DefaultVersionId></Policy></GetPolicyResult></GetPolicyResponse>";
+    let version = "<GetPolicyVersionResponse><GetPolicyVersionResult><PolicyVersion><Document>%7B%22Statement%22%3A%5B%5D%7D</Document>\
+        </PolicyVersion></GetPolicyVersionResult></GetPolicyVersionResponse>";
+    let missing = "<ErrorResponse><Error><Code>NoSuchEntity</Code><Message>m</Message></Error></ErrorResponse>";
+    let grants = r#"{"Truncated":false,"Grants":[
+        {"GrantId":"g","GranteePrincipal":"arn:aws:iam::111122223333:role/r","Operations":["Decrypt"],
+         "Constraints":{"EncryptionContextSubset":{"aws:s3:arn":"arn:aws:s3:::a"}}},
+        {"GrantId":"of-a-service","GranteeServicePrincipal":"any.amazonaws.com","Operations":["Decrypt"]}]}"#;
+    let (aws, replay) = aws(&[ok(policy), ok(version), (404, None, missing), ok(grants)]);
+    let arn = "arn:aws:iam::111122223333:policy/more";
+    assert_eq!(aws.managed_policy(arn).await, Ok(Some(r#"{"Statement":[]}"#.to_owned())));
+    assert_eq!(aws.managed_policy(arn).await, Ok(None));
+    let grant = KeyGrant {
+        id: "g".to_owned(),
+        grantee: "arn:aws:iam::111122223333:role/r".to_owned(),
+        operations: vec!["Decrypt".to_owned()],
+        context_subset: [("aws:s3:arn".to_owned(), "arn:aws:s3:::a".to_owned())].into(),
+        context_equals: BTreeMap::new(),
+    };
+    let region = Region::parse("us-east-1").unwrap();
+    assert_eq!(aws.grants(SOURCE_KEY, &region, &Access::Own).await, Ok(vec![grant]));
+    assert_snapshot!(sent(&replay));
+}
+
+#[tokio::test]
+async fn cut_answer_about_a_setting_is_no_setting() {
+    let here = at("demo-source", "us-east-1");
+    for body in ["", "<OwnershipControls>", "<Other/>"] {
+        assert!(aws(&[ok(body)]).0.object_ownership(&here).await.is_err(), "{body}");
+        assert!(aws(&[ok(body)]).0.requester_pays(&here).await.is_err(), "{body}");
+        assert!(aws(&[ok(body)]).0.owner_id(&here).await.is_err(), "{body}");
+        assert!(aws(&[ok(body)]).0.first_objects(&here, "", 1).await.is_err(), "{body}");
+    }
+}
