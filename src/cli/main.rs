@@ -91,8 +91,11 @@ fn not_readable(failures: &[String], statements: &[StatementToAdd]) -> String {
 }
 
 /// Messages of the AWS SDK when it finds no credentials. They do not tell a person what to do.
-const NO_CREDENTIALS: [&str; 2] =
-    ["the credential provider was not enabled", "no providers in chain provided credentials"];
+const NO_CREDENTIALS: [&str; 3] = [
+    "the credential provider was not enabled",
+    "no providers in chain provided credentials",
+    "was not defined",
+];
 
 /// The error's message without the name of a template parameter. Such a parameter would grant a deployed function the missing
 /// right, but this program uses the person's own rights.
