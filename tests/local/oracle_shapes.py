@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import regex
@@ -90,7 +91,7 @@ def faults(shape: Shape, value: Any, path: str) -> Iterator[str]:
     """What is wrong with a value: unknown members, missing members, types, enumerations, lengths, ranges and patterns."""
     kinds: dict[str, tuple[type, ...]] = {
         "structure": (dict,), "map": (dict,), "list": (list,), "string": (str,), "integer": (int,), "long": (int,), "float": (int, float),
-        "double": (int, float), "boolean": (bool,), "blob": (bytes, str), "timestamp": (str, int, float),
+        "double": (int, float), "boolean": (bool,), "blob": (bytes, str), "timestamp": (str, int, float, datetime),
     }
     is_boolean_number = isinstance(value, bool) and shape.type_name != "boolean"
     if not isinstance(value, kinds[shape.type_name]) or is_boolean_number:
