@@ -29,6 +29,8 @@ pub struct Settings {
     pub allowed_destinations: AllowedDestinations,
     /// `LOCK_TABLE`: the DynamoDB table for leases on buckets' configurations. Without the table, concurrent writers can lose a rule.
     pub lock_table: Option<String>,
+    /// `ALLOW_DIAGNOSE`: whether the function has the rights for Diagnose.
+    pub allow_diagnose: bool,
     /// `EXECUTION_ROLE_ARN`: the role of the function. Events of its own calls are ignored.
     pub execution_role_arn: Option<String>,
     /// `AWS_REGION`: the function's Region, where a bucket is looked up first.
@@ -71,6 +73,7 @@ impl Settings {
                 variable("ALLOWED_DESTINATIONS").as_deref().unwrap_or_default(),
             )?,
             lock_table: variable("LOCK_TABLE"),
+            allow_diagnose: variable("ALLOW_DIAGNOSE").is_some_and(|value| value == "true"),
             execution_role_arn: variable("EXECUTION_ROLE_ARN"),
             partition: partition(variable("PARTITION"), variable("URL_SUFFIX"), &region)?,
             region,

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::event::EventOutcome;
 use super::{json, log_outcome};
+use crate::diagnose::Diagnosis;
 use crate::error::Error;
-use crate::model::BucketName;
+use crate::model::{Access, BucketName};
 use crate::ports::Cloud;
 use crate::reconcile::{
     self, DiagnosisReads, DiagnosisRequest, Engine, Outcome, ReconcileRequest, Status, Verification,
@@ -15,6 +16,7 @@ use crate::reconcile::{
 use crate::request::Command;
 use crate::respond::RuleAnswer;
 use crate::respond::metrics::Counters;
+use crate::spec::Invalid;
 
 /// Runs the command and answers with its result.
 pub(super) async fn handle<C: Cloud>(
@@ -40,16 +42,12 @@ pub(super) async fn handle<C: Cloud>(
             return reconcile(source, *dry_run, engine, counters).await;
         }
         Command::Diagnose { source, rule, access } => {
-            let request = DiagnosisRequest {
-                source,
-                region: expected,
-                region_is_known: false,
-                rule: rule.as_deref(),
-                sample: 0,
-                access,
-            };
-            let diagnosis = engine.diagnose(&request, &DiagnosisReads::default()).await?;
-            return json(&diagnosis);
+            let diagnosis = diagnose(source, rule.as_deref(), access, engine).await;
+            match &diagnosis {
+                Ok(diagnosis) => counters.count_diagnosis(diagnosis),
+                Err(error) => counters.count_failure(error),
+            }
+            return json(&diagnosis?);
         }
         Command::ReconcileLegacy { source } => {
             let result = engine.reconcile_legacy_bucket(source).await;
@@ -68,6 +66,27 @@ pub(super) async fn handle<C: Cloud>(
             Err(error)
         }
     }
+}
+
+async fn diagnose<C: Cloud>(
+    source: &BucketName,
+    rule: Option<&str>,
+    access: &Access,
+    engine: &Engine<'_, C>,
+) -> Result<Diagnosis, Error> {
+    if !engine.settings.allow_diagnose {
+        let problem = "is `Diagnose`, for which this function has no rights; set the template's `AllowDiagnose` to true";
+        return Err(Invalid::new("Action", problem).into());
+    }
+    let request = DiagnosisRequest {
+        source,
+        region: &engine.settings.region,
+        region_is_known: false,
+        rule,
+        sample: 0,
+        access,
+    };
+    Ok(engine.diagnose(&request, &DiagnosisReads::default()).await?)
 }
 
 async fn verify<C: Cloud>(

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use crate::diagnose::{Diagnosis, Verdict};
 use crate::error::Error;
 use crate::reconcile::{self, BucketOutcome, Outcome, Status};
 use crate::request::Invocation;
@@ -89,6 +90,19 @@ impl Counters {
                 }
             }
             Err(error) => self.count_failure(&error.clone().into()),
+        }
+    }
+
+    /// Counts the rules of a diagnosis by their verdicts, or a bucket whose rules could not be read.
+    pub fn count_diagnosis(&mut self, diagnosis: &Diagnosis) {
+        let rules = diagnosis.rules.iter().map(|rule| rule.verdict);
+        let unread = diagnosis.verdict.filter(|_| diagnosis.rules.is_empty());
+        for verdict in rules.chain(unread) {
+            self.count(match verdict {
+                Verdict::Works => "DiagnosedWorks",
+                Verdict::Fails => "DiagnosedFails",
+                Verdict::Unknown => "DiagnosedUnknown",
+            });
         }
     }
 

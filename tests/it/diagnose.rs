@@ -7,6 +7,7 @@ mod faults_abroad;
 mod foreign_setups;
 mod unread;
 
+use s3_kms_replication::config::Settings;
 use s3_kms_replication::diagnose::{Code, Diagnosis, Severity, Verdict};
 use s3_kms_replication::model::{
     Access, AssumedRole, BucketName, Region, ReplicationStatus, RoleArn, SampledObject,

@@ -53,6 +53,7 @@ async fn every_rule_is_counted_by_outcome_and_by_kind_of_request() {
         ("Create, not acceptable", custom_resource("Create", json!({"Prefx": "x"}))),
         ("Plan", sample("command-plan")),
         ("Reconcile", sample("command-reconcile")),
+        ("Diagnose", json!({"Action": "Diagnose", "SourceBucket": "demo-source"})),
         ("Delete", custom_resource("Delete", json!({}))),
         ("Verify without a rule", sample("command-verify")),
         ("Apply and Verify", verified.clone()),

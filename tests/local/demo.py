@@ -1,4 +1,5 @@
-"""`make demo`: deploys the function to a local AWS and shows it set up replication, for an event and for a CloudFormation stack.
+"""`make demo`: deploys the function to a local AWS and shows it set up replication, for an event and for a CloudFormation stack. It ends
+with the diagnosis of a bucket that AWS's walk-through sets up.
 
 Every step uses the SAM CLI or the AWS CLI, and succeeds only after the AWS CLI has read back the expected result.
 """
@@ -11,18 +12,23 @@ import json
 import os
 import shutil
 import signal
+import string
+import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from local_aws import POLICY_RULE, REGION, REPLICA_REGION, ClientError, Failed, LocalAws, local_aws, wait_until
+from local_aws import POLICY_RULE, REGION, REPLICA_REGION, ROOT, ClientError, Failed, LocalAws, local_aws, wait_until
 
 COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 BOLD, DIM, GREEN, RED = ("\033[1m", "\033[2m", "\033[32m", "\033[31m") if COLOUR else ("", "", "", "")
 PLAIN = "\033[0m" if COLOUR else ""
 
+PROGRAM = ROOT / "target" / "debug" / "s3-kms-replication"
+WALKTHROUGH = Path(__file__).with_name("walkthroughs") / "aws-replication-walkthrough-4.json"
 STACK = "tax-records"
 TEMPLATE = """\
 Resources:
@@ -192,6 +198,39 @@ def by_cloudformation(aws: LocalAws, source_key: str, replica_key: str) -> list[
             f"Tax/2026.txt: {status}\nnotes.txt: not replicated"]
 
 
+def by_walkthrough(aws: LocalAws, source_key: str, replica_key: str) -> str:
+    """Sets up a bucket as AWS's walk-through does, and returns what `diagnose` says about it."""
+    heading("A bucket that others set up: by AWS's walk-through, replication-walkthrough-4")
+    names = {"src_bkt": "by-walkthrough", "dest_bkt": "by-walkthrough-copy", "src_kms_arn": source_key, "dest_kms_arn": replica_key,
+             "src_kms_region": REGION, "dest_kms_region": REPLICA_REGION}
+    policy = string.Template(WALKTHROUGH.read_text()).substitute(names)
+    trust = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+    with step("$ aws s3api create-bucket, put-bucket-versioning, for both buckets"):
+        aws.aws("s3api", "create-bucket", "--bucket", names["src_bkt"])
+        encrypt(aws, names["src_bkt"], source_key)
+        aws.aws("s3api", "create-bucket", "--bucket", names["dest_bkt"],
+                "--create-bucket-configuration", f"LocationConstraint={REPLICA_REGION}", region=REPLICA_REGION)
+        for bucket, region in ((names["src_bkt"], REGION), (names["dest_bkt"], REPLICA_REGION)):
+            aws.aws("s3api", "put-bucket-versioning", "--bucket", bucket, "--versioning-configuration", "Status=Enabled", region=region)
+    with step("$ aws iam create-role, put-role-policy; aws s3api put-bucket-replication"):
+        role = aws.aws("iam", "create-role", "--role-name", "replicationRolekmsobj",
+                       "--assume-role-policy-document", json.dumps(trust))["Role"]["Arn"]
+        aws.aws("iam", "put-role-policy", "--role-name", "replicationRolekmsobj", "--policy-name", "replicationRolechangeownerPolicy",
+                "--policy-document", policy)
+        rule = {"ID": "walkthrough", "Priority": 1, "DeleteMarkerReplication": {"Status": "Disabled"}, "Filter": {"Prefix": "Tax"},
+                "Status": "Enabled", "SourceSelectionCriteria": {"SseKmsEncryptedObjects": {"Status": "Enabled"}},
+                "Destination": {"Bucket": f"arn:aws:s3:::{names['dest_bkt']}", "EncryptionConfiguration": {"ReplicaKmsKeyID": replica_key}}}
+        aws.aws("s3api", "put-bucket-replication", "--bucket", names["src_bkt"],
+                "--replication-configuration", json.dumps({"Role": role, "Rules": [rule]}))
+    with step(f"$ s3-kms-replication diagnose --source-bucket {names['src_bkt']}: it fails"):
+        done = subprocess.run([PROGRAM, "diagnose", "--source-bucket", names["src_bkt"]], env=aws.environment,
+                              capture_output=True, text=True, timeout=60)
+        if done.returncode != 4 or "EncryptionContextNotGranted" not in done.stdout:
+            raise Failed(f"diagnose ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
 def summary(found: dict[str, Any]) -> str:
     source_keys = found["keys"] - {found["replica_key"]}
     return (f"rule {short(found['rule']['ID'])}\n  to {found['destination']}, key …{found['replica_key'][-6:]}\n"
@@ -224,11 +263,14 @@ def demonstrate(port: int) -> None:
         try:
             source_key, replica_key = prepare(aws)
             rows = [by_event(aws, source_key, replica_key), by_cloudformation(aws, source_key, replica_key)]
+            diagnosis = by_walkthrough(aws, source_key, replica_key)
         except Failed:
             print(f"\nThe function's log:\n{aws.function_log()}", file=sys.stderr)
             raise
     heading("Requests, and what the AWS CLI read back")
     table([["request", "S3 and IAM", "replica"], *rows])
+    heading("What diagnose found in the walk-through's bucket")
+    print(textwrap.indent(diagnosis, "  "))
     print(textwrap.dedent(f"""
         The local AWS copies an object whatever key and role a rule names: the demonstration proves the configuration and
         the way to it, not that S3 may use the keys. Verified and stopped after {time.monotonic() - started:.0f} seconds."""))

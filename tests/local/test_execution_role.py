@@ -54,6 +54,9 @@ KEY = "arn:aws:kms:us-east-1:${account}:key/1"
 USE_KEY = ("kms:GenerateDataKey", "kms:Decrypt")
 ALARM = "arn:aws:cloudwatch:eu-west-1:${account}:alarm"
 CHANGE_ALARM = ("cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm")
+DIAGNOSE_BUCKET = ("s3:GetBucketOwnershipControls", "s3:GetBucketPolicy")
+DIAGNOSE_POLICY = ("iam:GetPolicy", "iam:GetPolicyVersion")
+DIAGNOSE_KEY = ("kms:GetKeyPolicy", "kms:ListGrants")
 LEASE = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 
 
@@ -173,6 +176,13 @@ TABLE = [
       *on(OWN, "iam:UntagRole", **OURS, **{"aws:TagKeys": [OWNER_TAG]}), *on(OWN, "iam:UntagRole", **OURS)]),
     ("... other roles", "no no no",
      [*on(OWN, "iam:UntagRole", **{"aws:TagKeys": [JOB_TAG]}), *roles(OTHERS, "iam:UntagRole", **OURS, **{"aws:TagKeys": [JOB_TAG]})]),
+
+    ("diagnose the account's buckets, policies and keys", "no yes no",
+     [*on(BUCKET, *DIAGNOSE_BUCKET, **IN_ACCOUNT), *on("arn:aws:iam::${account}:policy/any", *DIAGNOSE_POLICY),
+      *on("arn:aws:iam::aws:policy/any", *DIAGNOSE_POLICY), *keys("${account}", *DIAGNOSE_KEY), *on("*", "cloudwatch:GetMetricData")]),
+    ("... of a foreign account", "no no no",
+     [*on(BUCKET, *DIAGNOSE_BUCKET, account=FOREIGN_ACCOUNT, **IN_FOREIGN_ACCOUNT),
+      *on(f"arn:aws:iam::{FOREIGN_ACCOUNT}:policy/any", *DIAGNOSE_POLICY, account=FOREIGN_ACCOUNT), *keys(FOREIGN_ACCOUNT, *DIAGNOSE_KEY)]),
 
     ("manage the alarm of a rule of its own", "yes yes yes",
      on(f"{ALARM}:orders/s3-kms-replication.dr", *CHANGE_ALARM, "cloudwatch:DescribeAlarms")),

@@ -10,7 +10,8 @@ import pytest
 from conftest import Application
 from local_aws import REGION, REPLICA_REGION, ROOT, ClientError, wait_until
 
-METRICS = {"Configured", "Unchanged", "Verified", "Pending", "Removed", "Planned", "Skipped", "Refused", "Failed", "Duration"}
+METRICS = {"Configured", "Unchanged", "Verified", "Pending", "Removed", "Planned", "Skipped", "Refused", "Failed", "Duration",
+           "DiagnosedWorks", "DiagnosedFails", "DiagnosedUnknown"}
 
 
 def alarms(app: Application) -> dict[str, dict[str, Any]]:
@@ -39,6 +40,7 @@ def test_stack_alarms_watch_the_queues_and_the_function(app: Application) -> Non
         "OldestEventAlarm": ("AWS/SQS", "ApproximateAgeOfOldestMessage", queue["QueueUrl"], 3600),
         "FailuresAlarm": ("S3KmsReplication", "Failed", app.function_name, 0),
         "RefusalsAlarm": ("S3KmsReplication", "Refused", app.function_name, 0),
+        "DiagnosesAlarm": ("S3KmsReplication", "DiagnosedFails", app.function_name, 0),
         "WalksAlarm": ("AWS/States", "ExecutionsFailed", app.outputs["WalkStateMachineArn"], 0),
         "ErrorsAlarm": ("AWS/Lambda", "Errors", app.function_name, 0),
         "ThrottlesAlarm": ("AWS/Lambda", "Throttles", app.function_name, 0),

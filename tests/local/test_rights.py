@@ -234,12 +234,35 @@ def deleted_rule_beside_another(app: Application, name: str) -> dict[str, Any]:
     return payload
 
 
+def diagnosed_bucket(app: Application, name: str) -> dict[str, Any]:
+    """Diagnose of a rule of others: its role has a managed policy and a boundary, and a key's policy leaves the decision to grants."""
+    key = app.aws.create_key()
+    described = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Resource": "*",
+                 "Action": ["kms:Describe*", "kms:Get*", "kms:List*", "kms:CreateGrant", "kms:PutKeyPolicy"]}
+    kms = app.aws.client("kms")
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps({"Version": "2012-10-17", "Statement": [described]}))
+    managed = app.iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(EVERYTHING))["Policy"]["Arn"]
+    role = app.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(FOREIGN_TRUST), PermissionsBoundary=managed)["Role"]["Arn"]
+    app.iam.attach_role_policy(RoleName=name, PolicyArn=managed)
+    kms.create_grant(KeyId=key, GranteePrincipal=role, Operations=["Decrypt"])
+    app.aws.create_bucket(name, key=key)
+    app.aws.create_bucket(f"{name}-copy", region=REPLICA_REGION)
+    for bucket, client in ((name, app.s3), (f"{name}-copy", app.s3_replica)):
+        client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    app.s3.put_bucket_replication(Bucket=name, ReplicationConfiguration={"Role": role, "Rules": [{
+        "ID": "theirs", "Priority": 1, "Status": "Enabled", "Filter": {"Prefix": ""}, "DeleteMarkerReplication": {"Status": "Disabled"},
+        "SourceSelectionCriteria": {"SseKmsEncryptedObjects": {"Status": "Enabled"}},
+        "Destination": {"Bucket": f"arn:aws:s3:::{name}-copy", "Metrics": {"Status": "Enabled"},
+                        "EncryptionConfiguration": {"ReplicaKmsKeyID": app.replica_key}}}]})
+    return {"Action": "Diagnose", "SourceBucket": name}
+
+
 # An action is tested in the first flow that needs it. Flows with an existing role come first: a missing role is found before it is read.
 FLOWS: list[Callable[[Application, str], dict[str, Any]]] = [
     configured_bucket, new_bucket, tagged_bucket, untagged_bucket, edited_role, unbounded_role, deleted_bucket,
     created_resource, updated_resource, deleted_resource, alarmed_resource, deleted_alarmed_resource, extended_role, reverted_role,
     verified_rule, rule_with_destination_role, rule_with_readable_destination, existing_objects, deleted_rule_with_job,
-    deleted_rule_beside_another]
+    deleted_rule_beside_another, diagnosed_bucket]
 # This statement allows on foreign buckets and keys what other statements allow on the account's own.
 # Other flows use some of these actions, too, but do not fail without them.
 FLOWS_BY_STATEMENT = {
@@ -334,7 +357,7 @@ def rights(app: Application) -> Iterator[Application]:
     aws.client("ssm").put_parameter(Name=POLICY_PARAMETER, Type="String", Value=json.dumps(POLICY))
     outputs = aws.deploy(STACK, BUILT_TEMPLATE, {
         "ReplicationPolicyParameter": POLICY_PARAMETER, "RolePermissionsBoundaryArn": boundary,
-        "AllowCreateDestinationBuckets": "true", "AllowVerify": "true", "AllowReplicateExistingObjects": "true",
+        "AllowCreateDestinationBuckets": "true", "AllowVerify": "true", "AllowReplicateExistingObjects": "true", "AllowDiagnose": "true",
         "ExtendableRoleArns": app.extendable_role, "DestinationRoleArns": f"arn:aws:iam::{DESTINATION_ACCOUNT}:role/*", "DestinationAccounts": DESTINATION_ACCOUNT,
         "OrganizationId": ORGANIZATION, "OrganizationRoleName": "setup"})
     rules = {stack: app.cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId="BucketRule")[

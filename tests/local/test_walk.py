@@ -69,10 +69,10 @@ class Account:
     def timeout(self) -> float:
         return 120 + 2 * self.size
 
-    def walk(self, name: str, during: Callable[[str], None] = lambda execution: None) -> None:
-        """Runs one walk and records it under its name."""
+    def walk(self, name: str, during: Callable[[str], None] = lambda execution: None, request: str = "{}") -> None:
+        """Runs one walk with `request` as its input, and records it under its name."""
         seen, invoked, started = len(self.app.calls()), len(self.app.aws.recorded("invocations")), time.monotonic()
-        execution = self.start()
+        execution = self.start(request)
         during(execution)
         status, output = self.await_end(execution)
         seconds = time.monotonic() - started
@@ -81,9 +81,9 @@ class Account:
         self.walks[name] = Walk(execution, status, output, seconds, invocations.count(["Action", "SourceBucket"]),
                                 self.app.calls()[seen:], self.misconfigured())
 
-    def start(self) -> str:
+    def start(self, request: str = "{}") -> str:
         machine = self.app.outputs["WalkStateMachineArn"]
-        return self.app.aws.aws("stepfunctions", "start-execution", "--state-machine-arn", machine)["executionArn"]
+        return self.app.aws.aws("stepfunctions", "start-execution", "--state-machine-arn", machine, "--input", request)["executionArn"]
 
     def await_end(self, execution: str) -> tuple[str, dict[str, Any] | None]:
         """Waits for the end of an execution and of all that it started; returns its status and output."""
@@ -173,7 +173,7 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
         in_parallel(lambda bucket: s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=encryption), matching)
         s3.put_bucket_policy(Bucket=UNREADABLE, Policy=json.dumps({"Version": "2012-10-17", "Statement": [
             {"Effect": "Deny", "Principal": "*", "Action": "s3:GetBucketTagging", "Resource": f"arn:aws:s3:::{UNREADABLE}"}]}))
-        outputs = aws.deploy_function(POLICY, AllowCreateDestinationBuckets="true")
+        outputs = aws.deploy_function(POLICY, AllowCreateDestinationBuckets="true", AllowDiagnose="true")
         account = Account(Application(aws, outputs, source_key, replica_key, ""), matching, failing, others)
         set_page_size(account, max(1, size // PAGES))
 
@@ -182,9 +182,16 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
         account.delete_grants()
         account.walk_and_stop("stopped")
         account.walk("completing")
+        suspend_versioning(account, account.matching[0])
+        account.walk("diagnosing", request='{"Diagnose": true}')
         yield account
         with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
             print("", *account.figures(), sep="\n")
+
+
+def suspend_versioning(account: Account, bucket: str) -> None:
+    """Suspends versioning of the bucket's destination, so that its replication fails."""
+    account.app.s3_replica.put_bucket_versioning(Bucket=f"{bucket}-replica", VersioningConfiguration={"Status": "Suspended"})
 
 
 def set_page_size(account: Account, page: int) -> None:
@@ -249,6 +256,18 @@ def test_next_walk_completes_what_a_stopped_walk_left(account: Account) -> None:
     assert completing.status == "SUCCEEDED"
     assert completing.misconfigured == []
     assert completing.counts["Changed"] == len(stopped.misconfigured)
+
+
+def test_invariant_10_diagnosing_walk_counts_verdicts_and_performs_no_writes(account: Account) -> None:
+    walk, failing = account.walks["diagnosing"], account.matching[0]
+
+    assert walk.status == "SUCCEEDED"
+    assert walk.counts == {"Buckets": account.size, "Works": len(account.matching) - 1, "Fails": 1, "Unknown": 0,
+                           "Skipped": len(account.others) + len(account.failing) + 1, "Failed": 0}
+    failure, = walk.output["Failures"]
+    assert failure["Bucket"] == failing
+    assert "ersioning" in failure["Error"]
+    assert walk.writes == []
 
 
 @pytest.mark.parametrize(("policy", "action"), [

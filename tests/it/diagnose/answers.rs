@@ -14,6 +14,19 @@ async fn command_diagnose_answers_with_the_diagnosis() {
 }
 
 #[tokio::test]
+async fn function_without_the_rights_names_the_parameter_and_reads_nothing() {
+    let fake = Fake::new(working().await);
+    let without = Settings { allow_diagnose: false, ..settings() };
+    let command = json!({"Action": "Diagnose", "SourceBucket": "demo-source"});
+    let error = invoke_with(&fake, &command, &without).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`Action` is `Diagnose`, for which this function has no rights; set the template's `AllowDiagnose` to true"
+    );
+    assert_eq!(lines(&fake.calls.borrow()), "");
+}
+
+#[tokio::test]
 async fn command_diagnose_refuses_what_it_does_not_use() {
     let fake = Fake::new(two_buckets());
     let command = json!({"Action": "Diagnose", "SourceBucket": "demo-source", "Prefix": "a"});

@@ -29,6 +29,7 @@ pub fn settings() -> Settings {
         ("REPLICATION_POLICY", POLICY),
         ("EXECUTION_ROLE_ARN", EXECUTION_ROLE),
         ("LOCK_TABLE", "leases"),
+        ("ALLOW_DIAGNOSE", "true"),
         ("AWS_REGION", "us-east-1"),
     ])
 }
