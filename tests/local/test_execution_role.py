@@ -179,7 +179,7 @@ TABLE = [
 
     ("diagnose the account's buckets, policies and keys", "no yes no",
      [*on(BUCKET, *DIAGNOSE_BUCKET, **IN_ACCOUNT), *on("arn:aws:iam::${account}:policy/any", *DIAGNOSE_POLICY),
-      *on("arn:aws:iam::aws:policy/any", *DIAGNOSE_POLICY), *keys("${account}", *DIAGNOSE_KEY), *on("*", "cloudwatch:GetMetricData")]),
+      *on("arn:aws:iam::aws:policy/any", *DIAGNOSE_POLICY), *keys("${account}", *DIAGNOSE_KEY)]),
     ("... of a foreign account", "no no no",
      [*on(BUCKET, *DIAGNOSE_BUCKET, account=FOREIGN_ACCOUNT, **IN_FOREIGN_ACCOUNT),
       *on(f"arn:aws:iam::{FOREIGN_ACCOUNT}:policy/any", *DIAGNOSE_POLICY, account=FOREIGN_ACCOUNT), *keys(FOREIGN_ACCOUNT, *DIAGNOSE_KEY)]),
