@@ -10,7 +10,7 @@ pub type Answer = (u16, &'static str, Vec<u8>);
 
 pub struct FakeAws {
     pub endpoint: String,
-    /// Each request as `METHOD address body`.
+    /// Each request as `METHOD address body`, with the header `x-amz-target` before the body if there is one.
     requests: Arc<Mutex<Vec<String>>>,
 }
 
@@ -55,6 +55,7 @@ impl FakeAws {
 fn read(stream: &TcpStream) -> String {
     let mut reader = BufReader::new(stream);
     let (mut request, mut line, mut length) = (String::new(), String::new(), 0);
+    let mut target = String::new();
     while reader.read_line(&mut line).unwrap_or_default() > 2 {
         if request.is_empty() {
             request = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
@@ -62,11 +63,14 @@ fn read(stream: &TcpStream) -> String {
         if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().unwrap();
         }
+        if let Some((_, value)) = line.split_once("x-amz-target:") {
+            target = format!("{} ", value.trim());
+        }
         line.clear();
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
-    format!("{request} {}", String::from_utf8_lossy(&body))
+    format!("{request} {target}{}", String::from_utf8_lossy(&body))
 }
 
 fn write(mut stream: &TcpStream, (status, headers, body): &Answer) {

@@ -2,11 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
+#[cfg(unix)]
+mod account;
 mod delete;
 mod diagnose;
 mod fake_aws;
 #[cfg(unix)]
 mod interrupt;
+#[cfg(unix)]
+mod kills;
+#[cfg(unix)]
+mod policies_abroad;
 
 use std::collections::BTreeSet;
 
