@@ -9,6 +9,9 @@ use wildmatch::WildMatch;
 
 use crate::spec::{Invalid, Object};
 
+/// The most characters that a bucket's name has.
+const MAX_NAME: usize = 63;
+
 /// Conditions on a bucket's name and tags, all of which must hold.
 #[derive(Debug, Clone)]
 pub(super) struct BucketMatch {
@@ -77,6 +80,18 @@ impl BucketMatch {
         any(&self.names) && !any(&self.excluded_names)
     }
 
+    /// Whether a name can match that begins with `start`, ends with `end`, and has any characters between.
+    ///
+    /// A name that only some values of these characters exclude can match. The characters need not make sense where they stand, so the answer
+    /// can be yes for a pattern that no name of the account meets.
+    pub(super) fn may_match_between(&self, start: &str, end: &str) -> bool {
+        // More characters than a name has, which only a `*` matches.
+        let any = "\0".repeat(MAX_NAME);
+        let is_excluded = |pattern: &WildMatch| pattern.matches(&format!("{start}{any}{end}"));
+        self.names.iter().any(|pattern| overlap(&pattern.to_string(), &format!("{start}*{end}")))
+            && !self.excluded_names.iter().any(is_excluded)
+    }
+
     /// Whether there are conditions on tags.
     pub(super) fn has_tags(&self) -> bool {
         !self.tags.is_empty()
@@ -88,6 +103,28 @@ impl BucketMatch {
     }
 }
 
+/// Whether two patterns match the same name.
+fn overlap(one: &str, other: &str) -> bool {
+    let other: Vec<char> = other.chars().collect();
+    // For each length, whether the beginning of `one` and the beginning of `other` match the same name.
+    let mut row: Vec<bool> =
+        (0..=other.len()).map(|length| other.iter().take(length).all(|c| *c == '*')).collect();
+    for character in one.chars() {
+        let mut next = vec![row.first() == Some(&true) && character == '*'];
+        for ((above, pair), opposite) in row.iter().skip(1).zip(row.windows(2)).zip(&other) {
+            let left = next.last() == Some(&true);
+            let diagonal = pair.first() == Some(&true);
+            let is_same = character == *opposite || character == '?' || *opposite == '?';
+            next.push(match (character, *opposite) {
+                ('*', _) | (_, '*') => *above || left || diagonal,
+                _ => diagonal && is_same,
+            });
+        }
+        row = next;
+    }
+    row.last() == Some(&true)
+}
+
 fn patterns(texts: &[String]) -> Vec<WildMatch> {
     texts.iter().map(|text| WildMatch::new(text)).collect()
 }
@@ -97,4 +134,49 @@ fn is_like_expression(pattern: &str) -> bool {
     let is_of_name =
         |character: char| character.is_ascii_alphanumeric() || "._-*?".contains(character);
     !pattern.chars().all(is_of_name) || pattern.starts_with(".*") || pattern.contains("-.*")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_overlap_where_a_name_matches_both() {
+        for (one, other, expected) in [
+            ("", "", true),
+            ("", "*", true),
+            ("a", "", false),
+            ("*", "a*b", true),
+            ("a*", "*b", true),
+            ("a*", "b*", false),
+            ("a?c", "a*c", true),
+            ("a?c", "ac", false),
+            ("*-eu-*", "x-*-an", true),
+            ("*-an-", "x-*-an", false),
+            ("x-*-us-?-an", "x-*-an", true),
+            ("ab*ba", "ab*ba", true),
+            ("a*c*e", "abcd", false),
+        ] {
+            assert_eq!(overlap(one, other), expected, "{one} {other}");
+            assert_eq!(overlap(other, one), expected, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn name_can_match_unless_it_is_excluded_whatever_is_between() {
+        for (names, excluded, expected) in [
+            (r#"["*"]"#, r#"[]"#, true),
+            (r#"["logs-1-eu-west-9-an"]"#, r#"[]"#, true),
+            (r#"["logs"]"#, r#"[]"#, false),
+            (r#"["*"]"#, r#"["*-an"]"#, false),
+            (r#"["*"]"#, r#"["logs-1-*"]"#, false),
+            (r#"["*"]"#, r#"["*-eu-*"]"#, true),
+            (r#"["*"]"#, r#"["logs-1-??-????-?-an"]"#, true),
+        ] {
+            let text = format!(r#"{{"BucketNames": {names}, "ExcludeBucketNames": {excluded}}}"#);
+            let value: Value = serde_json::from_str(&text).unwrap();
+            let found = BucketMatch::parse(Some(&value)).unwrap();
+            assert_eq!(found.may_match_between("logs-1-", "-an"), expected, "{text}");
+        }
+    }
 }

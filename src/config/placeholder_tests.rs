@@ -159,6 +159,10 @@ fn destination_is_recognised_through_every_placeholder() {
         ("dr-{region}-{destination_region}", map.clone(), "*", "dr-us-east-1-us-west-2", true),
         ("dr-{region}-{destination_region}", map.clone(), "*", "dr-us-east-1-eu-central-1", false),
         ("dr-{region}-{destination_region}", map, "*", "dr-eu-west-1-eu-central-1", true),
+        ("{bucket_prefix}-dr", json!("us-west-2"), "*-111122223333-*-an", "orders-dr", true),
+        ("{bucket_prefix}-dr", json!("us-west-2"), "orders-*-xx-new-9-an", "orders-dr", true),
+        ("{bucket_prefix}-dr", json!("us-west-2"), "orders-444455556666-*-an", "orders-dr", false),
+        ("{bucket_prefix}-dr", json!("us-west-2"), "bills-*", "orders-dr", false),
         ("{bucket_prefix}.{bucket}", json!("us-west-2"), "*", "a1b.a1b", true),
         ("{bucket_prefix}.{bucket}", json!("us-west-2"), "*", "a1b.a1c", false),
         (

@@ -270,71 +270,34 @@ impl PolicyRule {
         let is_source = |source: &str| source != bucket && self.matches_name(source);
         self.destination.values_for(bucket, account).any(|values| match values {
             TemplateValues { bucket: Some(source), bucket_prefix: None, .. } => is_source(source),
-            TemplateValues { bucket, bucket_prefix: Some(prefix), region } => {
-                let mut sources = sources_with_prefix(prefix, region, account);
-                sources.any(|source| bucket.is_none_or(|name| name == source) && is_source(&source))
+            TemplateValues { bucket: Some(source), bucket_prefix: Some(prefix), region } => {
+                is_source(source) && has_prefix(source, prefix, region, account)
+            }
+            TemplateValues { bucket: None, bucket_prefix: Some(prefix), region: Some(region) } => {
+                is_source(prefix)
+                    || is_source(&format!("{prefix}{}", account_regional_suffix(account, region)))
+            }
+            // The source may be in any Region.
+            TemplateValues { bucket: None, bucket_prefix: Some(prefix), region: None } => {
+                is_source(prefix)
+                    || self.bucket_match.may_match_between(&format!("{prefix}-{account}-"), "-an")
             }
             TemplateValues { bucket: None, bucket_prefix: None, .. } => true,
         })
     }
 }
 
-/// The names of sources for which `{bucket_prefix}` stands for `prefix`: the prefix itself, and the account-regional names in `region`, or in any
-/// Region that has buckets.
-fn sources_with_prefix(
-    prefix: &str,
-    region: Option<&str>,
-    account: &Account,
-) -> impl Iterator<Item = String> {
-    let regions: Vec<&str> = region.map_or_else(|| REGIONS.to_vec(), |region| vec![region]);
-    let account_regional = regions
-        .into_iter()
-        .map(move |region| format!("{prefix}{}", account_regional_suffix(account, region)));
-    std::iter::once(prefix.to_owned()).chain(account_regional)
+/// Whether `{bucket_prefix}` stands for `prefix` in the name of a source: the name is the prefix itself, or an account-regional name in `region`,
+/// or in any Region.
+fn has_prefix(source: &str, prefix: &str, region: Option<&str>, account: &Account) -> bool {
+    let Some(suffix) = source.strip_prefix(prefix) else { return false };
+    let suffix_region = suffix
+        .strip_prefix(&format!("-{account}-"))
+        .and_then(|suffix| suffix.strip_suffix("-an"))
+        .filter(|found| Region::parse(found).is_ok());
+    suffix.is_empty()
+        || suffix_region.is_some_and(|found| region.is_none_or(|region| region == found))
 }
-
-/// The Regions in which a source is looked for when a destination's name does not tell it.
-const REGIONS: [&str; 39] = [
-    "af-south-1",
-    "ap-east-1",
-    "ap-east-2",
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-northeast-3",
-    "ap-south-1",
-    "ap-south-2",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ap-southeast-3",
-    "ap-southeast-4",
-    "ap-southeast-5",
-    "ap-southeast-6",
-    "ap-southeast-7",
-    "ca-central-1",
-    "ca-west-1",
-    "cn-north-1",
-    "cn-northwest-1",
-    "eu-central-1",
-    "eu-central-2",
-    "eu-north-1",
-    "eu-south-1",
-    "eu-south-2",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-west-3",
-    "eusc-de-east-1",
-    "il-central-1",
-    "me-central-1",
-    "me-south-1",
-    "mx-central-1",
-    "sa-east-1",
-    "us-east-1",
-    "us-east-2",
-    "us-gov-east-1",
-    "us-gov-west-1",
-    "us-west-1",
-    "us-west-2",
-];
 
 /// The destination's account, if the properties name it.
 fn destination_account(properties: &Properties) -> Result<Option<Account>, Invalid> {
