@@ -27,11 +27,13 @@ pub trait Read {
     /// Lists all general purpose buckets of the account in every Region.
     fn buckets(&self) -> impl Future<Output = Result<Vec<ListedBucket>, ApiError>>;
 
-    /// Reads a bucket's Region with a call to the `expected` Region; `None` if there is no such bucket.
+    /// Reads a bucket's Region with a call to the `expected` Region; `None` if there is no such bucket. A bucket of another account than
+    /// `owner` is an error.
     fn bucket_region(
         &self,
         bucket: &BucketName,
         expected: &Region,
+        owner: &Account,
         access: &Access,
     ) -> impl Future<Output = Result<Option<Region>, ApiError>>;
 

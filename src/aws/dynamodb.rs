@@ -99,7 +99,7 @@ pub(super) async fn record_generation(
     client: &Client,
     record: &GenerationRecord,
 ) -> Result<Recording, ApiError> {
-    let GenerationRecord { table, id, number, change, forget_at } = record;
+    let GenerationRecord { table, id, number, is_unique, change, forget_at } = record;
     let set_outcome = match change {
         OutcomeChange::Keep => "",
         OutcomeChange::OpenUnlessRemembered => ", Outcome = if_not_exists(Outcome, :outcome)",
@@ -111,6 +111,7 @@ pub(super) async fn record_generation(
         OutcomeChange::OpenUnlessRemembered => Some(RequestOutcome::Open),
         OutcomeChange::Set(outcome) => Some(*outcome),
     };
+    let order = if *is_unique { "<" } else { "<=" };
     let mut request = client
         .update_item()
         .table_name(table)
@@ -118,7 +119,9 @@ pub(super) async fn record_generation(
         .update_expression(format!(
             "SET {GENERATION} = :generation, {FORGET_AT} = :forget_at{set_outcome}"
         ))
-        .condition_expression(format!("attribute_not_exists({KEY}) OR {GENERATION} <= :generation"))
+        .condition_expression(format!(
+            "attribute_not_exists({KEY}) OR {GENERATION} {order} :generation"
+        ))
         .expression_attribute_values(":generation", AttributeValue::N(number.to_string()))
         .expression_attribute_values(":forget_at", AttributeValue::N(forget_at.to_string()))
         .return_values(ReturnValue::AllOld);

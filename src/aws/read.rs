@@ -31,10 +31,11 @@ impl Read for Aws {
         &self,
         bucket: &BucketName,
         expected: &Region,
+        owner: &Account,
         access: &Access,
     ) -> Result<Option<Region>, ApiError> {
         self.in_session(access, async || {
-            s3::bucket_region(&self.s3(expected, access).await?, bucket, expected).await
+            s3::bucket_region(&self.s3(expected, access).await?, bucket, expected, owner).await
         })
         .await
     }

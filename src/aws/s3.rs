@@ -15,8 +15,8 @@ use super::raw_replication;
 use super::sdk_error::{CallError, malformed_response, none_if};
 use crate::iam_policy::ResourcePolicy;
 use crate::model::{
-    ApiError, BucketLocation, BucketName, BucketNamespace, Encryption, ListedBucket, OWNER_TAG,
-    Region, ReplicationConfiguration, Versioning,
+    Account, ApiError, BucketLocation, BucketName, BucketNamespace, Encryption, ListedBucket,
+    OWNER_TAG, Region, ReplicationConfiguration, Versioning,
 };
 
 /// The page size of ListBuckets.
@@ -50,10 +50,12 @@ pub(super) async fn bucket_region(
     client: &Client,
     bucket: &BucketName,
     expected: &Region,
+    owner: &Account,
 ) -> Result<Option<Region>, ApiError> {
     let operation = "HeadBucket";
     let resource = format!("bucket `{bucket}`");
-    let (header, error) = match client.head_bucket().bucket(bucket.as_str()).send().await {
+    let request = client.head_bucket().bucket(bucket.as_str());
+    let (header, error) = match request.expected_bucket_owner(owner.as_str()).send().await {
         Ok(response) => (response.bucket_region, None),
         Err(error) => {
             let header = error

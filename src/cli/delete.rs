@@ -92,7 +92,8 @@ impl SourceState {
     async fn read(session: &Session, rule: &RuleAddress) -> Result<Self, ApiError> {
         let Session { aws, settings } = session;
         let identity = aws.identity().await?;
-        let region = aws.bucket_region(&rule.source, &settings.region, &Access::Own).await?;
+        let (source, owner) = (&rule.source, &identity.account);
+        let region = aws.bucket_region(source, &settings.region, owner, &Access::Own).await?;
         let Some(region) = region else {
             return Ok(Self { identity, bucket: None });
         };

@@ -19,8 +19,10 @@ use crate::error::Error;
 use crate::model::{Retry, RuleAddress};
 use crate::ports::{Callback, Cloud};
 use crate::reconcile::retry::{Failed, RetryBudget, retry};
-use crate::reconcile::{Cleanup, End, Engine, Operation, ResourceRequest};
-use crate::request::cloudformation::{NOTHING_CREATED, ReplyTo, Request, ResourceOperation};
+use crate::reconcile::{Cleanup, End, Engine, Leftover, Operation, ResourceRequest};
+use crate::request::cloudformation::{
+    NOTHING_CREATED, ReplyTo, Request, ResourceOperation, failed_create_id,
+};
 use crate::respond::metrics::Counters;
 use crate::respond::{self, Completion};
 
@@ -56,7 +58,8 @@ pub(super) async fn handle<C: Cloud>(
     match result {
         Err(pending) if pending.is_verify_pending() => Err(pending),
         result => {
-            let id = resource_id(request, &resource_request, &result);
+            let has_table = engine.settings.lock_table.is_some();
+            let id = resource_id(request, &resource_request, has_table, &result);
             let body = respond::cloudformation_answer(request, id, &result);
             let body = body.map_err(|error| Error::Internal(error.to_string()))?;
             answer(request, &engine, &result, &body).await?;
@@ -65,7 +68,7 @@ pub(super) async fn handle<C: Cloud>(
     }
 }
 
-/// Sends the answer, and meanwhile remembers how the request ended.
+/// Sends the answer, and remembers how the request ended.
 async fn answer<C: Cloud>(
     request: &Request,
     engine: &Engine<'_, C>,
@@ -73,20 +76,25 @@ async fn answer<C: Cloud>(
     body: &str,
 ) -> Result<(), Error> {
     let delivery = deliver(engine.cloud, &request.reply, body, engine.end);
-    let Some((rule, operation, end)) = end_of(request, result) else {
-        return delivery.await;
-    };
-    let remember = async |end| {
+    let remember = async |rule, operation, end| {
         let remembered = AssertUnwindSafe(engine.remember(rule, operation, end)).catch_unwind();
         if remembered.await.is_err() {
             tracing::error!("recording the request's end panicked");
         }
     };
-    let (delivered, ()) = join!(delivery, remember(end));
-    if delivered.is_err() && end == End::Applied {
-        remember(End::Unanswered).await;
+    match end_of(request, result) {
+        Some((rule, operation, end @ End::Unanswered)) => {
+            let delivered = delivery.await;
+            if delivered.is_err() {
+                remember(rule, operation, end).await;
+            }
+            delivered
+        }
+        Some((rule, operation, end @ (End::Removed | End::ChangedNothing))) => {
+            join!(delivery, remember(rule, operation, end)).0
+        }
+        None => delivery.await,
     }
-    delivered
 }
 
 /// Puts `body` to the `ResponseURL`. Retries until `deadline`, unless a retry cannot help.
@@ -112,7 +120,7 @@ async fn deliver<C: Callback>(
     delivered.await.map_err(Error::Unanswered)
 }
 
-/// What is to be remembered of the request's end.
+/// What is to be remembered of the request's end; [`End::Unanswered`] only if the answer does not arrive.
 fn end_of<'a>(
     request: &'a Request,
     result: &Result<Completion, Error>,
@@ -120,7 +128,7 @@ fn end_of<'a>(
     match (request.operation.as_ref().ok()?, result) {
         (ResourceOperation::Apply { spec, .. }, _) if spec.dry_run => None,
         (ResourceOperation::Apply { spec, .. }, Ok(_)) => {
-            Some((&spec.rule, Operation::Apply, End::Applied))
+            Some((&spec.rule, Operation::Apply, End::Unanswered))
         }
         (ResourceOperation::Apply { spec, .. }, Err(error)) => {
             error.changed_nothing().then_some((&spec.rule, Operation::Apply, End::ChangedNothing))
@@ -162,22 +170,25 @@ async fn run<C: Cloud>(
     match request.operation.as_ref().map_err(Clone::clone)? {
         ResourceOperation::Apply { spec, abandoned } => {
             let mut outcome = engine.apply(spec, expected).await?;
-            if let Some(abandoned) = abandoned {
+            if let Some(rule) = abandoned {
                 let access = &spec.destination_access;
-                let cleanup = engine.cleanup(abandoned, access, expected, spec.dry_run).await?;
+                let leftover = Leftover { rule, failed_create: None, access };
+                let cleanup = engine.cleanup(&leftover, expected, spec.dry_run).await?;
                 if let Cleanup::Kept(reason) = cleanup {
                     outcome.plan.warnings.push(reason);
                 }
             }
             let outcome = engine.verify_applied(spec, outcome, expected, resumable).await?;
+            engine.record_applied(&outcome).await?;
             Ok(Completion::Rule(Box::new(outcome)))
         }
         ResourceOperation::Delete { rule, access, dry_run } => {
             let outcome = engine.delete(rule, access, expected, *dry_run).await?;
             Ok(Completion::Rule(Box::new(outcome)))
         }
-        ResourceOperation::Cleanup { rule, access, dry_run } => {
-            Ok(match engine.cleanup(rule, access, expected, *dry_run).await? {
+        ResourceOperation::Cleanup { rule, failed_create, access, dry_run } => {
+            let leftover = Leftover { rule, failed_create: *failed_create, access };
+            Ok(match engine.cleanup(&leftover, expected, *dry_run).await? {
                 Cleanup::Removed(outcome) => Completion::Rule(outcome),
                 Cleanup::Kept(reason) => Completion::Nothing { reason: Some(reason) },
             })
@@ -192,10 +203,12 @@ async fn run<C: Cloud>(
 }
 
 /// Returns the physical id of the resource, which is normally the rule's id. An Update that failed or only planned keeps its id.
-/// A Create that changed nothing gets the id [`NOTHING_CREATED`], unless an earlier delivery of it may have changed something.
+/// A Create that failed gets an id of its own, which names no rule that a later Create makes: [`NOTHING_CREATED`] if certainly no
+/// delivery of it has changed something. Without a record of the Create, only the rule's id can tell the Delete what to remove.
 fn resource_id(
     request: &Request,
     resource_request: &ResourceRequest,
+    has_table: bool,
     result: &Result<Completion, Error>,
 ) -> String {
     let spec = match &request.operation {
@@ -213,7 +226,13 @@ fn resource_id(
     match (spec, &request.physical_id) {
         (Some(spec), Some(_)) if result.is_ok() && !spec.dry_run => spec.rule.to_string(),
         (_, Some(id)) => id.clone(),
-        (Some(spec), None) if !changed_nothing() => spec.rule.to_string(),
+        (Some(spec), None) if result.is_ok() => spec.rule.to_string(),
+        (Some(spec), None) if !changed_nothing() => {
+            match resource_request.apply_generation().filter(|_| has_table) {
+                Some(generation) => failed_create_id(&spec.rule, generation),
+                None => spec.rule.to_string(),
+            }
+        }
         (_, None) => NOTHING_CREATED.to_owned(),
     }
 }

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{EARLIER, ENCRYPT_ACTIONS, Grants, Statement, VERSION, Values, allow, condition};
@@ -20,21 +22,24 @@ pub struct ResourcePolicy {
     statements: Vec<Box<RawValue>>,
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 struct StatementId {
     #[serde(rename = "Sid")]
     sid: Option<String>,
 }
 
 /// Whom a statement allows something.
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Grant {
     effect: String,
     principal: Option<Principal>,
+    /// In any form that AWS accepts.
+    #[serde(default)]
+    condition: Value,
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum Principal {
     Kinds(BTreeMap<String, Values>),
@@ -53,9 +58,40 @@ impl Grant {
     }
 
     fn is_to_account(&self) -> bool {
-        let is_account = |name: &&str| name.ends_with(":root") || Account::parse(name).is_ok();
-        self.effect == "Allow" && self.aws_principals().iter().any(is_account)
+        self.effect == "Allow"
+            && self.aws_principals().iter().any(|name| is_account(name))
+            && !self.is_to_roles_of_account()
     }
+
+    fn is_to_roles(&self) -> bool {
+        let principals = self.aws_principals();
+        !principals.is_empty() && principals.iter().all(|name| is_role(name))
+    }
+
+    /// Whether the statement is to an account, and a condition confines it to roles, as [`Statement::for_future_role`] does.
+    fn is_to_roles_of_account(&self) -> bool {
+        let principals = self.aws_principals();
+        let confined_to = self.condition.get(ROLE_OPERATOR).and_then(|keys| keys.get(ROLE_KEY));
+        let confined_to = confined_to.and_then(|roles| Values::deserialize(roles).ok());
+        !principals.is_empty()
+            && principals.iter().all(|name| is_account(name))
+            && confined_to.is_some_and(|Values(roles)| {
+                !roles.is_empty() && roles.iter().all(|role| is_role(role))
+            })
+    }
+}
+
+/// The operator and the key of the condition that confines a statement to a role.
+const ROLE_OPERATOR: &str = "ArnEquals";
+const ROLE_KEY: &str = "aws:PrincipalArn";
+
+fn is_account(principal: &str) -> bool {
+    principal.ends_with(":root") || Account::parse(principal).is_ok()
+}
+
+/// AWS writes the unique id of a role that no longer exists in place of the role's ARN.
+fn is_role(principal: &str) -> bool {
+    principal.contains(":role/") || principal.starts_with("AROA")
 }
 
 impl ResourcePolicy {
@@ -153,8 +189,8 @@ impl Statement {
         Some(Self { sid: Some(format!("{}{EARLIER}", statement.sid())), ..statement })
     }
 
-    /// Whether `text`, a statement under a `Sid` of ours, is ours: it allows something to roles alone. AWS writes the unique id of a role that no
-    /// longer exists in place of the role's ARN. Others may have changed what our statement allows, which is repaired.
+    /// Whether `text`, a statement under a `Sid` of ours, is ours: it allows something to roles alone, also in the form that a person pasted before
+    /// the role existed. Others may have changed what our statement allows, which is repaired.
     pub fn is_own_text(text: &str) -> bool {
         let Ok(grant) = serde_json::from_str::<Grant>(text) else {
             return false;
@@ -163,12 +199,9 @@ impl Statement {
             Some(Principal::Kinds(kinds)) => kinds.keys().all(|kind| kind == "AWS"),
             Some(Principal::Everyone(_)) | None => false,
         };
-        let principals = grant.aws_principals();
-        let is_role = |name: &&str| name.contains(":role/") || name.starts_with("AROA");
         grant.effect == "Allow"
             && names_roles_only
-            && !principals.is_empty()
-            && principals.iter().all(is_role)
+            && (grant.is_to_roles() || grant.is_to_roles_of_account())
     }
 
     /// Whether two texts are equal statements of the form of ours.
@@ -186,7 +219,7 @@ impl Statement {
     #[must_use]
     pub fn for_future_role(mut self, partition: Partition, account: &Account) -> Self {
         if let Some(role) = self.principal.insert("AWS".to_owned(), root(partition, account)) {
-            self.condition.extend(condition("ArnEquals", [("aws:PrincipalArn", role)]));
+            self.condition.extend(condition(ROLE_OPERATOR, [(ROLE_KEY, role)]));
         }
         self
     }
@@ -315,6 +348,31 @@ mod tests {
             [line("Own.Allow", "s3:Get"), line("Own.Resource", "*")]
         );
         assert_eq!(Statement::lines_of_text("1"), [line("Statement", "1")]);
+    }
+
+    #[test]
+    fn a_statement_is_ours_and_not_the_accounts_where_it_is_confined_to_roles() {
+        let role = r#""arn:aws:iam::111122223333:role/x""#;
+        let root = r#""arn:aws:iam::111122223333:root""#;
+        let confined =
+            |roles: &str| format!(r#","Condition":{{"ArnEquals":{{"aws:PrincipalArn":{roles}}}}}"#);
+        for (principal, condition, is_own, is_of_account) in [
+            (role, String::new(), true, false),
+            (r#""AROAEXAMPLE""#, String::new(), true, false),
+            (root, String::new(), false, true),
+            (root, confined(role), true, false),
+            (r#""111122223333""#, confined(&format!("[{role}]")), true, false),
+            (root, confined(r#""*""#), false, true),
+            (root, confined("[]"), false, true),
+            (root, r#","Condition":{"Bool":{"aws:SecureTransport":true}}"#.to_owned(), false, true),
+        ] {
+            let text = format!(
+                r#"{{"Sid":"Own","Effect":"Allow","Principal":{{"AWS":{principal}}},"Action":"kms:*","Resource":"*"{condition}}}"#
+            );
+            assert_eq!(Statement::is_own_text(&text), is_own, "{text}");
+            let policy = ResourcePolicy::parse(Some(&format!(r#"{{"Statement":{text}}}"#)));
+            assert_eq!(policy.unwrap().allows_account_root(), is_of_account, "{text}");
+        }
     }
 
     #[test]

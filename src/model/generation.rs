@@ -40,6 +40,8 @@ pub struct GenerationRecord {
     pub id: String,
     /// The generation.
     pub number: u64,
+    /// Whether the record is refused where the same generation is recorded, so that nobody else has it.
+    pub is_unique: bool,
     /// What becomes of the remembered outcome.
     pub change: OutcomeChange,
     /// When the record may be deleted, in seconds since the epoch.
@@ -51,6 +53,6 @@ pub struct GenerationRecord {
 pub enum Recording {
     /// It was recorded; this was recorded before.
     Recorded(Option<RecordedRequest>),
-    /// A later generation is recorded, and nothing was changed.
+    /// A later generation is recorded, or the same one where it must be unique. Nothing was changed.
     Superseded,
 }

@@ -183,7 +183,9 @@ impl<C: Cloud> Engine<'_, C> {
         reason: &str,
     ) -> Result<BucketOutcome, Error> {
         if request.remove_if_gone {
-            let region = self.cloud.bucket_region(request.bucket, request.expected, &Access::Own);
+            let ReconcileRequest { bucket, expected, .. } = request;
+            let owner = self.identity().await?.account;
+            let region = self.cloud.bucket_region(bucket, expected, &owner, &Access::Own);
             if self.before_deadline(region).await?.is_none() {
                 return self.clean_up_deleted_bucket(request).await.map(BucketOutcome::Retired);
             }
@@ -349,7 +351,8 @@ impl<R: Read> DesiredState for DeletedBucket<'_, R> {
     async fn read_and_plan(&self, (): ()) -> Result<Planned, Error> {
         let Self { reader, request: ReconcileRequest { bucket, expected, .. }, .. } = self;
         let is_gone = async || {
-            let region = reader.cloud.bucket_region(bucket, expected, &Access::Own).await;
+            let owner = reader.cloud.identity().await?.account;
+            let region = reader.cloud.bucket_region(bucket, expected, &owner, &Access::Own).await;
             region.map(|region| region.is_none())
         };
         let (gone, with_own_name) = try_join!(is_gone(), reader.own_role(bucket))?;

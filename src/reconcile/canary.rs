@@ -71,8 +71,9 @@ impl<C: Cloud> Engine<'_, C> {
         expected: &Region,
     ) -> Result<CanarySites, Error> {
         let RuleAddress { source: bucket, id } = verification.rule;
-        let region = self.cloud.bucket_region(bucket, expected, &Access::Own);
-        let (identity, region) = try_join!(self.cloud.identity(), region)?;
+        let identity = self.cloud.identity().await?;
+        let region =
+            self.cloud.bucket_region(bucket, expected, &identity.account, &Access::Own).await?;
         let region = region.ok_or_else(|| Refusal::SourceMissing { bucket: bucket.clone() })?;
         let source = own_location(bucket, region, &identity);
         let configuration = self.cloud.replication(&source).await?;
@@ -125,7 +126,7 @@ impl<C: Cloud> Engine<'_, C> {
         let owner = rule.destination_account().and_then(|account| Account::parse(account).ok());
         let owner = owner.unwrap_or_else(|| identity.account.clone());
         let access = access.for_account(&owner);
-        let region = self.cloud.bucket_region(&bucket, expected, &access).await?;
+        let region = self.cloud.bucket_region(&bucket, expected, &owner, &access).await?;
         let region =
             region.ok_or_else(|| Refusal::DestinationMissing { bucket: bucket.clone() })?;
         Ok(BucketLocation { bucket, region, owner, access })

@@ -17,8 +17,9 @@ use tokio::try_join;
 use super::canary::canary_key;
 use super::open_verification::{VerificationNumber, VerificationState};
 use super::retry::{Failed, RetryBudget, retry};
+use super::snapshot::own_location;
 use super::{Engine, Error};
-use crate::model::{Access, ApiError, BucketLocation, BucketName, Region, Retry, RuleAddress};
+use crate::model::{Access, ApiError, BucketLocation, Region, Retry, RuleAddress};
 use crate::plan::{Plan, Replaces, ReplicationWrite};
 use crate::ports::Cloud;
 use crate::spec::Spec;
@@ -44,22 +45,11 @@ pub(super) struct CanaryTraces {
 }
 
 impl<C: Cloud> Engine<'_, C> {
-    /// Finds a bucket; `None` when it does not exist.
-    async fn locate(
-        &self,
-        bucket: &BucketName,
-        expected: &Region,
-        access: &Access,
-    ) -> Result<Option<BucketLocation>, ApiError> {
-        let region = self.cloud.bucket_region(bucket, expected, access);
-        let (identity, region) = try_join!(self.cloud.identity(), region)?;
-        let owner = access.account().unwrap_or(&identity.account).clone();
-        Ok(region.map(|region| BucketLocation {
-            bucket: bucket.clone(),
-            region,
-            owner,
-            access: access.clone(),
-        }))
+    /// Finds a bucket that is expected at `location`; `None` when it does not exist.
+    async fn locate(&self, location: BucketLocation) -> Result<Option<BucketLocation>, ApiError> {
+        let BucketLocation { bucket, region, owner, access } = &location;
+        let region = self.cloud.bucket_region(bucket, region, owner, access).await?;
+        Ok(region.map(|region| BucketLocation { region, ..location }))
     }
 
     /// Finds the source and the destination of a rule.
@@ -68,10 +58,16 @@ impl<C: Cloud> Engine<'_, C> {
         spec: &Spec,
         expected: &Region,
     ) -> Result<[Option<BucketLocation>; 2], ApiError> {
-        let access = &spec.destination_access;
+        let identity = self.cloud.identity().await?;
+        let destination = BucketLocation {
+            bucket: spec.destination.clone(),
+            region: spec.destination_region.clone(),
+            owner: spec.destination_account.as_ref().unwrap_or(&identity.account).clone(),
+            access: spec.destination_access.clone(),
+        };
         let (source, destination) = try_join!(
-            self.locate(&spec.rule.source, expected, &Access::Own),
-            self.locate(&spec.destination, &spec.destination_region, access)
+            self.locate(own_location(&spec.rule.source, expected.clone(), &identity)),
+            self.locate(destination)
         )?;
         Ok([source, destination])
     }

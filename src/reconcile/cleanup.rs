@@ -3,12 +3,11 @@
 //! It must not know how such a request is recognised.
 //!
 //! # Guarantees
-//! - Nothing is deleted unless the table remembers a request that may have left something, and no request that was answered as a
-//!   success.
+//! - Nothing is deleted unless the table remembers that a request may have left something, and that no later request has succeeded.
 
 use super::generation::{End, Operation};
 use super::{Engine, Error, Outcome};
-use crate::model::{Access, Region, RequestOutcome, RoleName, RuleAddress};
+use crate::model::{Access, RecordedRequest, Region, RequestOutcome, RoleName, RuleAddress};
 use crate::ports::Cloud;
 
 /// The result of a cleanup.
@@ -20,18 +19,39 @@ pub enum Cleanup {
     Kept(String),
 }
 
+/// A rule that earlier requests may have left.
+#[derive(Debug, Clone, Copy)]
+pub struct Leftover<'a> {
+    /// The rule.
+    pub rule: &'a RuleAddress,
+    /// The generation of the failed Create that may have left the rule; `None` if the caller does not know it.
+    pub failed_create: Option<u64>,
+    /// The credentials with which the destination's account is accessed.
+    pub access: &'a Access,
+}
+
+impl Leftover<'_> {
+    /// Whether a record says that the rule is what was left. A failed Create may have recorded its success before it failed.
+    fn is_recorded_by(&self, record: RecordedRequest) -> Option<bool> {
+        record.outcome.map(|outcome| match outcome {
+            RequestOutcome::Open => true,
+            RequestOutcome::Applied => self.failed_create == Some(record.generation),
+        })
+    }
+}
+
 impl<C: Cloud> Engine<'_, C> {
-    /// Deletes `rule` and what was made for it, if earlier requests may have left it.
+    /// Deletes a rule and what was made for it, if earlier requests may have left it.
     ///
     /// # Errors
     /// Any [`Error`] but [`Error::Superseded`].
     pub async fn cleanup(
         &self,
-        rule: &RuleAddress,
-        access: &Access,
+        leftover: &Leftover<'_>,
         expected: &Region,
         dry_run: bool,
     ) -> Result<Cleanup, Error> {
+        let Leftover { rule, access, .. } = *leftover;
         let Some(generation) = self.generation(rule, Operation::Cleanup, dry_run) else {
             return Ok(Cleanup::Kept(may_remain(rule)));
         };
@@ -39,15 +59,15 @@ impl<C: Cloud> Engine<'_, C> {
             Err(Error::Superseded(_)) => return Ok(Cleanup::Kept(belongs_to_later(rule))),
             before => before?,
         };
-        match before.and_then(|before| before.outcome) {
-            Some(RequestOutcome::Open) => {
+        match before.and_then(|before| leftover.is_recorded_by(before)) {
+            Some(true) => {
                 let outcome = self.delete(rule, access, expected, dry_run).await?;
                 if !dry_run {
                     self.remember(rule, Operation::Delete, End::Removed).await;
                 }
                 Ok(Cleanup::Removed(Box::new(outcome)))
             }
-            Some(RequestOutcome::Applied) => Ok(Cleanup::Kept(belongs_to_later(rule))),
+            Some(false) => Ok(Cleanup::Kept(belongs_to_later(rule))),
             None => Ok(Cleanup::Kept(may_remain(rule))),
         }
     }

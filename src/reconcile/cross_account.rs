@@ -127,7 +127,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         if key_account(granted).is_some_and(|other| other != *account) {
             return Ok(Vec::new());
         }
-        let region = self.cloud.bucket_region(&granted.bucket, expected, access).await?;
+        let region = self.cloud.bucket_region(&granted.bucket, expected, account, access).await?;
         let (owner, bucket) = (account.clone(), granted.bucket.clone());
         let location =
             region.map(|region| BucketLocation { bucket, region, owner, access: access.clone() });

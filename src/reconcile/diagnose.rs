@@ -111,7 +111,8 @@ impl<C: Inspect> Collector<'_, C> {
         if region_is_known {
             return Ok(location(region));
         }
-        let found = self.reader.cloud.bucket_region(source, region, &Access::Own);
+        let owner = &self.identity.account;
+        let found = self.reader.cloud.bucket_region(source, region, owner, &Access::Own);
         match self.reader.seen(found).await {
             Ok(Some(region)) => Ok(location(&region)),
             Ok(None) => Err(Refusal::SourceMissing { bucket: source.clone() }.into()),
@@ -345,7 +346,8 @@ impl<C: Inspect> Collector<'_, C> {
         let mut denied = None;
         for owner in accounts {
             let access = self.request.access.for_account(owner);
-            let region = self.reader.cloud.bucket_region(&bucket, self.request.region, &access);
+            let (cloud, expected) = (self.reader.cloud, self.request.region);
+            let region = cloud.bucket_region(&bucket, expected, owner, &access);
             let region = match self.reader.seen(region).await {
                 Ok(Some(region)) => region,
                 Ok(None) => return evidence(Ok(None), Ok(false), None),

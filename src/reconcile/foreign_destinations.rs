@@ -41,10 +41,11 @@ async fn refused_destination<R: Read>(
     let name = rule.id().unwrap_or("without an id");
     let bucket = BucketName::parse_name_or_arn(rule.destination_bucket()?).ok()?;
     let owner = rule.destination_account().and_then(|account| Account::parse(account).ok());
-    let problem = match cloud.bucket_region(&bucket, source_region, &Access::Own).await.ok()? {
+    let owner = owner.unwrap_or_else(|| identity.account.clone());
+    let region = cloud.bucket_region(&bucket, source_region, &owner, &Access::Own).await.ok()?;
+    let problem = match region {
         None => "does not exist".to_owned(),
         Some(region) => {
-            let owner = owner.unwrap_or_else(|| identity.account.clone());
             let location =
                 BucketLocation { bucket: bucket.clone(), region, owner, access: Access::Own };
             match cloud.versioning(&location).await.ok()? {

@@ -10,7 +10,7 @@
 //! # Guarantees
 //! - A request records its generation before it acquires the lease. Under the lease, it checks that no later generation is
 //!   recorded. So of two concurrent requests, at least one sees the other.
-//! - With its generation, a request that makes a rule records that it may have left something, and when it is answered as a success
+//! - With its generation, a request that makes a rule records that it may have left something, and before it is answered as a success
 //!   that the rule is applied. So a request without the rule's id can tell what may be removed.
 //!
 //! # Assumptions
@@ -20,23 +20,30 @@
 use std::cell::{Cell, OnceCell};
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::lease::epoch_seconds;
-use super::{Engine, Error};
+use super::retry::{Failed, RetryBudget, retry};
+use super::{Engine, Error, Outcome, Status};
 use crate::model::{
-    GenerationRecord, OutcomeChange, RecordedRequest, Recording, RequestOutcome, RuleAddress,
+    GenerationRecord, OutcomeChange, RecordedRequest, Recording, RequestOutcome, Retry, RuleAddress,
 };
 use crate::ports::Cloud;
 
-/// How long a generation is kept. Lambda keeps an event for six hours at most.
-const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a generation is kept. Lambda keeps an event for six hours at most, but a person may delete the resource of a failed Create
+/// much later.
+const RETENTION: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// The age from which a request may be a second delivery: Lambda waits a minute before it delivers one again.
 const REDELIVERY_AGE: Duration = Duration::from_secs(60);
 
 /// The longest time for remembering how a request ended.
 const REMEMBER_TIME: Duration = Duration::from_secs(5);
+
+/// The longest time for recording that a rule is applied.
+const RECORD_TIME: Duration = Duration::from_secs(30);
+const FIRST_RECORD_PAUSE: Duration = Duration::from_millis(200);
+const MAX_RECORD_PAUSE: Duration = Duration::from_secs(5);
 
 /// What a request does to its rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +85,11 @@ impl ResourceRequest {
         }
     }
 
+    /// The generation of a Create or an Update; `None` when it is not known when the request was signed.
+    pub fn apply_generation(&self) -> Option<u64> {
+        self.number(Operation::Apply)
+    }
+
     fn number(&self, operation: Operation) -> Option<u64> {
         let order_within_second = match operation {
             Operation::Apply => 0,
@@ -97,11 +109,9 @@ impl ResourceRequest {
     }
 }
 
-/// How a request about a rule ended.
+/// How a request about a rule ended, unless its rule is applied and CloudFormation can be told so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// The rule is there, and CloudFormation is told so.
-    Applied,
     /// The rule is there, and CloudFormation could not be told so.
     Unanswered,
     /// The rule is gone.
@@ -131,6 +141,8 @@ impl<'a, C: Cloud> Engine<'a, C> {
             table: self.settings.lock_table.clone()?,
             id: rule.to_string(),
             number: request.number(operation)?,
+            // A request may be delivered twice.
+            is_unique: false,
             change: request.change_at_begin(operation),
             forget_at: epoch_seconds(RETENTION),
         };
@@ -178,6 +190,53 @@ impl<'a, C: Cloud> Engine<'a, C> {
         }
     }
 
+    /// Records that the rule is applied, before CloudFormation is told so: after that, CloudFormation may delete the resource of an earlier
+    /// failed request, and the record alone then shows that the rule is not what that request has left.
+    ///
+    /// # Errors
+    /// When the record cannot be made. The request must then not be answered as a success.
+    pub async fn record_applied(&self, outcome: &Outcome) -> Result<(), Error> {
+        let dry_run = outcome.status == Status::Planned;
+        let generation = self.generation(&outcome.rule, Operation::Apply, dry_run);
+        // The outcome of a request whose resource has a rule is `Applied` since the request began.
+        let Some(Generation { record, .. }) =
+            generation.filter(|generation| !dry_run && !generation.request.has_rule)
+        else {
+            return Ok(());
+        };
+        let change = OutcomeChange::Set(RequestOutcome::Applied);
+        let recorded = self.record_with_retries(&GenerationRecord { change, ..record }).await;
+        recorded.map_err(|error| Error::Interrupted {
+            error: Box::new(error),
+            done: outcome.plan.actions().map(ToString::to_string).collect(),
+        })
+    }
+
+    async fn record_with_retries(&self, record: &GenerationRecord) -> Result<(), Error> {
+        // The other half of the time is kept for the answer.
+        let end = Instant::now() + RECORD_TIME.min(self.end.duration_since(Instant::now()) / 2);
+        let budget = RetryBudget::until_deadline(FIRST_RECORD_PAUSE, MAX_RECORD_PAUSE).ending(end);
+        let recording = retry(budget, async || {
+            let recorded = self.cloud.record_generation(record).await;
+            recorded.map_err(|failure| match failure.retry {
+                Retry::Never => Failed::Final(failure),
+                Retry::Soon | Retry::Replan | Retry::NextInvocation => Failed::Retryable(failure),
+            })
+        });
+        match timeout_at(end, recording).await {
+            Ok(Ok(Recording::Recorded(_))) => Ok(()),
+            Ok(Ok(Recording::Superseded)) => Err(Error::Superseded(record.id.clone())),
+            Ok(Err(failure)) => Err(failure.into()),
+            Err(_) => Err(Error::OutOfTime {
+                done: Vec::new(),
+                not_done: vec![format!(
+                    "the record of `{}` in table `{}`",
+                    record.id, record.table
+                )],
+            }),
+        }
+    }
+
     /// Remembers how the request about `rule` ended. A failure is only logged.
     pub async fn remember(&self, rule: &RuleAddress, operation: Operation, end: End) {
         let Some(Generation { request, record, .. }) = self.generation(rule, operation, false)
@@ -192,8 +251,7 @@ impl<'a, C: Cloud> Engine<'a, C> {
         let outcome_before = before.and_then(|before| before.outcome);
         let change = match end {
             // The outcome is `Applied` since the request began.
-            End::Applied | End::Unanswered | End::ChangedNothing if request.has_rule => return,
-            End::Applied => OutcomeChange::Set(RequestOutcome::Applied),
+            End::Unanswered | End::ChangedNothing if request.has_rule => return,
             End::Unanswered => OutcomeChange::Set(outcome_before.unwrap_or(RequestOutcome::Open)),
             End::Removed => OutcomeChange::Forget,
             End::ChangedNothing if outcome_before.is_none() => OutcomeChange::Forget,

@@ -7,7 +7,8 @@ use super::converge::{DesiredState, Planned, RequestScope};
 use super::snapshot::SnapshotReader;
 use super::{BucketOutcome, Engine, Error, RuleOutcome, Status};
 use crate::model::{
-    Access, Account, ApiError, Identity, Job, OptionalRight, Region, Retry, RuleAddress,
+    Access, Account, ApiError, BucketLocation, Identity, Job, OptionalRight, Region, Retry,
+    RuleAddress,
 };
 use crate::plan::{self, Plan, Roles};
 use crate::ports::{Cloud, Read};
@@ -46,12 +47,14 @@ impl<R: Read> SnapshotReader<'_, R> {
     pub(super) async fn lacks_report_bucket(
         &self,
         spec: &Spec,
-        region: &Region,
+        source: &BucketLocation,
         roles: &Roles,
     ) -> Result<bool, ApiError> {
         match spec.existing_objects.as_ref().filter(|_| roles.needs_new_job(spec)) {
             Some(report) => {
-                Ok(self.cloud.bucket_region(&report.bucket, region, &Access::Own).await?.is_none())
+                let BucketLocation { region, owner, access, .. } = source;
+                let found = self.cloud.bucket_region(&report.bucket, region, owner, access).await?;
+                Ok(found.is_none())
             }
             None => Ok(false),
         }
@@ -82,7 +85,8 @@ impl<C: Cloud> Engine<'_, C> {
             return skip(format!("job `{id}` was not started by s3-kms-replication"));
         };
         // S3 starts the jobs of a rule in the Region of its bucket: another Region does not know them.
-        let bucket_region = self.cloud.bucket_region(&rule.source, region, &Access::Own);
+        let owner = &identity.account;
+        let bucket_region = self.cloud.bucket_region(&rule.source, region, owner, &Access::Own);
         let bucket_region = self.before_deadline(bucket_region).await?;
         if let Some(found) = bucket_region.as_ref().filter(|found| *found != region) {
             let bucket = &rule.source;

@@ -42,7 +42,7 @@ use tokio::join;
 use tokio::time::{Instant, timeout_at};
 
 pub use bucket::{BucketOutcome, ReconcileRequest, RuleOutcome};
-pub use cleanup::Cleanup;
+pub use cleanup::{Cleanup, Leftover};
 use converge::{Prefetched, RequestScope};
 pub use diagnose::{DiagnosisReads, DiagnosisRequest};
 pub use error::Error;

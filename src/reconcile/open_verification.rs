@@ -3,8 +3,9 @@
 //! It must not know how a canary is judged or removed.
 //!
 //! The record is a number beside the generations in the lease table, which only grows: odd while a verification is open, even
-//! afterwards. A verification that begins while another is open gets a number of its own, so the end of the other one does not
-//! close it.
+//! afterwards. A verification that begins while another is open gets a number of its own, so the end of an earlier one does not
+//! close it. The end of a later one does, and has removed the canary of the earlier one, which takes a new number before it writes
+//! another.
 //!
 //! # Guarantees
 //! - The record is made before the first change after which a verification is due. So a request that is delivered again after a
@@ -17,7 +18,9 @@ use std::time::Duration;
 
 use super::lease::epoch_seconds;
 use super::{Engine, Error};
-use crate::model::{GenerationRecord, OutcomeChange, RecordedRequest, RuleAddress};
+use crate::model::{
+    ApiError, GenerationRecord, OutcomeChange, RecordedRequest, Recording, RuleAddress,
+};
 use crate::ports::Cloud;
 
 /// How long the record is kept.
@@ -32,29 +35,42 @@ fn record_id(rule: &RuleAddress) -> String {
     format!("{rule}/verification")
 }
 
-fn record(table: &str, id: String, number: u64) -> GenerationRecord {
-    let (table, forget_at) = (table.to_owned(), epoch_seconds(RETENTION));
-    GenerationRecord { table, id, number, change: OutcomeChange::Keep, forget_at }
-}
-
 impl<C: Cloud> Engine<'_, C> {
     /// Records that a verification of the rule is due.
     pub(super) async fn open_verification(
         &self,
         rule: &RuleAddress,
     ) -> Result<VerificationNumber, Error> {
+        self.before_deadline(self.take_verification_number(rule)).await
+    }
+
+    /// Takes a number that no other verification has. One that begins at the same time may take the number that this one has chosen.
+    pub(super) async fn take_verification_number(
+        &self,
+        rule: &RuleAddress,
+    ) -> Result<VerificationNumber, ApiError> {
         let Some(table) = &self.settings.lock_table else {
             return Ok(VerificationNumber(None));
         };
-        let id = record_id(rule);
-        let open = async {
+        let (id, forget_at) = (record_id(rule), epoch_seconds(RETENTION));
+        loop {
             let latest = self.cloud.latest_generation(table, &id).await?;
             let latest = latest.map_or(0, |record| record.generation);
             let number = latest + 1 + latest % 2;
-            self.cloud.record_generation(&record(table, id.clone(), number)).await?;
-            Ok::<_, Error>(VerificationNumber(Some(number)))
-        };
-        self.before_deadline(open).await
+            let record = GenerationRecord {
+                table: table.clone(),
+                id: id.clone(),
+                number,
+                is_unique: true,
+                change: OutcomeChange::Keep,
+                forget_at,
+            };
+            match self.cloud.record_generation(&record).await? {
+                Recording::Recorded(_) => return Ok(VerificationNumber(Some(number))),
+                // Every number that is refused is one that another has taken, so each round lets one more pass.
+                Recording::Superseded => {}
+            }
+        }
     }
 
     /// Records that the verification has ended and nothing of its canary is left. A failure is logged: the rule's next request then
@@ -67,7 +83,14 @@ impl<C: Cloud> Engine<'_, C> {
         let (Some(table), Some(number)) = (&self.settings.lock_table, number) else {
             return;
         };
-        let ended = record(table, record_id(rule), number + 1);
+        let ended = GenerationRecord {
+            table: table.clone(),
+            id: record_id(rule),
+            number: number + 1,
+            is_unique: false,
+            change: OutcomeChange::Keep,
+            forget_at: epoch_seconds(RETENTION),
+        };
         let closed = self.cloud.record_generation(&ended);
         if let Err(error) = self.before_deadline(closed).await {
             tracing::warn!(rule = ended.id, %error, "cannot record that the verification has ended");

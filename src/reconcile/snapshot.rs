@@ -122,9 +122,10 @@ impl<R: Read> DesiredState for DeleteRule<'_, R> {
         // One answer is no proof: S3 may deny for a moment that a bucket exists, and its rule still needs the role.
         if is_gone && !plan.is_empty() {
             sleep(ABSENCE_PAUSE).await;
-            let source = &self.rule.source;
-            if self.reader.cloud.bucket_region(source, self.expected, &Access::Own).await?.is_some()
-            {
+            let (cloud, source) = (self.reader.cloud, &self.rule.source);
+            let owner = cloud.identity().await?.account;
+            let region = cloud.bucket_region(source, self.expected, &owner, &Access::Own).await?;
+            if region.is_some() {
                 return Err(Error::NotVisible(source.clone()));
             }
         }
@@ -142,8 +143,8 @@ impl<R: Read> SnapshotReader<'_, R> {
         read: impl AsyncFn(&BucketLocation) -> Result<T, ApiError>,
     ) -> Result<Option<(BucketLocation, T)>, ApiError> {
         let mut location = own_location(bucket, expected.clone(), &self.cloud.identity().await?);
-        let (region, prefetched) =
-            join!(self.cloud.bucket_region(bucket, expected, &Access::Own), read(&location));
+        let region = self.cloud.bucket_region(bucket, expected, &location.owner, &Access::Own);
+        let (region, prefetched) = join!(region, read(&location));
         let Some(region) = region? else {
             return Ok(None);
         };
@@ -172,6 +173,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         let destination = cloud.bucket_region(
             &spec.destination,
             &spec.destination_region,
+            spec.destination_account.as_ref().unwrap_or(&identity.account),
             &spec.destination_access,
         );
         let replica_key =
@@ -243,7 +245,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         let (resource_policies, job, report_missing) = try_join!(
             self.cross_account_policies(spec, &identity, &destination_reads, &roles),
             self.job(&spec.rule, region, &identity, &roles),
-            self.lacks_report_bucket(spec, region, &roles),
+            self.lacks_report_bucket(spec, &location, &roles),
         )?;
         let denied_reads = denied.into_accepted();
         let source = Source { location, versioning, object_lock, replication };

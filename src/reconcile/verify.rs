@@ -13,6 +13,7 @@
 //! # Assumptions
 //! - S3 does not replicate a version that was deleted from the source, so no replica arrives after the removal.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use super::canary::{CanarySites, canary_key};
 use super::converge::Prefetched;
 use super::diagnose::{DiagnosisReads, DiagnosisRequest};
 use super::lease::epoch_seconds;
-use super::open_verification::VerificationState;
+use super::open_verification::{VerificationNumber, VerificationState};
 use super::retry::RetryBudget;
 use super::snapshot::ApplyFirstReads;
 use super::{Engine, Error, Outcome, Status};
@@ -175,11 +176,11 @@ impl<C: Cloud> Engine<'_, C> {
         expected: &Region,
     ) -> Result<Vec<String>, Error> {
         let sites = self.before_deadline(self.canary_sites(verification, expected)).await?;
-        let number = self.open_verification(verification.rule).await?;
+        let number = Cell::new(self.open_verification(verification.rule).await?);
         let started = Instant::now();
         let until = self.deadline - REMOVAL_TIME.min(self.time_left() / 4);
         let polling =
-            AssertUnwindSafe(timeout_at(until, self.poll_canary(&sites, verification.changed)));
+            AssertUnwindSafe(timeout_at(until, self.poll_canary(&sites, verification, &number)));
         let result = polling.catch_unwind().await;
         let rule = verification.rule.to_string();
         if verification.resumable && matches!(result, Ok(Err(_))) {
@@ -194,7 +195,7 @@ impl<C: Cloud> Engine<'_, C> {
             Err(_) => false,
         };
         if is_removed && has_verdict {
-            self.close_verification(verification.rule, number).await;
+            self.close_verification(verification.rule, number.get()).await;
         }
         let failure = match result.unwrap_or_else(|panic| resume_unwind(panic)) {
             Ok(Ok(CanaryResult::Replicated)) => return Ok(sites.warnings),
@@ -214,13 +215,15 @@ impl<C: Cloud> Engine<'_, C> {
     async fn poll_canary(
         &self,
         sites: &CanarySites,
-        changed: bool,
+        verification: &Verification<'_>,
+        number: &Cell<VerificationNumber>,
     ) -> Result<CanaryResult, Failure> {
         let (source, canary) = (&sites.source, &sites.canary);
         // Removing the canary requires the right to list versions, so it is checked before the write, even if the result is not
         // used.
         let earlier = self.cloud.versions(source, &canary.key).await?.objects.into_iter().next();
-        let mut version = match self.resumable_version(sites, earlier.filter(|_| !changed)).await? {
+        let earlier = earlier.filter(|_| !verification.changed);
+        let mut version = match self.resumable_version(sites, earlier).await? {
             Some(version) => version,
             None => self.cloud.put_canary(source, canary).await?,
         };
@@ -249,6 +252,10 @@ impl<C: Cloud> Engine<'_, C> {
                         return Err(failure);
                     }
                     tracing::info!(bucket = source.bucket.as_str(), key = canary.key, %failure, "writing another canary");
+                    // Another verification, which removed the canary, may have closed the record.
+                    if failure == Failure::Gone {
+                        number.set(self.take_verification_number(verification.rule).await?);
+                    }
                     version = self.cloud.put_canary(source, canary).await?;
                 }
                 Verdict::Pending => {

@@ -79,10 +79,13 @@ pub enum ResourceOperation {
         /// Whether to plan without changing anything.
         dry_run: bool,
     },
-    /// Delete of a resource whose id is not ours. It removes only what is remembered of a request that failed or was not answered.
+    /// Delete of a failed Create, or of a resource whose id is not ours. It removes only what is remembered of a request that failed or was
+    /// not answered.
     Cleanup {
         /// The rule.
         rule: RuleAddress,
+        /// The generation of the failed Create; `None` if the id is not ours.
+        failed_create: Option<u64>,
         /// The credentials with which the destination's account is accessed.
         access: Access,
         /// Whether to plan without changing anything.
@@ -159,8 +162,24 @@ fn service_timeout(properties: &Map<String, Value>) -> Result<Option<Duration>, 
     }
 }
 
-/// The resource's id after a Create that changed nothing. In all other cases the id, and the resource's `Ref`, is the rule's [`RuleAddress`].
+/// The resource's id after a Create that changed nothing. After a success, the id, and the resource's `Ref`, is the rule's [`RuleAddress`].
 pub const NOTHING_CREATED: &str = "nothing-was-created";
+
+/// What the id of a failed Create has between the rule and the generation. No rule's id has a slash.
+const FAILED_CREATE: &str = "/failed-create/";
+
+/// The resource's id after a Create that failed and may have changed something.
+///
+/// It is not the rule's id: after the next Create has succeeded, CloudFormation deletes the resource of the failed one.
+pub fn failed_create_id(rule: &RuleAddress, generation: u64) -> String {
+    format!("{rule}{FAILED_CREATE}{generation}")
+}
+
+/// Reads the id of a failed Create.
+fn parse_failed_create_id(id: &str) -> Option<(RuleAddress, u64)> {
+    let (rule, generation) = id.split_once(FAILED_CREATE)?;
+    Some((RuleAddress::parse(rule)?, generation.parse().ok()?))
+}
 
 /// The custom resource of a request.
 struct Resource<'a> {
@@ -214,10 +233,18 @@ impl Resource<'_> {
         if let Some(rule) = self.physical_id.and_then(RuleAddress::parse) {
             return ResourceOperation::Delete { access: access(&rule.source), rule, dry_run };
         }
-        match self.rule_of_properties() {
-            Some(rule) => {
-                ResourceOperation::Cleanup { access: access(&rule.source), rule, dry_run }
-            }
+        let failed_create = self.physical_id.and_then(parse_failed_create_id);
+        let (rule, failed_create) = match failed_create {
+            Some((rule, generation)) => (Some(rule), Some(generation)),
+            None => (self.rule_of_properties(), None),
+        };
+        match rule {
+            Some(rule) => ResourceOperation::Cleanup {
+                access: access(&rule.source),
+                rule,
+                failed_create,
+                dry_run,
+            },
             None => ResourceOperation::Nothing { rule: None },
         }
     }

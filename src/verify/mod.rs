@@ -53,12 +53,17 @@ pub fn granted_key(address: &RuleAddress, region: &Region, role: &Role) -> Optio
 }
 
 fn granted(address: &RuleAddress, role: &Role) -> Option<RolePolicyDocument> {
+    RolePolicyDocument::parse(rule_policy(address, role)?)
+}
+
+/// The inline policy of a rule, under the names that it has in a role of ours and in a foreign one.
+fn rule_policy<'a>(address: &RuleAddress, role: &'a Role) -> Option<&'a String> {
     let names = [
         InlinePolicyName::for_rule(&address.id),
         InlinePolicyName::for_rule_in_foreign_role(address),
+        InlinePolicyName::for_rule_in_foreign_role_of_0_1_0(address),
     ];
-    let policy = names.iter().find_map(|name| role.policies.get(name.as_str()))?;
-    RolePolicyDocument::parse(policy)
+    names.iter().find_map(|name| role.policies.get(name.as_str()))
 }
 
 /// Whether a rule encrypts replicas with a KMS key, so that a canary must be KMS-encrypted to show anything about the keys.
@@ -275,12 +280,7 @@ impl Evidence<'_> {
         {
             causes.push(format!("the trust policy of role `{arn}` was changed"));
         }
-        let names = [
-            InlinePolicyName::for_rule(&self.address.id),
-            InlinePolicyName::for_rule_in_foreign_role(self.address),
-            InlinePolicyName::for_rule_in_foreign_role_of_0_1_0(self.address),
-        ];
-        match names.iter().find_map(|name| role.policies.get(name.as_str())) {
+        match rule_policy(self.address, role) {
             None => causes.push(format!("role `{arn}` has no inline policy of this rule")),
             Some(policy) if !self.is_granted_by(policy) => causes.push(format!(
                 "the rule's inline policy in role `{arn}` does not grant what the rule needs"
@@ -338,7 +338,38 @@ pub fn destination(rule: &ReplicationRule) -> Result<(BucketName, Option<&str>),
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::model::RuleId;
+
+    #[test]
+    fn a_granted_key_is_found_under_every_name_of_the_inline_policy() {
+        let source = BucketName::parse("demo-source").unwrap();
+        let rule = RuleAddress { source, id: RuleId::named("dr").unwrap() };
+        let key = "arn:aws:kms:us-east-1:111122223333:key/source";
+        let policy = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"DecryptSourceObjects","Effect":"Allow","Action":"kms:Decrypt","Resource":"{key}"}}]}}"#
+        );
+        for name in [
+            InlinePolicyName::for_rule(&rule.id),
+            InlinePolicyName::for_rule_in_foreign_role(&rule),
+            InlinePolicyName::for_rule_in_foreign_role_of_0_1_0(&rule),
+        ] {
+            let role = Role {
+                name: RoleName::for_source(&rule.source),
+                arn: String::new(),
+                trust: String::new(),
+                boundary: None,
+                tags: BTreeMap::new(),
+                policies: BTreeMap::from([(name.to_string(), policy.clone())]),
+                attached: Vec::new(),
+            };
+            let region = Region::parse("us-east-1").unwrap();
+            let found = granted_key(&rule, &region, &role).map(|key| key.to_string());
+            assert_eq!(found.as_deref(), Some(key), "{name}");
+        }
+    }
 
     #[test]
     fn a_verdict_depends_on_the_status_and_the_replica() {

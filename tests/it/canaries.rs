@@ -6,7 +6,9 @@ use std::pin::pin;
 use std::task::Poll;
 
 use s3_kms_replication::config::Settings;
-use s3_kms_replication::model::{Encryption, ObjectVersion, RecordedRequest, ReplicationStatus};
+use s3_kms_replication::model::{
+    Encryption, ObjectVersion, RecordedRequest, ReplicationStatus, Retry,
+};
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -278,4 +280,48 @@ async fn one_request_writes_at_most_eight_canaries() {
     fake.replicator.borrow_mut().unnoticed = usize::MAX;
     verify(&fake).await.unwrap_err();
     assert_eq!((fake.count("PutObject"), fake.objects()), (8, Vec::new()));
+}
+
+/// The number that the record of the rule's verifications has: odd while one is open.
+fn verification_number(fake: &Fake) -> Option<u64> {
+    let generations = fake.generations.borrow();
+    let found = generations.iter().find(|(id, _)| id.ends_with("/verification"));
+    found.map(|(_, recorded)| recorded.generation)
+}
+
+#[tokio::test(start_paused = true)]
+async fn verifications_that_begin_at_once_get_different_numbers() {
+    let mut points = 0;
+    for pauses in 0..30 {
+        let fake = Fake::new(configured().await);
+        let later = async {
+            for _ in 0..pauses {
+                tokio::task::yield_now().await;
+            }
+            verify(&fake).await
+        };
+        let (one, two) = tokio::join!(verify(&fake), later);
+        assert!(one.is_ok() && two.is_ok(), "after {pauses} pauses: {one:?} {two:?}");
+        let number = verification_number(&fake).unwrap();
+        assert!(number >= 4 && number % 2 == 0, "after {pauses} pauses: {number}");
+        assert_eq!(fake.objects(), Vec::new());
+        points += 1;
+    }
+    print_count(points, "pairs of verifications");
+}
+
+#[tokio::test(start_paused = true)]
+async fn verification_that_failed_in_a_call_is_not_recorded_as_ended() {
+    for (code, retry, is_open) in [
+        ("SlowDown", Retry::NextInvocation, true),
+        ("InternalError", Retry::Soon, true),
+        ("AccessDenied", Retry::Never, false),
+    ] {
+        let fake = Fake::new(configured().await);
+        fake.refuse("HeadObject", usize::MAX, code, retry);
+        verify(&fake).await.unwrap_err();
+        assert_eq!(fake.objects(), Vec::new(), "{code}");
+        let number = verification_number(&fake).unwrap();
+        assert_eq!(number % 2 == 1, is_open, "{code}: {number}");
+    }
 }

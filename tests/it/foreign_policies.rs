@@ -106,3 +106,38 @@ async fn invariant_9_earlier_and_new_statement_together_keep_the_limit_or_nothin
         }
     }
 }
+
+/// The statement that a plan without access to the other account tells people to paste.
+fn as_pasted(ours: &Value) -> Value {
+    let role = &ours["Principal"]["AWS"];
+    let mut condition = ours.get("Condition").cloned().unwrap_or_else(|| json!({}));
+    condition["ArnEquals"] = json!({"aws:PrincipalArn": role});
+    let principal = json!({"AWS": "arn:aws:iam::111122223333:root"});
+    merged(ours.clone(), json!({"Principal": principal, "Condition": condition}))
+}
+
+#[tokio::test(start_paused = true)]
+async fn pasted_statement_for_a_future_role_is_ours_once_the_other_account_can_be_accessed() {
+    for name in ["bucket `abroad`".to_owned(), key_policy_name()] {
+        let created = created().await;
+        let ours = our_statements(&created, &name);
+        let mut pasted = two_accounts();
+        let statement = as_pasted(&ours[0]);
+        edit_policy(&mut pasted, &name, |statements| statements.push(statement));
+        let fake = Fake::new(pasted);
+        let answer = create(&fake, other_account_properties()).await;
+        assert_eq!(answer["Status"], "SUCCESS", "{answer}");
+        assert_eq!(our_statements(&fake.state.borrow(), &name), ours, "{name}");
+
+        let mut pasted = created.clone();
+        edit_policy(&mut pasted, &name, |statements| {
+            let ours = statements.last_mut().unwrap();
+            *ours = as_pasted(ours);
+        });
+        let fake = Fake::new(pasted);
+        let answer = delete_with(&fake, other_account_properties()).await;
+        assert_eq!(answer["Status"], "SUCCESS", "{answer}");
+        assert_eq!(our_statements(&fake.state.borrow(), &name), Vec::<Value>::new(), "{name}");
+        assert_eq!(foreign_statements(&fake.state.borrow()), foreign_statements(&created));
+    }
+}

@@ -5,4 +5,5 @@ mod foreign_rules;
 mod one_answer;
 mod outcomes;
 mod refusals;
+mod replaced_ids;
 mod rule_order;

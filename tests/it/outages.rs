@@ -263,7 +263,7 @@ async fn every_call(outage: Outage) -> Vec<(String, ApiError, u32)> {
         };
     }
     call!("identity", aws => aws.identity());
-    call!("bucket_region", aws => aws.bucket_region(&bucket(), &region, &Access::Own));
+    call!("bucket_region", aws => aws.bucket_region(&bucket(), &region, &here.owner, &Access::Own));
     call!("versioning", aws => aws.versioning(&here));
     call!("encryption", aws => aws.encryption(&here));
     call!("replication", aws => aws.replication(&here));
@@ -286,6 +286,7 @@ async fn every_call(outage: Outage) -> Vec<(String, ApiError, u32)> {
         table: "leases".to_owned(),
         id: "demo-source/rule".to_owned(),
         number: 1,
+        is_unique: false,
         change: OutcomeChange::OpenUnlessRemembered,
         forget_at: 2,
     };

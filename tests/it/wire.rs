@@ -239,10 +239,14 @@ async fn invariant_11_denied_read_is_an_error_and_only_not_found_is_absence() {
 async fn bucket_region_is_read_from_success_redirect_and_error_responses() {
     let here = Region::parse("us-east-1").unwrap();
     let there = Region::parse("eu-west-1").unwrap();
-    let demo = bucket("demo-source");
+    let (demo, owner) = (bucket("demo-source"), Account::parse(ACCOUNT).unwrap());
     let header = |region| Some(("x-amz-bucket-region", region));
     let head = async |status, header| {
-        aws(&[(status, header, "")]).0.bucket_region(&demo, &here, &Access::Own).await
+        let (aws, replay) = aws(&[(status, header, "")]);
+        let region = aws.bucket_region(&demo, &here, &owner, &Access::Own).await;
+        let sent = sent(&replay);
+        assert!(sent.contains(&format!("x-amz-expected-bucket-owner: {owner}")), "{sent}");
+        region
     };
     assert_eq!(head(200, header("us-east-1")).await, Ok(Some(here.clone())));
     assert_eq!(head(301, header("eu-west-1")).await, Ok(Some(there.clone())));

@@ -24,7 +24,7 @@ def judge(name: str, file: Path) -> dict[str, Any]:
 
 
 def run_oracle(file: Path) -> dict[str, Any]:
-    """What the oracle says of the requests in a file: `Requests` by operation, and `Faults`."""
+    """What the oracle says of the requests in a file: `Requests` by operation, those `WithOwner` of a bucket, and `Faults`."""
     if not ORACLE_PYTHON.exists():
         raise FileNotFoundError(f"`{ORACLE_PYTHON}` is missing: `make test` installs it")
     done = subprocess.run([ORACLE_PYTHON, ORACLE, file], capture_output=True, text=True, timeout=300, check=False)
@@ -38,6 +38,8 @@ def summary() -> list[str]:
     for name, judgement in JUDGEMENTS.items():
         requests = judgement["Requests"]
         configurations = requests.get("s3:PutBucketReplication", 0)
+        heads, owners = requests.get("s3:HeadBucket", 0), judgement["WithOwner"].get("s3:HeadBucket", 0)
         lines.append(f"{name}: {sum(requests.values())} requests of {len(requests)} operations, {configurations} of them replication "
-                     f"configurations, judged by botocore {judgement['Botocore']}: {len(judgement['Faults'])} faults")
+                     f"configurations, judged by botocore {judgement['Botocore']}: {len(judgement['Faults'])} faults; "
+                     f"{owners} of {heads} HeadBucket name the bucket's owner")
     return lines

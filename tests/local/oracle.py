@@ -178,6 +178,7 @@ def unknown_parts(shape: StructureShape, operation: OperationModel, query: dict[
 
 def main() -> None:
     counts: Counter[str] = Counter()
+    with_owner: Counter[str] = Counter()
     found: list[str] = []
     for file in sys.argv[1:]:
         for line in Path(file).read_text().splitlines():
@@ -187,8 +188,10 @@ def main() -> None:
             except (Unreadable, ValueError, ElementTree.ParseError) as error:
                 operation, wrong = "unreadable", [str(error)]
             counts[operation] += 1
+            with_owner[operation] += "x-amz-expected-bucket-owner" in request["headers"]
             found += [f"{operation}: {fault}" for fault in wrong]
-    print(json.dumps({"Botocore": botocore.__version__, "Requests": dict(sorted(counts.items())), "Faults": sorted(set(found))}))
+    print(json.dumps({"Botocore": botocore.__version__, "Requests": dict(sorted(counts.items())), "WithOwner": with_owner,
+                      "Faults": sorted(set(found))}))
 
 
 if __name__ == "__main__":

@@ -116,6 +116,9 @@ def test_requests_of_the_rust_tests_fit_the_models() -> None:
     assert WIRE_REQUESTS.exists(), f"`{WIRE_REQUESTS}` is missing: `cargo test` writes it"
     judgement = judge("Rust tests", WIRE_REQUESTS)
     assert judgement["Faults"] == []
+    heads = judgement["Requests"]["s3:HeadBucket"]
+    assert heads > 0
+    assert judgement["WithOwner"]["s3:HeadBucket"] == heads
     # A run of a single Rust test would leave a file with few requests.
     assert len(judgement["Requests"]) >= 45, judgement["Requests"]
     assert judgement["Requests"]["s3:PutBucketReplication"] >= 10

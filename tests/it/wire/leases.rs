@@ -60,6 +60,7 @@ async fn generation_is_recorded_with_the_outcome_unless_a_later_one_was() {
         table: "leases".to_owned(),
         id: "demo-source/rule".to_owned(),
         number: 40_522_244_160_000,
+        is_unique: false,
         change,
         forget_at: 1_700_000_300,
     };

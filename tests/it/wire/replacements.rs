@@ -67,7 +67,12 @@ async fn denied_assume_role_names_the_parameter_that_gives_the_right() {
         panic!("no Apply")
     };
     let failure = aws
-        .bucket_region(&spec.destination, &spec.destination_region, &spec.destination_access)
+        .bucket_region(
+            &spec.destination,
+            &spec.destination_region,
+            spec.destination_account.as_ref().unwrap(),
+            &spec.destination_access,
+        )
         .await
         .unwrap_err();
     assert_snapshot!(failure, @"AssumeRole on role `arn:aws:iam::444455556666:role/replication-setup`: AccessDenied: not authorized; the role's trust policy must allow the caller to assume it; the template's parameter `DestinationRoleArns` gives this right");

@@ -53,17 +53,23 @@ async fn session_that_is_not_valid_is_dropped_and_the_role_assumed_anew_once() {
         assert_eq!(tokens(&replay), ["own", "one", "own", "two"], "not more than once");
         points += 2;
     }
+    let expired = (400, None, "<Error><Code>ExpiredToken</Code></Error>");
+    let empty = ok("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>");
+    let (aws, replay) = super::aws(&[ok(&one), expired, ok(&two), empty]);
+    assert_eq!(aws.is_empty(&location).await, Ok(true));
+    assert_eq!(tokens(&replay), ["own", "one", "own", "two"], "ListObjectsV2");
     for code in ["ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId"] {
         let refused = format!(r#"{{"__type": "{code}"}}"#);
         let policy = json!({"Policy": KEY_POLICY}).to_string();
-        let (aws, replay) = aws(&[ok(&one), (400, None, &refused), ok(&two), ok(&policy)]);
+        let (aws, replay) = super::aws(&[ok(&one), (400, None, &refused), ok(&two), ok(&policy)]);
         assert_eq!(aws.resource_policy(&key).await.unwrap().as_deref(), Some(KEY_POLICY));
         assert_eq!(tokens(&replay), ["own", "one", "own", "two"], "{code}");
         points += 1;
     }
     // A HEAD request is answered without a code.
-    let (aws, replay) = aws(&[ok(&one), (400, None, ""), ok(&two), ok("")]);
-    let region = aws.bucket_region(&location.bucket, &location.region, &location.access).await;
+    let (aws, replay) = super::aws(&[ok(&one), (400, None, ""), ok(&two), ok("")]);
+    let BucketLocation { bucket, region, owner, access } = &location;
+    let region = aws.bucket_region(bucket, region, owner, access).await;
     assert_eq!((region, tokens(&replay).len()), (Ok(Some(location.region.clone())), 4));
     // The caller's own credentials are not the program's to renew.
     let (aws, replay) = super::aws(&[(400, None, "<Error><Code>ExpiredToken</Code></Error>")]);

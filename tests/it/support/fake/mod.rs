@@ -76,6 +76,8 @@ struct Late {
 #[derive(Debug, Clone, Copy)]
 struct Refusals {
     operation: &'static str,
+    /// How many calls succeed before.
+    skip: usize,
     times: usize,
     code: &'static str,
     retry: Retry,
@@ -126,7 +128,13 @@ impl Fake {
 
     /// Refuses the next calls of an operation, so many times.
     pub fn refuse(&self, operation: &'static str, times: usize, code: &'static str, retry: Retry) {
-        self.refusals.set(Some(Refusals { operation, times, code, retry }));
+        self.refusals.set(Some(Refusals { operation, skip: 0, times, code, retry }));
+    }
+
+    /// Refuses all calls of an operation but so many first ones, as it refuses what it has no right to.
+    pub fn deny_after(&self, skip: usize, operation: &'static str) {
+        let (times, code, retry) = (usize::MAX, "AccessDenied", Retry::Never);
+        self.refusals.set(Some(Refusals { operation, skip, times, code, retry }));
     }
 
     /// Refuses the calls of an operation until so much time after the first of them has passed.
@@ -250,8 +258,11 @@ impl Fake {
             && refusals.times > 0
             && refusals.operation == call.operation
         {
-            self.refusals.set(Some(Refusals { times: refusals.times - 1, ..refusals }));
-            return Err(error(refusals.code, refusals.retry));
+            if refusals.skip == 0 {
+                self.refusals.set(Some(Refusals { times: refusals.times - 1, ..refusals }));
+                return Err(error(refusals.code, refusals.retry));
+            }
+            self.refusals.set(Some(Refusals { skip: refusals.skip - 1, ..refusals }));
         }
         let fault = self.fault.get().filter(|(at, _)| *at == index).map(|(_, fault)| fault);
         match fault {

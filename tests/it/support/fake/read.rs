@@ -42,16 +42,18 @@ impl Read for Fake {
         &self,
         bucket: &BucketName,
         _expected: &Region,
+        owner: &Account,
         access: &Access,
     ) -> Result<Option<Region>, ApiError> {
         let lost = self.lost_role.borrow().clone().filter(|_| *access != Access::Own);
         let region = |state: &mut State| {
             lost.map_or(Ok(()), Err)?;
             check_reach(state, bucket, access)?;
-            Ok(state
-                .buckets
-                .get(bucket.as_str())
-                .map(|bucket| Region::parse(bucket.region).unwrap()))
+            let Some(bucket) = state.buckets.get(bucket.as_str()) else { return Ok(None) };
+            if bucket.owner != owner.as_str() {
+                return Err(error("HTTP 403", Retry::Never));
+            }
+            Ok(Some(Region::parse(bucket.region).unwrap()))
         };
         self.call(Call::read("HeadBucket", format!("bucket `{bucket}`")), region).await
     }

@@ -96,7 +96,11 @@ impl Leases for Fake {
         let write = |_: &mut State| {
             let mut generations = self.generations.borrow_mut();
             let before = generations.get(&record.id).copied();
-            if before.is_some_and(|before| before.generation > record.number) {
+            let is_refused = |before: RecordedRequest| {
+                before.generation > record.number
+                    || (record.is_unique && before.generation == record.number)
+            };
+            if before.is_some_and(is_refused) {
                 return Ok(Recording::Superseded);
             }
             let outcome = before.and_then(|before| before.outcome);
