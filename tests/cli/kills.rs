@@ -77,7 +77,7 @@ fn verification_of_a_killed_walk_is_made_by_the_next_one() {
         let account = Account::new();
         assert_eq!(account.run_and_kill(&walk, Some(index)).0, -1, "request {index}");
         let number = account.verification_number();
-        let has_ended = number > 0 && number % 2 == 0;
+        let has_ended = number > 0 && number.is_multiple_of(2);
         account.state().judged = 0;
         let (code, said) = account.run(&walk);
         assert_eq!(code, 0, "killed at request {index}: {said}");

@@ -1,6 +1,10 @@
 //! Tests of the command-line program without AWS: what it prints, and how it ends.
 
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
 
 #[cfg(unix)]
 mod account;

@@ -303,7 +303,7 @@ async fn verifications_that_begin_at_once_get_different_numbers() {
         let (one, two) = tokio::join!(verify(&fake), later);
         assert!(one.is_ok() && two.is_ok(), "after {pauses} pauses: {one:?} {two:?}");
         let number = verification_number(&fake).unwrap();
-        assert!(number >= 4 && number % 2 == 0, "after {pauses} pauses: {number}");
+        assert!(number >= 4 && number.is_multiple_of(2), "after {pauses} pauses: {number}");
         assert_eq!(fake.objects(), Vec::new());
         points += 1;
     }
