@@ -239,8 +239,23 @@ impl Action {
                     rule,
                 })
             }
-            Self::PutStatement { .. } | Self::RemoveStatement { .. } => {
-                ResourcePolicyWrite::of(self).map_or(Replaces::Nothing, Replaces::ResourcePolicy)
+            Self::PutStatement { target, before, statement, had_policy } => {
+                Replaces::ResourcePolicy(ResourcePolicyWrite {
+                    target,
+                    sid: statement.sid(),
+                    before: before.as_deref(),
+                    statement: Some(statement),
+                    had_policy: *had_policy,
+                })
+            }
+            Self::RemoveStatement { target, sid, before } => {
+                Replaces::ResourcePolicy(ResourcePolicyWrite {
+                    target,
+                    sid,
+                    before: Some(before),
+                    statement: None,
+                    had_policy: true,
+                })
             }
             Self::CreateBucket { .. }
             | Self::EnableVersioning { .. }

@@ -2,7 +2,6 @@
 //!
 //! It owns the decision whether a policy that was just read may be replaced. It must not know how policies are read and written.
 
-use super::Action;
 use crate::iam_policy::{ResourcePolicy, Statement};
 use crate::model::ResourcePolicyTarget;
 
@@ -11,13 +10,13 @@ use crate::model::ResourcePolicyTarget;
 pub struct ResourcePolicyWrite<'a> {
     /// The bucket or key that has the policy.
     pub target: &'a ResourcePolicyTarget,
-    sid: &'a str,
+    pub(super) sid: &'a str,
     /// The statement under `sid` that the plan was made for.
-    before: Option<&'a str>,
+    pub(super) before: Option<&'a str>,
     /// `None` when the statement is removed.
-    statement: Option<&'a Statement>,
+    pub(super) statement: Option<&'a Statement>,
     /// Whether the plan was made for a policy that exists.
-    had_policy: bool,
+    pub(super) had_policy: bool,
 }
 
 /// Why a policy must not be written over the one that was just read.
@@ -37,40 +36,7 @@ pub enum ResourcePolicyConflict {
     NotAPolicy,
 }
 
-impl<'a> ResourcePolicyWrite<'a> {
-    /// The write that an action makes; `None` if it writes no resource policy.
-    pub(super) fn of(action: &'a Action) -> Option<Self> {
-        match action {
-            Action::PutStatement { target, before, statement, had_policy } => Some(Self {
-                target,
-                sid: statement.sid(),
-                before: before.as_deref(),
-                statement: Some(statement),
-                had_policy: *had_policy,
-            }),
-            Action::RemoveStatement { target, sid, before } => {
-                Some(Self { target, sid, before: Some(before), statement: None, had_policy: true })
-            }
-            Action::CreateBucket { .. }
-            | Action::EnableVersioning { .. }
-            | Action::EncryptBucket { .. }
-            | Action::BlockPublicAccess { .. }
-            | Action::CreateRole { .. }
-            | Action::UpdateAssumeRolePolicy { .. }
-            | Action::PutRolePermissionsBoundary { .. }
-            | Action::PutRolePolicy { .. }
-            | Action::DeleteRolePolicy { .. }
-            | Action::DeleteRole { .. }
-            | Action::PutAlarm { .. }
-            | Action::DeleteAlarm { .. }
-            | Action::StartJob { .. }
-            | Action::CancelJob { .. }
-            | Action::UntagRole { .. }
-            | Action::PutReplication { .. }
-            | Action::DeleteReplication { .. } => None,
-        }
-    }
-
+impl ResourcePolicyWrite<'_> {
     /// The policy to write over `current`, the policy that was just read.
     ///
     /// # Errors
