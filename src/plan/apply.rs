@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::cross_account::{CrossAccount, RequiredStatements};
 use super::job::JobPlan;
-use super::role::{InlinePolicy, ServingRole};
+use super::role::{InlinePolicy, InlinePolicyChange, ServingRole};
 use super::{
     Action, ApplySnapshot, Plan, Refusal, RuleAttributes, StageName, alarm, destination, keys,
     rules,
@@ -27,90 +27,164 @@ pub fn apply(
     if !snapshot.denied_reads.is_empty() {
         return Err(destination_not_readable(spec, snapshot, settings)?);
     }
-    let location = destination::location(spec, snapshot)?;
-    check_object_lock(spec, snapshot)?;
-    let replica_key = keys::replica_key(spec, snapshot)?;
-    let role = ServingRole::choose(spec, snapshot, settings)?;
-    let job = JobPlan::new(spec, snapshot, &role)?;
-    let policy = InlinePolicy::new(spec, &role);
-    let SourceKeyGrants { granted, earlier } = source_key_grants(spec, snapshot, &policy)?;
-    let grants = grants(spec, snapshot, &location.region, &granted, &replica_key);
-    let CrossAccount { keep, put, withdraw, manual } =
-        RequiredStatements::new(spec, snapshot, &grants, &location, role.arn()).plan(snapshot)?;
+    let parts = RuleParts::new(spec, snapshot, settings)?;
+    let (kept, warnings, attributes) = (parts.kept(), parts.warnings(), parts.attributes());
+    let mut plan = Plan::new(parts.into_stages());
+    plan.note_kept_rules(&spec.rule.id);
+    plan.kept.extend(kept);
+    plan.warnings.extend(warnings);
+    Ok((plan, attributes))
+}
 
-    let destination_arn = spec.destination.arn(snapshot.identity.partition);
+/// The parts of a rule's setup, each with what has to change of it.
+struct RuleParts<'a> {
+    spec: &'a Spec,
+    snapshot: &'a ApplySnapshot,
+    settings: &'a RoleSettings,
+    destination: BucketLocation,
+    replica_key: String,
+    source_keys: SourceKeyGrants,
+    role: ServingRole<'a>,
+    policy: InlinePolicyChange<'a>,
+    statements: CrossAccount,
+    rule: rules::Merged,
+    alarm: Option<Action>,
+    job: JobPlan,
+}
+
+impl<'a> RuleParts<'a> {
+    /// Checks the preconditions, and decides about each part.
+    fn new(
+        spec: &'a Spec,
+        snapshot: &'a ApplySnapshot,
+        settings: &'a RoleSettings,
+    ) -> Result<Self, Refusal> {
+        let destination = destination::location(spec, snapshot)?;
+        check_object_lock(spec, snapshot)?;
+        let replica_key = keys::replica_key(spec, snapshot)?;
+        let role = ServingRole::choose(spec, snapshot, settings)?;
+        let job = JobPlan::new(spec, snapshot, &role)?;
+        let policy = InlinePolicy::new(spec, &role);
+        let source_keys = source_key_grants(spec, snapshot, &policy)?;
+        let granted = &source_keys.granted;
+        let grants = grants(spec, snapshot, &destination.region, granted, &replica_key);
+        let statements = RequiredStatements::new(spec, snapshot, &grants, &destination, role.arn());
+        let statements = statements.plan(snapshot)?;
+        let rule = merge_rule(spec, snapshot, &role, &grants)?;
+        // Until a rule has changed, it needs its present grants. Until its obsolete statements are removed, the present grants also
+        // record where those statements are.
+        let current = snapshot.source.replication.as_ref();
+        let changes_rule =
+            rule.configuration.is_some() && rules::find(current, &spec.rule.id).is_some();
+        let keeps_grants = changes_rule || !statements.withdraw.is_empty();
+        let policy = policy.replaced_by(grants.document(), keeps_grants);
+        policy.check_size(job.rights.as_ref())?;
+        let alarm = alarm::action(spec, snapshot)?;
+        Ok(Self {
+            spec,
+            snapshot,
+            settings,
+            destination,
+            replica_key,
+            source_keys,
+            role,
+            policy,
+            statements,
+            rule,
+            alarm,
+            job,
+        })
+    }
+
+    fn into_stages(self) -> [(StageName, Vec<Action>); 8] {
+        let Self { spec, snapshot, destination, replica_key, policy, .. } = &self;
+        let trust =
+            if self.job.needs_trust { iam_policy::trust_with_job() } else { iam_policy::trust() };
+        let mut prepare = destination::prepare(spec, snapshot, destination, replica_key);
+        prepare.extend(enable_source_versioning(snapshot));
+        prepare.extend(self.role.repair(spec, self.settings, trust));
+
+        let mut grant = destination::configure_created(snapshot, destination, replica_key);
+        grant.extend(policy.grant());
+        let tighten = policy.tighten();
+        grant.extend(self.statements.keep);
+        grant.extend(self.job.rights);
+
+        // After the rule's inline policy, since the policy records that the rule may have an alarm and statements.
+        let mut admit = self.statements.put;
+        admit.extend(self.alarm);
+
+        let switch = self.rule.configuration.map(|configuration| Action::PutReplication {
+            location: self.snapshot.source.location.clone(),
+            before: self.snapshot.source.replication.clone(),
+            configuration,
+            rule: self.spec.rule.id.clone(),
+        });
+        [
+            (StageName::CancelJob, Vec::from_iter(self.job.cancel)),
+            (StageName::Prepare, prepare),
+            (StageName::Grant, grant),
+            (StageName::Admit, admit),
+            (StageName::Switch, Vec::from_iter(switch)),
+            (StageName::Withdraw, self.statements.withdraw),
+            (StageName::Tighten, Vec::from_iter(tighten)),
+            (StageName::StartJob, Vec::from_iter(self.job.start)),
+        ]
+    }
+
+    /// What the plan deliberately leaves as it is.
+    fn kept(&self) -> Vec<String> {
+        let earlier_grant = |key| {
+            format!(
+                "the grant on key `{key}`: objects that an earlier default encryption wrote need it"
+            )
+        };
+        self.source_keys.earlier.iter().map(earlier_grant).chain(self.job.kept.clone()).collect()
+    }
+
+    /// What the caller should know.
+    fn warnings(&self) -> Vec<String> {
+        let Self { spec, snapshot, .. } = self;
+        let mut warnings = Vec::new();
+        warnings.extend(self.statements.manual.clone());
+        warnings.extend(self.job.warning.clone());
+        warnings.extend(destination::warning(spec, snapshot));
+        warnings.extend(self.role.warning(self.settings));
+        warnings.extend(self.rule.warnings.iter().cloned());
+        warnings.extend(keys::warnings(snapshot));
+        warnings.extend(prefix_warnings(&spec.filter.prefix));
+        warnings.extend(encryption_warning(spec, &self.source_keys.granted));
+        warnings
+    }
+
+    fn attributes(&self) -> RuleAttributes {
+        RuleAttributes {
+            role_arn: self.role.arn().to_owned(),
+            role_name: self.role.name().clone(),
+            source_kms_key_arns: self.source_keys.granted.clone(),
+            replica_kms_key_arn: self.replica_key.clone(),
+            destination_bucket_arn: self.spec.destination.arn(self.snapshot.identity.partition),
+            destination_region: self.destination.region.clone(),
+            job_id: self.job.id.clone(),
+        }
+    }
+}
+
+/// Puts the rule among the bucket's other rules.
+fn merge_rule(
+    spec: &Spec,
+    snapshot: &ApplySnapshot,
+    role: &ServingRole<'_>,
+    grants: &Grants<'_>,
+) -> Result<rules::Merged, Refusal> {
     let rule = rules::WantedRule {
         spec,
-        destination_arn: &destination_arn,
+        destination_arn: &spec.destination.arn(snapshot.identity.partition),
         other_account: spec.other_account(&snapshot.identity.account),
-        replica_key: &replica_key,
-        kms: !granted.is_empty(),
+        replica_key: grants.replica_key,
+        kms: !grants.source_keys.is_empty(),
     };
-    let current = snapshot.source.replication.as_ref();
-    let rules::Merged { configuration, warnings: overlaps } =
-        rules::merge(current, role.arn(), &rule)?;
-
-    let trust = if job.needs_trust { iam_policy::trust_with_job() } else { iam_policy::trust() };
-    let mut prepare = destination::prepare(spec, snapshot, &location, &replica_key);
-    prepare.extend(enable_source_versioning(snapshot));
-    prepare.extend(role.repair(spec, settings, trust));
-
-    // Until a rule has changed, it needs its present grants. Until its obsolete statements are removed, the present grants also record
-    // where those statements are.
-    let changes_rule = configuration.is_some() && rules::find(current, &spec.rule.id).is_some();
-    let policy = policy.replaced_by(grants.document(), changes_rule || !withdraw.is_empty());
-    policy.check_size(job.rights.as_ref())?;
-    let mut grant = destination::configure_created(snapshot, &location, &replica_key);
-    grant.extend(policy.grant());
-    grant.extend(keep);
-    grant.extend(job.rights);
-
-    // After the rule's inline policy, since the policy records that the rule may have an alarm and statements.
-    let mut admit = put;
-    admit.extend(alarm::action(spec, snapshot)?);
-
-    let switch = configuration.map(|configuration| Action::PutReplication {
-        location: snapshot.source.location.clone(),
-        before: current.cloned(),
-        configuration,
-        rule: spec.rule.id.clone(),
-    });
-
-    let mut plan = Plan::new([
-        (StageName::CancelJob, Vec::from_iter(job.cancel)),
-        (StageName::Prepare, prepare),
-        (StageName::Grant, grant),
-        (StageName::Admit, admit),
-        (StageName::Switch, Vec::from_iter(switch)),
-        (StageName::Withdraw, withdraw),
-        (StageName::Tighten, Vec::from_iter(policy.tighten())),
-        (StageName::StartJob, Vec::from_iter(job.start)),
-    ]);
-    plan.note_kept_rules(&spec.rule.id);
-    let earlier_grant = |key| {
-        format!(
-            "the grant on key `{key}`: objects that an earlier default encryption wrote need it"
-        )
-    };
-    plan.kept.extend(earlier.iter().map(earlier_grant));
-    plan.kept.extend(job.kept);
-    plan.warnings.extend(manual);
-    plan.warnings.extend(job.warning);
-    plan.warnings.extend(destination::warning(spec, snapshot));
-    plan.warnings.extend(role.warning(settings));
-    plan.warnings.extend(overlaps);
-    plan.warnings.extend(keys::warnings(snapshot));
-    plan.warnings.extend(warnings(spec, &granted));
-    let attributes = RuleAttributes {
-        role_arn: role.arn().to_owned(),
-        role_name: role.name().clone(),
-        source_kms_key_arns: granted,
-        replica_kms_key_arn: replica_key,
-        destination_bucket_arn: destination_arn,
-        destination_region: location.region,
-        job_id: job.id,
-    };
-    Ok((plan, attributes))
+    rules::merge(snapshot.source.replication.as_ref(), role.arn(), &rule)
 }
 
 /// The refusal of a destination that could not be read, with the statements that allow it to be read.
@@ -199,9 +273,10 @@ fn grants<'a>(
     }
 }
 
-fn warnings(spec: &Spec, source_keys: &BTreeSet<String>) -> Vec<String> {
+/// What the caller should know about the prefix.
+fn prefix_warnings(prefix: &str) -> Vec<String> {
     let mut warnings = Vec::new();
-    let (prefix, grantable) = (&spec.filter.prefix, grantable_prefix(&spec.filter.prefix));
+    let grantable = grantable_prefix(prefix);
     if grantable != prefix {
         warnings.push(format!(
             "`Prefix` `{prefix}` is not printable ASCII throughout, so the grants are for all keys that begin with `{grantable}`"
@@ -212,13 +287,17 @@ fn warnings(spec: &Spec, source_keys: &BTreeSet<String>) -> Vec<String> {
             "`Prefix` `{prefix}` {form}; S3 takes a prefix literally, so the rule selects only objects whose keys begin with exactly these characters"
         ));
     }
-    if source_keys.is_empty() {
-        warnings.push(format!(
+    warnings
+}
+
+/// What the caller should know about a source that is not KMS-encrypted.
+fn encryption_warning(spec: &Spec, source_keys: &BTreeSet<String>) -> Option<String> {
+    source_keys.is_empty().then(|| {
+        format!(
             "bucket `{}` encrypts with SSE-S3, not KMS: replicas have the same type of encryption, so they are not KMS-encrypted",
             spec.rule.source
-        ));
-    }
-    warnings
+        )
+    })
 }
 
 /// What shows that a prefix was meant as something else than the first characters of object keys; `None` for an ordinary prefix.
