@@ -15,7 +15,7 @@ use crate::model::{
     GenerationRecord, Identity, Job, Key, KeyGrant, Lease, ListedBucket, ListedObject,
     ObjectOwnership, ObjectVersion, RecordedRequest, Recording, Region, ReplicationConfiguration,
     ReplicationMetrics, ResourcePolicyTarget, ResponseUrl, Role, RoleName, RoleOutline,
-    SampledObject, Versioning, Versions,
+    SampledObject, SimulatedCall, Simulation, Versioning, Versions,
 };
 use crate::plan::Action;
 
@@ -163,6 +163,13 @@ pub trait Inspect: Read {
 
     /// Reads the document of a managed policy's default version; `None` if there is no such policy.
     fn managed_policy(&self, arn: &str) -> impl Future<Output = Result<Option<String>, ApiError>>;
+
+    /// Asks IAM's simulator about a call of a role.
+    fn simulate(
+        &self,
+        role_arn: &str,
+        call: &SimulatedCall,
+    ) -> impl Future<Output = Result<Simulation, ApiError>>;
 
     /// Lists the grants on a key.
     fn grants(

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use aws_config::SdkConfig;
 use aws_sdk_iam::Client;
-use aws_sdk_iam::types::{Role as SdkRole, Tag};
+use aws_sdk_iam::types::{
+    ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecisionType, Role as SdkRole, Tag,
+};
 use futures_util::future::try_join_all;
 use percent_encoding::percent_decode_str;
 use tokio::try_join;
@@ -15,7 +17,8 @@ use super::sdk_error::{CallError, malformed_response, none_if};
 use super::whole_answer::WholeAnswer;
 use crate::iam_policy::RolePolicyDocument;
 use crate::model::{
-    ApiError, BucketName, InlinePolicyName, OWNER_TAG, Role, RoleName, RoleOutline,
+    ApiError, BucketName, InlinePolicyName, OWNER_TAG, Role, RoleName, RoleOutline, SimulatedCall,
+    Simulation,
 };
 
 /// IAM's error code for a role or policy that does not exist.
@@ -144,6 +147,37 @@ pub(super) async fn managed_policy(client: &Client, arn: &str) -> Result<Option<
     document
         .map(|document| Some(decode_document(&document)))
         .ok_or_else(|| missing("GetPolicyVersion"))
+}
+
+/// Asks IAM's simulator about a call of a role.
+pub(super) async fn simulate(
+    client: &Client,
+    role_arn: &str,
+    call: &SimulatedCall,
+) -> Result<Simulation, ApiError> {
+    let (operation, resource) = ("SimulatePrincipalPolicy", format!("role `{role_arn}`"));
+    let context = call.context.iter().map(|(key, value)| {
+        let entry = ContextEntry::builder().context_key_name(key).context_key_values(value);
+        entry.context_key_type(ContextKeyTypeEnum::String).build()
+    });
+    let request = client
+        .simulate_principal_policy()
+        .policy_source_arn(role_arn)
+        .action_names(&call.action)
+        .resource_arns(&call.resource)
+        .set_context_entries(Some(context.collect()));
+    let response = request
+        .send()
+        .await
+        .map_err(|error| CallError::from(error).into_error(operation, &resource))?;
+    let [result] = response.evaluation_results() else {
+        return Err(malformed_response(operation, &resource, "not one result for one call"));
+    };
+    let organization = result.organizations_decision_detail();
+    Ok(Simulation {
+        is_explicitly_denied: *result.eval_decision() == PolicyEvaluationDecisionType::ExplicitDeny,
+        is_allowed_by_organization: organization.map(|detail| detail.allowed_by_organizations()),
+    })
 }
 
 /// IAM returns policy documents percent-encoded.

@@ -16,7 +16,7 @@ use super::sdk_error::{CallError, malformed_response, none_if};
 use super::{Aws, iam};
 use crate::model::{
     Access, ApiError, BucketLocation, KeyGrant, ListedObject, ObjectOwnership, Region,
-    ReplicationMetrics, SampledObject,
+    ReplicationMetrics, SampledObject, SimulatedCall, Simulation,
 };
 use crate::ports::{Inspect, MeteredRule};
 
@@ -158,6 +158,10 @@ impl Inspect for Aws {
 
     async fn managed_policy(&self, arn: &str) -> Result<Option<String>, ApiError> {
         Box::pin(iam::managed_policy(&self.iam, arn)).await
+    }
+
+    async fn simulate(&self, role_arn: &str, call: &SimulatedCall) -> Result<Simulation, ApiError> {
+        Box::pin(iam::simulate(&self.iam, role_arn, call)).await
     }
 
     async fn grants(

@@ -3,7 +3,7 @@
 //! It must not know what a diagnosis looks at.
 
 use futures_util::stream::{self, StreamExt};
-use s3_kms_replication::diagnose::{Diagnosis, Verdict};
+use s3_kms_replication::diagnose::{Diagnosis, NOT_EXAMINED, Verdict};
 use s3_kms_replication::error::Error;
 use s3_kms_replication::model::{Access, BucketName, ListedBucket};
 use s3_kms_replication::ports::Read;
@@ -45,6 +45,7 @@ pub async fn diagnose(
         region_is_known: false,
         rule: rule.as_deref(),
         sample: args.sample,
+        ask_iam: args.ask_iam,
         access: &access,
     };
     let reads = DiagnosisReads::default();
@@ -125,6 +126,7 @@ async fn diagnose_listed(
         region_is_known: bucket.region.is_some(),
         rule: None,
         sample: args.sample,
+        ask_iam: args.ask_iam,
         access,
     };
     match session.engine(CHANGE_TIME).diagnose(&request, reads).await {
@@ -169,8 +171,21 @@ impl Answer {
         let has_rules = |row: &&Row| !row.lines().is_empty();
         let replicating = self.buckets.iter().filter(has_rules).count();
         let others = self.buckets.len() - replicating;
-        let examined = s3_kms_replication::diagnose::NOT_EXAMINED.join(", ");
-        format!("{table}\nbuckets without a replication rule: {others}\nnot examined: {examined}\n")
+        let not_examined = self.not_examined().join(", ");
+        format!(
+            "{table}\nbuckets without a replication rule: {others}\nnot examined: {not_examined}\n"
+        )
+    }
+
+    /// What the diagnosis of at least one bucket did not examine.
+    fn not_examined(&self) -> &'static [&'static str] {
+        let diagnosed = self.buckets.iter().filter_map(|row| match row {
+            Row::Diagnosed(diagnosis) if !diagnosis.rules.is_empty() => {
+                Some(diagnosis.not_examined)
+            }
+            Row::Diagnosed(_) | Row::Failed { .. } => None,
+        });
+        diagnosed.max_by_key(|items| items.len()).unwrap_or(&NOT_EXAMINED)
     }
 
     fn exit_code(&self) -> i32 {

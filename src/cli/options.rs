@@ -226,6 +226,10 @@ pub struct Diagnose {
     #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u16).range(..=1000))]
     #[serde(skip)]
     pub sample: u16,
+    /// Asks IAM's simulator whether service control policies allow S3's calls; needs iam:SimulatePrincipalPolicy
+    #[arg(long)]
+    #[serde(skip)]
+    pub ask_iam: bool,
     /// Profile with credentials of the destination's account, if that is another account
     #[arg(long, value_name = "NAME", conflicts_with = "destination_role_arn")]
     #[serde(skip)]

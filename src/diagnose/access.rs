@@ -17,7 +17,7 @@ use crate::iam_policy::evaluate::{
     Context, Decision, Denial, DenialReason, Layer, Policies, PolicySource, Principal, Request,
     ResourcePolicy, decide,
 };
-use crate::model::{Account, Encryption, KeyReference, Region, RoleArn};
+use crate::model::{Account, Encryption, KeyReference, Region, RoleArn, SimulatedCall};
 
 /// The most object keys that calls are evaluated with.
 const MAX_OBJECTS: usize = 50;
@@ -140,6 +140,24 @@ impl<'a> Evaluator<'a> {
         self.sampled_keys(&mut access);
         access.undecided.append(&mut self.undecided);
         access
+    }
+
+    /// The calls that S3 makes for every object, in the form in which IAM's simulator is asked about them.
+    pub fn simulated_calls(&self) -> Vec<SimulatedCall> {
+        let object = self.object_keys().into_iter().next().unwrap_or_default();
+        let calls = self.replicated(&object, &self.sides()).calls();
+        let calls = calls.into_iter().filter(|call| call.objects == Objects::All);
+        calls
+            .map(|call| SimulatedCall {
+                action: call.action.to_owned(),
+                resource: call.resource,
+                context: call
+                    .context
+                    .into_iter()
+                    .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+                    .collect(),
+            })
+            .collect()
     }
 
     /// ARNs of both buckets.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::model::{
     ApiError, BucketLocation, BucketName, Encryption, Identity, Key, KeyGrant, ListedObject,
     ObjectOwnership, ReplicationConfiguration, ReplicationMetrics, ReplicationRule, Role,
-    SampledObject, Versioning,
+    SampledObject, SimulatedCall, Simulation, Versioning,
 };
 
 /// A reading, or why there is none.
@@ -85,6 +85,7 @@ fn right(operation: &str) -> Option<&'static str> {
         "ListBuckets" => "s3:ListAllMyBuckets",
         "ListGrants" => "kms:ListGrants",
         "ListRolePolicies" => "iam:ListRolePolicies",
+        "SimulatePrincipalPolicy" => "iam:SimulatePrincipalPolicy",
         _ => return None,
     })
 }
@@ -168,6 +169,8 @@ pub struct RuleEvidence {
     pub sample: Option<Seen<Sample>>,
     /// Its replication metrics of the last day; `None` if it has none.
     pub metrics: Option<Seen<ReplicationMetrics>>,
+    /// What IAM's simulator says of S3's calls for every object; `None` if it was not asked.
+    pub simulations: Option<Seen<Vec<(SimulatedCall, Simulation)>>>,
 }
 
 /// The destination bucket of a rule.

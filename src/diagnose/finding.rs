@@ -47,6 +47,8 @@ pub enum Code {
     RolePolicyDenies,
     /// The role's permissions boundary does not allow a call.
     BoundaryDoesNotAllow,
+    /// The service control policies of the account's organization do not allow a call.
+    OrganizationDenies,
     /// The replica key does not exist.
     ReplicaKeyMissing,
     /// The replica key is disabled, pending deletion, or of the wrong kind or Region.
@@ -87,7 +89,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, in the order of docs/diagnose.md.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::RuleDisabled,
         Self::KmsObjectsNotSelected,
         Self::PrefixMatchesNothing,
@@ -107,6 +109,7 @@ impl Code {
         Self::AnnotationsNotReplicated,
         Self::RolePolicyDenies,
         Self::BoundaryDoesNotAllow,
+        Self::OrganizationDenies,
         Self::ReplicaKeyMissing,
         Self::ReplicaKeyUnusable,
         Self::SourceKeyUnusable,

@@ -23,6 +23,7 @@ mod fix;
 mod objects;
 mod policies;
 mod setup;
+mod simulation;
 mod verdict;
 
 use std::collections::BTreeSet;
@@ -36,12 +37,25 @@ pub use finding::{Code, Finding, Severity};
 use objects::ObjectFindings;
 use setup::Setup;
 pub use setup::is_suspicious;
+use verdict::NOT_SIMULATED;
 pub use verdict::{Diagnosis, NOT_EXAMINED, RuleDiagnosis, Verdict};
+
+use crate::model::SimulatedCall;
 
 /// Diagnoses the rules of a bucket.
 pub fn diagnose(evidence: &Evidence) -> Diagnosis {
     let rules = evidence.rules.iter().map(|rule| diagnose_rule(evidence, rule)).collect();
-    Diagnosis::new(evidence.source.location.bucket.to_string(), rules)
+    let knows_scps = evidence.rules.iter().all(|rule| matches!(rule.simulations, Some(Ok(_))));
+    let not_examined = if knows_scps { NOT_SIMULATED.as_slice() } else { NOT_EXAMINED.as_slice() };
+    Diagnosis::new(evidence.source.location.bucket.to_string(), rules, not_examined)
+}
+
+/// The calls that IAM's simulator has to be asked about, to know whether service control policies allow what S3 does for every object.
+pub fn simulated_calls(evidence: &Evidence, rule: &RuleEvidence) -> Vec<SimulatedCall> {
+    let Ok(Some(role)) = &evidence.role else { return Vec::new() };
+    Evaluator::new(evidence, rule, role)
+        .map(|evaluator| evaluator.simulated_calls())
+        .unwrap_or_default()
 }
 
 /// ARNs of the keys whose grants decide whether a call is allowed, and were not read.
@@ -78,6 +92,8 @@ fn diagnose_rule(evidence: &Evidence, rule: &RuleEvidence) -> RuleDiagnosis {
     let access = access(evidence, rule);
     findings.extend(access.findings);
     unread.extend(access.undecided);
+    let is_denied = findings.iter().any(|finding| finding.severity.is_failure());
+    findings.extend(simulation::examine(rule, is_denied, &mut unread));
     let objects = ObjectFindings::of(evidence, rule);
     findings.extend(objects.findings);
     unread.extend(objects.unread);

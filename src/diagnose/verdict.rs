@@ -8,9 +8,11 @@ use serde::Serialize;
 use super::evidence::Unread;
 use super::finding::{Finding, Severity};
 
+/// What a diagnosis does not examine unless IAM's simulator is asked.
+pub const NOT_EXAMINED: [&str; 2] = ["service control policies (SCPs)", NOT_SIMULATED[0]];
+
 /// What a diagnosis never examines.
-pub const NOT_EXAMINED: [&str; 2] =
-    ["service control policies (SCPs)", "resource control policies (RCPs)"];
+pub(super) const NOT_SIMULATED: [&str; 1] = ["resource control policies (RCPs)"];
 
 /// Whether a rule replicates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -103,16 +105,20 @@ pub struct Diagnosis {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<Unread>,
     /// What a diagnosis does not examine.
-    pub not_examined: [&'static str; 2],
+    pub not_examined: &'static [&'static str],
     /// The answer for a person.
     pub text: String,
 }
 
 impl Diagnosis {
     /// A diagnosis of these rules.
-    pub fn new(source_bucket: String, rules: Vec<RuleDiagnosis>) -> Self {
+    pub fn new(
+        source_bucket: String,
+        rules: Vec<RuleDiagnosis>,
+        not_examined: &'static [&'static str],
+    ) -> Self {
         let verdict = rules.iter().map(|rule| rule.verdict).min();
-        Self { verdict, rules, unread: Vec::new(), ..Self::empty(source_bucket) }.with_text()
+        Self { verdict, rules, not_examined, ..Self::empty(source_bucket) }.with_text()
     }
 
     /// The diagnosis of a bucket whose replication configuration could not be read.
@@ -127,7 +133,7 @@ impl Diagnosis {
             verdict: None,
             rules: Vec::new(),
             unread: Vec::new(),
-            not_examined: NOT_EXAMINED,
+            not_examined: &NOT_EXAMINED,
             text: String::new(),
         }
     }
@@ -145,7 +151,7 @@ impl Diagnosis {
         if self.verdict.is_none() {
             let _ = writeln!(text, "bucket `{bucket}` has no replication rule");
         } else {
-            let _ = writeln!(text, "not examined: {}", NOT_EXAMINED.join(", "));
+            let _ = writeln!(text, "not examined: {}", self.not_examined.join(", "));
         }
         self.text = text;
         self

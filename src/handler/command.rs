@@ -84,6 +84,7 @@ async fn diagnose<C: Cloud>(
         region_is_known: false,
         rule,
         sample: 0,
+        ask_iam: false,
         access,
     };
     Ok(engine.diagnose(&request, &DiagnosisReads::default()).await?)

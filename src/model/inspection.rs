@@ -70,3 +70,24 @@ pub struct ReplicationMetrics {
     /// The longest time by which the destination is behind, in seconds, in the last period.
     pub latency: f64,
 }
+
+/// One call that IAM's simulator is asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimulatedCall {
+    /// The action, such as `s3:ReplicateObject`.
+    pub action: String,
+    /// ARN of the resource.
+    pub resource: String,
+    /// The condition keys of the request, with their values.
+    pub context: Vec<(String, String)>,
+}
+
+/// What IAM's simulator says of a call of a role, by its identity policies, its permissions boundary and the SCPs of its account. It knows no
+/// policies of resources. Follows <https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Simulation {
+    /// Whether a statement denies the call.
+    pub is_explicitly_denied: bool,
+    /// Whether the SCPs allow the call; `None` if the account has none that IAM knows of.
+    pub is_allowed_by_organization: Option<bool>,
+}

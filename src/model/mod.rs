@@ -55,7 +55,10 @@ pub use bucket::{BucketLocation, Encryption, ListedBucket, ResourcePolicyTarget,
 pub use encryption_configuration::{default_key_only, with_default_key};
 pub use generation::{GenerationRecord, OutcomeChange, RecordedRequest, Recording, RequestOutcome};
 pub use identity::Identity;
-pub use inspection::{KeyGrant, ListedObject, ObjectOwnership, ReplicationMetrics, SampledObject};
+pub use inspection::{
+    KeyGrant, ListedObject, ObjectOwnership, ReplicationMetrics, SampledObject, SimulatedCall,
+    Simulation,
+};
 pub use job::{Job, is_final};
 pub use kms::Key;
 pub use lease::{Acquired, Lease};

@@ -27,7 +27,8 @@ use crate::diagnose::{
 };
 use crate::model::{
     Access, Account, BucketLocation, BucketName, Encryption, Identity, ObjectOwnership, Region,
-    ReplicationConfiguration, ReplicationRule, SampledObject, Versioning,
+    ReplicationConfiguration, ReplicationRule, SampledObject, SimulatedCall, Simulation,
+    Versioning,
 };
 use crate::plan::Refusal;
 use crate::ports::{Inspect, MeteredRule};
@@ -49,6 +50,8 @@ pub struct DiagnosisRequest<'a> {
     pub rule: Option<&'a str>,
     /// The number of objects to sample for each rule.
     pub sample: u16,
+    /// Whether IAM's simulator is asked about the role's calls.
+    pub ask_iam: bool,
     /// The credentials for the destination's account.
     pub access: &'a Access,
 }
@@ -95,7 +98,7 @@ impl<C: Inspect> Engine<'_, C> {
 impl<C: Inspect> Collector<'_, C> {
     fn no_rules(&self, source: String) -> Result<Diagnosis, Error> {
         match self.request.rule {
-            None => Ok(Diagnosis::new(source, Vec::new())),
+            None => Ok(Diagnosis::new(source, Vec::new(), &diagnose::NOT_EXAMINED)),
             Some(rule) => Err(no_such_rule(rule, &[])),
         }
     }
@@ -176,6 +179,9 @@ impl<C: Inspect> Collector<'_, C> {
             now: self.now,
         };
         self.add_grants(&mut evidence).await;
+        if self.request.ask_iam {
+            self.add_simulations(&mut evidence).await;
+        }
         Ok(evidence)
     }
 
@@ -193,6 +199,31 @@ impl<C: Inspect> Collector<'_, C> {
             };
             key.grants = Some(self.reader.grants(&arn, self.request.access).await);
         }
+    }
+
+    /// Asks IAM's simulator about the calls of each rule, one after the other: IAM answers few at once.
+    async fn add_simulations(&self, evidence: &mut Evidence) {
+        for number in 0..evidence.rules.len() {
+            let Some(rule) = evidence.rules.get(number) else { continue };
+            let calls = diagnose::simulated_calls(evidence, rule);
+            let simulations = self.simulations(&evidence.role_arn, calls).await;
+            if let Some(rule) = evidence.rules.get_mut(number) {
+                rule.simulations = Some(of_objects(simulations));
+            }
+        }
+    }
+
+    async fn simulations(
+        &self,
+        role_arn: &str,
+        calls: Vec<SimulatedCall>,
+    ) -> Seen<Vec<(SimulatedCall, Simulation)>> {
+        let mut simulations = Vec::new();
+        for call in calls {
+            let simulation = self.reader.seen(self.reader.cloud.simulate(role_arn, &call)).await?;
+            simulations.push((call, simulation));
+        }
+        Ok(simulations)
     }
 
     async fn key(&self, id: &str, region: &Region) -> KeyEvidence {
@@ -213,7 +244,15 @@ impl<C: Inspect> Collector<'_, C> {
         };
         let ((destination, replica_key), (prefix_is_used, sample), metrics) =
             join!(destination, objects, metrics);
-        RuleEvidence { destination, replica_key, prefix_is_used, sample, metrics, rule }
+        RuleEvidence {
+            destination,
+            replica_key,
+            prefix_is_used,
+            sample,
+            metrics,
+            rule,
+            simulations: None,
+        }
     }
 
     /// Reads the metrics of a rule that has them.

@@ -330,6 +330,7 @@ impl<C: Cloud> Engine<'_, C> {
             region_is_known: true,
             rule: Some(verification.rule.id.as_str()),
             sample: 0,
+            ask_iam: false,
             access: verification.access,
         };
         let diagnosis = Box::pin(self.diagnose(&request, &DiagnosisReads::default())).await;

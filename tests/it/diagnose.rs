@@ -5,6 +5,8 @@ mod cost;
 mod faults;
 mod faults_abroad;
 mod foreign_setups;
+mod own_setups;
+mod simulator;
 mod unread;
 
 use s3_kms_replication::config::Settings;
@@ -90,6 +92,20 @@ async fn try_diagnose(
     rule: Option<&str>,
     access: &Access,
 ) -> Result<Diagnosis, Error> {
+    let request = DiagnosisRequest {
+        source: &BucketName::parse(source).unwrap(),
+        region: &Region::parse("us-east-1").unwrap(),
+        region_is_known: false,
+        rule,
+        sample: 50,
+        ask_iam: false,
+        access,
+    };
+    requested(fake, &request).await
+}
+
+/// The diagnosis that a request asks for.
+async fn requested(fake: &Fake, request: &DiagnosisRequest<'_>) -> Result<Diagnosis, Error> {
     let settings = settings();
     let engine = Engine {
         cloud: fake,
@@ -98,15 +114,7 @@ async fn try_diagnose(
         end: within_five_minutes(),
         request: None,
     };
-    let request = DiagnosisRequest {
-        source: &BucketName::parse(source).unwrap(),
-        region: &Region::parse("us-east-1").unwrap(),
-        region_is_known: false,
-        rule,
-        sample: 50,
-        access,
-    };
-    engine.diagnose(&request, &DiagnosisReads::default()).await
+    engine.diagnose(request, &DiagnosisReads::default()).await
 }
 
 /// The diagnosis of `demo-source`, which must not write.

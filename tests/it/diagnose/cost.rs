@@ -28,6 +28,7 @@ async fn reads_of(
         region_is_known,
         rule: None,
         sample: 0,
+        ask_iam: false,
         access: &Access::Own,
     };
     engine.diagnose(&request, reads).await.unwrap();

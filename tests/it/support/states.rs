@@ -35,6 +35,8 @@ pub struct State {
     pub metrics: BTreeMap<String, ReplicationMetrics>,
     /// The buckets and keys of other accounts that this account may read.
     pub readable: BTreeSet<String>,
+    /// The actions that the service control policies of the account's organization deny.
+    pub denied_by_scps: BTreeSet<String>,
     /// The holder of each lease, and when it expires.
     pub leases: BTreeMap<String, (String, u64)>,
 }

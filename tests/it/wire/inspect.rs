@@ -1,7 +1,8 @@
 //! The requests that only a diagnosis sends, and what it reads of the answers.
 
 use s3_kms_replication::model::{
-    KeyGrant, ListedObject, ObjectOwnership, ReplicationStatus, SampledObject,
+    KeyGrant, ListedObject, ObjectOwnership, ReplicationStatus, SampledObject, SimulatedCall,
+    Simulation,
 };
 use s3_kms_replication::ports::Inspect;
 
@@ -80,4 +81,30 @@ async fn cut_answer_about_a_setting_is_no_setting() {
         assert!(aws(&[ok(body)]).0.owner_id(&here).await.is_err(), "{body}");
         assert!(aws(&[ok(body)]).0.first_objects(&here, "", 1).await.is_err(), "{body}");
     }
+}
+
+#[tokio::test]
+async fn simulator_is_asked_with_the_recorded_request() {
+    let result = |decision: &str, detail: &str| {
+        format!(
+            "<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult><IsTruncated>false</IsTruncated><EvaluationResults><member>\
+             <EvalActionName>kms:Decrypt</EvalActionName><EvalDecision>{decision}</EvalDecision>{detail}</member></EvaluationResults>\
+             </SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
+        )
+    };
+    let denies = "<OrganizationsDecisionDetail><AllowedByOrganizations>false</AllowedByOrganizations></OrganizationsDecisionDetail>";
+    let (denied, allowed) = (result("explicitDeny", denies), result("allowed", ""));
+    let (aws, replay) = aws(&[ok(&denied), ok(&allowed)]);
+    let call = SimulatedCall {
+        action: "kms:Decrypt".to_owned(),
+        resource: "arn:aws:kms:us-east-1:111122223333:key/1".to_owned(),
+        context: vec![("kms:ViaService".to_owned(), "s3.us-east-1.amazonaws.com".to_owned())],
+    };
+    let role = "arn:aws:iam::111122223333:role/theirs";
+    let simulation = |is_explicitly_denied, is_allowed_by_organization| {
+        Ok(Simulation { is_explicitly_denied, is_allowed_by_organization })
+    };
+    assert_eq!(aws.simulate(role, &call).await, simulation(true, Some(false)));
+    assert_eq!(aws.simulate(role, &call).await, simulation(false, None));
+    assert_snapshot!(sent(&replay));
 }

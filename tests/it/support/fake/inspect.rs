@@ -2,7 +2,7 @@
 
 use s3_kms_replication::model::{
     Access, ApiError, BucketLocation, KeyGrant, ListedObject, ObjectOwnership, Region,
-    ReplicationMetrics, SampledObject,
+    ReplicationMetrics, SampledObject, SimulatedCall, Simulation,
 };
 use s3_kms_replication::ports::{Inspect, MeteredRule};
 
@@ -61,6 +61,17 @@ impl Inspect for Fake {
         self.call(Call::read("GetPolicy", resource.clone()), |_| Ok(())).await?;
         self.call(Call::read("GetPolicyVersion", resource), |state| {
             Ok(state.managed_policies.get(arn).cloned())
+        })
+        .await
+    }
+
+    async fn simulate(&self, role_arn: &str, call: &SimulatedCall) -> Result<Simulation, ApiError> {
+        let resource = format!("role `{role_arn}`");
+        self.call(Call::read("SimulatePrincipalPolicy", resource), |state| {
+            Ok(Simulation {
+                is_explicitly_denied: state.denied_by_scps.contains(&call.action),
+                is_allowed_by_organization: Some(!state.denied_by_scps.contains(&call.action)),
+            })
         })
         .await
     }
