@@ -7,6 +7,7 @@ the statement in the bucket policy is correct and necessary. The emulator does n
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,12 +147,10 @@ def test_apply_without_destination_role_is_refused_until_the_other_account_adds_
 
     # Adds the statements that the message contains.
     message = str(refused.value)
-    decoder = json.JSONDecoder()
-    at_bucket, at_key = (message.index("{", message.index(f"policy of {what}")) for what in ("bucket", "key"))
-    for_bucket, end = decoder.raw_decode(message, at_bucket)
-    bucket_read_access, _ = decoder.raw_decode(message, end + 1)
-    for_key, end = decoder.raw_decode(message, at_key)
-    key_read_access, _ = decoder.raw_decode(message, end + 1)
+    targets = re.finditer("in the policy of (bucket|key)", message)
+    statements = [(target[1], json.JSONDecoder().raw_decode(message, message.index("{", target.end()))[0]) for target in targets]
+    for_bucket, bucket_read_access = (statement for target, statement in statements if target == "bucket")
+    for_key, key_read_access = (statement for target, statement in statements if target == "key")
     kms, before = destination.aws.client("kms"), destination.key_statements()
     destination.s3.put_bucket_policy(Bucket=copy, Policy=json.dumps({
         "Version": "2012-10-17", "Statement": [TLS_ONLY, for_bucket, bucket_read_access]}))
