@@ -26,7 +26,12 @@ async fn working() -> State {
 
 /// The same, with changes of the properties.
 async fn working_with(changes: Value) -> State {
-    let fake = Fake::new(two_buckets());
+    working_on(two_buckets(), changes).await
+}
+
+/// The same, in buckets of another kind.
+async fn working_on(state: State, changes: Value) -> State {
+    let fake = Fake::new(state);
     let all = json!({"Prefix": null});
     let command = merged(merged(sample("command-apply"), all), changes);
     invoke(&fake, &command).await.unwrap();

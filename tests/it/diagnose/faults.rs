@@ -610,3 +610,46 @@ async fn denial_by_an_unknown_condition_key_makes_the_verdict_unknown() {
         assert!(diagnosis.text.contains(key), "{}", diagnosis.text);
     }
 }
+
+#[tokio::test]
+async fn rule_of_the_first_version_is_noted() {
+    let mut state = working_with(json!({"Prefix": "a"})).await;
+    let filter = "<Filter><Prefix>a</Prefix></Filter>";
+    state.edit_replication("demo-source", filter, "<Prefix>a</Prefix>");
+    let diagnosis = diagnosed(state, &Access::Own).await;
+    assert_eq!(codes(&diagnosis), [(V1Rule, Note)], "{}", diagnosis.text);
+}
+
+#[tokio::test]
+async fn faults_of_object_lock_are_found_alone() {
+    let mut state = two_buckets();
+    for bucket in ["demo-source", "demo-destination"] {
+        state.bucket_mut(bucket).object_lock = true;
+    }
+    let working = working_on(state, json!({})).await;
+    assert_works(&diagnosed(working.clone(), &Access::Own).await);
+
+    let mut unlocked = working.clone();
+    unlocked.bucket_mut("demo-destination").object_lock = false;
+    let diagnosis = diagnosed(unlocked, &Access::Own).await;
+    assert_eq!(codes(&diagnosis), [(DestinationObjectLockMissing, FailsNow)], "{}", diagnosis.text);
+
+    for right in ["s3:GetObjectRetention", "s3:GetObjectLegalHold"] {
+        let mut state = working.clone();
+        edit_policy(&mut state, right, "s3:GetObject");
+        let diagnosis = diagnosed(state, &Access::Own).await;
+        assert_eq!(codes(&diagnosis), [(ActionNotGranted, FailsForSome)], "{}", diagnosis.text);
+        assert!(diagnosis.text.contains(right), "{}", diagnosis.text);
+    }
+}
+
+#[tokio::test]
+async fn missing_right_to_replicate_delete_markers_fails_only_where_the_rule_replicates_them() {
+    for replicates in [true, false] {
+        let mut state = working_with(json!({"DeleteMarkerReplication": replicates})).await;
+        edit_policy(&mut state, "s3:ReplicateDelete", "s3:GetObject");
+        let diagnosis = diagnosed(state, &Access::Own).await;
+        let expected: &[_] = if replicates { &[(ActionNotGranted, FailsForSome)] } else { &[] };
+        assert_eq!(codes(&diagnosis), expected, "{}", diagnosis.text);
+    }
+}
