@@ -132,7 +132,8 @@ pub(super) async fn encryption(
                 ServerSideEncryption::AwsKms | ServerSideEncryption::AwsKmsDsse
             ) =>
         {
-            Encryption::Kms { key: default.kms_master_key_id, bucket_key }
+            let dual_layer = default.sse_algorithm == ServerSideEncryption::AwsKmsDsse;
+            Encryption::Kms { key: default.kms_master_key_id, bucket_key, dual_layer }
         }
         _ => Encryption::S3,
     })

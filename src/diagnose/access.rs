@@ -178,6 +178,8 @@ impl<'a> Evaluator<'a> {
         let uses_bucket_key = |encryption: Option<&Seen<Encryption>>| {
             matches!(encryption, Some(Ok(Encryption::Kms { bucket_key: true, .. })))
         };
+        let uses_two_layers =
+            matches!(&source.encryption, Ok(Encryption::Kms { dual_layer: true, .. }));
         let source_key = default_key.as_ref().and_then(KeyEvidence::arn);
         let settings = self.rule.destination.settings.as_ref();
         // Replicas of objects that are not KMS-encrypted are not, either.
@@ -190,6 +192,7 @@ impl<'a> Evaluator<'a> {
                 kms: Some(kms && default_key.is_some()),
                 key: source_key,
                 bucket_key: uses_bucket_key(Some(&source.encryption)),
+                dual_layer: uses_two_layers,
             },
             destination: Side {
                 arn: destination_arn,
@@ -197,6 +200,7 @@ impl<'a> Evaluator<'a> {
                 kms: source.encryption.is_ok().then_some(writes_kms),
                 key: self.rule.replica_key.as_ref().and_then(KeyEvidence::arn),
                 bucket_key: uses_bucket_key(settings.map(|settings| &settings.encryption)),
+                dual_layer: uses_two_layers,
             },
             object,
             selects_tags: rule.filter().tags().is_some_and(|tags| !tags.is_empty()),

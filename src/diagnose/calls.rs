@@ -71,6 +71,8 @@ pub struct Side<'a> {
     pub key: Option<&'a str>,
     /// Whether objects there use an S3 Bucket Key.
     pub bucket_key: bool,
+    /// Whether objects there are encrypted with DSSE-KMS.
+    pub dual_layer: bool,
 }
 
 /// What decides which calls S3 makes by a rule.
@@ -137,15 +139,17 @@ impl Replicated<'_> {
         let call =
             |action, code| self.call(action, Target::Destination, replica.clone()).failing(code);
         let object = call("s3:ReplicateObject", "DstPutObjectNotPermitted");
+        // A replica has its source object's kind of encryption.
+        let kms = if self.source.dual_layer { "aws:kms:dsse" } else { "aws:kms" };
         let object = match (self.destination.kms, self.destination.key) {
             (None, _) => object,
             (Some(false), _) => {
                 object.with(ALGORITHM, Some("AES256".to_owned())).with(KEY_ID, None)
             }
-            (Some(true), None) => object.with(ALGORITHM, Some("aws:kms".to_owned())),
-            (Some(true), Some(key)) => object
-                .with(ALGORITHM, Some("aws:kms".to_owned()))
-                .with(KEY_ID, Some(key.to_owned())),
+            (Some(true), None) => object.with(ALGORITHM, Some(kms.to_owned())),
+            (Some(true), Some(key)) => {
+                object.with(ALGORITHM, Some(kms.to_owned())).with(KEY_ID, Some(key.to_owned()))
+            }
         };
         let mut calls = vec![
             object,

@@ -48,7 +48,16 @@ pub enum Encryption {
         key: Option<String>,
         /// Whether the bucket uses an S3 Bucket Key.
         bucket_key: bool,
+        /// Whether objects are encrypted in two layers: DSSE-KMS.
+        dual_layer: bool,
     },
+}
+
+impl Encryption {
+    /// SSE-KMS with this key and an S3 Bucket Key.
+    pub fn with_bucket_key(key: impl Into<String>) -> Self {
+        Self::Kms { key: Some(key.into()), bucket_key: true, dual_layer: false }
+    }
 }
 
 /// A resource that has a resource policy.

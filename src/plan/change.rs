@@ -243,7 +243,7 @@ impl Action {
                 (before, vec![line("Versioning", "Enabled".to_owned())])
             }
             Self::EncryptBucket { before, key, .. } => {
-                let wanted = Encryption::Kms { key: Some(key.clone()), bucket_key: true };
+                let wanted = Encryption::with_bucket_key(key);
                 (
                     vec![line("DefaultEncryption", before.to_string())],
                     vec![line("DefaultEncryption", wanted.to_string())],
@@ -313,7 +313,7 @@ impl fmt::Display for Encryption {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::S3 => formatter.write_str("SSE-S3"),
-            Self::Kms { key, bucket_key } => {
+            Self::Kms { key, bucket_key, .. } => {
                 let key = key.as_deref().unwrap_or("alias/aws/s3");
                 write!(formatter, "KMS {key}{}", if *bucket_key { " with Bucket Key" } else { "" })
             }

@@ -104,8 +104,11 @@ pub(super) fn prepare(
         });
     }
     if let Some(created) = &destination.created {
-        let wanted = Encryption::Kms { key: Some(replica_key.to_owned()), bucket_key: true };
-        if created.encryption != wanted {
+        let is_right = matches!(
+            &created.encryption,
+            Encryption::Kms { key: Some(key), bucket_key: true, .. } if key == replica_key
+        );
+        if !is_right {
             let before = created.encryption.clone();
             actions.push(Action::EncryptBucket {
                 location: location.clone(),

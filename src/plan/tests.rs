@@ -169,7 +169,8 @@ fn a_change_is_displayed_with_its_sign_and_the_values_before_and_after() {
     assert_eq!(change(None, Some("")), "+ Prefix: \"\"");
     assert_eq!(change(Some(""), Some("a")), "~ Prefix: \"\" => a");
     assert_eq!(change(Some("a"), None), "- Prefix: a");
-    let kms = |bucket_key| Encryption::Kms { key: Some("key".to_owned()), bucket_key };
+    let kms =
+        |bucket_key| Encryption::Kms { key: Some("key".to_owned()), bucket_key, dual_layer: false };
     assert_eq!(
         [Encryption::S3, kms(false), kms(true)].map(|encryption| encryption.to_string()),
         ["SSE-S3", "KMS key", "KMS key with Bucket Key"]

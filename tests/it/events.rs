@@ -270,10 +270,7 @@ async fn created_destination_keeps_its_key_when_a_second_source_uses_it() {
     let made = json!({"DestinationBucket": "central", "DestinationRegion": "us-west-2", "CreateDestinationBucket": true});
     create(&fake, made.clone()).await;
     let created = fake.state.borrow().buckets["central"].clone();
-    assert_eq!(
-        created.encryption,
-        Encryption::Kms { key: Some(REPLICA_KEY.to_owned()), bucket_key: true }
-    );
+    assert_eq!(created.encryption, Encryption::with_bucket_key(REPLICA_KEY));
     let mut other = custom_resource("Create", made);
     other["LogicalResourceId"] = json!("Other");
     let properties = other["ResourceProperties"].as_object_mut().unwrap();

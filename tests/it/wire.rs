@@ -273,11 +273,11 @@ async fn encryption_and_versioning_are_parsed_in_every_form() {
         (default("<SSEAlgorithm>AES256</SSEAlgorithm>"), Encryption::S3),
         (
             default("<SSEAlgorithm>aws:kms</SSEAlgorithm>"),
-            Encryption::Kms { key: None, bucket_key: false },
+            Encryption::Kms { key: None, bucket_key: false, dual_layer: false },
         ),
         (
             default("<SSEAlgorithm>aws:kms:dsse</SSEAlgorithm><KMSMasterKeyID>k</KMSMasterKeyID>"),
-            Encryption::Kms { key: Some("k".to_owned()), bucket_key: false },
+            Encryption::Kms { key: Some("k".to_owned()), bucket_key: false, dual_layer: true },
         ),
     ] {
         assert_eq!(aws(&[ok(&body)]).0.encryption(&here).await, Ok(expected));

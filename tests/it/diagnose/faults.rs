@@ -27,8 +27,7 @@ fn samples(state: &mut State, objects: impl IntoIterator<Item = SampledObject>) 
 }
 
 fn bucket_key(state: &mut State, bucket: &str, key: &str) {
-    let key = Some(key.to_owned());
-    state.bucket_mut(bucket).encryption = Encryption::Kms { key, bucket_key: true };
+    state.bucket_mut(bucket).encryption = Encryption::with_bucket_key(key);
 }
 
 fn key_policy(state: &mut State, key: &str, policy: &str) {
@@ -652,4 +651,15 @@ async fn missing_right_to_replicate_delete_markers_fails_only_where_the_rule_rep
         let expected: &[_] = if replicates { &[(ActionNotGranted, FailsForSome)] } else { &[] };
         assert_eq!(codes(&diagnosis), expected, "{}", diagnosis.text);
     }
+}
+
+#[tokio::test]
+async fn policy_for_replicas_in_one_layer_fails_objects_in_two() {
+    let mut state = working().await;
+    edit_policy(&mut state, r#","aws:kms:dsse""#, "");
+    assert_works(&diagnosed(state.clone(), &Access::Own).await);
+    state.bucket_mut("demo-source").encryption =
+        Encryption::Kms { key: Some(SOURCE_KEY.to_owned()), bucket_key: false, dual_layer: true };
+    let diagnosis = diagnosed(state, &Access::Own).await;
+    assert_eq!(codes(&diagnosis), [(ActionNotGranted, FailsNow)], "{}", diagnosis.text);
 }

@@ -29,7 +29,11 @@ async fn setup(role_policy: &str, trust: Option<&str>, [source, destination]: [b
     if let Some(trust) = trust {
         state.role_mut(OWN_ROLE_NAME).trust = filled(trust);
     }
-    let kms = |key: &str, bucket_key| Encryption::Kms { key: Some(key.to_owned()), bucket_key };
+    let kms = |key: &str, bucket_key| Encryption::Kms {
+        key: Some(key.to_owned()),
+        bucket_key,
+        dual_layer: false,
+    };
     state.bucket_mut("demo-destination").encryption = kms(REPLICA_KEY, destination);
     let bucket = state.bucket_mut("demo-source");
     bucket.encryption = kms(SOURCE_KEY, source);

@@ -34,7 +34,7 @@ fn combinations() -> Vec<Value> {
 type Prepare = fn(&mut State);
 
 /// Kinds of buckets.
-const KINDS: [(&str, Prepare); 5] = [
+const KINDS: [(&str, Prepare); 6] = [
     ("without S3 Bucket Keys", |_| {}),
     ("S3 Bucket Key at the source", |state| bucket_key(state, "demo-source", SOURCE_KEY)),
     ("S3 Bucket Key at the destination", |state| {
@@ -44,6 +44,9 @@ const KINDS: [(&str, Prepare); 5] = [
         bucket_key(state, "demo-source", SOURCE_KEY);
         bucket_key(state, "demo-destination", REPLICA_KEY);
     }),
+    ("DSSE-KMS at the source", |state| {
+        state.bucket_mut("demo-source").encryption = dual_layer(SOURCE_KEY);
+    }),
     ("S3 Object Lock at both", |state| {
         for bucket in ["demo-source", "demo-destination"] {
             state.bucket_mut(bucket).object_lock = true;
@@ -51,9 +54,12 @@ const KINDS: [(&str, Prepare); 5] = [
     }),
 ];
 
+fn dual_layer(key: &str) -> Encryption {
+    Encryption::Kms { key: Some(key.to_owned()), bucket_key: false, dual_layer: true }
+}
+
 fn bucket_key(state: &mut State, bucket: &str, key: &str) {
-    let key = Some(key.to_owned());
-    state.bucket_mut(bucket).encryption = Encryption::Kms { key, bucket_key: true };
+    state.bucket_mut(bucket).encryption = Encryption::with_bucket_key(key);
 }
 
 /// The diagnosis says that all rules work, and nothing worse than a note.

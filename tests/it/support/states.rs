@@ -278,7 +278,7 @@ pub fn key(arn: &str) -> Key {
 
 /// SSE-KMS with this key.
 pub fn kms(key: &str) -> Encryption {
-    Encryption::Kms { key: Some(key.to_owned()), bucket_key: false }
+    Encryption::Kms { key: Some(key.to_owned()), bucket_key: false, dual_layer: false }
 }
 
 /// Two plain buckets, a third that [`POLICY`](super::POLICY) matches, and the keys for them: what the walk-through begins with.

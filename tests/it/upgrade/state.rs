@@ -48,6 +48,7 @@ fn read_bucket(bucket: &Value) -> Bucket {
             Some(key) => Encryption::Kms {
                 key: Some(key.to_owned()),
                 bucket_key: bucket["BucketKey"].as_bool().unwrap(),
+                dual_layer: false,
             },
             None => Encryption::S3,
         },

@@ -100,8 +100,7 @@ pub(super) fn perform(state: &mut State, action: &Action) -> Result<(), ApiError
             bucket(state, location)?.versioning = Versioning::Enabled
         }
         Action::EncryptBucket { location, key, .. } => {
-            bucket(state, location)?.encryption =
-                Encryption::Kms { key: Some(key.clone()), bucket_key: true };
+            bucket(state, location)?.encryption = Encryption::with_bucket_key(key);
         }
         Action::BlockPublicAccess { location } => {
             bucket(state, location)?.public_access_blocked = true
