@@ -90,7 +90,6 @@ impl<'a> Evaluator<'a> {
         };
         let mut context = Context::new()
             .with("aws:SecureTransport", "true")
-            .with("aws:ViaAWSService", "false")
             .with("aws:PrincipalType", "AssumedRole")
             .with("kms:CallerAccount", evidence.identity.account.to_string());
         for key in ABSENT {
@@ -175,11 +174,13 @@ impl<'a> Evaluator<'a> {
         let [source_arn, destination_arn] = arns;
         let rule = &self.rule.rule;
         let kms = rule.selects_kms_objects();
-        let uses_bucket_key = |encryption: Option<&Seen<Encryption>>| {
-            matches!(encryption, Some(Ok(Encryption::Kms { bucket_key: true, .. })))
-        };
         let uses_two_layers =
             matches!(&source.encryption, Ok(Encryption::Kms { dual_layer: true, .. }));
+        // S3 does not support Bucket Keys for DSSE-KMS, and ignores the setting.
+        let uses_bucket_key = |encryption: Option<&Seen<Encryption>>| {
+            !uses_two_layers
+                && matches!(encryption, Some(Ok(Encryption::Kms { bucket_key: true, .. })))
+        };
         let source_key = default_key.as_ref().and_then(KeyEvidence::arn);
         let settings = self.rule.destination.settings.as_ref();
         // Replicas of objects that are not KMS-encrypted are not, either.
@@ -280,6 +281,10 @@ impl<'a> Evaluator<'a> {
             unread.insert(layer);
         }
         let mut context = self.context.clone();
+        // S3 calls KMS on the role's behalf. AWS does not document with which values of these keys.
+        if matches!(call.target, Target::Source | Target::Destination) {
+            context = context.with("aws:ViaAWSService", "false").without("aws:CalledVia");
+        }
         for (key, value) in &call.context {
             context = context.with_values(key, value.clone());
         }

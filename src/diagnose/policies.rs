@@ -14,8 +14,7 @@ use crate::iam_policy::evaluate::{
 use crate::model::Account;
 
 /// The condition keys that S3's calls with a role do not have, as AWS documents these keys.
-pub(super) const ABSENT: [&str; 4] =
-    ["aws:CalledVia", "aws:SourceAccount", "aws:SourceArn", "aws:SourceOrgID"];
+pub(super) const ABSENT: [&str; 3] = ["aws:SourceAccount", "aws:SourceArn", "aws:SourceOrgID"];
 
 /// The policies of the role, read.
 pub(super) struct RolePolicies {

@@ -663,3 +663,37 @@ async fn policy_for_replicas_in_one_layer_fails_objects_in_two() {
     let diagnosis = diagnosed(state, &Access::Own).await;
     assert_eq!(codes(&diagnosis), [(ActionNotGranted, FailsNow)], "{}", diagnosis.text);
 }
+
+#[tokio::test]
+async fn bucket_key_at_the_destination_does_not_count_for_objects_in_two_layers() {
+    let mut state = working().await;
+    bucket_key(&mut state, "demo-destination", REPLICA_KEY);
+    state.bucket_mut("demo-source").encryption =
+        Encryption::Kms { key: Some(SOURCE_KEY.to_owned()), bucket_key: false, dual_layer: true };
+    assert_works(&diagnosed(state.clone(), &Access::Own).await);
+    edit_policy(
+        &mut state,
+        r#""arn:aws:s3:::demo-destination","arn:aws:s3:::demo-destination/*""#,
+        r#""arn:aws:s3:::demo-destination""#,
+    );
+    let diagnosis = diagnosed(state, &Access::Own).await;
+    assert_eq!(diagnosis.verdict, Some(Verdict::Fails), "{}", diagnosis.text);
+}
+
+#[tokio::test]
+async fn denial_of_a_key_by_the_way_of_the_call_makes_the_verdict_unknown() {
+    for via in ["true", "false"] {
+        let mut state = working().await;
+        let root = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"kms:*","Resource":"*"}"#;
+        let denial = format!(
+            r#"{{"Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{{"Bool":{{"aws:ViaAWSService":"{via}"}}}}}}"#
+        );
+        key_policy(
+            &mut state,
+            SOURCE_KEY,
+            &format!(r#"{{"Version":"2012-10-17","Statement":[{root},{denial}]}}"#),
+        );
+        let diagnosis = diagnosed(state, &Access::Own).await;
+        assert_eq!(diagnosis.verdict, Some(Verdict::Unknown), "{via}: {}", diagnosis.text);
+    }
+}
