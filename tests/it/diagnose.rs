@@ -7,6 +7,7 @@ mod faults_abroad;
 mod foreign_setups;
 mod own_setups;
 mod simulator;
+mod single_faults;
 mod unread;
 
 use s3_kms_replication::config::Settings;
