@@ -68,7 +68,7 @@ impl Aws {
             Action::DeleteRolePolicy { role, policy, .. } => {
                 iam::delete_role_policy(&self.iam, role, policy).await
             }
-            Action::DeleteRole { name } => iam::delete_role(&self.iam, name).await,
+            Action::DeleteRole { name, .. } => iam::delete_role(&self.iam, name).await,
         };
         done.map(|()| Executed::Done)
             .map_err(|error| error.into_error(action.operation(), action.resource()))

@@ -97,6 +97,8 @@ pub enum Action {
     DeleteRole {
         /// The role.
         name: RoleName,
+        /// The trust policy before, as JSON text.
+        before: String,
     },
     /// Writes our statement into a policy in the destination's account.
     PutStatement {
@@ -326,7 +328,7 @@ impl Action {
             | Self::PutRolePermissionsBoundary { name: role, .. }
             | Self::PutRolePolicy { role, .. }
             | Self::DeleteRolePolicy { role, .. }
-            | Self::DeleteRole { name: role }
+            | Self::DeleteRole { name: role, .. }
             | Self::UntagRole { role, .. } => role == name,
             Self::StartJob { job } => job.role == *name,
             Self::PutReplication { configuration, .. } => {

@@ -144,7 +144,7 @@ impl Action {
             Self::CreateRole { name, .. }
             | Self::UpdateAssumeRolePolicy { name, .. }
             | Self::PutRolePermissionsBoundary { name, .. }
-            | Self::DeleteRole { name } => {
+            | Self::DeleteRole { name, .. } => {
                 format!("role `{name}`")
             }
             Self::PutStatement { target, statement, .. } => statement_of(statement.sid(), target),
@@ -180,6 +180,32 @@ impl Action {
             | Self::DeleteRole { .. }
             | Self::PutStatement { .. }
             | Self::RemoveStatement { .. }
+            | Self::PutAlarm { .. }
+            | Self::DeleteAlarm { .. }
+            | Self::StartJob { .. }
+            | Self::CancelJob { .. }
+            | Self::UntagRole { .. }
+            | Self::PutReplication { .. }
+            | Self::DeleteReplication { .. } => None,
+        }
+    }
+
+    /// The policy document or statement that the action writes or removes, in full.
+    pub(super) fn document_text(&self) -> Option<String> {
+        match self {
+            Self::CreateRole { trust, .. } | Self::UpdateAssumeRolePolicy { trust, .. } => {
+                Some(pretty(&trust.to_string()))
+            }
+            Self::PutRolePolicy { document, .. } => Some(pretty(&document.to_string())),
+            Self::PutStatement { statement, .. } => Some(pretty(&statement.to_string())),
+            Self::DeleteRolePolicy { before, .. }
+            | Self::DeleteRole { before, .. }
+            | Self::RemoveStatement { before, .. } => Some(pretty(before)),
+            Self::CreateBucket { .. }
+            | Self::EnableVersioning { .. }
+            | Self::EncryptBucket { .. }
+            | Self::BlockPublicAccess { .. }
+            | Self::PutRolePermissionsBoundary { .. }
             | Self::PutAlarm { .. }
             | Self::DeleteAlarm { .. }
             | Self::StartJob { .. }
@@ -290,7 +316,7 @@ impl Action {
                 (before.as_deref().map(document_lines).unwrap_or_default(), document.lines())
             }
             Self::DeleteRolePolicy { before, .. } => (document_lines(before), Lines::new()),
-            Self::DeleteRole { name } => (vec![line("Role", name.to_string())], Lines::new()),
+            Self::DeleteRole { before, .. } => (trust_lines(document_lines(before)), Lines::new()),
             Self::PutReplication { before, configuration, .. } => (
                 before.as_ref().map(configuration_lines).unwrap_or_default(),
                 configuration_lines(configuration),
@@ -325,6 +351,18 @@ impl fmt::Display for Encryption {
 fn document_lines(text: &str) -> Lines {
     RolePolicyDocument::parse(text)
         .map_or_else(|| vec![line("Document", text.to_owned())], |document| document.lines())
+}
+
+/// A document or a statement on lines. Only those in the form of ours have their members in the usual order.
+fn pretty(text: &str) -> String {
+    let ours = RolePolicyDocument::parse(text)
+        .map(|document| serde_json::to_string_pretty(&document))
+        .or_else(|| {
+            Some(serde_json::to_string_pretty(&serde_json::from_str::<Statement>(text).ok()?))
+        });
+    let parsed = || serde_json::from_str::<serde_json::Value>(text);
+    let pretty = ours.unwrap_or_else(|| serde_json::to_string_pretty(&parsed()?));
+    pretty.unwrap_or_else(|_| text.to_owned())
 }
 
 /// The lines of a trust policy, beside the other values of its role.

@@ -130,7 +130,8 @@ impl Plan {
         let attached = role.attached.iter().map(|arn| format!("attached policy `{arn}`"));
         let dependents: Vec<String> = rules.chain(policies).chain(attached).collect();
         if dependents.is_empty() {
-            let actions = vec![Action::DeleteRole { name: role.name.clone() }];
+            let (name, before) = (role.name.clone(), role.trust.clone());
+            let actions = vec![Action::DeleteRole { name, before }];
             self.stages.push(Stage { name: StageName::RemoveRole, actions });
             return true;
         }

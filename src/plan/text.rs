@@ -108,8 +108,7 @@ impl Action {
             let path = change.path.strip_prefix(&own_rule).unwrap_or(&change.path);
             Line::Change(change.effect(), change.text(path))
         }));
-        if let (Detail::Documents, Some(document)) = (detail, self.document()) {
-            let document = serde_json::to_string_pretty(document).unwrap_or_default();
+        if let (Detail::Documents, Some(document)) = (detail, self.document_text()) {
             lines.extend(document.lines().map(|line| Line::Document(line.to_owned())));
         }
         lines

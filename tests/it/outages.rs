@@ -208,7 +208,7 @@ fn actions() -> Vec<Action> {
             document: iam_policy::trust(),
         },
         Action::DeleteRolePolicy { role, policy, before: String::new() },
-        Action::DeleteRole { name },
+        Action::DeleteRole { name, before: String::new() },
         Action::RemoveStatement {
             target: ResourcePolicyTarget::Bucket(location.clone()),
             sid: "Ours".to_owned(),

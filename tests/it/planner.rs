@@ -7,7 +7,7 @@ mod upgrade;
 use aws_sdk_s3control::types::JobStatus;
 use insta::assert_snapshot;
 use s3_kms_replication::model::{Alarm, BucketName, Encryption, Role, Versioning};
-use s3_kms_replication::plan::{self, Detail, Plan, Roles};
+use s3_kms_replication::plan::{self, Detail, Line, Plan, Roles};
 use s3_kms_replication::spec::Spec;
 use serde_json::json;
 
@@ -229,6 +229,16 @@ async fn text_has_a_sign_before_each_action_and_value_and_hides_what_stays() {
         text(&repaired, Detail::Documents),
     ];
     assert_snapshot!(texts.join("\n\n"));
+}
+
+#[tokio::test]
+async fn deletion_with_documents_shows_each_removed_document_in_full() {
+    let abroad = spec(other_account_properties());
+    let state = applied(two_accounts(), &[&abroad]).await;
+    let deleted = plan::delete(&abroad.rule, &delete_snapshot(&state, &abroad));
+    let lines = deleted.lines(Detail::Documents).into_iter();
+    let shown = lines.filter(|line| matches!(line, Line::Action(..) | Line::Document(_)));
+    assert_snapshot!(shown.map(|line| line.to_string()).collect::<Vec<_>>().join("\n"));
 }
 
 #[tokio::test]

@@ -139,7 +139,7 @@ pub(super) fn perform(state: &mut State, action: &Action) -> Result<(), ApiError
             let removed = role(state, name)?.policies.remove(policy.as_str());
             removed.ok_or_else(|| error("NoSuchEntity", Retry::Replan))?;
         }
-        Action::DeleteRole { name } => {
+        Action::DeleteRole { name, .. } => {
             if role(state, name)?.policies.is_empty() && role(state, name)?.attached.is_empty() {
                 state.roles.remove(name.as_str());
                 // Another role of this name has another id, and so no token again; and a job that is not known, since its start was not answered,
