@@ -91,7 +91,9 @@ fn not_readable(failures: &[String], statements: &[StatementToAdd]) -> String {
 }
 
 /// Messages of the AWS SDK when it finds no credentials. They do not tell a person what to do.
-const NO_CREDENTIALS: [&str; 3] = [
+const NO_CREDENTIALS: [&str; 4] = [
+    // The last place where they are looked for: the metadata service of an instance.
+    "IMDS",
     "the credential provider was not enabled",
     "no providers in chain provided credentials",
     "was not defined",
@@ -249,6 +251,10 @@ fn print_manual(command: Option<&str>) -> Result<i32, Failure> {
         None => page.into_owned(),
         Some((before, extra)) => {
             let (examples, after) = extra.split_once(".SH ").unwrap_or((extra, ""));
+            let heading = ["Examples:\n", "Example:\n"]
+                .into_iter()
+                .find(|heading| examples.starts_with(heading));
+            let examples = examples.strip_prefix(heading.unwrap_or_default()).unwrap_or(examples);
             let after = if after.is_empty() { String::new() } else { format!(".SH {after}") };
             // The examples keep their lines.
             format!("{before}.SH EXAMPLES\n.nf\n{examples}.fi\n{after}")

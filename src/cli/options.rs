@@ -368,6 +368,10 @@ struct Tag {
     value: String,
 }
 
+fn region_code(text: &str) -> Result<Region, &'static str> {
+    Region::parse(text).map_err(|_| "a Region's code looks like us-east-1")
+}
+
 fn whole_number(text: &str) -> Result<i64, &'static str> {
     text.parse().map_err(|_| "it must be a whole number")
 }
@@ -386,10 +390,10 @@ impl FromStr for Tag {
 #[command(next_help_heading = "All buckets of the account")]
 pub struct Walk {
     /// File with a replication policy: which buckets are replicated, and how
-    #[arg(long, value_name = "FILE", requires = "all", conflicts_with_all = ["RuleTarget", "Properties"])]
+    #[arg(long, value_name = "FILE", requires = "all")]
     pub policy: Option<PathBuf>,
     /// Applies the policy to every bucket of the account, in all Regions
-    #[arg(long, requires = "policy", conflicts_with_all = ["RuleTarget", "Properties", "documents"])]
+    #[arg(long, requires = "policy", conflicts_with = "documents")]
     pub all: bool,
     /// Number of buckets to process concurrently
     #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=50))]
@@ -431,7 +435,7 @@ pub struct Common {
     #[arg(long, global = true, value_name = "NAME")]
     pub profile: Option<String>,
     /// Region in which buckets are looked up first [default: AWS_REGION, the profile's, or us-east-1]
-    #[arg(long, global = true, value_parser = Region::parse)]
+    #[arg(long, global = true, value_parser = region_code)]
     pub region: Option<Region>,
     /// Format of the output
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
@@ -461,19 +465,37 @@ pub fn command_line() -> clap::Command {
         of_existing_rule(hide(command, &groups, &["source_kms_key_arns"]))
             .mut_arg("source_kms_key_arns", |option| option.help(help))
     };
-    program.mut_subcommand("delete", delete).mut_subcommand("verify", verify)
+    program
+        .mut_subcommand("plan", separate_walk)
+        .mut_subcommand("apply", separate_walk)
+        .mut_subcommand("delete", delete)
+        .mut_subcommand("verify", verify)
+}
+
+/// Refuses the options of one rule beside those of the walk. The error names only the options that were given, which it would not if the
+/// conflict were one with a whole group.
+fn separate_walk(command: clap::Command) -> clap::Command {
+    let of_rule = members(&command, &["RuleTarget", "Properties"]);
+    ["policy", "all"].into_iter().fold(command, |command, name| {
+        command.mut_arg(name, |option| option.conflicts_with_all(&of_rule))
+    })
+}
+
+/// The options of the groups.
+fn members(command: &clap::Command, groups: &[&str]) -> BTreeSet<clap::Id> {
+    command
+        .get_groups()
+        .filter(|group| groups.contains(&group.get_id().as_str()))
+        .flat_map(|group| group.get_args().cloned())
+        .collect()
 }
 
 /// Hides the options of the groups, but for those in `shown`.
 fn hide(command: clap::Command, groups: &[&str], shown: &[&str]) -> clap::Command {
-    let hidden: BTreeSet<clap::Id> = command
-        .get_groups()
-        .filter(|group| groups.contains(&group.get_id().as_str()))
-        .flat_map(|group| group.get_args().cloned())
-        .filter(|option| !shown.contains(&option.as_str()))
-        .collect();
+    let members = members(&command, groups);
     command.mut_args(|option| {
-        let is_hidden = hidden.contains(option.get_id());
+        let id = option.get_id();
+        let is_hidden = members.contains(id) && !shown.contains(&id.as_str());
         if is_hidden { option.hide(true) } else { option }
     })
 }
