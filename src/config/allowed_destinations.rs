@@ -56,7 +56,7 @@ impl AllowedDestinations {
         Err(Invalid::new(
             "DestinationBucket",
             format!(
-                "is `{destination}` of account {account}; `{VARIABLE}`, the template's parameter `AllowedDestinations`, allows only {}",
+                "is `{destination}` of account {account}; `AllowedDestinations` allows only {}",
                 self.text
             ),
         ))

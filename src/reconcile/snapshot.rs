@@ -213,6 +213,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         let mut denied = DeniedReads::new(spec, &identity);
         let replica_key = denied.accept(replica_key, spec.replica_key.account())?;
         let owner = spec.destination_account.as_ref().unwrap_or(&identity.account);
+        let destination = destination.map_err(|failure| name_account(failure, spec));
         let destination = denied.accept(destination, owner)?.map(|region| BucketLocation {
             bucket: spec.destination.clone(),
             region,
@@ -393,6 +394,18 @@ impl<R: Read> SnapshotReader<'_, R> {
             try_join!(self.policies_with_statements(rule, access, &roles, region), job)?;
         Ok(DeleteSnapshot { source, roles, alarm, resource_policies, job })
     }
+}
+
+/// A denied read of a destination that is taken for the caller's own, since the request names no account.
+fn name_account(failure: ApiError, spec: &Spec) -> ApiError {
+    if spec.destination_account.is_some() {
+        return failure;
+    }
+    let message = format!(
+        "{}; if the bucket is another account's, `DestinationAccount` must name that account",
+        failure.message
+    );
+    ApiError { message, ..failure }
 }
 
 fn has_policy(role: Option<&RoleOutline>, rule_id: &RuleId) -> bool {

@@ -82,7 +82,7 @@ pub fn read(payload: &Value, environment: Environment<'_>) -> Result<Invocation,
         return Ok(Invocation::Command(command::read(object)?));
     }
     Err(unknown(
-        "has none of `RequestType` (CloudFormation), `detail-type` (EventBridge), `Records` (SQS), `Action` (a command) or an object with `action` and `prev_input` (Terraform)",
+        "has none of `RequestType` (CloudFormation), `detail-type` (EventBridge), `Records` (SQS), `Action` (a command) or an object with exactly `action` and `prev_input` (Terraform)",
     ))
 }
 

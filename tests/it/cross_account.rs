@@ -109,6 +109,22 @@ async fn invariant_9_unreadable_destination_without_a_role_is_refused_with_the_s
 }
 
 #[tokio::test(start_paused = true)]
+async fn denied_destination_without_an_account_is_refused_with_the_property_that_names_the_account()
+{
+    let fake = Fake::new(two_accounts());
+    let abroad = json!({"DestinationBucket": "abroad", "ReplicaKmsKeyArn": OTHER_ACCOUNT_KEY});
+    let answer = create(&fake, abroad).await;
+    let reason = answer["Reason"].as_str().unwrap();
+    assert!(
+        reason.ends_with(
+            "; if the bucket is another account's, `DestinationAccount` must name that account"
+        ),
+        "{reason}"
+    );
+    assert_eq!(fake.writes(), []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn rule_without_a_role_is_written_only_to_a_destination_that_is_versioned() {
     let mut state = two_accounts();
     state.readable = BTreeSet::from(["abroad".to_owned(), OTHER_ACCOUNT_KEY.to_owned()]);

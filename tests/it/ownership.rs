@@ -186,7 +186,7 @@ async fn destination_outside_of_the_allowed_ones_is_refused_in_every_way_of_aski
             let fake = Fake::new(state.clone());
             let answer = invoke_with(&fake, &payload, &settings(allowed)).await;
             let text = format!("{answer:?} {:?}", fake.answers);
-            assert_eq!(!text.contains("ALLOWED_DESTINATIONS"), is_allowed, "{allowed}: {text}");
+            assert_eq!(!text.contains("AllowedDestinations"), is_allowed, "{allowed}: {text}");
             if !is_allowed {
                 assert_eq!((fake.writes(), &*fake.state.borrow()), (vec![], &state), "{text}");
             }
