@@ -15,7 +15,7 @@ use crate::model::{
     GenerationRecord, Identity, Job, Key, KeyGrant, Lease, ListedBucket, ListedObject,
     ObjectOwnership, ObjectVersion, RecordedRequest, Recording, Region, ReplicationConfiguration,
     ReplicationMetrics, ResourcePolicyTarget, ResponseUrl, Role, RoleName, RoleOutline,
-    SampledObject, SimulatedCall, Simulation, Versioning, Versions,
+    SampledObject, SimulatedCall, Simulation, VersionMarker, Versioning, Versions, VersionsPage,
 };
 use crate::plan::Action;
 
@@ -69,6 +69,15 @@ pub trait Read {
 
     /// Reads whether a bucket has no object. Delete markers and noncurrent versions do not count.
     fn is_empty(&self, location: &BucketLocation) -> impl Future<Output = Result<bool, ApiError>>;
+
+    /// Lists at most `limit` versions and delete markers whose keys begin with `prefix`, from the place `after`, or else from the first.
+    fn versions_page(
+        &self,
+        location: &BucketLocation,
+        prefix: &str,
+        after: Option<&VersionMarker>,
+        limit: u16,
+    ) -> impl Future<Output = Result<VersionsPage, ApiError>>;
 
     /// Reads whether all four settings of a bucket's public access block are on.
     fn public_access_blocked(

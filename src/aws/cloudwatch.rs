@@ -6,7 +6,7 @@ use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::{AlarmType, ComparisonOperator, Dimension, MetricAlarm, Statistic};
 
 use super::sdk_error::{self, CallError};
-use crate::model::{Alarm, ApiError, Region};
+use crate::model::{Alarm, ApiError, Region, RuleAddress};
 
 /// Reads those of the alarms with these names that exist. CloudWatch takes 100 names at most.
 pub(super) async fn alarms(
@@ -60,6 +60,21 @@ fn from_sdk(alarm: MetricAlarm, region: Region) -> Alarm {
     }
 }
 
+/// What the alarm says: the command that replicates the objects once more. CloudWatch takes 1,024 characters.
+fn description(alarm: &Alarm) -> String {
+    let replay = RuleAddress::parse(&alarm.name).map(|rule| {
+        format!(
+            "; once the cause is mended, s3-kms-replication replay --source-bucket {} --name {} --report-bucket BUCKET replicates them",
+            rule.source,
+            rule.id.name()
+        )
+    });
+    format!(
+        "S3 failed to replicate objects by this rule; made and removed with it by s3-kms-replication{}",
+        replay.unwrap_or_default()
+    )
+}
+
 /// Creates or replaces an alarm.
 pub(super) async fn put(client: &Client, alarm: &Alarm) -> Result<(), CallError> {
     let dimensions = alarm
@@ -69,7 +84,7 @@ pub(super) async fn put(client: &Client, alarm: &Alarm) -> Result<(), CallError>
     let request = client
         .put_metric_alarm()
         .alarm_name(&alarm.name)
-        .alarm_description("S3 failed to replicate objects by this rule; made and removed with it by s3-kms-replication")
+        .alarm_description(description(alarm))
         .namespace(&alarm.namespace)
         .metric_name(&alarm.metric)
         .set_dimensions(Some(dimensions.collect()))

@@ -42,6 +42,9 @@ impl Aws {
             Action::CancelJob { location, id, .. } => {
                 s3control::cancel_job(&self.s3control(&location.region), location, id).await
             }
+            Action::TagRole { role, tag, value, .. } => {
+                iam::tag_role(&self.iam, role, tag.as_str(), value).await
+            }
             Action::UntagRole { role, tag, .. } => {
                 iam::untag_role(&self.iam, role, tag.as_str()).await
             }

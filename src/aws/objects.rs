@@ -1,4 +1,4 @@
-//! S3: canaries and their replicas.
+//! S3: versions of objects, canaries and their replicas.
 //!
 //! It must not know what a replication status means for a rule: [`crate::verify`] decides that.
 
@@ -9,7 +9,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Aws;
 use super::sdk_error::{CallError, malformed_response};
-use crate::model::{ApiError, BucketLocation, Canary, ObjectVersion, ReplicationStatus, Versions};
+use crate::model::{
+    ApiError, BucketLocation, Canary, ListedVersion, ObjectVersion, ReplicationStatus,
+    VersionMarker, Versions, VersionsPage,
+};
 use crate::ports::Objects;
 
 /// A canary's content, for a person who finds one.
@@ -144,6 +147,49 @@ pub(super) async fn versions(
         delete_markers: markers.filter_map(|marker| marker.version_id).collect(),
         more,
     })
+}
+
+/// Lists a page of versions under a prefix. Their keys are in no error.
+pub(super) async fn versions_page(
+    client: &Client,
+    location: &BucketLocation,
+    prefix: &str,
+    after: Option<&VersionMarker>,
+    limit: u16,
+) -> Result<VersionsPage, ApiError> {
+    let (operation, resource) = ("ListObjectVersions", format!("bucket `{}`", location.bucket));
+    let request = client
+        .list_object_versions()
+        .bucket(location.bucket.as_str())
+        .expected_bucket_owner(location.owner.as_str())
+        .set_prefix(Some(prefix.to_owned()).filter(|prefix| !prefix.is_empty()))
+        .set_key_marker(after.map(|after| after.key.clone()))
+        .set_version_id_marker(after.and_then(|after| after.version.clone()))
+        .max_keys(limit.into());
+    let response = request
+        .send()
+        .await
+        .map_err(|error| CallError::from(error).into_error(operation, &resource))?;
+    let is_truncated = response.is_truncated == Some(true);
+    let next = match (is_truncated, response.next_key_marker) {
+        (false, _) => None,
+        (true, Some(key)) => Some(VersionMarker { key, version: response.next_version_id_marker }),
+        (true, None) => {
+            let problem = "a list that is truncated and does not say where";
+            return Err(malformed_response(operation, &resource, problem));
+        }
+    };
+    let listed = |version: sdk::ObjectVersion| {
+        let last_modified = version.last_modified?.secs().try_into().ok()?;
+        Some(ListedVersion { key: version.key?, version: version.version_id?, last_modified })
+    };
+    let versions: Option<Vec<ListedVersion>> =
+        response.versions.unwrap_or_default().into_iter().map(listed).collect();
+    let versions = versions.ok_or_else(|| {
+        malformed_response(operation, &resource, "a version without a key, an id or a time")
+    })?;
+    let delete_markers = response.delete_markers.unwrap_or_default().len();
+    Ok(VersionsPage { versions, delete_markers, next })
 }
 
 /// Deletes a version or a delete marker for good.

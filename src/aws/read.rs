@@ -10,7 +10,7 @@ use super::{Aws, cloudwatch, iam, kms, objects, s3, s3control, sts};
 use crate::model::{
     Access, Account, Alarm, ApiError, BucketLocation, BucketName, Encryption, Identity, Job, Key,
     ListedBucket, Region, ReplicationConfiguration, ResourcePolicyTarget, Role, RoleName,
-    RoleOutline, Versioning,
+    RoleOutline, VersionMarker, Versioning, VersionsPage,
 };
 use crate::ports::Read;
 
@@ -68,6 +68,19 @@ impl Read for Aws {
 
     async fn is_empty(&self, location: &BucketLocation) -> Result<bool, ApiError> {
         self.on_bucket(location, async |s3| objects::is_empty(&s3, location).await).await
+    }
+
+    async fn versions_page(
+        &self,
+        location: &BucketLocation,
+        prefix: &str,
+        after: Option<&VersionMarker>,
+        limit: u16,
+    ) -> Result<VersionsPage, ApiError> {
+        self.on_bucket(location, async |s3| {
+            objects::versions_page(&s3, location, prefix, after, limit).await
+        })
+        .await
     }
 
     async fn public_access_blocked(&self, location: &BucketLocation) -> Result<bool, ApiError> {

@@ -14,7 +14,7 @@ use aws_sdk_s3control::{Client, Config};
 use super::sdk_error::{CallError, malformed_response};
 use super::whole_answer::WholeAnswer;
 use crate::model::{Account, ApiError, BucketLocation, Job, Partition, is_loopback};
-use crate::plan::NewJob;
+use crate::plan::{NewJob, ObjectSelection};
 
 /// The priority among the account's jobs. All jobs of this program have the same.
 const PRIORITY: i32 = 10;
@@ -52,8 +52,12 @@ pub(super) async fn create_job(
     let prefix = Some(job.prefix.clone()).filter(|prefix| !prefix.is_empty());
     let filter = JobManifestGeneratorFilter::builder()
         .eligible_for_replication(true)
-        .object_replication_statuses(ReplicationStatus::None)
-        .object_replication_statuses(ReplicationStatus::Failed)
+        .set_object_replication_statuses(Some(match job.selection {
+            ObjectSelection::Unreplicated => {
+                vec![ReplicationStatus::None, ReplicationStatus::Failed]
+            }
+            ObjectSelection::Failed => vec![ReplicationStatus::Failed],
+        }))
         .set_key_name_constraint(
             prefix.map(|prefix| KeyNameConstraint::builder().match_any_prefix(prefix).build()),
         );

@@ -75,10 +75,14 @@ pub async fn end(signal: Signal, command: &Commands, common: &Common) -> Failure
         (Commands::Delete(args), Ok(_)) if !args.dry_run => {
             "completed changes stay, and the same command does the rest".to_owned()
         }
+        (Commands::Replay(args), Ok(_)) if !args.dry_run => {
+            "completed changes stay, and the same command does the rest".to_owned()
+        }
         (
             Commands::Plan(_)
             | Commands::Delete(_)
             | Commands::Diagnose(_)
+            | Commands::Replay(_)
             | Commands::Policies(_)
             | Commands::Completions { .. }
             | Commands::Man { .. },
@@ -104,6 +108,7 @@ async fn remove_canary(command: &Commands, common: &Common) -> Result<bool, Stri
         | Commands::Plan(_)
         | Commands::Delete(_)
         | Commands::Diagnose(_)
+        | Commands::Replay(_)
         | Commands::Policies(_)
         | Commands::Completions { .. }
         | Commands::Man { .. } => Ok(None),

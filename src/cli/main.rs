@@ -8,6 +8,7 @@ mod interrupt;
 mod options;
 mod policies;
 mod progress;
+mod replay;
 mod rule;
 mod screen;
 mod session;
@@ -217,6 +218,7 @@ async fn run_command(
         Commands::Delete(args) => delete::delete(args, common, progress).await,
         Commands::Verify(args) => rule::verify(args, common, progress).await,
         Commands::Diagnose(args) => diagnose::diagnose(args, common, progress).await,
+        Commands::Replay(args) => replay::replay(args, common, progress).await,
         Commands::Policies(args) => policies::print(args, common),
         Commands::Completions { shell } => {
             let mut script = Vec::new();

@@ -68,6 +68,13 @@ Examples:
 
 The other options of `apply` are accepted and have no effect.";
 
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  s3-kms-replication replay --source-bucket orders --name orders-replica --report-bucket reports
+  s3-kms-replication replay --source-bucket orders --name their-rule --report-bucket reports --dry-run
+
+For a rule that others have made, it prints the statements that their role lacks, and changes nothing.";
+
 const POLICIES_EXAMPLES: &str = "\
 Example:
   s3-kms-replication policies --source-bucket orders --destination-bucket orders-replica \\
@@ -114,6 +121,9 @@ pub enum Commands {
     Verify(Verify),
     /// Says why the replication of a bucket fails, whoever set it up, and how to mend it; changes nothing
     Diagnose(Diagnose),
+    /// Replicates once more what S3 failed to replicate: starts an S3 Batch Replication job, after it asks for confirmation
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(Replay),
     /// Prints the role's trust policy and inline policies without any call to AWS; requires --source-kms-key-arns
     #[command(after_help = POLICIES_EXAMPLES)]
     Policies(Policies),
@@ -244,6 +254,36 @@ pub struct Diagnose {
     #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=50))]
     #[serde(skip)]
     pub concurrency: u8,
+}
+
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Replay {
+    /// Bucket whose objects are replicated
+    #[arg(long, value_name = "NAME")]
+    source_bucket: String,
+    /// Name of the rule, which is the destination bucket's unless it was given; or the ID of a rule that others have made
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// Bucket that receives the job's report
+    #[arg(long, value_name = "NAME|ARN")]
+    report_bucket: String,
+    /// Prefix of the job's report in that bucket
+    #[arg(long, value_name = "PREFIX")]
+    report_prefix: Option<String>,
+    /// Also replicates objects that no rule has selected, since they are older than the rule [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    replicate_existing_objects: Option<bool>,
+    /// Shows the job that would be started, and changes nothing
+    #[arg(long)]
+    #[serde(skip)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    #[serde(skip)]
+    pub confirmation: Confirmation,
+    #[command(flatten)]
+    #[serde(skip)]
+    pub deployment: Deployment,
 }
 
 #[derive(Debug, Args)]

@@ -154,6 +154,7 @@ fn ready_snapshot(spec: &Spec, object_lock: bool) -> Result<ApplySnapshot, Failu
         resource_policies: Vec::new(),
         job: None,
         report_missing: false,
+        has_no_versions: false,
     })
 }
 

@@ -20,6 +20,7 @@ mod denial;
 mod evidence;
 mod finding;
 mod fix;
+mod foreign_job;
 mod objects;
 mod policies;
 mod setup;
@@ -34,6 +35,7 @@ pub use evidence::{
     RuleEvidence, Sample, Seen, SourceEvidence, Unread,
 };
 pub use finding::{Code, Finding, Severity};
+pub use foreign_job::{ForeignJob, ForeignJobEvidence, foreign_job};
 use objects::ObjectFindings;
 use setup::Setup;
 pub use setup::is_suspicious;

@@ -132,23 +132,7 @@ pub(super) fn trust(
     identity: &Account,
     undecided: &mut Vec<Unread>,
 ) -> Option<Finding> {
-    let source = PolicySource::Trust(role.role.name.to_string());
-    let policy = parse(source, Some(&role.role.trust), undecided).ok()?;
-    let mut context = Context::new().with("aws:SecureTransport", "true");
-    for key in ABSENT {
-        context = context.without(key);
-    }
-    let principal = Principal::Service("s3.amazonaws.com".to_owned());
-    let request = Request {
-        principal: &principal,
-        action: "sts:AssumeRole",
-        resource: &role.role.arn,
-        resource_account: identity,
-        context: &context,
-    };
-    let policies =
-        Policies { resource: ResourcePolicy::Trust(policy.as_ref()), ..Policies::default() };
-    match decide(&request, &policies) {
+    match decide_trust(role, identity, "s3.amazonaws.com", undecided)? {
         Decision::Allowed => None,
         Decision::Denied(denials) => {
             let message = format!("S3 may not assume role `{}`", role.role.arn);
@@ -171,4 +155,40 @@ pub(super) fn trust(
             None
         }
     }
+}
+
+/// Whether a service certainly may assume the role, by its trust policy.
+pub(super) fn trusts(
+    role: &RoleEvidence,
+    identity: &Account,
+    service: &str,
+    undecided: &mut Vec<Unread>,
+) -> bool {
+    decide_trust(role, identity, service, undecided) == Some(Decision::Allowed)
+}
+
+/// Decides by the role's trust policy whether a service may assume it; `None` if the policy cannot be read.
+fn decide_trust(
+    role: &RoleEvidence,
+    identity: &Account,
+    service: &str,
+    undecided: &mut Vec<Unread>,
+) -> Option<Decision> {
+    let source = PolicySource::Trust(role.role.name.to_string());
+    let policy = parse(source, Some(&role.role.trust), undecided).ok()?;
+    let mut context = Context::new().with("aws:SecureTransport", "true");
+    for key in ABSENT {
+        context = context.without(key);
+    }
+    let principal = Principal::Service(service.to_owned());
+    let request = Request {
+        principal: &principal,
+        action: "sts:AssumeRole",
+        resource: &role.role.arn,
+        resource_account: identity,
+        context: &context,
+    };
+    let policies =
+        Policies { resource: ResourcePolicy::Trust(policy.as_ref()), ..Policies::default() };
+    Some(decide(&request, &policies))
 }

@@ -11,11 +11,12 @@ use crate::error::Error;
 use crate::model::{Access, BucketName};
 use crate::ports::Cloud;
 use crate::reconcile::{
-    self, DiagnosisReads, DiagnosisRequest, Engine, Outcome, ReconcileRequest, Status, Verification,
+    self, DiagnosisReads, DiagnosisRequest, Engine, Outcome, ReconcileRequest, ReplayRequest,
+    Status, Verification,
 };
 use crate::request::Command;
-use crate::respond::RuleAnswer;
 use crate::respond::metrics::Counters;
+use crate::respond::{ReplayAnswer, RuleAnswer};
 use crate::spec::Invalid;
 
 /// Runs the command and answers with its result.
@@ -48,6 +49,22 @@ pub(super) async fn handle<C: Cloud>(
                 Err(error) => counters.count_failure(error),
             }
             return json(&diagnosis?);
+        }
+        Command::Replay { source, name, report, selection, dry_run } => {
+            let request = ReplayRequest {
+                source,
+                name,
+                selection: *selection,
+                report,
+                expected,
+                dry_run: *dry_run,
+            };
+            let replay = engine.replay(&request).await.map_err(Error::from);
+            match &replay {
+                Ok(replay) => counters.count_replay(replay),
+                Err(error) => counters.count_failure(error),
+            }
+            return json(&ReplayAnswer::from(&replay?));
         }
         Command::ReconcileLegacy { source } => {
             let result = engine.reconcile_legacy_bucket(source).await;

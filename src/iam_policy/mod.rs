@@ -23,6 +23,9 @@ pub(crate) const SOURCE_OBJECTS: &str = "SourceObjects";
 pub(crate) const DECRYPT_SOURCE: &str = "DecryptSourceObjects";
 pub(crate) const WRITE_REPLICAS: &str = "Replicas";
 pub(crate) const ENCRYPT_REPLICAS: &str = "EncryptReplicas";
+pub(crate) const JOB_OBJECTS: &str = "ExistingObjects";
+pub(crate) const JOB_MANIFEST: &str = "Manifest";
+pub(crate) const JOB_REPORT: &str = "Report";
 pub(crate) const EARLIER: &str = "Earlier";
 
 /// An IAM policy document. The order of actions and resources does not matter for equality.
@@ -233,14 +236,23 @@ pub fn trust_with_job() -> RolePolicyDocument {
 /// The trust policy has no `aws:SourceAccount` and no `aws:SourceArn`. S3 is not documented to send these keys when it replicates, and a service
 /// that does not send them could not assume the role.
 fn trust_in(services: Values) -> RolePolicyDocument {
-    RolePolicyDocument::new(vec![Statement {
+    RolePolicyDocument::new(vec![trust_statement(services)])
+}
+
+/// The statement by which the trust policy of a foreign role lets S3 Batch Operations assume it.
+pub fn job_trust_statement() -> Statement {
+    trust_statement(["batchoperations.s3.amazonaws.com"].into())
+}
+
+fn trust_statement(services: Values) -> Statement {
+    Statement {
         sid: None,
         effect: "Allow".to_owned(),
         principal: BTreeMap::from([("Service".to_owned(), services)]),
         action: Values::from(["sts:AssumeRole"]),
         resource: None,
         condition: BTreeMap::new(),
-    }])
+    }
 }
 
 /// A bucket and its Region.
@@ -386,17 +398,17 @@ pub fn job_document(
     };
     RolePolicyDocument::new(vec![
         allow(
-            "ExistingObjects",
+            JOB_OBJECTS,
             ["s3:InitiateReplication"],
             [format!("{bucket}/{}", key_pattern(prefix))],
         ),
         allow(
-            "Manifest",
+            JOB_MANIFEST,
             ["s3:GetReplicationConfiguration", "s3:PutInventoryConfiguration"],
             [bucket],
         ),
         allow(
-            "Report",
+            JOB_REPORT,
             ["s3:PutObject"],
             [format!("{report_bucket}/{}", key_pattern(&report_directory))],
         ),

@@ -63,7 +63,9 @@ pub use job::{Job, is_final};
 pub use kms::Key;
 pub use lease::{Acquired, Lease};
 pub use names::{Account, BucketName, BucketNamespace, LegacyBucketName, Region};
-pub use object::{Canary, ObjectVersion, ReplicationStatus, Versions};
+pub use object::{
+    Canary, ListedVersion, ObjectVersion, ReplicationStatus, VersionMarker, Versions, VersionsPage,
+};
 pub use optional_right::OptionalRight;
 pub use partition::{OtherPartition, Partition};
 pub use replication_configuration::{

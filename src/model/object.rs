@@ -37,6 +37,44 @@ pub struct Versions {
     pub more: bool,
 }
 
+/// A version of an object in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedVersion {
+    /// The object's key.
+    pub key: String,
+    /// The version's id.
+    pub version: String,
+    /// When the version was written, in seconds since the epoch.
+    pub last_modified: u64,
+}
+
+/// A part of the list of a bucket's versions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VersionsPage {
+    /// The versions.
+    pub versions: Vec<ListedVersion>,
+    /// The number of delete markers among them.
+    pub delete_markers: usize,
+    /// Where the next page begins; `None` if this is the last one.
+    pub next: Option<VersionMarker>,
+}
+
+impl VersionsPage {
+    /// Whether the page has neither versions nor delete markers.
+    pub fn is_empty(&self) -> bool {
+        self.versions.is_empty() && self.delete_markers == 0
+    }
+}
+
+/// A place in the list of a bucket's versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionMarker {
+    /// The key of the last version before it.
+    pub key: String,
+    /// The id of that version.
+    pub version: Option<String>,
+}
+
 /// The object that Verify writes to check whether a rule replicates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Canary {

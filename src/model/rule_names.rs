@@ -59,6 +59,11 @@ impl RuleId {
         Self(format!("{RULE_PREFIX}{}-{}-{hash}", readable(stack, 48), readable(logical_id, 48)))
     }
 
+    /// The name that a command gives for the rule.
+    pub fn name(&self) -> &str {
+        self.0.strip_prefix(RULE_PREFIX).unwrap_or(&self.0)
+    }
+
     /// Reads a rule's id; `None` for a foreign rule.
     pub fn parse(text: &str) -> Option<Self> {
         text.strip_prefix(RULE_PREFIX).and_then(|name| Self::named(name).ok())

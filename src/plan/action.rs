@@ -146,6 +146,17 @@ pub enum Action {
         /// Its state before.
         before: String,
     },
+    /// Records in a tag of our role that a job was requested, and that there was nothing to replicate.
+    TagRole {
+        /// The role.
+        role: RoleName,
+        /// The tag's key.
+        tag: InlinePolicyName,
+        /// Its value before.
+        before: Option<String>,
+        /// Its value.
+        value: String,
+    },
     /// Removes the tag that records a job from our role.
     UntagRole {
         /// The role.
@@ -273,6 +284,7 @@ impl Action {
             | Self::DeleteAlarm { .. }
             | Self::StartJob { .. }
             | Self::CancelJob { .. }
+            | Self::TagRole { .. }
             | Self::UntagRole { .. } => Replaces::Nothing,
         }
     }
@@ -304,6 +316,7 @@ impl Action {
             | Self::PutRolePolicy { .. }
             | Self::DeleteRolePolicy { .. }
             | Self::DeleteRole { .. }
+            | Self::TagRole { .. }
             | Self::UntagRole { .. }
             | Self::StartJob { .. }
             | Self::CancelJob { .. }
@@ -329,6 +342,7 @@ impl Action {
             | Self::PutRolePolicy { role, .. }
             | Self::DeleteRolePolicy { role, .. }
             | Self::DeleteRole { name: role, .. }
+            | Self::TagRole { role, .. }
             | Self::UntagRole { role, .. } => role == name,
             Self::StartJob { job } => job.role == *name,
             Self::PutReplication { configuration, .. } => {
@@ -368,6 +382,7 @@ impl Action {
             | Self::PutRolePolicy { .. }
             | Self::DeleteRolePolicy { .. }
             | Self::DeleteRole { .. }
+            | Self::TagRole { .. }
             | Self::UntagRole { .. }
             | Self::StartJob { .. }
             | Self::CancelJob { .. }
@@ -399,9 +414,10 @@ impl Action {
             Self::PutRolePolicy { role, .. } | Self::DeleteRolePolicy { role, .. } => {
                 for_foreign_role(role)
             }
-            Self::StartJob { .. } | Self::CancelJob { .. } | Self::UntagRole { .. } => {
-                Some(OptionalRight::ReplicateExistingObjects)
-            }
+            Self::StartJob { .. }
+            | Self::CancelJob { .. }
+            | Self::TagRole { .. }
+            | Self::UntagRole { .. } => Some(OptionalRight::ReplicateExistingObjects),
             // To write a configuration, the caller needs `iam:PassRole` on its role.
             Self::PutReplication { configuration, .. } => {
                 RoleName::from_arn(configuration.role()).as_ref().and_then(for_foreign_role)

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{Action, NewJob, Replaces};
+use super::{Action, NewJob, ObjectSelection, Replaces};
 use crate::iam_policy::{RolePolicyDocument, Statement};
 use crate::model::{
     Alarm, Encryption, OWNER_TAG, ReplicationConfiguration, ResourcePolicyTarget, RuleId,
@@ -126,6 +126,7 @@ impl Action {
             Self::DeleteAlarm { .. } => "DeleteAlarms",
             Self::StartJob { .. } => "CreateJob",
             Self::CancelJob { .. } => "UpdateJobStatus",
+            Self::TagRole { .. } => "TagRole",
             Self::UntagRole { .. } => "UntagRole",
             Self::PutReplication { .. } => "PutBucketReplication",
             Self::DeleteReplication { .. } => "DeleteBucketReplication",
@@ -153,7 +154,9 @@ impl Action {
                 format!("the existing objects of bucket `{}`", job.location.bucket)
             }
             Self::CancelJob { id, .. } => format!("job `{id}`"),
-            Self::UntagRole { role, tag, .. } => format!("tag `{tag}` of role `{role}`"),
+            Self::TagRole { role, tag, .. } | Self::UntagRole { role, tag, .. } => {
+                format!("tag `{tag}` of role `{role}`")
+            }
             Self::PutAlarm { alarm, .. } | Self::DeleteAlarm { alarm } => {
                 format!("alarm `{}`", alarm.name)
             }
@@ -184,6 +187,7 @@ impl Action {
             | Self::DeleteAlarm { .. }
             | Self::StartJob { .. }
             | Self::CancelJob { .. }
+            | Self::TagRole { .. }
             | Self::UntagRole { .. }
             | Self::PutReplication { .. }
             | Self::DeleteReplication { .. } => None,
@@ -210,6 +214,7 @@ impl Action {
             | Self::DeleteAlarm { .. }
             | Self::StartJob { .. }
             | Self::CancelJob { .. }
+            | Self::TagRole { .. }
             | Self::UntagRole { .. }
             | Self::PutReplication { .. }
             | Self::DeleteReplication { .. } => None,
@@ -228,6 +233,7 @@ impl Action {
                 Effect::of_write(before.is_some())
             }
             Self::PutAlarm { before, .. } => Effect::of_write(before.is_some()),
+            Self::TagRole { before, .. } => Effect::of_write(before.is_some()),
             Self::EncryptBucket { .. }
             | Self::BlockPublicAccess { .. }
             | Self::UpdateAssumeRolePolicy { .. }
@@ -311,6 +317,10 @@ impl Action {
             Self::CancelJob { before, .. } => {
                 (vec![line("Status", before.clone())], vec![line("Status", "Cancelled".to_owned())])
             }
+            Self::TagRole { before, value, .. } => (
+                before.iter().map(|before| line("Value", before.clone())).collect(),
+                vec![line("Value", value.clone())],
+            ),
             Self::UntagRole { before, .. } => (vec![line("Value", before.clone())], Lines::new()),
             Self::PutRolePolicy { before, document, .. } => {
                 (before.as_deref().map(document_lines).unwrap_or_default(), document.lines())
@@ -375,10 +385,14 @@ fn configuration_lines(configuration: &ReplicationConfiguration) -> Lines {
 }
 
 fn job_lines(job: &NewJob) -> Lines {
+    let statuses = match job.selection {
+        ObjectSelection::Unreplicated => "NONE, FAILED",
+        ObjectSelection::Failed => "FAILED",
+    };
     vec![
         line("Operation", "S3ReplicateObject".to_owned()),
         line("Filter.MatchAnyPrefix", job.prefix.clone()),
-        line("Filter.ObjectReplicationStatuses", "NONE, FAILED".to_owned()),
+        line("Filter.ObjectReplicationStatuses", statuses.to_owned()),
         line("Report.Bucket", job.report.bucket.to_string()),
         line("Report.Prefix", job.report.prefix.clone()),
         line("RoleArn", job.role_arn.clone()),

@@ -2,7 +2,9 @@
 //!
 //! S3 Batch Operations assumes the role through [`iam_policy::trust_with_job`], with the rights of an inline policy for the job. A tag of the role
 //! records a hash of the request and the job's id. S3's own records are not enough: how long S3 recognises a token is not documented, and S3
-//! deletes a job 90 days after its end.
+//! deletes a job 90 days after its end. A request about a bucket without any version starts no job, and the tag records [`NO_JOB`].
+//!
+//! Later jobs of the same rule keep the request that the tag records: those of `Replay`, and those of catch-ups, whose time is recorded, too.
 //!
 //! # Guarantees
 //! - The role has the trust and the policy before the job starts. The job starts after the rule is written. Trust and policy are removed after
@@ -16,11 +18,11 @@
 
 use aws_sdk_s3control::types::JobStatus;
 
-use super::role::ServingRole;
-use super::{Action, ApplySnapshot, Plan, Refusal, Roles, StageName};
+use super::role::{ServingRole, check_size};
+use super::{Action, ApplySnapshot, JobSnapshot, Plan, Refusal, Roles, StageName};
 use crate::iam_policy::{self, RolePolicyDocument};
 use crate::model::{
-    BucketLocation, InlinePolicyName, Job, Role, RoleName, RuleAddress, RuleId, hash,
+    BucketLocation, Identity, InlinePolicyName, Job, Role, RoleName, RuleAddress, RuleId, hash,
 };
 use crate::spec::{Report, Spec};
 
@@ -33,6 +35,18 @@ const JOB_ID_LENGTHS: std::ops::RangeInclusive<usize> = 5..=36;
 /// S3's limit for a token, and the number of digits of a SHA-256.
 const TOKEN_LENGTH: usize = 64;
 
+/// What the tag has instead of a job's id, when there was nothing to replicate. It is too short for an id.
+const NO_JOB: &str = "none";
+
+/// The objects that a job replicates, by S3's replication status of their versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectSelection {
+    /// Those that no rule has selected, which are older than the rule or came before S3 noticed it; and those that S3 failed to replicate.
+    Unreplicated,
+    /// Those that S3 failed to replicate.
+    Failed,
+}
+
 /// A job to be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewJob {
@@ -42,6 +56,8 @@ pub struct NewJob {
     pub rule: RuleAddress,
     /// The rule's prefix; empty for all objects.
     pub prefix: String,
+    /// The objects that it replicates.
+    pub selection: ObjectSelection,
     /// The place of the report.
     pub report: Report,
     /// Our role, which S3 Batch Operations assumes and whose tag records the job.
@@ -52,6 +68,8 @@ pub struct NewJob {
     request: String,
     /// The id of the recorded job, which a different request started.
     previous: Option<String>,
+    /// The time of the latest catch-up that has started a job.
+    caught_up: Option<u64>,
 }
 
 impl NewJob {
@@ -71,7 +89,32 @@ impl NewJob {
 
     /// Key and value of the tag that records the job with this id.
     pub fn tag(&self, id: &str) -> (InlinePolicyName, String) {
-        (InlinePolicyName::for_job(&self.rule.id), format!("{}/{id}", self.request))
+        let caught_up = self.caught_up.map(|time| format!("/{time}")).unwrap_or_default();
+        (InlinePolicyName::for_job(&self.rule.id), format!("{}/{id}{caught_up}", self.request))
+    }
+}
+
+/// What the tag of our role records of a rule's jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct RecordedJob<'a> {
+    /// The hash of the request.
+    request: &'a str,
+    /// The id of the latest job; `None` if there was nothing to replicate.
+    id: Option<&'a str>,
+    /// The time of the latest catch-up that has started a job, in seconds since the epoch.
+    caught_up: Option<u64>,
+}
+
+impl<'a> RecordedJob<'a> {
+    /// Reads the tag's value. Others can write the tag, too: a value that this program does not write records no job.
+    fn parse(tag: &'a str) -> Option<Self> {
+        let mut parts = tag.splitn(3, '/');
+        let (request, id) = (parts.next()?, parts.next()?);
+        let caught_up = parts.next().map(str::parse).transpose().ok()?;
+        let is_hash = request.len() == REQUEST_LENGTH
+            && request.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        let id = Some(id).filter(|id| *id != NO_JOB);
+        (is_hash && id.is_none_or(is_job_id)).then_some(Self { request, id, caught_up })
     }
 }
 
@@ -90,22 +133,30 @@ fn request_hash(spec: &Spec) -> Option<String> {
     .into_iter()
     .chain([spec.filter.prefix.as_str()])
     .chain(tags);
-    // The lengths make the concatenation unambiguous.
-    Some(hash(
-        &parts.map(|part| format!("{} {part}", part.len())).collect::<String>(),
-        REQUEST_LENGTH,
-    ))
+    Some(hash_of(parts))
+}
+
+/// The hash that the tag records for a rule whose existing objects no request has asked for. It differs from every [`request_hash`].
+fn hash_without_request(rule: &RuleAddress) -> String {
+    hash_of([rule.source.as_str(), rule.id.as_str()].into_iter())
+}
+
+/// A hash of texts. Their lengths make the concatenation unambiguous.
+fn hash_of<'a>(parts: impl Iterator<Item = &'a str>) -> String {
+    hash(&parts.map(|part| format!("{} {part}", part.len())).collect::<String>(), REQUEST_LENGTH)
 }
 
 impl Roles {
-    /// The request hash and the id of the rule's job, from the tag of our role. Others can write the tag, too: a value that this program does not
-    /// write records no job.
-    fn recorded_job(&self, rule: &RuleAddress) -> Option<(&str, &str)> {
+    /// What the tag of our role records of the rule's jobs.
+    fn recorded_job(&self, rule: &RuleAddress) -> Option<RecordedJob<'_>> {
         let tag = self.own(&rule.source)?.tags.get(InlinePolicyName::for_job(&rule.id).as_str())?;
-        let (request, id) = tag.split_once('/')?;
-        let is_hash = request.len() == REQUEST_LENGTH
-            && request.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-        (is_hash && is_job_id(id)).then_some((request, id))
+        RecordedJob::parse(tag)
+    }
+
+    /// Whether a job was started by the catch-up of this time, or by a later one.
+    pub fn has_caught_up(&self, rule: &RuleAddress, time: u64) -> bool {
+        let caught_up = self.recorded_job(rule).and_then(|recorded| recorded.caught_up);
+        caught_up.is_some_and(|latest| latest >= time)
     }
 
     /// The id of the rule's job, while the job has rights.
@@ -114,13 +165,13 @@ impl Roles {
             .own(&rule.source)?
             .policies
             .contains_key(InlinePolicyName::for_job(&rule.id).as_str());
-        self.recorded_job(rule).filter(|_| has_rights).map(|(_, id)| id)
+        self.recorded_job(rule).filter(|_| has_rights).and_then(|recorded| recorded.id)
     }
 
     /// Whether `spec` requests a job that the tag does not record.
     pub fn needs_new_job(&self, spec: &Spec) -> bool {
         request_hash(spec).is_some_and(|request| {
-            self.recorded_job(&spec.rule).is_none_or(|(recorded, _)| recorded != request)
+            self.recorded_job(&spec.rule).is_none_or(|recorded| recorded.request != request)
         })
     }
 }
@@ -151,7 +202,7 @@ pub(super) struct JobPlan {
     pub needs_trust: bool,
     /// Grants or revokes the job's rights, once the role's trust is right.
     pub rights: Option<Action>,
-    /// Starts the new job, after all other actions.
+    /// Starts the new job, or records that there is nothing for it, after all other actions.
     pub start: Option<Action>,
     /// The id of the recorded job.
     pub id: Option<String>,
@@ -182,6 +233,10 @@ impl JobPlan {
                 if snapshot.report_missing {
                     return Err(Refusal::ReportBucketMissing { bucket: report.bucket.clone() });
                 }
+                let runs = snapshot.job.as_ref().is_some_and(|job| !job.has_ended());
+                if snapshot.has_no_versions && !runs {
+                    return Ok(Self::start_no_job(spec, snapshot, role, &request));
+                }
                 Ok(Self::start_new_job(spec, snapshot, role, NewRequest { report, request }))
             }
             _ => Ok(Self::keep_or_end_job(spec, snapshot, existing)),
@@ -196,47 +251,62 @@ impl JobPlan {
         NewRequest { report, request }: NewRequest<'_>,
     ) -> Self {
         let location = &snapshot.source.location;
-        let id = snapshot.roles.recorded_job(&spec.rule).map(|(_, id)| id);
-        let (source, prefix) = (&spec.rule.source, &spec.filter.prefix);
-        let policy = InlinePolicyName::for_job(&spec.rule.id);
-        let document =
-            iam_policy::job_document(snapshot.identity.partition, source, prefix, report);
-        let before = role.existing().and_then(|role| role.policies.get(policy.as_str())).cloned();
-        let is_right =
-            before.as_deref().and_then(RolePolicyDocument::parse).as_ref() == Some(&document);
+        let recorded = snapshot.roles.recorded_job(&spec.rule);
+        let id = recorded.and_then(|recorded| recorded.id);
         let job = NewJob {
             location: location.clone(),
             rule: spec.rule.clone(),
-            prefix: prefix.clone(),
+            prefix: spec.filter.prefix.clone(),
+            selection: ObjectSelection::Unreplicated,
             report: report.clone(),
             role: role.name().clone(),
             role_arn: role.arn().to_owned(),
             request,
             previous: id.map(str::to_owned),
+            caught_up: recorded.and_then(|recorded| recorded.caught_up),
         };
-        let role = role.name().clone();
         Self {
             cancel: cancel(&spec.rule, location, id, snapshot.job.as_ref()),
             needs_trust: true,
-            rights: (!is_right).then_some(Action::PutRolePolicy { role, policy, before, document }),
+            rights: grant_rights(&job, role.existing(), &snapshot.identity),
             start: Some(Action::StartJob { job: Box::new(job) }),
             ..Self::default()
         }
     }
 
+    /// Records that the request had nothing to replicate: S3 charges for every job. What is written until S3 has noticed the rule is left to
+    /// the rule's catch-up.
+    fn start_no_job(
+        spec: &Spec,
+        snapshot: &ApplySnapshot,
+        role: &ServingRole<'_>,
+        request: &str,
+    ) -> Self {
+        let tag = InlinePolicyName::for_job(&spec.rule.id);
+        let before = role.existing().and_then(|role| role.tags.get(tag.as_str())).cloned();
+        let value = format!("{request}/{NO_JOB}");
+        let kept = format!(
+            "`ReplicateExistingObjects`: bucket `{}` has no existing objects for the rule, so no job is started",
+            spec.rule.source
+        );
+        Self {
+            start: Some(Action::TagRole { role: role.name().clone(), tag, before, value }),
+            kept: Some(kept),
+            id: None,
+            ..Self::keep_or_end_job(spec, snapshot, role.existing())
+        }
+    }
+
     /// Keeps the rights of a job that runs, and removes the rights of a job that has ended.
     fn keep_or_end_job(spec: &Spec, snapshot: &ApplySnapshot, existing: Option<&Role>) -> Self {
-        let id = snapshot.roles.recorded_job(&spec.rule).map(|(_, id)| id.to_owned());
+        let recorded = snapshot.roles.recorded_job(&spec.rule);
+        let id = recorded.and_then(|recorded| recorded.id).map(str::to_owned);
         if let (Some(job), Some(id)) = (&snapshot.job, &id)
             && !job.has_ended()
         {
-            let kept = format!(
-                "the rights of job `{id}`, which is {}: they are removed when the job has ended",
-                job.status
-            );
             return Self {
                 needs_trust: true,
-                kept: Some(kept),
+                kept: Some(kept_rights(id, job)),
                 id: Some(id.clone()),
                 ..Self::default()
             };
@@ -249,6 +319,98 @@ impl JobPlan {
             ..Self::default()
         }
     }
+}
+
+/// The note on the rights of a job that runs.
+fn kept_rights(id: &str, job: &Job) -> String {
+    format!(
+        "the rights of job `{id}`, which is {}: they are removed when the job has ended",
+        job.status
+    )
+}
+
+/// Grants the job's rights to its role, unless the role has them.
+fn grant_rights(job: &NewJob, role: Option<&Role>, identity: &Identity) -> Option<Action> {
+    let policy = InlinePolicyName::for_job(&job.rule.id);
+    let NewJob { rule, prefix, report, .. } = job;
+    let document = iam_policy::job_document(identity.partition, &rule.source, prefix, report);
+    let before = role.and_then(|role| role.policies.get(policy.as_str())).cloned();
+    let is_right =
+        before.as_deref().and_then(RolePolicyDocument::parse).as_ref() == Some(&document);
+    (!is_right).then(|| Action::PutRolePolicy { role: job.role.clone(), policy, before, document })
+}
+
+/// A job for the objects of one of our rules that exists.
+#[derive(Debug, Clone, Copy)]
+pub struct JobRequest<'a> {
+    /// The rule.
+    pub rule: &'a RuleAddress,
+    /// The objects that the job replicates.
+    pub selection: ObjectSelection,
+    /// The place of the report.
+    pub report: &'a Report,
+    /// The time of the catch-up that asks for the job; `None` for a person.
+    pub caught_up: Option<u64>,
+}
+
+/// Plans a job, and the trust and the rights that it needs. Also returns the id of the rule's job that runs: then the plan is empty.
+///
+/// # Errors
+/// A [`Refusal`] if the rule is disabled, its role is not ours or the report's bucket does not exist.
+pub fn start_job(
+    request: &JobRequest<'_>,
+    snapshot: &JobSnapshot,
+) -> Result<(Plan, Option<String>), Refusal> {
+    let JobRequest { rule, report, .. } = request;
+    let JobSnapshot { identity, location, roles, .. } = snapshot;
+    let bucket = rule.source.clone();
+    if !snapshot.rule.is_enabled() {
+        return Err(Refusal::RuleDisabled { bucket, rule: rule.id.clone() });
+    }
+    let role = roles.own(&rule.source).filter(|role| role.arn == snapshot.serving);
+    let role = role.ok_or(Refusal::NoRoleForJob { bucket })?;
+    let recorded = roles.recorded_job(rule);
+    let recorded_id = recorded.and_then(|recorded| recorded.id).map(str::to_owned);
+    if let (Some(id), Some(job)) =
+        (&recorded_id, snapshot.job.as_ref().filter(|job| !job.has_ended()))
+    {
+        let plan = Plan { kept: vec![kept_rights(id, job)], ..Plan::default() };
+        return Ok((plan, recorded_id));
+    }
+    if snapshot.report_missing {
+        return Err(Refusal::ReportBucketMissing { bucket: report.bucket.clone() });
+    }
+    let request_hash = recorded.map(|recorded| recorded.request.to_owned());
+    let job = NewJob {
+        location: location.clone(),
+        rule: (*rule).clone(),
+        prefix: snapshot.rule.filter().prefix().unwrap_or_default().to_owned(),
+        selection: request.selection,
+        report: (*report).clone(),
+        role: role.name.clone(),
+        role_arn: role.arn.clone(),
+        request: request_hash.unwrap_or_else(|| hash_without_request(rule)),
+        // A request that found nothing to replicate is another one than this.
+        previous: Some(recorded_id.unwrap_or_else(|| NO_JOB.to_owned())),
+        caught_up: request.caught_up.max(recorded.and_then(|recorded| recorded.caught_up)),
+    };
+    let rights = grant_rights(&job, Some(role), identity);
+    if let Some(Action::PutRolePolicy { policy, document, .. }) = &rights {
+        check_size(&role.name, Some(&role.policies), &[(policy, document)])?;
+    }
+    let trust = iam_policy::trust_with_job();
+    let is_trusted = RolePolicyDocument::parse(&role.trust).as_ref() == Some(&trust);
+    let trust = (!is_trusted).then(|| Action::UpdateAssumeRolePolicy {
+        name: role.name.clone(),
+        before: role.trust.clone(),
+        trust,
+    });
+    let plan = Plan::new([
+        (StageName::Prepare, Vec::from_iter(trust)),
+        (StageName::Grant, Vec::from_iter(rights)),
+        (StageName::StartJob, vec![Action::StartJob { job: Box::new(job) }]),
+    ]);
+    Ok((plan, None))
 }
 
 /// A request for a job that is not recorded.

@@ -33,12 +33,13 @@ pub use apply::apply;
 pub use change::{Change, Effect};
 pub use cross_account::{foreign_statements, remove_statements};
 pub use delete::{clean_up_deleted_bucket, delete};
-pub use job::{NewJob, is_job_of, revoke_job_rights};
+pub use job::{JobRequest, NewJob, ObjectSelection, is_job_of, revoke_job_rights, start_job};
 pub(crate) use keys::check_usable;
 pub use refusal::{Refusal, StatementToAdd};
 pub use resource_policy_write::{ResourcePolicyConflict, ResourcePolicyWrite};
 pub use snapshot::{
-    ApplySnapshot, Created, DeleteSnapshot, Destination, ResourcePolicySnapshot, Roles, Source,
+    ApplySnapshot, Created, DeleteSnapshot, Destination, JobSnapshot, ResourcePolicySnapshot,
+    Roles, Source,
 };
 pub use text::{Detail, Line, Summary};
 

@@ -155,10 +155,10 @@ pub enum Refusal {
     )]
     InlinePoliciesTooLong { role: RoleName, total: usize, limit: usize },
 
-    #[error("bucket `{bucket}` has no rule `{rule}` to verify")]
+    #[error("bucket `{bucket}` has no rule `{rule}`")]
     RuleMissing { bucket: BucketName, rule: RuleId },
 
-    #[error("rule `{rule}` of bucket `{bucket}` is disabled: there is nothing to verify")]
+    #[error("rule `{rule}` of bucket `{bucket}` is disabled: it replicates nothing")]
     RuleDisabled { bucket: BucketName, rule: RuleId },
 
     #[error(
@@ -173,6 +173,11 @@ pub enum Refusal {
         "`ReplicateExistingObjects` needs a role of ours, since its job must be trusted by the role; bucket `{bucket}` replicates with role `{role}`"
     )]
     JobOfForeignRole { bucket: BucketName, role: RoleName },
+
+    #[error(
+        "the role of bucket `{bucket}` is not ours, so its rule gets no job: only a role of ours is made to trust S3 Batch Operations"
+    )]
+    NoRoleForJob { bucket: BucketName },
 
     #[error("`ReportBucket` `{bucket}` does not exist")]
     ReportBucketMissing { bucket: BucketName },

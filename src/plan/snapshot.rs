@@ -6,8 +6,8 @@ use super::role::inline_policy_in_foreign_role;
 use crate::iam_policy::RolePolicyDocument;
 use crate::model::{
     Alarm, ApiError, BucketLocation, BucketName, Encryption, Identity, InlinePolicyName, Job, Key,
-    KeyReference, OWNER_TAG, ReplicationConfiguration, ResourcePolicyTarget, Role, RuleAddress,
-    Versioning,
+    KeyReference, OWNER_TAG, ReplicationConfiguration, ReplicationRule, ResourcePolicyTarget, Role,
+    RuleAddress, Versioning,
 };
 
 /// The snapshot for a plan that creates or updates a rule.
@@ -36,6 +36,27 @@ pub struct ApplySnapshot {
     /// The rule's job, while the job has rights; `None` if it does not exist.
     pub job: Option<Job>,
     /// Whether the bucket for a job's report is needed and does not exist.
+    pub report_missing: bool,
+    /// Whether a job is to be started and certainly has nothing to replicate.
+    pub has_no_versions: bool,
+}
+
+/// The snapshot for a plan that starts a job for the objects of a rule that exists.
+#[derive(Debug, Clone)]
+pub struct JobSnapshot {
+    /// The account and the partition of the caller.
+    pub identity: Identity,
+    /// The source bucket.
+    pub location: BucketLocation,
+    /// The rule, as S3 has it.
+    pub rule: ReplicationRule,
+    /// ARN of the role that serves the bucket.
+    pub serving: String,
+    /// The roles that could serve the bucket.
+    pub roles: Roles,
+    /// The rule's job, while the job has rights; `None` if it does not exist.
+    pub job: Option<Job>,
+    /// Whether the bucket for the job's report does not exist.
     pub report_missing: bool,
 }
 

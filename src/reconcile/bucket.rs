@@ -278,7 +278,7 @@ impl<C: Cloud> Engine<'_, C> {
             dry_run: request.dry_run,
             generation: None,
             access: &Access::Own,
-            verifies: None,
+            applies: None,
         };
         Ok(self.converge(&scope, None, &desired).await?.plan)
     }
@@ -304,7 +304,7 @@ impl<C: Cloud> Engine<'_, C> {
             dry_run,
             generation: None,
             access: &access,
-            verifies: None,
+            applies: None,
         };
         let planned = self.converge(&scope, None, &desired).await?;
         Ok(planned.into_outcome(address.clone(), Status::Removed, dry_run))

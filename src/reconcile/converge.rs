@@ -17,6 +17,7 @@ use super::{Engine, Error, Outcome, Status};
 use crate::model::{Access, BucketName, Retry, RuleAddress};
 use crate::plan::{Plan, RuleAttributes};
 use crate::ports::Cloud;
+use crate::spec::Spec;
 
 /// The resource of the lease on the policies of other accounts. With its slash it is no bucket's name.
 const CROSS_ACCOUNT_POLICIES: &str = "policies/cross-account";
@@ -37,15 +38,17 @@ pub(super) trait DesiredState {
     async fn read_and_plan(&self, first_reads: Self::FirstReads) -> Result<Planned, Error>;
 }
 
-/// A plan, and the attributes of the rule that it makes.
+/// A plan, the attributes of the rule that it makes, and the job that it starts.
 pub(super) struct Planned {
     pub plan: Plan,
     pub attributes: Option<RuleAttributes>,
+    /// The id of the job that was started, or else of the one that runs; `None` if the attributes have it.
+    pub job_id: Option<String>,
 }
 
 impl From<Plan> for Planned {
     fn from(plan: Plan) -> Self {
-        Self { plan, attributes: None }
+        Self { plan, attributes: None, job_id: None }
     }
 }
 
@@ -71,8 +74,8 @@ pub(super) struct RequestScope<'a> {
     pub generation: Option<Generation<'a>>,
     /// The credentials for the destination's account.
     pub access: &'a Access,
-    /// The rule that is verified when it was changed.
-    pub verifies: Option<&'a RuleAddress>,
+    /// The rule that is applied.
+    pub applies: Option<&'a Spec>,
 }
 
 /// First reads that were made before they were known to be needed.
@@ -199,9 +202,9 @@ impl<C: Cloud> Engine<'_, C> {
         planned: Planned,
         last_read: Option<LastRead>,
     ) -> Result<Planned, Error> {
-        let Planned { plan, attributes } = planned;
-        if let Some(rule) = scope.verifies.filter(|_| !plan.is_empty()) {
-            self.open_verification(rule).await?;
+        let Planned { plan, attributes, job_id } = planned;
+        if let Some(spec) = scope.applies.filter(|spec| spec.verify && !plan.is_empty()) {
+            self.open_verification(&spec.rule).await?;
         }
         let removal = Box::pin(self.remove_replaced_canary(&plan, scope.access));
         let removed = timeout_at(self.deadline, removal).await;
@@ -215,9 +218,9 @@ impl<C: Cloud> Engine<'_, C> {
             Box::pin(self.execute(&plan, last_read)).await?
         };
         let attributes = attributes.map(|attributes| RuleAttributes {
-            job_id: started.or(attributes.job_id),
+            job_id: started.clone().or(attributes.job_id),
             ..attributes
         });
-        Ok(Planned { plan, attributes })
+        Ok(Planned { plan, attributes, job_id: started.or(job_id) })
     }
 }

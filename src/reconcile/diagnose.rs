@@ -23,7 +23,7 @@ use super::lease::epoch_seconds;
 use super::{Engine, Error};
 use crate::diagnose::{
     self, AbroadSettings, DestinationEvidence, DestinationSettings, Diagnosis, Evidence,
-    KeyEvidence, RuleEvidence, Sample, Seen, SourceEvidence, Unread,
+    KeyEvidence, RoleEvidence, RuleEvidence, Sample, Seen, SourceEvidence, Unread,
 };
 use crate::model::{
     Access, Account, BucketLocation, BucketName, Encryption, Identity, ObjectOwnership, Region,
@@ -65,6 +65,17 @@ struct Collector<'a, C> {
 }
 
 impl<C: Inspect> Engine<'_, C> {
+    /// Reads a role with all its policies.
+    pub(super) async fn role_evidence(
+        &self,
+        arn: &str,
+        identity: &Identity,
+        reads: &DiagnosisReads,
+    ) -> Seen<Option<RoleEvidence>> {
+        let reader = Reader { cloud: self.cloud, deadline: self.deadline, reads };
+        reader.role(arn, identity).await
+    }
+
     /// Diagnoses the rules of a bucket, and changes nothing.
     ///
     /// # Errors

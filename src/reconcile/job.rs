@@ -59,6 +59,24 @@ impl<R: Read> SnapshotReader<'_, R> {
             None => Ok(false),
         }
     }
+
+    /// Reads whether a job to start has nothing to replicate; `false` when no job is to be started, and when AWS denies the list: then the
+    /// job finds out.
+    pub(super) async fn has_no_versions_for_job(
+        &self,
+        spec: &Spec,
+        source: &BucketLocation,
+        roles: &Roles,
+    ) -> Result<bool, ApiError> {
+        if !roles.needs_new_job(spec) {
+            return Ok(false);
+        }
+        match self.cloud.versions_page(source, &spec.filter.prefix, None, 1).await {
+            Ok(page) => Ok(page.is_empty()),
+            Err(failure) if failure.is_denied() => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
 }
 
 impl<C: Cloud> Engine<'_, C> {
@@ -107,7 +125,7 @@ impl<C: Cloud> Engine<'_, C> {
             dry_run: false,
             generation: None,
             access: &Access::Own,
-            verifies: None,
+            applies: None,
         };
         let planned = self.converge(&scope, None, &desired).await?;
         let outcome = planned.into_outcome(rule.clone(), Status::Configured, false);

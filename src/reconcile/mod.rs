@@ -26,11 +26,13 @@ mod foreign_destinations;
 mod generation;
 mod interrupted;
 mod job;
+mod job_of_rule;
 mod lease;
 mod legacy;
 mod new_bucket;
 mod open_verification;
 mod own_role;
+mod replay;
 pub mod retry;
 mod snapshot;
 mod verify;
@@ -47,6 +49,7 @@ use converge::{Prefetched, RequestScope};
 pub use diagnose::{DiagnosisReads, DiagnosisRequest};
 pub use error::Error;
 pub use generation::{End, Operation, ResourceRequest};
+pub use replay::{Replay, ReplayRequest, ReplayStatus, ReplayedRule};
 use snapshot::{ApplyFirstReads, ApplyRule, DeleteRule, SnapshotReader};
 pub use verify::Verification;
 
@@ -125,19 +128,18 @@ impl<C: Cloud> Engine<'_, C> {
         let desired =
             ApplyRule { reader: self.reader(), spec, expected, roles: &self.settings.roles };
         let generation = self.generation(&spec.rule, Operation::Apply, spec.dry_run);
-        let verifies = Some(&spec.rule).filter(|_| spec.verify && !spec.dry_run);
         let scope = RequestScope {
             source: &spec.rule.source,
             dry_run: spec.dry_run,
             generation,
             access: &spec.destination_access,
-            verifies,
+            applies: Some(spec),
         };
         let (converged, left) = join!(
             Box::pin(self.converge(&scope, prefetched, &desired)),
             self.verification_left_open(spec)
         );
-        if converged.is_err() && verifies.is_some() {
+        if converged.is_err() && spec.verify && !spec.dry_run {
             self.remove_stale_canary(spec, expected).await;
         }
         let converged = converged?;
@@ -164,7 +166,7 @@ impl<C: Cloud> Engine<'_, C> {
         let desired = DeleteRule { reader: self.reader(), rule, access, expected };
         let generation = self.generation(rule, Operation::Delete, dry_run);
         let scope =
-            RequestScope { source: &rule.source, dry_run, generation, access, verifies: None };
+            RequestScope { source: &rule.source, dry_run, generation, access, applies: None };
         let planned = self.converge(&scope, None, &desired).await?;
         Ok(planned.into_outcome(rule.clone(), Status::Removed, dry_run))
     }

@@ -100,7 +100,7 @@ impl<R: Read> DesiredState for ApplyRule<'_, R> {
     async fn read_and_plan(&self, first_reads: ApplyFirstReads) -> Result<Planned, Error> {
         let snapshot = self.reader.apply_snapshot(self.spec, first_reads).await?;
         let (plan, attributes) = plan::apply(self.spec, &snapshot, self.roles)?;
-        Ok(Planned { plan, attributes: Some(attributes) })
+        Ok(Planned { plan, attributes: Some(attributes), job_id: None })
     }
 }
 
@@ -243,10 +243,11 @@ impl<R: Read> SnapshotReader<'_, R> {
         let destination = denied.accept(destination, owner)?;
         let destination_reads =
             DestinationReads { bucket: destination.as_ref(), replica_key: replica_key.as_ref() };
-        let (resource_policies, job, report_missing) = try_join!(
+        let (resource_policies, job, report_missing, has_no_versions) = try_join!(
             self.cross_account_policies(spec, &identity, &destination_reads, &roles),
             self.job(&spec.rule, region, &identity, &roles),
             self.lacks_report_bucket(spec, &location, &roles),
+            self.has_no_versions_for_job(spec, &location, &roles),
         )?;
         let denied_reads = denied.into_accepted();
         let source = Source { location, versioning, object_lock, replication };
@@ -263,6 +264,7 @@ impl<R: Read> SnapshotReader<'_, R> {
             resource_policies,
             job,
             report_missing,
+            has_no_versions,
         })
     }
 

@@ -62,6 +62,7 @@ fn depends_on(action: &Action, earlier: &Action) -> Option<Made> {
         | Action::DeleteAlarm { .. }
         | Action::StartJob { .. }
         | Action::CancelJob { .. }
+        | Action::TagRole { .. }
         | Action::UntagRole { .. }
         | Action::PutReplication { .. }
         | Action::DeleteReplication { .. } => None,

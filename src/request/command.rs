@@ -5,7 +5,8 @@
 use serde_json::{Map, Value};
 
 use crate::model::{Access, BucketName, KeyReference, LegacyBucketName, RuleAddress, RuleId};
-use crate::spec::{Invalid, Object, Properties, Spec, destination_access, read_properties};
+use crate::plan::ObjectSelection;
+use crate::spec::{Invalid, Object, Properties, Report, Spec, destination_access, read_properties};
 
 /// A command. The rule of `Plan`, `Apply`, `Delete` and `Verify` has the name in `Name`, or else the name of the destination bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,19 @@ pub enum Command {
         /// The credentials with which the destination's account is accessed.
         access: Access,
     },
+    /// Starts a job for the objects of a rule that S3 failed to replicate.
+    Replay {
+        /// The source bucket.
+        source: BucketName,
+        /// The rule's name, or the `ID` of a foreign rule.
+        name: String,
+        /// The place of the job's report.
+        report: Report,
+        /// The objects that the job replicates.
+        selection: ObjectSelection,
+        /// Whether to plan without changing anything.
+        dry_run: bool,
+    },
     /// Says whether the replication policy is for a bucket with a name from before March 2018, which is not supported.
     ReconcileLegacy {
         /// The bucket.
@@ -53,7 +67,7 @@ pub enum Command {
     },
 }
 
-const ACTIONS: &str = "Plan, Apply, Delete, Reconcile, Verify, Diagnose";
+const ACTIONS: &str = "Plan, Apply, Delete, Reconcile, Verify, Diagnose, Replay";
 
 /// Reads a command from a payload with the name `Action`.
 pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
@@ -82,6 +96,7 @@ pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
             let (rule, key) = (arguments.rule()?, arguments.key()?);
             Ok(Command::Verify { rule, key, access: arguments.access()? })
         }
+        "Replay" => arguments.replay(),
         other => Err(Invalid::new("Action", format!("is `{other}`; allowed are {ACTIONS}"))),
     }
 }
@@ -147,6 +162,19 @@ impl Arguments {
         RuleId::named(destination.as_str()).map_err(invalid)
     }
 
+    fn replay(&self) -> Result<Command, Invalid> {
+        self.check_replay()?;
+        let source = self.source()?;
+        let name = self.name.clone().ok_or_else(|| Invalid::new("Name", "is required"))?;
+        let includes_existing = self.properties.replicate_existing_objects == Some(true);
+        let selection = match includes_existing {
+            true => ObjectSelection::Unreplicated,
+            false => ObjectSelection::Failed,
+        };
+        let report = Report::of_replay(&self.properties)?;
+        Ok(Command::Replay { source, name, report, selection, dry_run: self.dry_run() })
+    }
+
     /// The credentials with which the destination's account is accessed.
     pub fn access(&self) -> Result<Access, Invalid> {
         destination_access(&self.properties, &self.source()?)
@@ -195,6 +223,26 @@ impl Arguments {
         Err(Invalid::new(
             "Action",
             "is `Diagnose`, which takes only `SourceBucket`, `RuleId`, `DestinationRoleArn` and `DestinationRoleExternalId`",
+        ))
+    }
+
+    /// Refuses properties that `Replay` does not use.
+    fn check_replay(&self) -> Result<(), Invalid> {
+        let given = &self.properties;
+        let used = Properties {
+            source_bucket: given.source_bucket.clone(),
+            report_bucket: given.report_bucket.clone(),
+            report_prefix: given.report_prefix.clone(),
+            replicate_existing_objects: given.replicate_existing_objects,
+            dry_run: given.dry_run,
+            ..Properties::default()
+        };
+        if *given == used {
+            return Ok(());
+        }
+        Err(Invalid::new(
+            "Action",
+            "is `Replay`, which takes only `SourceBucket`, `Name`, `ReportBucket`, `ReportPrefix`, `ReplicateExistingObjects` and `DryRun`; the rule has the rest",
         ))
     }
 

@@ -11,10 +11,13 @@ use serde_json::{Value, json};
 
 use crate::diagnose::{Diagnosis, Verdict};
 use crate::error::Error;
-use crate::reconcile::{self, BucketOutcome, Outcome, Status};
+use crate::reconcile::{self, BucketOutcome, Outcome, Replay, ReplayStatus, Status};
 use crate::request::Invocation;
 
 const NAMESPACE: &str = "S3KmsReplication";
+
+/// The number of jobs that a Replay or a catch-up has started.
+const JOBS_STARTED: &str = "JobsStarted";
 
 /// What invoked the function: the dimension `AskedBy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -91,6 +94,18 @@ impl Counters {
             }
             Err(error) => self.count_failure(&error.clone().into()),
         }
+    }
+
+    /// Counts a rule whose objects are replicated once more.
+    pub fn count_replay(&mut self, replay: &Replay) {
+        self.count(match replay {
+            Replay::Own(replayed) => match replayed.status {
+                ReplayStatus::Started => JOBS_STARTED,
+                ReplayStatus::Running => "Unchanged",
+                ReplayStatus::Planned => "Planned",
+            },
+            Replay::Foreign(_) => "Planned",
+        });
     }
 
     /// Counts the rules of a diagnosis by their verdicts, or a bucket whose rules could not be read.

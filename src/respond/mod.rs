@@ -4,10 +4,13 @@
 //! [`crate::reconcile`].
 
 pub mod metrics;
+mod replay;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+
+pub use replay::{ReplayAnswer, replay_text};
 
 use crate::error::Error;
 use crate::iam_policy::RolePolicyDocument;

@@ -31,10 +31,20 @@ impl Report {
                 None => Ok(None),
             };
         }
-        let bucket = properties
-            .report_bucket
-            .as_deref()
-            .ok_or_else(|| Invalid::new("ReportBucket", format!("is required with `{flag}`")))?;
+        let missing = || Invalid::new("ReportBucket", format!("is required with `{flag}`"));
+        Self::place(properties, missing).map(Some)
+    }
+
+    /// Reads the report of a job that is requested for a rule that exists.
+    ///
+    /// # Errors
+    /// The property that cannot be accepted.
+    pub fn of_replay(properties: &Properties) -> Result<Self, Invalid> {
+        Self::place(properties, || Invalid::new("ReportBucket", "is required"))
+    }
+
+    fn place(properties: &Properties, missing: impl FnOnce() -> Invalid) -> Result<Self, Invalid> {
+        let bucket = properties.report_bucket.as_deref().ok_or_else(missing)?;
         let bucket = BucketName::parse_name_or_arn(bucket)
             .map_err(|problem| Invalid::new("ReportBucket", problem))?;
         let prefix = properties.report_prefix.as_deref().unwrap_or_default().trim_end_matches('/');
@@ -43,7 +53,7 @@ impl Report {
                 "ReportPrefix",
                 format!("is `{prefix}`; allowed are printable ASCII characters"),
             )),
-            0..=MAX_PREFIX => Ok(Some(Self { bucket, prefix: prefix.to_owned() })),
+            0..=MAX_PREFIX => Ok(Self { bucket, prefix: prefix.to_owned() }),
             length => Err(Invalid::new(
                 "ReportPrefix",
                 format!("has {length} characters; S3 allows at most {MAX_PREFIX}"),

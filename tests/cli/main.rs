@@ -66,9 +66,17 @@ fn rule(action: &str, more: &str) -> String {
 #[test]
 fn help_of_every_command_is_as_recorded() {
     assert_snapshot!("help", run("--help"));
-    for command in
-        ["plan", "apply", "delete", "verify", "diagnose", "policies", "completions", "man"]
-    {
+    for command in [
+        "plan",
+        "apply",
+        "delete",
+        "verify",
+        "diagnose",
+        "replay",
+        "policies",
+        "completions",
+        "man",
+    ] {
         assert_snapshot!(format!("help_{command}"), run(&format!("{command} --help")));
     }
 }

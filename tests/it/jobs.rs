@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_s3control::types::JobStatus;
-use s3_kms_replication::model::{Job, Retry, Role};
+use s3_kms_replication::model::{Job, ReplicationStatus, Retry, Role};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -349,4 +349,50 @@ async fn invariant_3_end_of_a_job_converges_after_a_fault_in_any_call() {
         invoke(&fake, &job_status_changed("job-1", "Complete")).await.unwrap();
         assert_eq!(fake.state, undisturbed.state, "{fault:?} in call {index} of {calls}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn empty_bucket_starts_no_job_and_later_objects_need_none() {
+    let mut state = with_report_bucket();
+    state.bucket_mut("demo-source").objects.clear();
+    let fake = Fake::new(state);
+    let answer = create(&fake, job_properties()).await;
+    assert_eq!(
+        (answer["Status"].as_str(), &answer["Data"]["JobId"]),
+        (Some("SUCCESS"), &json!(null))
+    );
+    assert!(fake.state.borrow().jobs.is_empty() && !has_rights(&fake.state.borrow()));
+    insta::assert_snapshot!(lines(&fake.writes()));
+
+    let written = Object::new("Tax/2", Some(ReplicationStatus::Completed), now());
+    fake.state.borrow_mut().bucket_mut("demo-source").objects.push(written);
+    update_again(&fake, job_properties()).await;
+    assert_eq!(fake.writes().len(), 0, "the request is fulfilled");
+    let answer =
+        update_again(&fake, merged(job_properties(), json!({"ReportPrefix": "again"}))).await;
+    assert_eq!(answer["Data"]["JobId"], "job-1", "another request is not");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_objects_under_the_prefix_and_delete_markers_too_make_a_job() {
+    for (key, is_marker, jobs) in [("Tax/1", false, 1), ("Tax/1", true, 1), ("Other/1", false, 0)] {
+        let mut object = Object::new(key, None, now());
+        if is_marker {
+            object.content = None;
+        }
+        let mut state = with_report_bucket();
+        state.bucket_mut("demo-source").objects = vec![object];
+        let fake = Fake::new(state);
+        create(&fake, merged(job_properties(), json!({"Prefix": "Tax"}))).await;
+        assert_eq!(fake.state.borrow().jobs.len(), jobs, "{key}, delete marker: {is_marker}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_is_started_where_the_list_of_versions_is_denied() {
+    let mut state = with_report_bucket();
+    state.bucket_mut("demo-source").objects.clear();
+    let fake = Fake::new(state);
+    fake.refuse("ListObjectVersions", usize::MAX, "AccessDenied", Retry::Never);
+    assert_eq!(create(&fake, job_properties()).await["Data"]["JobId"], "job-1");
 }

@@ -35,6 +35,7 @@ mod ownership;
 mod partitions;
 mod planner;
 mod policy_parameter;
+mod replay;
 mod response_bucket;
 mod retries;
 mod rounds;

@@ -224,6 +224,12 @@ fn actions() -> Vec<Action> {
             id: "job-1".to_owned(),
             before: "Active".to_owned(),
         },
+        Action::TagRole {
+            role: RoleName::for_source(&bucket()),
+            tag: InlinePolicyName::for_job(&rule),
+            before: None,
+            value: String::new(),
+        },
         Action::UntagRole {
             role: RoleName::for_source(&bucket()),
             tag: InlinePolicyName::for_job(&rule),

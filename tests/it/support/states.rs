@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_kms::types::KeyState;
 use s3_kms_replication::model::{
     Alarm, Encryption, Key, KeyGrant, ObjectOwnership, ObjectVersion, Partition,
-    ReplicationConfiguration, ReplicationMetrics, ReplicationRule, Role, RoleName, SampledObject,
-    Versioning,
+    ReplicationConfiguration, ReplicationMetrics, ReplicationRule, ReplicationStatus, Role,
+    RoleName, SampledObject, Versioning,
 };
 
 use super::{
@@ -320,7 +320,28 @@ pub fn two_accounts() -> State {
     state
 }
 
-/// Two buckets, and one for reports.
+/// Two buckets, and one for reports. The source buckets have objects under the prefixes of the tests' rules.
 pub fn with_report_bucket() -> State {
-    two_buckets().with_bucket("reports", Bucket::new("us-east-1"))
+    let mut state = two_buckets().with_bucket("reports", Bucket::new("us-east-1"));
+    for source in ["demo-source", "prod-orders"] {
+        for key in ["Invoices/1", "Tax/1", "crr/1"] {
+            let object = Object::new(key, None, 1_000_000_000);
+            state.bucket_mut(source).objects.push(object);
+        }
+    }
+    state
+}
+
+impl Object {
+    /// A version with this replication status, written at this time in seconds since the epoch.
+    pub fn new(key: &str, replication: Option<ReplicationStatus>, last_modified: u64) -> Self {
+        let kms_key = Some(SOURCE_KEY.to_owned());
+        let content = ObjectVersion { replication, kms_key, last_modified: Some(last_modified) };
+        Self {
+            key: key.to_owned(),
+            version: format!("version-of-{key}"),
+            tags: BTreeMap::new(),
+            content: Some(content),
+        }
+    }
 }

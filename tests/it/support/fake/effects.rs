@@ -171,6 +171,9 @@ pub(super) fn perform(state: &mut State, action: &Action) -> Result<(), ApiError
             }
             Some(_) | None => return Err(error("JobStatusException", Retry::Replan)),
         },
+        Action::TagRole { role: name, tag, value, .. } => {
+            role(state, name)?.tags.insert(tag.to_string(), value.clone());
+        }
         Action::UntagRole { role: name, tag, .. } => {
             role(state, name)?.tags.remove(tag.as_str());
         }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 use s3_kms_replication::model::{
     Access, Account, Alarm, ApiError, BucketLocation, BucketName, Encryption, Identity, Job, Key,
-    ListedBucket, Region, ReplicationConfiguration, ResourcePolicyTarget, Retry, Role, RoleName,
-    RoleOutline, Versioning,
+    ListedBucket, ListedVersion, Region, ReplicationConfiguration, ResourcePolicyTarget, Retry,
+    Role, RoleName, RoleOutline, VersionMarker, Versioning, VersionsPage,
 };
 use s3_kms_replication::ports::Read;
 
 use super::{Fake, bucket, check_key_reach, check_reach, error};
-use crate::support::{ACCOUNT, Bucket, Call, State};
+use crate::support::{ACCOUNT, Bucket, Call, Object, State};
 
 impl Read for Fake {
     async fn identity(&self) -> Result<Identity, ApiError> {
@@ -91,6 +91,45 @@ impl Read for Fake {
 
     async fn is_empty(&self, location: &BucketLocation) -> Result<bool, ApiError> {
         self.of_bucket("ListObjectsV2", location, |bucket| bucket.objects.is_empty()).await
+    }
+
+    async fn versions_page(
+        &self,
+        location: &BucketLocation,
+        prefix: &str,
+        after: Option<&VersionMarker>,
+        limit: u16,
+    ) -> Result<VersionsPage, ApiError> {
+        self.of_bucket("ListObjectVersions", location, |bucket| {
+            let mut objects: Vec<&Object> =
+                bucket.objects.iter().filter(|object| object.key.starts_with(prefix)).collect();
+            objects.sort_by_key(|object| (&object.key, std::cmp::Reverse(&object.version)));
+            let is_marker = |object: &&Object| {
+                after.is_some_and(|after| {
+                    after.key == object.key && after.version.as_ref() == Some(&object.version)
+                })
+            };
+            let begin = objects.iter().position(is_marker).map_or(0, |last| last + 1);
+            let rest = &objects[begin..];
+            let page = &rest[..rest.len().min(usize::from(limit))];
+            let listed = page.iter().filter_map(|object| {
+                Some(ListedVersion {
+                    key: object.key.clone(),
+                    version: object.version.clone(),
+                    last_modified: object.content.as_ref()?.last_modified?,
+                })
+            });
+            let next = page.last().filter(|_| rest.len() > page.len());
+            VersionsPage {
+                versions: listed.collect(),
+                delete_markers: page.iter().filter(|object| object.content.is_none()).count(),
+                next: next.map(|last| VersionMarker {
+                    key: last.key.clone(),
+                    version: Some(last.version.clone()),
+                }),
+            }
+        })
+        .await
     }
 
     async fn public_access_blocked(&self, location: &BucketLocation) -> Result<bool, ApiError> {
