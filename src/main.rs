@@ -37,7 +37,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .inspect_err(|error| tracing::error!(%error, "the settings are invalid"))?;
     let aws = Aws::from_env(&settings).await;
     if let Some(source) = &settings.policy {
-        log_policy_warnings(source, &aws).await;
+        log_policy_warnings(source, &aws, &settings).await;
     }
     // The runtime hands over only what it can deserialise, so the payload is read by the handler, which answers CloudFormation's
     // requests also when they cannot be read.
@@ -64,12 +64,18 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 }
 
 /// Logs what is doubtful in the replication policy. A policy that cannot be read is an error of each request that needs it.
-async fn log_policy_warnings(source: &PolicySource, aws: &Aws) {
+async fn log_policy_warnings(source: &PolicySource, aws: &Aws, settings: &Settings) {
     let warnings = match source {
         PolicySource::Inline(policy) => policy.warnings(),
         PolicySource::Parameter(name) => {
             let text = aws.parameter(name).await.unwrap_or_default();
-            Policy::parse(&text).map(|policy| policy.warnings()).unwrap_or_default()
+            let policy = Policy::parse(&text);
+            if let Some(invalid) =
+                policy.iter().find_map(|policy| settings.check_policy(policy).err())
+            {
+                tracing::error!(%invalid, "the replication policy does not fit `RoleScope`");
+            }
+            policy.map(|policy| policy.warnings()).unwrap_or_default()
         }
     };
     for warning in warnings {

@@ -9,12 +9,13 @@
 //! error.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::model::{
     Access, Account, Acquired, Alarm, ApiError, BucketLocation, BucketName, Canary, Encryption,
     GenerationRecord, Identity, Job, Key, KeyGrant, Lease, ListedBucket, ListedObject,
     ObjectOwnership, ObjectVersion, RecordedRequest, Recording, Region, ReplicationConfiguration,
-    ReplicationMetrics, ResourcePolicyTarget, ResponseUrl, Role, RoleName, RoleOutline,
+    ReplicationMetrics, ResourcePolicyTarget, ResponseUrl, Role, RoleName, RoleOutline, RoleQuota,
     SampledObject, SimulatedCall, Simulation, VersionMarker, Versioning, Versions, VersionsPage,
 };
 use crate::plan::Action;
@@ -118,6 +119,9 @@ pub trait Read {
         }
     }
 
+    /// Reads how many roles the account has and may have.
+    fn role_quota(&self) -> impl Future<Output = Result<RoleQuota, ApiError>>;
+
     /// Reads the alarms with these names. A name without an alarm is left out.
     fn alarms(
         &self,
@@ -218,6 +222,15 @@ pub enum Executed {
     JobStarted(String),
 }
 
+/// Remembers texts while the process runs.
+pub trait Memory {
+    /// What was remembered of `subject`, if that was at most `max_age` ago.
+    fn remembered(&self, subject: &str, max_age: Duration) -> Option<String>;
+
+    /// Remembers `text` of `subject` in place of anything else.
+    fn remember(&self, subject: &str, text: String);
+}
+
 /// Executes the actions of plans.
 pub trait Execute {
     /// Executes one action.
@@ -292,6 +305,6 @@ pub trait Callback {
 }
 
 /// All access to AWS and to CloudFormation.
-pub trait Cloud: Inspect + Execute + Leases + Objects + Callback {}
+pub trait Cloud: Inspect + Memory + Execute + Leases + Objects + Callback {}
 
-impl<T: Inspect + Execute + Leases + Objects + Callback> Cloud for T {}
+impl<T: Inspect + Memory + Execute + Leases + Objects + Callback> Cloud for T {}

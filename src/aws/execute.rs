@@ -45,6 +45,7 @@ impl Aws {
             Action::TagRole { role, tag, value, .. } => {
                 iam::tag_role(&self.iam, role, tag.as_str(), value).await
             }
+            Action::KeepForNow { role, .. } => iam::keep_for_now(&self.iam, role).await,
             Action::UntagRole { role, tag, .. } => {
                 iam::untag_role(&self.iam, role, tag.as_str()).await
             }
@@ -54,9 +55,9 @@ impl Aws {
             Action::DeleteAlarm { alarm } => {
                 cloudwatch::delete(&self.cloudwatch(&alarm.region), &alarm.name).await
             }
-            Action::CreateRole { name, path, trust, boundary, source } => {
+            Action::CreateRole { name, path, trust, boundary, owner } => {
                 let boundary = boundary.as_deref();
-                let role = iam::NewRole { name, path, trust, boundary, source };
+                let role = iam::NewRole { name, path, trust, boundary, owner };
                 iam::create_role(&self.iam, role).await
             }
             Action::UpdateAssumeRolePolicy { name, trust, .. } => {

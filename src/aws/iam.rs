@@ -3,11 +3,13 @@
 //! It must not know what a role should contain: [`crate::plan`] and [`crate::iam_policy`] decide that.
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_config::SdkConfig;
 use aws_sdk_iam::Client;
 use aws_sdk_iam::types::{
-    ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecisionType, Role as SdkRole, Tag,
+    ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecisionType, Role as SdkRole,
+    SummaryKeyType, Tag,
 };
 use futures_util::future::try_join_all;
 use percent_encoding::percent_decode_str;
@@ -17,9 +19,10 @@ use super::sdk_error::{CallError, malformed_response, none_if};
 use super::whole_answer::WholeAnswer;
 use crate::iam_policy::RolePolicyDocument;
 use crate::model::{
-    ApiError, BucketName, InlinePolicyName, OWNER_TAG, Role, RoleName, RoleOutline, SimulatedCall,
-    Simulation,
+    ApiError, InlinePolicyName, KEEP_TAG, OWNER_TAG, Role, RoleName, RoleOutline, RoleOwner,
+    RoleQuota, SimulatedCall, Simulation,
 };
+use crate::plan::KEEP_TIME;
 
 /// IAM's error code for a role or policy that does not exist.
 const NOT_FOUND: &str = "NoSuchEntity";
@@ -75,6 +78,22 @@ pub(super) async fn with_policies(
         try_join_all(policies.into_iter().map(|policy| get_policy(client, &role.name, policy)))
             .await?;
     Ok(Role { policies: policies.into_iter().flatten().collect(), ..role })
+}
+
+/// Reads how many roles the account has and may have.
+pub(super) async fn role_quota(client: &Client) -> Result<RoleQuota, ApiError> {
+    let (operation, resource) = ("GetAccountSummary", "the account".to_owned());
+    let response = client.get_account_summary().send().await;
+    let response =
+        response.map_err(|error| CallError::from(error).into_error(operation, resource.clone()))?;
+    let value = |key: SummaryKeyType| {
+        let value = response.summary_map().and_then(|summary| summary.get(&key)).copied();
+        value.and_then(|value| u32::try_from(value).ok())
+    };
+    match (value(SummaryKeyType::Roles), value(SummaryKeyType::RolesQuota)) {
+        (Some(in_use), Some(quota)) => Ok(RoleQuota { in_use, quota }),
+        (None, _) | (_, None) => Err(CallError::empty_response().into_error(operation, resource)),
+    }
 }
 
 /// What a call read, or the operation that failed and why.
@@ -201,6 +220,12 @@ pub(super) async fn tag_role(
     Ok(())
 }
 
+/// Records in a tag until when the role, or its earlier grants, must stay.
+pub(super) async fn keep_for_now(client: &Client, name: &RoleName) -> Result<(), CallError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    tag_role(client, name, KEEP_TAG, &(now + KEEP_TIME).as_secs().to_string()).await
+}
+
 pub(super) async fn untag_role(
     client: &Client,
     name: &RoleName,
@@ -216,18 +241,21 @@ pub(super) struct NewRole<'a> {
     pub path: &'a str,
     pub trust: &'a RolePolicyDocument,
     pub boundary: Option<&'a str>,
-    /// The source bucket, which is the value of the owner tag.
-    pub source: &'a BucketName,
+    /// What the role is for, which is the value of the owner tag.
+    pub owner: &'a RoleOwner,
 }
 
 pub(super) async fn create_role(client: &Client, role: NewRole<'_>) -> Result<(), CallError> {
     let tag = Tag::builder()
         .key(OWNER_TAG)
-        .value(role.source.as_str())
+        .value(role.owner.to_string())
         .build()
         .map_err(CallError::unsendable)?;
-    let description =
-        format!("S3 replication of bucket {}, made by s3-kms-replication", role.source);
+    let sources = match role.owner {
+        RoleOwner::Bucket(bucket) => format!("bucket {bucket}"),
+        RoleOwner::Stack(_) => "the buckets of a replication policy".to_owned(),
+    };
+    let description = format!("S3 replication of {sources}, made by s3-kms-replication");
     client
         .create_role()
         .role_name(role.name.as_str())

@@ -11,6 +11,7 @@ mod execute;
 mod iam;
 mod inspect;
 mod kms;
+mod memory;
 mod objects;
 mod raw_body;
 mod raw_encryption;
@@ -53,6 +54,7 @@ pub struct Aws {
     /// Created on first use, which only a policy in a parameter needs.
     ssm: OnceLock<aws_sdk_ssm::Client>,
     policy: ssm::CachedParameter,
+    memory: memory::ProcessMemory,
     identity: OnceCell<Identity>,
     sessions: sts::Sessions,
     /// Credentials of a second account.
@@ -102,6 +104,7 @@ impl Aws {
             kms: Mutex::default(),
             ssm: OnceLock::new(),
             policy: ssm::CachedParameter::default(),
+            memory: memory::ProcessMemory::default(),
             connector,
             config,
             path_style: false,

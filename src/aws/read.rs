@@ -10,7 +10,7 @@ use super::{Aws, cloudwatch, iam, kms, objects, s3, s3control, sts};
 use crate::model::{
     Access, Account, Alarm, ApiError, BucketLocation, BucketName, Encryption, Identity, Job, Key,
     ListedBucket, Region, ReplicationConfiguration, ResourcePolicyTarget, Role, RoleName,
-    RoleOutline, VersionMarker, Versioning, VersionsPage,
+    RoleOutline, RoleQuota, VersionMarker, Versioning, VersionsPage,
 };
 use crate::ports::Read;
 
@@ -117,6 +117,10 @@ impl Read for Aws {
 
     async fn with_policies(&self, outline: RoleOutline) -> Result<Role, ApiError> {
         iam::with_policies(&self.iam, outline).boxed_local().await
+    }
+
+    async fn role_quota(&self) -> Result<RoleQuota, ApiError> {
+        iam::role_quota(&self.iam).boxed_local().await
     }
 
     async fn alarms(&self, names: &[String], region: &Region) -> Result<Vec<Alarm>, ApiError> {

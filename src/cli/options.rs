@@ -447,6 +447,12 @@ pub struct Deployment {
     /// Path of the replication roles [default: /s3-kms-replication/]
     #[arg(long, value_name = "PATH")]
     pub role_path: Option<String>,
+    /// Bucket: a role for each source bucket; Policy: one role for all buckets of the policy in the function's Region [default: Bucket]
+    #[arg(long, value_name = "CHOICE", requires = "stack_id")]
+    pub role_scope: Option<String>,
+    /// Id of the function's stack, for which the role of all buckets is named
+    #[arg(long, value_name = "ARN")]
+    pub stack_id: Option<String>,
     /// Permissions boundary of the replication roles
     #[arg(long, value_name = "ARN")]
     pub role_permissions_boundary_arn: Option<String>,
@@ -567,6 +573,8 @@ impl Deployment {
     pub fn settings(&self, region: Option<&Region>) -> Result<Settings, Invalid> {
         Settings::read(|name| match name {
             "ROLE_PATH" => self.role_path.clone(),
+            "ROLE_SCOPE" => self.role_scope.clone(),
+            "STACK_ID" => self.stack_id.clone(),
             "ROLE_PERMISSIONS_BOUNDARY_ARN" => self.role_permissions_boundary_arn.clone(),
             "ALLOWED_DESTINATIONS" => Some(self.allowed_destinations.join(",")),
             "LOCK_TABLE" => self.lock_table.clone(),

@@ -149,6 +149,7 @@ fn ready_snapshot(spec: &Spec, object_lock: bool) -> Result<ApplySnapshot, Failu
         source_keys,
         unread_source_keys: Vec::new(),
         roles: Roles { with_own_name: None, serving: None },
+        shared_role: None,
         alarm: None,
         denied_reads: Vec::new(),
         resource_policies: Vec::new(),

@@ -8,7 +8,7 @@ use std::fmt;
 use futures_util::stream::{self, StreamExt};
 use s3_kms_replication::config::{Policy, PolicySource, Settings};
 use s3_kms_replication::error::Error;
-use s3_kms_replication::model::{BucketName, ListedBucket};
+use s3_kms_replication::model::{BucketName, ListedBucket, RoleQuota};
 use s3_kms_replication::plan::{Action, Plan};
 use s3_kms_replication::ports::Read;
 use s3_kms_replication::reconcile::{self, BucketOutcome, Outcome, ReconcileRequest, RuleOutcome};
@@ -73,6 +73,9 @@ struct Row {
     rule_id: String,
     state: State,
     why: String,
+    /// The names of the roles that the bucket's plan creates.
+    #[serde(skip)]
+    new_roles: BTreeSet<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -80,6 +83,17 @@ struct Row {
 struct Rows {
     rows: Vec<Row>,
     summary: BTreeMap<State, usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roles: Option<Roles>,
+}
+
+/// The account's roles, and those that the policy needs in addition.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Roles {
+    in_use: u32,
+    quota: u32,
+    needed: usize,
 }
 
 /// How to reconcile buckets.
@@ -98,7 +112,8 @@ pub async fn plan(
     let session = session(&args.walk, &args.deployment, common, progress).await?;
     let walker = Walker { session: &session, concurrency: args.walk.concurrency, progress };
     let buckets = list(&session, progress).await?;
-    let rows = Rows::collect(buckets, &walker, true).await;
+    let mut rows = Rows::collect(buckets, &walker, true).await;
+    rows.add_roles(&session).await;
     rows.print(common)?;
     Ok(match rows.exit_code() {
         DONE if args.detailed_exitcode && rows.pending().next().is_some() => PENDING,
@@ -195,7 +210,18 @@ impl Rows {
         for row in &rows {
             *summary.entry(row.state).or_default() += 1;
         }
-        Self { rows, summary }
+        Self { rows, summary, roles: None }
+    }
+
+    /// Adds how many roles the account has, may have, and needs in addition. The plan does not depend on it, so a failed read is only logged.
+    async fn add_roles(&mut self, session: &Session) {
+        let new_roles: BTreeSet<&String> =
+            self.rows.iter().flat_map(|row| &row.new_roles).collect();
+        let needed = new_roles.len();
+        match session.aws.role_quota().await {
+            Ok(RoleQuota { in_use, quota }) => self.roles = Some(Roles { in_use, quota, needed }),
+            Err(failure) => tracing::warn!(%failure, "the quota of roles could not be read"),
+        }
     }
 
     fn pending(&self) -> impl Iterator<Item = &Row> {
@@ -218,7 +244,7 @@ impl Rows {
         }
         let (skipped, rows): (Vec<&Row>, Vec<&Row>) =
             self.rows.iter().partition(|row| row.state == State::Skipped);
-        let rows = rows.into_iter().map(|Row { bucket, rule_id, state, why }| {
+        let rows = rows.into_iter().map(|Row { bucket, rule_id, state, why, .. }| {
             [bucket.clone(), state.colored(), rule_id.clone(), why.clone()]
         });
         let summary = self
@@ -234,7 +260,28 @@ impl Rows {
             screen::table(["BUCKET", "STATE", "RULE", "WHY"], &rows) + "\n"
         };
         let summary = if summary.is_empty() { "the account has no buckets" } else { &summary };
-        screen::print(&format!("{table}{}{summary}\n", list_skipped(&skipped)))
+        screen::print(&format!("{table}{}{summary}\n", list_skipped(&skipped)))?;
+        match self.roles {
+            Some(roles) => screen::print(&roles.text()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Roles {
+    fn text(self) -> String {
+        let Self { in_use, quota, needed } = self;
+        let is_too_many =
+            usize::try_from(quota.saturating_sub(in_use)).is_ok_and(|left| needed > left);
+        let warning = if is_too_many {
+            format!(
+                "{} that is more than the account may have: raise the quota, or set --role-scope Policy\n",
+                screen::yellow("warning:")
+            )
+        } else {
+            String::new()
+        };
+        format!("IAM roles: {in_use} of {quota} in use, {needed} more needed\n{warning}")
     }
 }
 
@@ -264,6 +311,7 @@ async fn reconcile_bucket(bucket: &ListedBucket, session: &Session, dry_run: boo
         rule_id: rule_id.to_owned(),
         state,
         why,
+        new_roles: BTreeSet::new(),
     };
     let name = match BucketName::parse(&bucket.name) {
         Ok(name) => name,
@@ -274,6 +322,7 @@ async fn reconcile_bucket(bucket: &ListedBucket, session: &Session, dry_run: boo
         bucket: &name,
         expected,
         remove_if_gone: false,
+        remove_replaced_role: true,
         may_be_invisible: false,
         dry_run,
     };
@@ -289,7 +338,11 @@ async fn reconcile_bucket(bucket: &ListedBucket, session: &Session, dry_run: boo
                 |RuleOutcome { rule_id, result, .. }| match result {
                     Ok(outcome) => {
                         let state = state(&outcome, dry_run);
-                        row(rule_id.as_str(), state, explain(state, &outcome.plan))
+                        let new_roles = new_roles(&outcome.plan);
+                        Row {
+                            new_roles,
+                            ..row(rule_id.as_str(), state, explain(state, &outcome.plan))
+                        }
                     }
                     Err(reconcile::Error::VerifyPending { .. }) => row(
                         rule_id.as_str(),
@@ -326,6 +379,14 @@ fn state(outcome: &Outcome, dry_run: bool) -> State {
             }
         }
     }
+}
+
+fn new_roles(plan: &Plan) -> BTreeSet<String> {
+    let name = |action: &Action| match action {
+        Action::CreateRole { name, .. } => Some(name.to_string()),
+        _ => None,
+    };
+    plan.actions().filter_map(name).collect()
 }
 
 /// Whether the action adds a rule to the configuration.

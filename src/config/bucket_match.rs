@@ -16,6 +16,8 @@ const MAX_NAME: usize = 63;
 #[derive(Debug, Clone)]
 pub(super) struct BucketMatch {
     names: Vec<WildMatch>,
+    /// Whether `BucketNames` is given.
+    has_names: bool,
     excluded_names: Vec<WildMatch>,
     tags: BTreeMap<String, String>,
     /// The patterns that look like regular expressions.
@@ -48,11 +50,13 @@ impl BucketMatch {
                 "needs `BucketNames` or `BucketTags`; `[\"*\"]` names every bucket",
             ));
         }
+        let has_names = names.is_some();
         let names = names.unwrap_or_else(|| vec!["*".to_owned()]);
         let all = names.iter().chain(&excluded_names);
         let expressions = all.filter(|text| is_like_expression(text)).cloned().collect();
         Ok(Self {
             names: patterns(&names),
+            has_names,
             excluded_names: patterns(&excluded_names),
             tags,
             expressions,
@@ -90,6 +94,16 @@ impl BucketMatch {
         let is_excluded = |pattern: &WildMatch| pattern.matches(&format!("{start}{any}{end}"));
         self.names.iter().any(|pattern| overlap(&pattern.to_string(), &format!("{start}*{end}")))
             && !self.excluded_names.iter().any(is_excluded)
+    }
+
+    /// The patterns of names; `None` if only tags are given.
+    pub(super) fn names(&self) -> Option<Vec<String>> {
+        self.has_names.then(|| self.names.iter().map(ToString::to_string).collect())
+    }
+
+    /// The patterns of names that do not match.
+    pub(super) fn excluded_names(&self) -> impl Iterator<Item = String> {
+        self.excluded_names.iter().map(ToString::to_string)
     }
 
     /// Whether there are conditions on tags.

@@ -57,6 +57,11 @@ impl DestinationTemplate {
         Ok(Self { text: text.to_owned(), variants })
     }
 
+    /// The template as it was written.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether the destination's name has the source bucket's name in it.
     pub(super) fn depends_on_name(&self) -> bool {
         [Placeholder::Bucket, Placeholder::BucketPrefix]

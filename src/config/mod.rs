@@ -15,14 +15,16 @@ use http::Uri;
 pub use allowed_destinations::AllowedDestinations;
 pub use policy::{Policy, PolicyRule};
 
-use crate::model::{Partition, Region, is_loopback};
+use crate::model::{Partition, Region, RoleName, is_loopback};
 use crate::spec::{Invalid, RoleSettings};
 
 /// The function's environment.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `ROLE_PATH` and `ROLE_PERMISSIONS_BOUNDARY_ARN`.
+    /// `ROLE_PATH` and `ROLE_PERMISSIONS_BOUNDARY_ARN`, and the role's name from `STACK_ID`.
     pub roles: RoleSettings,
+    /// `ROLE_SCOPE` and `STACK_ID`: which role serves the buckets of the replication policy.
+    pub role_scope: RoleScope,
     /// The place of the replication policy; `None` when there is no policy.
     pub policy: Option<PolicySource>,
     /// `ALLOWED_DESTINATIONS`: the buckets and accounts that may be destinations.
@@ -39,6 +41,15 @@ pub struct Settings {
     pub partition: Partition,
     /// Whether `AWS_ENDPOINT_URL` is on this machine. If it is, `ResponseURL` may be on this machine, too.
     pub loopback_endpoint: bool,
+}
+
+/// Which role serves the buckets of the replication policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoleScope {
+    /// Each bucket has a role of its own.
+    Bucket,
+    /// One role of the stack with this id serves all buckets.
+    Policy(String),
 }
 
 /// The place of the replication policy.
@@ -60,11 +71,14 @@ impl Settings {
         let region = variable("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned());
         let region =
             Region::parse(&region).map_err(|problem| Invalid::new("AWS_REGION", problem))?;
-        Ok(Self {
+        let stack_id = variable("STACK_ID");
+        let settings = Self {
             roles: RoleSettings {
                 path: role_path(variable("ROLE_PATH"))?,
                 boundary: permissions_boundary(variable("ROLE_PERMISSIONS_BOUNDARY_ARN"))?,
+                shared: stack_id.as_deref().map(|id| RoleName::shared(&region, id)),
             },
+            role_scope: role_scope(variable("ROLE_SCOPE"), stack_id)?,
             policy: policy_source(
                 variable("REPLICATION_POLICY"),
                 variable("REPLICATION_POLICY_PARAMETER"),
@@ -80,7 +94,38 @@ impl Settings {
             loopback_endpoint: variable("AWS_ENDPOINT_URL")
                 .and_then(|url| url.parse::<Uri>().ok())
                 .is_some_and(|uri| uri.host().is_some_and(is_loopback)),
-        })
+        };
+        if let Some(PolicySource::Inline(policy)) = &settings.policy {
+            settings
+                .check_policy(policy)
+                .map_err(|invalid| invalid.within("REPLICATION_POLICY"))?;
+        }
+        Ok(settings)
+    }
+
+    /// Checks that the role scope can serve the policy.
+    ///
+    /// # Errors
+    /// The property of the policy that does not allow one role for all buckets.
+    pub fn check_policy(&self, policy: &Policy) -> Result<(), Invalid> {
+        match self.role_scope {
+            RoleScope::Bucket => Ok(()),
+            RoleScope::Policy(_) => policy.check_shared_role(&self.region, self.partition),
+        }
+    }
+}
+
+fn role_scope(scope: Option<String>, stack_id: Option<String>) -> Result<RoleScope, Invalid> {
+    match (scope.as_deref(), stack_id) {
+        (None | Some("Bucket"), _) => Ok(RoleScope::Bucket),
+        (Some("Policy"), Some(stack_id)) => Ok(RoleScope::Policy(stack_id)),
+        (Some("Policy"), None) => Err(Invalid::new(
+            "STACK_ID",
+            "is required with `ROLE_SCOPE` Policy: the role is named and tagged for one stack",
+        )),
+        (Some(other), _) => {
+            Err(Invalid::new("ROLE_SCOPE", format!("is `{other}`; allowed are Bucket, Policy")))
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! It owns the document's form and the choice of rules for a bucket. It must not know where the document is kept, nor what exists
 //! in AWS.
 
+mod shared_role;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -15,6 +17,9 @@ use crate::model::{
     Access, Account, BucketName, LegacyBucketName, Region, RoleArn, RuleAddress, RuleId,
 };
 use crate::spec::{Invalid, Object, Properties, Spec, destination_access, read_properties};
+
+/// The name of a bucket of which nothing else is used.
+const SAMPLE_SOURCE: &str = "any.sample.source";
 
 /// A replication policy. Every rule that matches a bucket applies to the bucket.
 #[derive(Debug, Clone)]
@@ -68,6 +73,11 @@ impl Policy {
         bucket: &LegacyBucketName,
     ) -> impl Iterator<Item = &PolicyRule> {
         self.rules.iter().filter(|rule| rule.matches_name(bucket.as_str()))
+    }
+
+    /// The rule with this id.
+    pub fn rule(&self, id: &RuleId) -> Option<&PolicyRule> {
+        self.rules.iter().find(|rule| rule.rule_id == *id)
     }
 
     /// What the caller should know about the patterns of all rules, as one sentence for each pattern.
@@ -178,7 +188,7 @@ impl PolicyRule {
     /// Makes the specs of sample buckets, so that values which are wrong for every bucket of a Region are refused when the policy is read.
     fn check_with_sample_buckets(&self) -> Result<(), Invalid> {
         let invalid = |problem: String| Invalid::new("DestinationBucket", problem);
-        let bucket = BucketName::parse("any.sample.source").map_err(invalid)?;
+        let bucket = BucketName::parse(SAMPLE_SOURCE).map_err(invalid)?;
         let region = Region::parse("us-east-1").map_err(invalid)?;
         let account = Account::parse("000000000000").map_err(invalid)?;
         for (source_region, _) in self.destination_region.pairs() {
@@ -258,6 +268,18 @@ impl PolicyRule {
             ..self.properties.clone()
         };
         Spec::new(self.rule_id.clone(), &properties)
+    }
+
+    /// A text with the values of the places; `None` if the rule does not apply to buckets in `region`.
+    fn fill(&self, text: &str, region: &Region, account: &Account) -> Option<String> {
+        let values = SourceValues {
+            bucket: &BucketName::parse(SAMPLE_SOURCE).ok()?,
+            region,
+            account,
+            destination_account: self.destination_account.as_ref().unwrap_or(account),
+            destination_region: self.destination_region.for_source(region).ok()?,
+        };
+        Some(values.fill(text))
     }
 
     fn matches_name(&self, bucket: &str) -> bool {

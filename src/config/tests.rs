@@ -29,7 +29,7 @@ fn an_empty_variable_means_not_set() {
     let settings = Settings::read(|_| Some(" ".to_owned())).unwrap();
     assert_eq!(
         settings.roles,
-        RoleSettings { path: "/s3-kms-replication/".to_owned(), boundary: None }
+        RoleSettings { path: "/s3-kms-replication/".to_owned(), boundary: None, shared: None }
     );
     assert!(
         settings.policy.is_none()
@@ -61,6 +61,8 @@ fn an_invalid_environment_is_refused_with_the_place_of_the_error() {
         ("ROLE_PATH", "replication".to_owned()),
         ("ROLE_PERMISSIONS_BOUNDARY_ARN", "boundary".to_owned()),
         ("AWS_REGION", "nowhere".to_owned()),
+        ("ROLE_SCOPE", "All".to_owned()),
+        ("ROLE_SCOPE", "Policy".to_owned()),
         ("REPLICATION_POLICY", "{\"Rules\": [\n  {]\n}".to_owned()),
         ("REPLICATION_POLICY", "[]".to_owned()),
         ("REPLICATION_POLICY", r#"{"Rules": [], "Version": 1}"#.to_owned()),

@@ -130,6 +130,7 @@ async fn reconcile<C: Cloud>(
         bucket,
         expected: &engine.settings.region,
         remove_if_gone: true,
+        remove_replaced_role: true,
         may_be_invisible: false,
         dry_run,
     };

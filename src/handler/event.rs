@@ -69,6 +69,7 @@ async fn handle_bucket_event<C: Cloud>(
         bucket: &event.bucket,
         expected: event.region.as_ref().unwrap_or(&engine.settings.region),
         remove_if_gone: event.deleted,
+        remove_replaced_role: false,
         may_be_invisible: !event.deleted
             && event.is_younger_than(VISIBILITY_TIME, SystemTime::now()),
         dry_run: false,

@@ -6,6 +6,7 @@
 
 pub mod evaluate;
 mod resource;
+mod shared_role;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,6 +14,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use resource::{ResourcePolicy, Statements};
+pub use shared_role::SharedGrants;
 
 use crate::model::{Account, BucketName, Partition, Region};
 use crate::spec::{Report, grantable_prefix};
@@ -27,6 +29,14 @@ pub(crate) const JOB_OBJECTS: &str = "ExistingObjects";
 pub(crate) const JOB_MANIFEST: &str = "Manifest";
 pub(crate) const JOB_REPORT: &str = "Report";
 pub(crate) const EARLIER: &str = "Earlier";
+
+/// IAM's limit for the inline policies of one role, in characters without white space.
+pub(crate) const INLINE_POLICY_LIMIT: usize = 10_240;
+
+/// The size of an inline policy, as IAM counts it.
+pub(crate) fn policy_size(text: &str) -> usize {
+    text.chars().filter(|character| !character.is_whitespace()).count()
+}
 
 /// An IAM policy document. The order of actions and resources does not matter for equality.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,6 +182,39 @@ impl RolePolicyDocument {
         }
     }
 
+    /// This document with the statements of `earlier` that allow the same actions for the same purpose to other resources, or under other
+    /// conditions. Everything else in `earlier` is not of our making, or no longer wanted.
+    pub fn with_earlier_grants(&self, earlier: &Self) -> Self {
+        let purpose = |statement: &Statement| {
+            let sid = statement.sid.as_deref().unwrap_or_default();
+            sid.trim_start_matches(EARLIER).to_owned()
+        };
+        let is_earlier_form = |statement: &&Statement| {
+            let is_same = |own: &Statement| {
+                purpose(own) == purpose(statement) && own.action == statement.action
+            };
+            statement.effect == "Allow" && self.statement.iter().any(is_same)
+        };
+        let mut both = self.clone();
+        for statement in earlier.statement.iter().filter(is_earlier_form) {
+            if both.has(statement) {
+                continue;
+            }
+            let mut sid = format!("{EARLIER}{}", purpose(statement));
+            while both.statement.iter().any(|other| other.sid.as_ref() == Some(&sid)) {
+                sid.insert_str(0, EARLIER);
+            }
+            both.statement.push(Statement { sid: Some(sid), ..statement.clone() });
+        }
+        both
+    }
+
+    /// Whether this document has statements that [an earlier form](Self::with_earlier_grants) left.
+    pub fn has_earlier_grants(&self) -> bool {
+        let is_earlier = |sid: &String| sid.starts_with(EARLIER);
+        self.statement.iter().any(|statement| statement.sid.as_ref().is_some_and(is_earlier))
+    }
+
     /// Whether this document has an equal statement, under any `Sid`.
     fn has(&self, statement: &Statement) -> bool {
         self.statement
@@ -304,10 +347,10 @@ impl Grants<'_> {
                 ["s3:GetReplicationConfiguration", "s3:ListBucket"],
                 [source.clone()],
             ),
-            allow(SOURCE_OBJECTS, self.read_actions(), [source_objects.clone()]),
+            allow(SOURCE_OBJECTS, read_actions(self.object_lock), [source_objects.clone()]),
             Statement {
-                condition: self.write_conditions(),
-                ..allow(WRITE_REPLICAS, self.write_actions(), [replicas.clone()])
+                condition: write_conditions(self.replica_key, self.destination_account),
+                ..allow(WRITE_REPLICAS, write_actions(self.owner_override), [replicas.clone()])
             },
         ];
         if !self.source_keys.is_empty() {
@@ -323,42 +366,6 @@ impl Grants<'_> {
         RolePolicyDocument::new(statements)
     }
 
-    /// The encryption that S3 may write replicas with, and the account that must own the bucket they are written to.
-    fn write_conditions(&self) -> BTreeMap<String, BTreeMap<String, Values>> {
-        let encryption = [
-            (
-                "s3:x-amz-server-side-encryption",
-                Values::from(["AES256", "aws:kms", "aws:kms:dsse"]),
-            ),
-            ("s3:x-amz-server-side-encryption-aws-kms-key-id", Values::from([self.replica_key])),
-        ];
-        let owner = [("aws:ResourceAccount", Values::from([self.destination_account.as_str()]))];
-        let mut conditions = condition("StringLikeIfExists", encryption);
-        conditions.extend(condition("StringEqualsIfExists", owner));
-        conditions
-    }
-
-    fn write_actions(&self) -> Vec<&'static str> {
-        let mut actions = vec!["s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"];
-        if self.owner_override {
-            actions.push("s3:ObjectOwnerOverrideToBucketOwner");
-        }
-        actions
-    }
-
-    fn read_actions(&self) -> Vec<&'static str> {
-        let mut actions = vec![
-            "s3:GetObjectVersionAcl",
-            "s3:GetObjectVersionAnnotationForReplication",
-            "s3:GetObjectVersionForReplication",
-            "s3:GetObjectVersionTagging",
-        ];
-        if self.object_lock {
-            actions.extend(["s3:GetObjectLegalHold", "s3:GetObjectRetention"]);
-        }
-        actions
-    }
-
     /// A condition that allows the use of a key only through S3 in `region`, and only for this bucket's objects. The encryption context is the
     /// object's ARN, or the bucket's ARN for an object that was written with an S3 Bucket Key. One bucket can have objects of both kinds.
     fn through_s3(
@@ -367,17 +374,60 @@ impl Grants<'_> {
         bucket: String,
         objects: String,
     ) -> BTreeMap<String, BTreeMap<String, Values>> {
-        condition(
-            "StringLike",
-            [
-                ("kms:EncryptionContext:aws:s3:arn", Values::from([bucket, objects])),
-                (
-                    "kms:ViaService",
-                    Values::from([format!("s3.{region}.{}", self.partition.dns_suffix())]),
-                ),
-            ],
-        )
+        through_s3(self.partition, region, [bucket, objects].into())
     }
+}
+
+/// The encryption that S3 may write replicas with, and the account that must own the bucket they are written to.
+fn write_conditions(
+    replica_key: &str,
+    destination_account: &Account,
+) -> BTreeMap<String, BTreeMap<String, Values>> {
+    let encryption = [
+        ("s3:x-amz-server-side-encryption", Values::from(["AES256", "aws:kms", "aws:kms:dsse"])),
+        ("s3:x-amz-server-side-encryption-aws-kms-key-id", Values::from([replica_key])),
+    ];
+    let owner = [("aws:ResourceAccount", Values::from([destination_account.as_str()]))];
+    let mut conditions = condition("StringLikeIfExists", encryption);
+    conditions.extend(condition("StringEqualsIfExists", owner));
+    conditions
+}
+
+fn write_actions(owner_override: bool) -> Vec<&'static str> {
+    let mut actions = vec!["s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"];
+    if owner_override {
+        actions.push("s3:ObjectOwnerOverrideToBucketOwner");
+    }
+    actions
+}
+
+fn read_actions(object_lock: bool) -> Vec<&'static str> {
+    let mut actions = vec![
+        "s3:GetObjectVersionAcl",
+        "s3:GetObjectVersionAnnotationForReplication",
+        "s3:GetObjectVersionForReplication",
+        "s3:GetObjectVersionTagging",
+    ];
+    if object_lock {
+        actions.extend(["s3:GetObjectLegalHold", "s3:GetObjectRetention"]);
+    }
+    actions
+}
+
+/// A condition that allows the use of a key only through S3 in `region`, and only in these encryption contexts.
+fn through_s3(
+    partition: Partition,
+    region: &Region,
+    contexts: Values,
+) -> BTreeMap<String, BTreeMap<String, Values>> {
+    let service = format!("s3.{region}.{}", partition.dns_suffix());
+    condition(
+        "StringLike",
+        [
+            ("kms:EncryptionContext:aws:s3:arn", contexts),
+            ("kms:ViaService", Values::from([service])),
+        ],
+    )
 }
 
 /// The inline policy that a job for existing objects needs in addition to the rule's inline policy.

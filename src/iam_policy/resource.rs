@@ -257,7 +257,7 @@ impl Grants<'_> {
         let bucket = self.destination.bucket.arn(self.partition);
         let replicas = format!("{bucket}/{}", super::plain_key_pattern(self.prefix));
         let principal = BTreeMap::from([("AWS".to_owned(), Values::from([role_arn]))]);
-        let mut actions = self.write_actions();
+        let mut actions = super::write_actions(self.owner_override);
         actions.extend(["s3:GetBucketVersioning", "s3:List*", "s3:PutBucketVersioning"]);
         Statements {
             bucket: Statement {

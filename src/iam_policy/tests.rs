@@ -162,6 +162,26 @@ fn a_document_with_an_earlier_one_has_the_statements_of_both_once() {
     );
 }
 
+#[test]
+fn earlier_grants_are_kept_for_the_same_purpose_and_nothing_else_is() {
+    let text = |text: &str| RolePolicyDocument::parse(text).unwrap();
+    let wanted = document(&Case { prefix: "Tax", ..PLAIN });
+    let earlier = document(&PLAIN);
+    let both = wanted.with_earlier_grants(&earlier);
+    assert!(both.covers(&wanted) && both.covers(&earlier) && both.has_earlier_grants());
+    assert_eq!(wanted.with_earlier_grants(&both), both);
+    assert_eq!(wanted.with_earlier_grants(&wanted), wanted);
+    assert!(!wanted.has_earlier_grants());
+    for foreign in [
+        r#"{"Sid":"Theirs","Effect":"Allow","Action":"s3:*","Resource":"*"}"#,
+        r#"{"Sid":"SourceBucket","Effect":"Allow","Action":"s3:*","Resource":"*"}"#,
+        r#"{"Sid":"SourceBucket","Effect":"Deny","Action":["s3:GetReplicationConfiguration","s3:ListBucket"],"Resource":"*"}"#,
+    ] {
+        let edited = text(&format!(r#"{{"Version":"2012-10-17","Statement":[{foreign}]}}"#));
+        assert_eq!(wanted.with_earlier_grants(&edited), wanted, "{foreign}");
+    }
+}
+
 proptest! {
     #[test]
     fn a_document_is_equal_after_it_is_written_and_read(prefix in ".{0,40}") {

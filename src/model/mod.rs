@@ -30,6 +30,7 @@ mod alarm;
 mod api_error;
 mod arns;
 mod bucket;
+mod bucket_pattern;
 mod encryption_configuration;
 mod generation;
 mod identity;
@@ -52,6 +53,7 @@ pub use alarm::Alarm;
 pub use api_error::{ApiError, Retry};
 pub use arns::{KeyReference, RoleArn, TopicArn};
 pub use bucket::{BucketLocation, Encryption, ListedBucket, ResourcePolicyTarget, Versioning};
+pub use bucket_pattern::{BucketPattern, can_match_both};
 pub use encryption_configuration::{default_key_only, with_default_key};
 pub use generation::{GenerationRecord, OutcomeChange, RecordedRequest, Recording, RequestOutcome};
 pub use identity::Identity;
@@ -73,8 +75,13 @@ pub use replication_configuration::{
     RuleElements, RuleFilter,
 };
 pub use response_url::{ResponseBucket, ResponseUrl, is_loopback};
-pub use role::{Role, RoleOutline};
+pub use role::{Role, RoleOutline, RoleOwner, RoleQuota};
 pub use rule_names::{InlinePolicyName, RoleName, RuleAddress, RuleId, hash};
 
-/// Key of the tag on each role and each destination bucket that this program created. The value is the source bucket's name.
+/// Key of the tag on each role and each destination bucket that this program created. The value is the source bucket's name, or the stack's id
+/// on the role of all buckets of a replication policy.
 pub const OWNER_TAG: &str = "s3-kms-replication";
+
+/// Key of the tag on a role of ours that must stay for a while although it is replaced: a bucket's role whose rules another role serves, or the
+/// role of all buckets with earlier grants. The value is the time until which it stays, in seconds since the epoch.
+pub const KEEP_TAG: &str = "s3-kms-replication-keep-until";

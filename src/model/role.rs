@@ -1,8 +1,36 @@
 //! IAM roles.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use super::RoleName;
+use super::{BucketName, RoleName};
+
+/// What a role of ours is for: the value of its owner tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoleOwner {
+    /// One source bucket.
+    Bucket(BucketName),
+    /// The buckets of the replication policy of the stack with this id.
+    Stack(String),
+}
+
+impl fmt::Display for RoleOwner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bucket(bucket) => formatter.write_str(bucket.as_str()),
+            Self::Stack(id) => formatter.write_str(id),
+        }
+    }
+}
+
+/// The account's roles, and how many it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoleQuota {
+    /// The roles that exist.
+    pub in_use: u32,
+    /// The most roles that may exist.
+    pub quota: u32,
+}
 
 /// An IAM role with its policies.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::BucketName;
+use super::{BucketName, Region};
 
 /// Prefix of the ids of our rules, and so of their inline policies.
 const RULE_PREFIX: &str = "s3-kms-replication.";
@@ -192,6 +192,12 @@ impl RoleName {
         (earlier != Self::for_source(source)).then_some(earlier)
     }
 
+    /// The name of the role that serves all buckets of a replication policy: the Region, and a hash of the stack's id. No bucket's role has this
+    /// name: a `_` is only in names of 64 characters, and this one is shorter.
+    pub fn shared(region: &Region, stack_id: &str) -> Self {
+        Self(format!("{ROLE_PREFIX}{region}_{}", hash(stack_id, HASH_LENGTH)))
+    }
+
     fn shortened(source: &BucketName, separator: char, hash_length: usize) -> Self {
         let name = format!("{ROLE_PREFIX}{source}");
         if name.len() <= 64 {
@@ -268,6 +274,24 @@ mod tests {
                 assert_ne!(RoleName::for_source(&taker), RoleName::for_source(&victim));
             }
         }
+    }
+
+    #[test]
+    fn no_bucket_can_have_the_role_that_serves_all_buckets() {
+        let region = |code| Region::parse(code).unwrap();
+        let stack = "arn:aws:cloudformation:us-east-1:111122223333:stack/crr/6f3c";
+        let names: Vec<String> = ["us-east-1", "ap-southeast-1", "us-gov-east-1", "eusc-de-east-1"]
+            .map(|code| RoleName::shared(&region(code), stack).to_string())
+            .into();
+        assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
+        for name in names {
+            let tail = name.strip_prefix(ROLE_PREFIX).unwrap();
+            assert!(BucketName::parse(tail).is_err() && name.contains('_') && name.len() < 64);
+        }
+        assert_ne!(
+            RoleName::shared(&region("us-east-1"), "other"),
+            RoleName::shared(&region("us-east-1"), stack)
+        );
     }
 
     #[test]

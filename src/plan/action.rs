@@ -8,7 +8,8 @@ use super::{NewJob, ResourcePolicyWrite, rules};
 use crate::iam_policy::{RolePolicyDocument, Statement};
 use crate::model::{
     Access, Alarm, BucketLocation, BucketName, Encryption, InlinePolicyName, OptionalRight,
-    ReplicationConfiguration, ReplicationRule, ResourcePolicyTarget, RoleName, RuleId, Versioning,
+    ReplicationConfiguration, ReplicationRule, ResourcePolicyTarget, RoleName, RoleOwner, RuleId,
+    Versioning,
 };
 
 /// One change, with everything that its execution needs and the state before it.
@@ -52,8 +53,15 @@ pub enum Action {
         trust: RolePolicyDocument,
         /// ARN of its permissions boundary.
         boundary: Option<String>,
-        /// The source bucket, which the tag names.
-        source: BucketName,
+        /// What the role is for, which the tag names.
+        owner: RoleOwner,
+    },
+    /// Records in a tag of our role that the role, or its earlier grants, must stay for [`KEEP_TIME`](super::KEEP_TIME) from now on.
+    KeepForNow {
+        /// The role.
+        role: RoleName,
+        /// The tag's value before.
+        before: Option<String>,
     },
     /// Restores the trust policy of our role.
     UpdateAssumeRolePolicy {
@@ -285,6 +293,7 @@ impl Action {
             | Self::StartJob { .. }
             | Self::CancelJob { .. }
             | Self::TagRole { .. }
+            | Self::KeepForNow { .. }
             | Self::UntagRole { .. } => Replaces::Nothing,
         }
     }
@@ -317,6 +326,7 @@ impl Action {
             | Self::DeleteRolePolicy { .. }
             | Self::DeleteRole { .. }
             | Self::TagRole { .. }
+            | Self::KeepForNow { .. }
             | Self::UntagRole { .. }
             | Self::StartJob { .. }
             | Self::CancelJob { .. }
@@ -343,6 +353,7 @@ impl Action {
             | Self::DeleteRolePolicy { role, .. }
             | Self::DeleteRole { name: role, .. }
             | Self::TagRole { role, .. }
+            | Self::KeepForNow { role, .. }
             | Self::UntagRole { role, .. } => role == name,
             Self::StartJob { job } => job.role == *name,
             Self::PutReplication { configuration, .. } => {
@@ -383,6 +394,7 @@ impl Action {
             | Self::DeleteRolePolicy { .. }
             | Self::DeleteRole { .. }
             | Self::TagRole { .. }
+            | Self::KeepForNow { .. }
             | Self::UntagRole { .. }
             | Self::StartJob { .. }
             | Self::CancelJob { .. }
@@ -424,6 +436,7 @@ impl Action {
             }
             Self::EnableVersioning { .. }
             | Self::CreateRole { .. }
+            | Self::KeepForNow { .. }
             | Self::UpdateAssumeRolePolicy { .. }
             | Self::PutRolePermissionsBoundary { .. }
             | Self::DeleteRole { .. }

@@ -45,7 +45,8 @@ struct RuleParts<'a> {
     replica_key: String,
     source_keys: SourceKeyGrants,
     role: ServingRole<'a>,
-    policy: InlinePolicyChange<'a>,
+    /// `None` for the role of all buckets, which has its grants already.
+    policy: Option<InlinePolicyChange<'a>>,
     statements: CrossAccount,
     rule: rules::Merged,
     alarm: Option<Action>,
@@ -68,7 +69,7 @@ impl<'a> RuleParts<'a> {
         let source_keys = source_key_grants(spec, snapshot, &policy)?;
         let granted = &source_keys.granted;
         let grants = grants(spec, snapshot, &destination.region, granted, &replica_key);
-        let statements = RequiredStatements::new(spec, snapshot, &grants, &destination, role.arn());
+        let statements = RequiredStatements::new(spec, snapshot, &grants, &destination, &role);
         let statements = statements.plan(snapshot)?;
         let rule = merge_rule(spec, snapshot, &role, &grants)?;
         // Until a rule has changed, it needs its present grants. Until its obsolete statements are removed, the present grants also
@@ -77,8 +78,17 @@ impl<'a> RuleParts<'a> {
         let changes_rule =
             rule.configuration.is_some() && rules::find(current, &spec.rule.id).is_some();
         let keeps_grants = changes_rule || !statements.withdraw.is_empty();
-        let policy = policy.replaced_by(grants.document(), keeps_grants);
-        policy.check_size(job.rights.as_ref())?;
+        let policy = match &role {
+            ServingRole::Own { .. } | ServingRole::Foreign(_) => {
+                let policy = policy.replaced_by(grants.document(), keeps_grants);
+                policy.check_size(job.rights.as_ref())?;
+                Some(policy)
+            }
+            ServingRole::Shared { role, .. } => {
+                role.check_replica_key(&spec.rule.id, &replica_key)?;
+                None
+            }
+        };
         let alarm = alarm::action(spec, snapshot)?;
         Ok(Self {
             spec,
@@ -105,14 +115,15 @@ impl<'a> RuleParts<'a> {
         prepare.extend(self.role.repair(spec, self.settings, trust));
 
         let mut grant = destination::configure_created(snapshot, destination, replica_key);
-        grant.extend(policy.grant());
-        let tighten = policy.tighten();
+        grant.extend(policy.as_ref().and_then(InlinePolicyChange::grant));
+        let tighten = policy.as_ref().and_then(InlinePolicyChange::tighten);
         grant.extend(self.statements.keep);
         grant.extend(self.job.rights);
 
         // After the rule's inline policy, since the policy records that the rule may have an alarm and statements.
         let mut admit = self.statements.put;
         admit.extend(self.alarm);
+        admit.extend(self.role.keep_replaced());
 
         let switch = self.rule.configuration.map(|configuration| Action::PutReplication {
             location: self.snapshot.source.location.clone(),
@@ -139,7 +150,9 @@ impl<'a> RuleParts<'a> {
                 "the grant on key `{key}`: objects that an earlier default encryption wrote need it"
             )
         };
-        self.source_keys.earlier.iter().map(earlier_grant).chain(self.job.kept.clone()).collect()
+        let earlier_grants = self.source_keys.earlier.iter().map(earlier_grant);
+        let own_role = self.role.reason_for_own(self.spec, self.snapshot);
+        earlier_grants.chain(self.job.kept.clone()).chain(own_role).collect()
     }
 
     /// What the caller should know.
@@ -187,6 +200,23 @@ fn merge_rule(
     rules::merge(snapshot.source.replication.as_ref(), role.arn(), &rule)
 }
 
+/// Plans only the rule's grants in the bucket's own role, so that the role can serve the bucket's rules in place of the role of all buckets.
+///
+/// # Errors
+/// As [`apply`].
+pub fn grant(
+    spec: &Spec,
+    snapshot: &ApplySnapshot,
+    settings: &RoleSettings,
+) -> Result<Plan, Refusal> {
+    // Of a plan that is not applied, nothing is refused that other rules still lack.
+    let (mut plan, _) = apply(&Spec { dry_run: true, ..spec.clone() }, snapshot, settings)?;
+    let is_before_rule =
+        |name| matches!(name, StageName::Prepare | StageName::Grant | StageName::Admit);
+    plan.stages.retain(|stage| is_before_rule(stage.name));
+    Ok(plan)
+}
+
 /// The refusal of a destination that could not be read, with the statements that allow it to be read.
 fn destination_not_readable(
     spec: &Spec,
@@ -197,8 +227,7 @@ fn destination_not_readable(
     let keys = keys::source_keys(spec, snapshot)?;
     let grants = grants(spec, snapshot, &spec.destination_region, &keys, spec.replica_key.as_str());
     let location = destination::intended_location(spec, snapshot);
-    Ok(RequiredStatements::new(spec, snapshot, &grants, &location, role.arn())
-        .not_readable(snapshot))
+    Ok(RequiredStatements::new(spec, snapshot, &grants, &location, &role).not_readable(snapshot))
 }
 
 /// Refuses a destination without the Object Lock of the source, and a canary that Object Lock may keep from being removed.

@@ -7,7 +7,7 @@ use std::fmt;
 use super::{Action, NewJob, ObjectSelection, Replaces};
 use crate::iam_policy::{RolePolicyDocument, Statement};
 use crate::model::{
-    Alarm, Encryption, OWNER_TAG, ReplicationConfiguration, ResourcePolicyTarget, RuleId,
+    Alarm, Encryption, KEEP_TAG, OWNER_TAG, ReplicationConfiguration, ResourcePolicyTarget, RuleId,
     Versioning,
 };
 
@@ -111,6 +111,7 @@ impl Action {
             Self::EncryptBucket { .. } => "PutBucketEncryption",
             Self::BlockPublicAccess { .. } => "PutPublicAccessBlock",
             Self::CreateRole { .. } => "CreateRole",
+            Self::KeepForNow { .. } => "TagRole",
             Self::UpdateAssumeRolePolicy { .. } => "UpdateAssumeRolePolicy",
             Self::PutRolePermissionsBoundary { .. } => "PutRolePermissionsBoundary",
             Self::PutRolePolicy { .. } => "PutRolePolicy",
@@ -154,6 +155,7 @@ impl Action {
                 format!("the existing objects of bucket `{}`", job.location.bucket)
             }
             Self::CancelJob { id, .. } => format!("job `{id}`"),
+            Self::KeepForNow { role, .. } => format!("tag `{KEEP_TAG}` of role `{role}`"),
             Self::TagRole { role, tag, .. } | Self::UntagRole { role, tag, .. } => {
                 format!("tag `{tag}` of role `{role}`")
             }
@@ -178,6 +180,7 @@ impl Action {
             | Self::EnableVersioning { .. }
             | Self::EncryptBucket { .. }
             | Self::BlockPublicAccess { .. }
+            | Self::KeepForNow { .. }
             | Self::PutRolePermissionsBoundary { .. }
             | Self::DeleteRolePolicy { .. }
             | Self::DeleteRole { .. }
@@ -209,6 +212,7 @@ impl Action {
             | Self::EnableVersioning { .. }
             | Self::EncryptBucket { .. }
             | Self::BlockPublicAccess { .. }
+            | Self::KeepForNow { .. }
             | Self::PutRolePermissionsBoundary { .. }
             | Self::PutAlarm { .. }
             | Self::DeleteAlarm { .. }
@@ -234,6 +238,7 @@ impl Action {
             }
             Self::PutAlarm { before, .. } => Effect::of_write(before.is_some()),
             Self::TagRole { before, .. } => Effect::of_write(before.is_some()),
+            Self::KeepForNow { before, .. } => Effect::of_write(before.is_some()),
             Self::EncryptBucket { .. }
             | Self::BlockPublicAccess { .. }
             | Self::UpdateAssumeRolePolicy { .. }
@@ -285,10 +290,10 @@ impl Action {
                 vec![line("PublicAccess", "not blocked".to_owned())],
                 vec![line("PublicAccess", "blocked".to_owned())],
             ),
-            Self::CreateRole { path, trust, boundary, source, .. } => {
+            Self::CreateRole { path, trust, boundary, owner, .. } => {
                 let mut lines = vec![
                     line("Path", path.clone()),
-                    line(&format!("Tags.{OWNER_TAG}"), source.to_string()),
+                    line(&format!("Tags.{OWNER_TAG}"), owner.to_string()),
                 ];
                 lines.extend(boundary.iter().map(|arn| line("PermissionsBoundary", arn.clone())));
                 lines.extend(trust_lines(trust.lines()));
@@ -317,6 +322,10 @@ impl Action {
             Self::CancelJob { before, .. } => {
                 (vec![line("Status", before.clone())], vec![line("Status", "Cancelled".to_owned())])
             }
+            Self::KeepForNow { before, .. } => (
+                before.iter().map(|time| line("Value", time.clone())).collect(),
+                vec![line("Value", "25 hours from now".to_owned())],
+            ),
             Self::TagRole { before, value, .. } => (
                 before.iter().map(|before| line("Value", before.clone())).collect(),
                 vec![line("Value", value.clone())],

@@ -8,6 +8,8 @@
 //!   can be read must be right.
 
 use super::refusal::{StatementToAdd, texts};
+use super::role::ServingRole;
+use super::shared_role::SidAndStatements;
 use super::{Action, ApplySnapshot, Destination, Refusal, ResourcePolicySnapshot};
 use crate::iam_policy::{EARLIER, Grants, ResourcePolicy, Statement, Statements};
 use crate::model::{
@@ -54,11 +56,19 @@ impl RequiredStatements {
         snapshot: &ApplySnapshot,
         grants: &Grants<'_>,
         destination: &BucketLocation,
-        role_arn: &str,
+        role: &ServingRole<'_>,
     ) -> Self {
-        let sid = spec.rule.sid();
         let own = &snapshot.identity.account;
-        let Statements { bucket, key } = grants.statements(&sid, role_arn);
+        let of_all_buckets = match role {
+            ServingRole::Shared { role, .. } => role.statements(&spec.rule.id, &spec.destination),
+            ServingRole::Own { .. } | ServingRole::Foreign(_) => None,
+        };
+        let SidAndStatements { sid, statements: Statements { bucket, key } } = of_all_buckets
+            .unwrap_or_else(|| {
+                let sid = spec.rule.sid();
+                let statements = grants.statements(&sid, role.arn());
+                SidAndStatements { sid, statements }
+            });
         let read_access = grants.read_access(&format!("{sid}Sight"), own);
         let mut required = Vec::new();
         if destination.owner != *own {

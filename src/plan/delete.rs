@@ -24,8 +24,12 @@ pub fn delete(rule: &RuleAddress, snapshot: &DeleteSnapshot) -> Plan {
     // Before the inline policy, since the policy shows where the statements are.
     let statements = cross_account::remove_statements(rule, &snapshot.resource_policies);
 
+    // The role of all buckets has no inline policy that records this rule, so only the rule itself shows that it may have an alarm.
+    let is_recorded = serving_arn.is_none_or(|arn| snapshot.roles.with_arn(arn).is_some());
+    let (alarm, earlier_alarm) = if is_recorded { (alarm, None) } else { (None, alarm) };
     let mut plan = Plan::new([
         (StageName::CancelJob, Vec::from_iter(cancel)),
+        (StageName::Switch, Vec::from_iter(earlier_alarm)),
         (StageName::Switch, remove_rule(rule, snapshot).into_iter().chain(alarm).collect()),
         (StageName::Withdraw, statements),
         (StageName::Tighten, delete_policies(rule, &snapshot.roles, serving_arn)),

@@ -227,6 +227,8 @@ impl JobPlan {
                 }
                 None => return Ok(Self::default()),
             },
+            // A bucket with a job has a role of its own.
+            ServingRole::Shared { .. } => return Ok(Self::default()),
         };
         match (&spec.existing_objects, request_hash(spec)) {
             (Some(report), Some(request)) if snapshot.roles.needs_new_job(spec) => {

@@ -22,6 +22,7 @@ mod refusal;
 mod resource_policy_write;
 mod role;
 mod rules;
+mod shared_role;
 mod snapshot;
 mod text;
 
@@ -29,7 +30,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 pub use action::{Action, Replaces, ReplicationWrite};
-pub use apply::apply;
+pub use apply::{apply, grant};
 pub use change::{Change, Effect};
 pub use cross_account::{foreign_statements, remove_statements};
 pub use delete::{clean_up_deleted_bucket, delete};
@@ -37,6 +38,7 @@ pub use job::{JobRequest, NewJob, ObjectSelection, is_job_of, revoke_job_rights,
 pub(crate) use keys::check_usable;
 pub use refusal::{Refusal, StatementToAdd};
 pub use resource_policy_write::{ResourcePolicyConflict, ResourcePolicyWrite};
+pub use shared_role::{BucketToServe, SharedRole, ensure_shared_role, remove_replaced_role};
 pub use snapshot::{
     ApplySnapshot, Created, DeleteSnapshot, Destination, JobSnapshot, ResourcePolicySnapshot,
     Roles, Source,
@@ -147,6 +149,18 @@ impl Plan {
         self.stages.iter().flat_map(|stage| &stage.actions)
     }
 
+    /// Puts the stages of `first` before those of this plan.
+    pub(crate) fn put_before(&mut self, first: Self) {
+        self.stages.splice(0..0, first.stages);
+    }
+
+    /// Adds the stages and the notes of `last` at the end.
+    pub(crate) fn put_after(&mut self, last: Self) {
+        self.stages.extend(last.stages);
+        self.kept.extend(last.kept);
+        self.warnings.extend(last.warnings);
+    }
+
     /// Adds a note on the other rules that the written configuration keeps.
     fn note_kept_rules(&mut self, rule_id: &RuleId) {
         let written = self.actions().find_map(Action::written_configuration);
@@ -159,6 +173,10 @@ impl Plan {
         }
     }
 }
+
+/// How long a role or a grant stays that another one has replaced, since objects may still be pending. Longer than 24 hours, since a plan that
+/// begins the time may be repeated for a while before it replaces anything.
+pub const KEEP_TIME: std::time::Duration = std::time::Duration::from_secs(25 * 60 * 60);
 
 /// Whether the configuration has the rule.
 pub fn has_rule(rule_id: &RuleId, replication: Option<&ReplicationConfiguration>) -> bool {

@@ -118,6 +118,31 @@ pub enum Refusal {
     RoleOfOtherBucket { bucket: BucketName, role: String, owner: String },
 
     #[error(
+        "bucket `{bucket}` replicates with role `{role}`, which serves all buckets of the replication policy of stack `{stack}`; use that deployment, or remove the bucket's rules first"
+    )]
+    RoleOfOtherStack { bucket: BucketName, role: String, stack: String },
+
+    #[error(
+        "bucket `{bucket}` replicates with the role of all buckets, and needs a role of its own with the grants of its rules {rules} first"
+    )]
+    ServedBySharedRole { bucket: BucketName, rules: String },
+
+    #[error(
+        "rule `{rule}` of bucket `{bucket}` is no longer in the replication policy, so its grants in a role of the bucket's own are not known; delete the rule first"
+    )]
+    RuleNotOfPolicy { bucket: BucketName, rule: RuleId },
+
+    #[error(
+        "role `{role}` exists and is not tagged as the role of all buckets of this stack; rename or remove it"
+    )]
+    SharedRoleOwnedByOther { role: RoleName },
+
+    #[error(
+        "`ReplicaKmsKeyArn` is the key `{key}` now, and role `{role}` has not its grants yet; repeat the request some minutes later"
+    )]
+    SharedRoleOutdated { role: RoleName, key: String },
+
+    #[error(
         "role `{role}` exists and is not tagged as ours for bucket `{bucket}`; rename or remove it"
     )]
     RoleOwnedByOther { role: RoleName, bucket: BucketName },

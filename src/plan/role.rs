@@ -4,13 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, ApplySnapshot, Refusal, Roles};
-use crate::iam_policy::RolePolicyDocument;
-use crate::model::{Identity, InlinePolicyName, OWNER_TAG, Role, RoleName, RuleAddress};
+use super::{Action, ApplySnapshot, Refusal, Roles, SharedRole, shared_role};
+use crate::iam_policy::{INLINE_POLICY_LIMIT, RolePolicyDocument, policy_size};
+use crate::model::{
+    Identity, InlinePolicyName, KEEP_TAG, OWNER_TAG, Role, RoleName, RoleOwner, RuleAddress,
+};
 use crate::spec::{ExistingRole, RoleSettings, Spec};
-
-/// IAM's limit for the inline policies of one role, in characters without white space.
-pub(super) const INLINE_POLICY_LIMIT: usize = 10_240;
 
 /// The role that will serve the rule.
 pub(super) enum ServingRole<'a> {
@@ -18,6 +17,8 @@ pub(super) enum ServingRole<'a> {
     Own { name: RoleName, arn: String, existing: Option<&'a Role> },
     /// A foreign role, which gets our inline policy.
     Foreign(&'a Role),
+    /// The role of all buckets, which has its grants. It replaces our role `replaced`, which serves the bucket now.
+    Shared { role: &'a SharedRole, replaced: Option<&'a Role> },
 }
 
 impl<'a> ServingRole<'a> {
@@ -37,8 +38,18 @@ impl<'a> ServingRole<'a> {
         );
         let serving =
             snapshot.source.replication.as_ref().map(|configuration| configuration.role());
-        if let Some(serving) = serving.filter(|serving| *serving != arn) {
+        let served_by_shared = serving.is_some_and(|serving| settings.is_shared_role(serving));
+        if let Some(serving) = serving.filter(|serving| *serving != arn && !served_by_shared) {
             return Self::extend(serving, spec, roles);
+        }
+        if let Some(role) = &snapshot.shared_role
+            && shared_role::reason(spec, role, snapshot).is_none()
+        {
+            let replaced = existing.filter(|own| serving == Some(&own.arn));
+            return Ok(Self::Shared { role, replaced });
+        }
+        if served_by_shared && !spec.dry_run {
+            shared_role::check_own_role(spec, snapshot, existing)?;
         }
         if roles.with_own_name.is_some() && existing.is_none() {
             return Err(Refusal::RoleOwnedByOther { role: name, bucket: spec.rule.source.clone() });
@@ -56,6 +67,9 @@ impl<'a> ServingRole<'a> {
         let (bucket, role) = (spec.rule.source.clone(), arn.to_owned());
         let found = roles.with_arn(arn);
         let tag = found.and_then(|found| found.tags.get(OWNER_TAG));
+        if let Some(stack) = tag.filter(|owner| owner.contains(":stack/")) {
+            return Err(Refusal::RoleOfOtherStack { bucket, role, stack: stack.clone() });
+        }
         if let Some(owner) = tag.filter(|owner| *owner != bucket.as_str()) {
             return Err(Refusal::RoleOfOtherBucket { bucket, role, owner: owner.clone() });
         }
@@ -70,6 +84,7 @@ impl<'a> ServingRole<'a> {
         match self {
             Self::Own { existing, .. } => *existing,
             Self::Foreign(role) => Some(role),
+            Self::Shared { .. } => None,
         }
     }
 
@@ -77,6 +92,7 @@ impl<'a> ServingRole<'a> {
         match self {
             Self::Own { name, .. } => name,
             Self::Foreign(role) => &role.name,
+            Self::Shared { role, .. } => &role.name,
         }
     }
 
@@ -84,13 +100,40 @@ impl<'a> ServingRole<'a> {
         match self {
             Self::Own { arn, .. } => arn,
             Self::Foreign(role) => &role.arn,
+            Self::Shared { role, .. } => &role.arn,
         }
     }
 
     pub(super) fn policy_name(&self, spec: &Spec) -> InlinePolicyName {
         match self {
-            Self::Own { .. } => InlinePolicyName::for_rule(&spec.rule.id),
+            Self::Own { .. } | Self::Shared { .. } => InlinePolicyName::for_rule(&spec.rule.id),
             Self::Foreign(role) => inline_policy_in_foreign_role(role, &spec.rule),
+        }
+    }
+
+    /// Why our role serves the bucket although the replication policy has a role for all buckets.
+    pub(super) fn reason_for_own(&self, spec: &Spec, snapshot: &ApplySnapshot) -> Option<String> {
+        let shared = snapshot.shared_role.as_ref()?;
+        let reason = match self {
+            Self::Own { .. } => shared_role::reason(spec, shared, snapshot)?,
+            Self::Foreign(_) => "it replicates with a foreign role".to_owned(),
+            Self::Shared { .. } => return None,
+        };
+        Some(format!(
+            "role `{}` of bucket `{}`, although `RoleScope` is Policy: {reason}",
+            self.name(),
+            spec.rule.source
+        ))
+    }
+
+    /// Records how long our role must stay that the role of all buckets replaces. Always anew, since the role may have been replaced before.
+    pub(super) fn keep_replaced(&self) -> Option<Action> {
+        match self {
+            Self::Own { .. } | Self::Foreign(_) => None,
+            Self::Shared { replaced, .. } => replaced.map(|role| Action::KeepForNow {
+                role: role.name.clone(),
+                before: role.tags.get(KEEP_TAG).cloned(),
+            }),
         }
     }
 
@@ -125,28 +168,38 @@ impl<'a> ServingRole<'a> {
                 path,
                 trust,
                 boundary,
-                source: spec.rule.source.clone(),
+                owner: RoleOwner::Bucket(spec.rule.source.clone()),
             }];
         };
-        let mut actions = Vec::new();
-        if RolePolicyDocument::parse(&role.trust).as_ref() != Some(&trust) {
-            actions.push(Action::UpdateAssumeRolePolicy {
-                name: name.clone(),
-                before: role.trust.clone(),
-                trust,
-            });
-        }
-        if let Some(boundary) =
-            settings.boundary.clone().filter(|boundary| role.boundary.as_ref() != Some(boundary))
-        {
-            actions.push(Action::PutRolePermissionsBoundary {
-                name: name.clone(),
-                before: role.boundary.clone(),
-                boundary,
-            });
-        }
-        actions
+        repair(role, settings, trust)
     }
+}
+
+/// Actions that repair the trust policy and the permissions boundary of a role of ours.
+pub(super) fn repair(
+    role: &Role,
+    settings: &RoleSettings,
+    trust: RolePolicyDocument,
+) -> Vec<Action> {
+    let name = &role.name;
+    let mut actions = Vec::new();
+    if RolePolicyDocument::parse(&role.trust).as_ref() != Some(&trust) {
+        actions.push(Action::UpdateAssumeRolePolicy {
+            name: name.clone(),
+            before: role.trust.clone(),
+            trust,
+        });
+    }
+    if let Some(boundary) =
+        settings.boundary.clone().filter(|boundary| role.boundary.as_ref() != Some(boundary))
+    {
+        actions.push(Action::PutRolePermissionsBoundary {
+            name: name.clone(),
+            before: role.boundary.clone(),
+            boundary,
+        });
+    }
+    actions
 }
 
 /// What shows that others have made a role of our name, or changed it: the parts that our roles do not have.
@@ -253,14 +306,14 @@ pub(super) fn check_size(
     existing: Option<&BTreeMap<String, String>>,
     written: &[(&InlinePolicyName, &RolePolicyDocument)],
 ) -> Result<(), Refusal> {
-    let size = |text: &str| text.chars().filter(|character| !character.is_whitespace()).count();
     let is_kept = |name: &str| written.iter().all(|(written, _)| written.as_str() != name);
     let kept = existing
         .into_iter()
         .flatten()
         .filter(|(name, _)| is_kept(name))
-        .map(|(_, text)| size(text));
-    let total = kept.chain(written.iter().map(|(_, document)| size(&document.to_string()))).sum();
+        .map(|(_, text)| policy_size(text));
+    let total =
+        kept.chain(written.iter().map(|(_, document)| policy_size(&document.to_string()))).sum();
     if total > INLINE_POLICY_LIMIT {
         return Err(Refusal::InlinePoliciesTooLong {
             role: role.clone(),

@@ -2,6 +2,7 @@
 //!
 //! It must not know how the state is read.
 
+use super::SharedRole;
 use super::role::inline_policy_in_foreign_role;
 use crate::iam_policy::RolePolicyDocument;
 use crate::model::{
@@ -27,6 +28,8 @@ pub struct ApplySnapshot {
     pub unread_source_keys: Vec<KeyReference>,
     /// The roles that could serve the bucket.
     pub roles: Roles,
+    /// The role that serves all buckets of the replication policy, if the rule is one of the policy's and `RoleScope` is Policy. It has its grants.
+    pub shared_role: Option<SharedRole>,
     /// The rule's alarm; `None` if it does not exist.
     pub alarm: Option<Alarm>,
     /// The reads of the destination's account that AWS denied.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::role::{INLINE_POLICY_LIMIT, check_size};
+use super::role::check_size;
 use super::*;
-use crate::iam_policy;
+use crate::iam_policy::{self, INLINE_POLICY_LIMIT};
 use crate::model::{
     Access, Account, Alarm, BucketLocation, BucketName, Encryption, InlinePolicyName, OWNER_TAG,
     Role, RuleAddress, RuleElements,

@@ -18,13 +18,14 @@ use tokio::{join, try_join};
 use super::converge::{DesiredState, Planned, Prefetched, RequestScope};
 use super::decision::{self, Candidates, RulesOfBucket};
 use super::lease::epoch_seconds;
+use super::shared_role::EnsuredRole;
 use super::snapshot::{ApplyFirstReads, DeleteFirstReads, DeleteRule, SnapshotReader};
-use super::{Engine, Error, Outcome, Status};
+use super::{Engine, Error, Outcome, Prerequisites, Status};
 use crate::config::{Policy, PolicyRule, PolicySource};
 use crate::model::{
     Access, Account, BucketLocation, BucketName, OWNER_TAG, Region, Role, RuleAddress, RuleId,
 };
-use crate::plan::{self, Plan, Roles};
+use crate::plan::{self, Plan, Roles, SharedRole};
 use crate::ports::{Cloud, Read};
 use crate::spec::Spec;
 
@@ -69,6 +70,8 @@ pub struct ReconcileRequest<'a> {
     pub expected: &'a Region,
     /// Whether the bucket's role is removed when the bucket is deleted.
     pub remove_if_gone: bool,
+    /// Whether the bucket's own role is removed when the role of all buckets has replaced it long enough ago.
+    pub remove_replaced_role: bool,
     /// Whether the bucket may exist although S3 denies it: an event has told of it a short time ago.
     pub may_be_invisible: bool,
     /// Whether to plan only.
@@ -98,6 +101,7 @@ impl<C: Cloud> Engine<'_, C> {
                 bucket: &rule.source,
                 expected: &region,
                 remove_if_gone: false,
+                remove_replaced_role: request.remove_replaced_role,
                 may_be_invisible: false,
                 dry_run: request.dry_run,
             };
@@ -137,12 +141,18 @@ impl<C: Cloud> Engine<'_, C> {
             Err(reason) => return self.skip_unless_gone(request, reason).await.map(skip),
         };
         let first = first_spec(&candidates, request, &account);
-        let Some(BucketReads { location, tags, prefetched }) =
-            self.read_visible_bucket(request, first.as_ref()).await?
-        else {
+        let identity = self.identity().await?;
+        let shared = self.shared_role(&policy, &identity);
+        let first_rule = FirstRule { spec: first.as_ref(), shared: shared.as_ref() };
+        let ensured = shared
+            .clone()
+            .map(|role| Box::pin(self.ensure_shared_role(role, &policy, request.dry_run)));
+        let (reads, ensured) =
+            join!(self.read_visible_bucket(request, first_rule), OptionFuture::from(ensured));
+        let Some(BucketReads { location, tags, prefetched }) = reads? else {
             return self.skip_unless_gone(request, "the bucket does not exist").await.map(skip);
         };
-        let identity = self.identity().await?;
+        let shared = ensured.transpose()?;
         let is_created_by_us = match tags.get(OWNER_TAG) {
             Some(source) => {
                 let reader = self.reader();
@@ -154,8 +164,18 @@ impl<C: Cloud> Engine<'_, C> {
         match decision::match_tags(&policy, candidates, &location, &tags, is_created_by_us) {
             Ok(rules) => {
                 let first = first.zip(prefetched);
-                let (outcome, reverse) =
-                    self.apply_rules(&location, rules, first, request.dry_run).await?;
+                let (mut outcome, reverse) = self
+                    .apply_rules(
+                        &location,
+                        rules,
+                        FirstReads { shared: shared.as_ref(), first },
+                        request.dry_run,
+                    )
+                    .await?;
+                if request.remove_replaced_role && shared.is_some() {
+                    self.add_removal_of_replaced_role(&location, &policy, request, &mut outcome)
+                        .await;
+                }
                 Ok((request.with_visibility(outcome), reverse))
             }
             Err(reason) => Ok(skip(BucketOutcome::Skipped(reason.to_owned()))),
@@ -170,6 +190,7 @@ impl<C: Cloud> Engine<'_, C> {
             Some(PolicySource::Parameter(name)) => {
                 let text = self.before_deadline(self.cloud.parameter(name)).await?;
                 let policy = Policy::parse(&text)
+                    .and_then(|policy| self.settings.check_policy(&policy).map(|()| policy))
                     .map_err(|invalid| invalid.within("REPLICATION_POLICY_PARAMETER"))?;
                 Some(Cow::Owned(policy))
             }
@@ -198,7 +219,7 @@ impl<C: Cloud> Engine<'_, C> {
     pub(super) async fn read_tags_and_prefetch(
         &self,
         request: &ReconcileRequest<'_>,
-        first: Option<&Spec>,
+        FirstRule { spec, shared }: FirstRule<'_>,
     ) -> Result<Option<BucketReads>, Error> {
         let (time, reader) = (epoch_seconds(Duration::ZERO), self.reader());
         let reads = async {
@@ -206,7 +227,7 @@ impl<C: Cloud> Engine<'_, C> {
                 self.cloud.bucket_tags(location).await
             });
             let first_reads =
-                first.map(|spec| Box::pin(reader.prefetch_apply(spec, request.expected)));
+                spec.map(|spec| Box::pin(reader.prefetch_apply(spec, request.expected, shared)));
             let (found, first_reads) = join!(tags, OptionFuture::from(first_reads));
             found.map(|found| (found, first_reads))
         };
@@ -221,7 +242,7 @@ impl<C: Cloud> Engine<'_, C> {
         &self,
         location: &BucketLocation,
         rules: RulesOfBucket<'_>,
-        mut first: Option<(Spec, Prefetched<ApplyFirstReads>)>,
+        FirstReads { shared, mut first }: FirstReads<'_>,
         dry_run: bool,
     ) -> Result<(BucketOutcome, Vec<ReverseDirection>), Error> {
         let RulesOfBucket { refused, matching, untagged } = rules;
@@ -245,9 +266,14 @@ impl<C: Cloud> Engine<'_, C> {
                         .take_if(|(first, _)| *first == spec)
                         .map(|(_, prefetched)| prefetched);
                     let spec = Spec { dry_run: spec.dry_run || dry_run, ..spec };
-                    let applied = self.apply_policy_rule(&spec, &location.region, prefetched);
+                    let prerequisites =
+                        Prerequisites { shared: shared.map(|ensured| &ensured.role), prefetched };
+                    let applied = self.apply_policy_rule(&spec, &location.region, prerequisites);
                     applied.await.map(|mut outcome| {
                         outcome.plan.warnings.extend(rule.warnings());
+                        if let Some(ensured) = shared.filter(|_| spec.dry_run) {
+                            outcome.plan.put_before(ensured.plan.clone());
+                        }
                         outcome
                     })
                 }
@@ -274,7 +300,7 @@ impl<C: Cloud> Engine<'_, C> {
         let policy = self.policy().await?;
         let desired = DeletedBucket { reader: self.reader(), request, policy: policy.as_deref() };
         let scope = RequestScope {
-            source: request.bucket,
+            lease: request.bucket.as_str(),
             dry_run: request.dry_run,
             generation: None,
             access: &Access::Own,
@@ -300,7 +326,7 @@ impl<C: Cloud> Engine<'_, C> {
         };
         let desired = UntaggedRule { delete, rule, location };
         let scope = RequestScope {
-            source: &location.bucket,
+            lease: location.bucket.as_str(),
             dry_run,
             generation: None,
             access: &access,
@@ -309,6 +335,20 @@ impl<C: Cloud> Engine<'_, C> {
         let planned = self.converge(&scope, None, &desired).await?;
         Ok(planned.into_outcome(address.clone(), Status::Removed, dry_run))
     }
+}
+
+/// The rule whose first reads are made while the bucket is read.
+#[derive(Clone, Copy)]
+pub(super) struct FirstRule<'a> {
+    spec: Option<&'a Spec>,
+    /// The role of all buckets, in `RoleScope` Policy.
+    shared: Option<&'a SharedRole>,
+}
+
+/// What was read and made right before the bucket's rules are applied.
+struct FirstReads<'a> {
+    shared: Option<&'a EnsuredRole>,
+    first: Option<(Spec, Prefetched<ApplyFirstReads>)>,
 }
 
 /// What was read of a bucket that exists.

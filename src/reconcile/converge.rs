@@ -14,7 +14,7 @@ use super::generation::Generation;
 use super::lease::epoch_seconds;
 use super::retry::{Failed, RetryBudget, retry};
 use super::{Engine, Error, Outcome, Status};
-use crate::model::{Access, BucketName, Retry, RuleAddress};
+use crate::model::{Access, Retry, RuleAddress};
 use crate::plan::{Plan, RuleAttributes};
 use crate::ports::Cloud;
 use crate::spec::Spec;
@@ -66,8 +66,8 @@ impl Planned {
 
 /// What a request is about.
 pub(super) struct RequestScope<'a> {
-    /// The bucket whose lease the request takes.
-    pub source: &'a BucketName,
+    /// The resource whose lease the request takes: its bucket, or the role of all buckets.
+    pub lease: &'a str,
     /// Plan only.
     pub dry_run: bool,
     /// The request's generation, when it is about a custom resource.
@@ -154,7 +154,7 @@ impl<C: Cloud> Engine<'_, C> {
         planning: impl Future<Output = Result<Planned, Error>>,
         desired: &D,
     ) -> Result<Planned, Error> {
-        self.with_lease(scope.source.as_str(), planning, async |guard, planned| {
+        self.with_lease(scope.lease, planning, async |guard, planned| {
             if guard.may_be_stale(snapshot_time) {
                 let planned =
                     self.before_deadline(Box::pin(self.plan_again(scope, desired))).await?;

@@ -22,13 +22,13 @@ use super::foreign_destinations::{is_refused_destination, refused_destinations};
 use super::retry::{Failed, RetryBudget, retry};
 use super::visibility::is_awaited;
 use super::{Engine, Error};
-use crate::model::{ApiError, ReplicationConfiguration, Retry};
+use crate::model::{ApiError, ReplicationConfiguration, Retry, RoleOwner};
 use crate::plan::{Action, Plan, Replaces, ReplicationWrite, Stage};
 use crate::ports::{Cloud, Executed};
 
 /// How long IAM may take until a role's trust and rights are known everywhere: S3 accepts a job that comes earlier, and the job
 /// fails.
-const IAM_PROPAGATION: Duration = Duration::from_secs(10);
+pub(super) const IAM_PROPAGATION: Duration = Duration::from_secs(10);
 
 /// The pause before the first retry of a write or a read-back.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -156,8 +156,9 @@ impl<C: Cloud> Engine<'_, C> {
         let executed = retry(RetryBudget::for_visibility(FIRST_PAUSE), async || {
             Box::pin(self.cloud.execute(action)).await.map_err(|failure| attempts.classify(failure))
         });
-        let executed =
-            executed.await.map_err(|failure| failure.with_needed_right(action.needed_right()))?;
+        let executed = executed.await.map_err(|failure| {
+            explain_role_quota(action, failure.with_needed_right(action.needed_right()))
+        })?;
         log_change(action);
         match action.replaces() {
             Replaces::ResourcePolicy(write) => {
@@ -289,6 +290,19 @@ impl Attempts<'_> {
         }
         Failed::Final(failure)
     }
+}
+
+/// Says what to do when the account has no room for another bucket's role.
+fn explain_role_quota(action: &Action, failure: ApiError) -> ApiError {
+    let is_for_bucket = matches!(action, Action::CreateRole { owner: RoleOwner::Bucket(_), .. });
+    if !is_for_bucket || failure.code != "LimitExceeded" {
+        return failure;
+    }
+    let message = format!(
+        "{}; raise IAM's quota of roles, or set `RoleScope` to Policy, which needs one role for all buckets of the replication policy",
+        failure.message
+    );
+    ApiError { message, ..failure }
 }
 
 fn log_change(action: &Action) {

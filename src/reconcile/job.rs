@@ -121,7 +121,7 @@ impl<C: Cloud> Engine<'_, C> {
             is_region_known: bucket_region.is_some(),
         };
         let scope = RequestScope {
-            source: &rule.source,
+            lease: rule.source.as_str(),
             dry_run: false,
             generation: None,
             access: &Access::Own,

@@ -115,7 +115,7 @@ impl<C: Cloud> Engine<'_, C> {
     ) -> Result<RequestedJob, Error> {
         let desired = JobOfRule { reader: self.reader(), request, expected };
         let scope = RequestScope {
-            source: &request.rule.source,
+            lease: request.rule.source.as_str(),
             dry_run,
             generation: None,
             access: &Access::Own,

@@ -34,6 +34,7 @@ mod open_verification;
 mod own_role;
 mod replay;
 pub mod retry;
+mod shared_role;
 mod snapshot;
 mod verify;
 mod visibility;
@@ -45,7 +46,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use bucket::{BucketOutcome, ReconcileRequest, RuleOutcome};
 pub use cleanup::{Cleanup, Leftover};
-use converge::{Prefetched, RequestScope};
+use converge::{Planned, Prefetched, RequestScope};
 pub use diagnose::{DiagnosisReads, DiagnosisRequest};
 pub use error::Error;
 pub use generation::{End, Operation, ResourceRequest};
@@ -55,7 +56,7 @@ pub use verify::Verification;
 
 use crate::config::Settings;
 use crate::model::{Access, Identity, Region, RuleAddress};
-use crate::plan::{Plan, RuleAttributes};
+use crate::plan::{Plan, Refusal, RuleAttributes, SharedRole};
 use crate::ports::Cloud;
 use crate::spec::Spec;
 
@@ -89,6 +90,14 @@ pub enum Status {
     Pending,
 }
 
+/// What is known before a rule is applied.
+#[derive(Default)]
+struct Prerequisites<'a> {
+    /// The role of all buckets, for a rule of the replication policy in `RoleScope` Policy.
+    shared: Option<&'a SharedRole>,
+    prefetched: Option<Prefetched<ApplyFirstReads>>,
+}
+
 /// The engine of one invocation.
 #[derive(Debug)]
 pub struct Engine<'a, C> {
@@ -110,7 +119,7 @@ impl<C: Cloud> Engine<'_, C> {
     /// # Errors
     /// Any [`Error`]. A failure after the first change names the actions that were done and those that were not.
     pub async fn apply(&self, spec: &Spec, expected: &Region) -> Result<Outcome, Error> {
-        self.apply_prefetched(spec, expected, None).await
+        self.apply_prefetched(spec, expected, Prerequisites::default()).await
     }
 
     /// Does the same as [`Engine::apply`], with first reads that were already made.
@@ -118,25 +127,31 @@ impl<C: Cloud> Engine<'_, C> {
         &self,
         spec: &Spec,
         expected: &Region,
-        prefetched: Option<Prefetched<ApplyFirstReads>>,
+        Prerequisites { shared, prefetched }: Prerequisites<'_>,
     ) -> Result<Outcome, Error> {
         let account = match &spec.destination_account {
             Some(account) => account.clone(),
             None => self.identity().await?.account,
         };
         self.settings.allowed_destinations.check(&spec.destination, &account)?;
-        let desired =
-            ApplyRule { reader: self.reader(), spec, expected, roles: &self.settings.roles };
+        let desired = ApplyRule {
+            reader: self.reader(),
+            spec,
+            expected,
+            roles: &self.settings.roles,
+            shared,
+            grants_only: false,
+        };
         let generation = self.generation(&spec.rule, Operation::Apply, spec.dry_run);
         let scope = RequestScope {
-            source: &spec.rule.source,
+            lease: spec.rule.source.as_str(),
             dry_run: spec.dry_run,
             generation,
             access: &spec.destination_access,
             applies: Some(spec),
         };
         let (converged, left) = join!(
-            Box::pin(self.converge(&scope, prefetched, &desired)),
+            Box::pin(self.converge_with_own_role(&scope, prefetched, &desired)),
             self.verification_left_open(spec)
         );
         if converged.is_err() && spec.verify && !spec.dry_run {
@@ -149,6 +164,23 @@ impl<C: Cloud> Engine<'_, C> {
             self.close_verification(&spec.rule, number).await;
         }
         Ok(converged.into_outcome(spec.rule.clone(), Status::Configured, spec.dry_run))
+    }
+
+    /// Plans and applies. A bucket that the role of all buckets serves, and that needs a role of its own, first gets the grants of all its rules
+    /// in that role.
+    async fn converge_with_own_role(
+        &self,
+        scope: &RequestScope<'_>,
+        prefetched: Option<Prefetched<ApplyFirstReads>>,
+        desired: &ApplyRule<'_, C>,
+    ) -> Result<Planned, Error> {
+        match self.converge(scope, prefetched, desired).await {
+            Err(Error::Refused(Refusal::ServedBySharedRole { bucket, .. })) => {
+                Box::pin(self.grant_own_role(&bucket, desired.expected)).await?;
+                self.converge(scope, None, desired).await
+            }
+            converged => converged,
+        }
     }
 
     /// Deletes `rule` and what was made for it, and nothing else. Accesses the destination's account with `access`. A rule or a
@@ -165,8 +197,13 @@ impl<C: Cloud> Engine<'_, C> {
     ) -> Result<Outcome, Error> {
         let desired = DeleteRule { reader: self.reader(), rule, access, expected };
         let generation = self.generation(rule, Operation::Delete, dry_run);
-        let scope =
-            RequestScope { source: &rule.source, dry_run, generation, access, applies: None };
+        let scope = RequestScope {
+            lease: rule.source.as_str(),
+            dry_run,
+            generation,
+            access,
+            applies: None,
+        };
         let planned = self.converge(&scope, None, &desired).await?;
         Ok(planned.into_outcome(rule.clone(), Status::Removed, dry_run))
     }
@@ -180,7 +217,7 @@ impl<C: Cloud> Engine<'_, C> {
     }
 
     fn reader(&self) -> SnapshotReader<'_, C> {
-        SnapshotReader { cloud: self.cloud }
+        SnapshotReader { cloud: self.cloud, roles: &self.settings.roles }
     }
 
     /// Awaits reads until the deadline.

@@ -7,20 +7,19 @@
 
 use std::time::Duration;
 
-use super::bucket::BucketReads;
+use super::bucket::{BucketReads, FirstRule};
 use super::retry::{Failed, RetryBudget, retry};
 use super::{BucketOutcome, Engine, Error, ReconcileRequest, RuleOutcome};
 use crate::model::{ApiError, Retry};
 use crate::plan::Refusal;
 use crate::ports::Cloud;
-use crate::spec::Spec;
 
 impl<C: Cloud> Engine<'_, C> {
     /// Reads the bucket as [`Engine::read_tags_and_prefetch`] does, again while it may be invisible.
     pub(super) async fn read_visible_bucket(
         &self,
         request: &ReconcileRequest<'_>,
-        first: Option<&Spec>,
+        first: FirstRule<'_>,
     ) -> Result<Option<BucketReads>, Error> {
         let budget = RetryBudget::for_visibility(Duration::from_secs(1)).ending(self.deadline);
         retry(budget, async || {

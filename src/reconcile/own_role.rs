@@ -32,15 +32,18 @@ impl<R: Read> SnapshotReader<'_, R> {
             None => Ok(None),
         }
     }
-}
 
-/// The name of a configuration's role; `None` when it is the bucket's own role. A role's name is unique in its account.
-pub(super) fn other_role(
-    arn: &str,
-    own_role: Option<&RoleOutline>,
-    source: &BucketName,
-) -> Option<RoleName> {
-    let own_name =
-        own_role.map_or_else(|| RoleName::for_source(source), |outline| outline.role.name.clone());
-    RoleName::from_arn(arn).filter(|name| *name != own_name)
+    /// The name of a configuration's role; `None` when it is the bucket's own role, or the role of all buckets. A role's name is unique in its
+    /// account.
+    pub(super) fn other_role(
+        &self,
+        arn: &str,
+        own_role: Option<&RoleOutline>,
+        source: &BucketName,
+    ) -> Option<RoleName> {
+        let own_name = own_role
+            .map_or_else(|| RoleName::for_source(source), |outline| outline.role.name.clone());
+        RoleName::from_arn(arn)
+            .filter(|name| *name != own_name && Some(name) != self.roles.shared.as_ref())
+    }
 }

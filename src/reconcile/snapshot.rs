@@ -14,12 +14,13 @@ use super::Error;
 use super::bucket::ABSENCE_PAUSE;
 use super::converge::{DesiredState, Planned};
 use super::cross_account::{DeniedReads, DestinationReads, ReadResult, allow_access_denied};
-use super::own_role::other_role;
 use crate::model::{
     Access, Alarm, ApiError, BucketLocation, BucketName, Encryption, Identity, Key, KeyReference,
     Region, ReplicationConfiguration, Role, RoleName, RoleOutline, RuleAddress, RuleId, Versioning,
 };
-use crate::plan::{self, ApplySnapshot, DeleteSnapshot, Refusal, Roles, Source};
+use crate::plan::{
+    self, ApplySnapshot, BucketToServe, DeleteSnapshot, Refusal, Roles, SharedRole, Source,
+};
 use crate::ports::Read;
 use crate::spec::{RoleSettings, SourceKeys, Spec};
 
@@ -27,6 +28,7 @@ use crate::spec::{RoleSettings, SourceKeys, Spec};
 #[derive(Debug)]
 pub(super) struct SnapshotReader<'a, R> {
     pub cloud: &'a R,
+    pub roles: &'a RoleSettings,
 }
 
 impl<R> Clone for SnapshotReader<'_, R> {
@@ -44,6 +46,10 @@ pub(super) struct ApplyRule<'a, R> {
     /// The Region in which the source bucket is looked up first.
     pub expected: &'a Region,
     pub roles: &'a RoleSettings,
+    /// The role of all buckets, for a rule of the replication policy in `RoleScope` Policy.
+    pub shared: Option<&'a SharedRole>,
+    /// Whether only the rule's grants in the bucket's own role are planned.
+    pub grants_only: bool,
 }
 
 /// Plans the deletion of a rule and of what was made for it.
@@ -90,7 +96,7 @@ impl<R: Read> DesiredState for ApplyRule<'_, R> {
     type FirstReads = ApplyFirstReads;
 
     async fn first_reads(&self) -> Result<ApplyFirstReads, Error> {
-        self.reader.prefetch_apply(self.spec, self.expected).await
+        self.reader.prefetch_apply(self.spec, self.expected, self.shared).await
     }
 
     fn needs_lease(&self, first_reads: &ApplyFirstReads) -> bool {
@@ -99,6 +105,10 @@ impl<R: Read> DesiredState for ApplyRule<'_, R> {
 
     async fn read_and_plan(&self, first_reads: ApplyFirstReads) -> Result<Planned, Error> {
         let snapshot = self.reader.apply_snapshot(self.spec, first_reads).await?;
+        let snapshot = ApplySnapshot { shared_role: self.shared.cloned(), ..snapshot };
+        if self.grants_only {
+            return Ok(plan::grant(self.spec, &snapshot, self.roles)?.into());
+        }
         let (plan, attributes) = plan::apply(self.spec, &snapshot, self.roles)?;
         Ok(Planned { plan, attributes: Some(attributes), job_id: None })
     }
@@ -162,6 +172,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         &self,
         spec: &Spec,
         expected: &Region,
+        shared: Option<&SharedRole>,
     ) -> Result<ApplyFirstReads, Error> {
         let cloud = self.cloud;
         let identity = cloud.identity().await?;
@@ -184,12 +195,30 @@ impl<R: Read> SnapshotReader<'_, R> {
                     || Error::from(Refusal::SourceMissing { bucket: spec.rule.source.clone() });
                 source.await?.ok_or_else(missing)
             },
-            async { Ok(self.own_role_outline(&spec.rule.source).await?) },
+            async {
+                match shared {
+                    None => Ok(self.own_role_outline(&spec.rule.source).await?),
+                    Some(_) => Ok(None),
+                }
+            },
             async { Ok(allow_access_denied(destination).await?) },
             async { Ok(allow_access_denied(replica_key).await?) },
         )?;
         let (source, (replication, encryption)) = source;
         let has_rule = plan::has_rule(&spec.rule.id, replication.as_ref());
+        let bucket = BucketToServe {
+            region: &source.region,
+            replication: replication.as_ref(),
+            encryption: encryption.as_ref(),
+            identity: &identity,
+        };
+        let may_be_served_by_own =
+            shared.is_some_and(|shared| shared.may_need_own_role(spec, bucket));
+        let own_role = if may_be_served_by_own {
+            self.own_role_outline(&spec.rule.source).await?
+        } else {
+            own_role
+        };
         Ok(ApplyFirstReads {
             identity,
             source,
@@ -222,7 +251,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         });
 
         let serving = replication.as_ref().and_then(|replication| {
-            other_role(replication.role(), own_role.as_ref(), &spec.rule.source)
+            self.other_role(replication.role(), own_role.as_ref(), &spec.rule.source)
         });
         let has_policy = has_policy(own_role.as_ref(), &spec.rule.id);
         let may_have_alarm =
@@ -259,6 +288,7 @@ impl<R: Read> SnapshotReader<'_, R> {
             source_keys,
             unread_source_keys: unread_keys,
             roles,
+            shared_role: None,
             alarm,
             denied_reads,
             resource_policies,
@@ -380,7 +410,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         let DeleteFirstReads { source, own_role, is_present } = first_reads;
         let replication = source.as_ref().and_then(|(_, replication)| replication.as_ref());
         let serving = replication.and_then(|replication| {
-            other_role(replication.role(), own_role.as_ref(), &rule.source)
+            self.other_role(replication.role(), own_role.as_ref(), &rule.source)
         });
         let region = source.as_ref().map_or(*expected, |(location, _)| &location.region);
         let may_have_alarm = always_read_alarm || is_present || serving.is_some();

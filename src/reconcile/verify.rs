@@ -23,13 +23,11 @@ use tokio::time::{Instant, timeout_at};
 use tokio::try_join;
 
 use super::canary::{CanarySites, canary_key};
-use super::converge::Prefetched;
 use super::diagnose::{DiagnosisReads, DiagnosisRequest};
 use super::lease::epoch_seconds;
 use super::open_verification::{VerificationNumber, VerificationState};
 use super::retry::RetryBudget;
-use super::snapshot::ApplyFirstReads;
-use super::{Engine, Error, Outcome, Status};
+use super::{Engine, Error, Outcome, Prerequisites, Status};
 use crate::model::{
     Access, ApiError, Key, KeyReference, OptionalRight, Region, ReplicationStatus, Retry, RoleName,
     RuleAddress,
@@ -130,9 +128,9 @@ impl<C: Cloud> Engine<'_, C> {
         &self,
         spec: &Spec,
         expected: &Region,
-        prefetched: Option<Prefetched<ApplyFirstReads>>,
+        prerequisites: Prerequisites<'_>,
     ) -> Result<Outcome, Error> {
-        let outcome = self.apply_prefetched(spec, expected, prefetched).await?;
+        let outcome = self.apply_prefetched(spec, expected, prerequisites).await?;
         let is_required = spec.verify && !spec.dry_run;
         if !is_required
             || (outcome.plan.is_empty() && !self.is_verification_due(spec, expected).await?)

@@ -63,6 +63,7 @@ fn depends_on(action: &Action, earlier: &Action) -> Option<Made> {
         | Action::StartJob { .. }
         | Action::CancelJob { .. }
         | Action::TagRole { .. }
+        | Action::KeepForNow { .. }
         | Action::UntagRole { .. }
         | Action::PutReplication { .. }
         | Action::DeleteReplication { .. } => None,

@@ -77,7 +77,7 @@ fn dry_run_reason_has_the_values_where_they_fit_and_otherwise_every_action() {
             path: path.to_owned(),
             trust: crate::iam_policy::trust(),
             boundary: None,
-            source: BucketName::parse("orders").unwrap(),
+            owner: crate::model::RoleOwner::Bucket(BucketName::parse("orders").unwrap()),
         };
         let stage = Stage { name: StageName::Prepare, actions: (0..roles).map(create).collect() };
         let plan = Plan { stages: vec![stage], ..Plan::default() };

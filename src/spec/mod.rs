@@ -18,7 +18,8 @@ pub use properties::{Object, read_properties};
 pub use report::Report;
 
 use crate::model::{
-    Access, Account, BucketName, KeyReference, Partition, Region, RuleAddress, RuleId, TopicArn,
+    Access, Account, BucketName, KeyReference, Partition, Region, RoleName, RuleAddress, RuleId,
+    TopicArn,
 };
 
 /// A value that cannot be accepted: the property, what is wrong with the value, and what is allowed.
@@ -56,6 +57,15 @@ pub struct RoleSettings {
     pub path: String,
     /// ARN of the permissions boundary.
     pub boundary: Option<String>,
+    /// The name of the role that serves all buckets of this deployment's replication policy, whether or not it exists; `None` without a stack.
+    pub shared: Option<RoleName>,
+}
+
+impl RoleSettings {
+    /// Whether this is the ARN of the role that serves all buckets of this deployment's replication policy.
+    pub fn is_shared_role(&self, arn: &str) -> bool {
+        self.shared.is_some() && RoleName::from_arn(arn) == self.shared
+    }
 }
 
 /// What to do if a bucket already replicates with a foreign role.

@@ -202,7 +202,8 @@ fn delete_and_verify_accept_every_option_of_apply() {
          --storage-class GLACIER --create-destination-bucket --existing-destination Use --existing-role Extend \
          --alarm-topic-arn arn:aws:sns:us-east-1:111122223333:t --replicate-existing-objects --report-bucket reports \
          --report-prefix a --verify --documents --role-path /a/ --allowed-destinations a,b --lock-table t \
-         --role-permissions-boundary-arn arn:aws:iam::111122223333:policy/bound --name dr"
+         --role-permissions-boundary-arn arn:aws:iam::111122223333:policy/bound --role-scope Policy \
+         --stack-id arn:aws:cloudformation:us-east-1:111122223333:stack/crr/1 --name dr"
     );
     let options: BTreeSet<&str> =
         given.split_whitespace().filter(|word| word.starts_with("--")).collect();

@@ -121,6 +121,48 @@ fn invariants_2_3_and_4_hold_for_generated_requests_on_generated_configurations(
     print_count(CASES - accepted.get(), "generated requests refused");
 }
 
+#[test]
+fn invariants_2_and_3_hold_for_generated_configurations_in_each_role_scope() {
+    let config =
+        ProptestConfig { cases: CASES / 4, failure_persistence: None, ..ProptestConfig::default() };
+    let tested = TestRunner::new(config).run(
+        &(rules(), select(vec!["Bucket", "Policy"]), select(vec!["Bucket", "Policy"])),
+        |(rules, first, second)| run(walk_in_two_scopes(&rules, first, second)),
+    );
+    tested.unwrap();
+}
+
+/// The rules of others stay when a walk of each scope covers the bucket, and the last walk again writes nothing.
+async fn walk_in_two_scopes(
+    rules: &[ReplicationRule],
+    first: &str,
+    second: &str,
+) -> Result<(), TestCaseError> {
+    let policy = r#"{"Rules": [{"Name": "dr", "Match": {"BucketNames": ["demo-source"]}, "DestinationBucket": "demo-destination", "ExistingDestination": "Use", "ReplicaKmsKeyArn": "arn:aws:kms:us-west-2:111122223333:alias/dr"}]}"#;
+    let walk = json!({"Action": "Reconcile", "SourceBucket": "demo-source"});
+    let mut state = with_rules(rules.to_vec());
+    for scope in [first, second, second] {
+        let settings = environment(&[
+            ("REPLICATION_POLICY", policy),
+            ("LOCK_TABLE", "leases"),
+            ("ROLE_SCOPE", scope),
+            ("STACK_ID", "arn:aws:cloudformation:us-east-1:111122223333:stack/crr/6f3c"),
+        ]);
+        let fake = Fake::new(state);
+        let _ = invoke_with(&fake, &walk, &settings).await;
+        let after = rules_of(&fake);
+        prop_assert_eq!(&after[..rules.len()], rules, "the rules of others stay, in order");
+        prop_assert!(after.len() <= rules.len() + 1);
+        state = fake.state.take();
+    }
+    let is_own = state.buckets["demo-source"]
+        .replication
+        .as_ref()
+        .is_none_or(|replication| replication.role() == OWN_ROLE);
+    prop_assert_eq!(is_own, second == "Bucket" || !rules.is_empty());
+    Ok(())
+}
+
 /// Whether the request was accepted.
 async fn create_again_and_delete(
     rules: &[ReplicationRule],

@@ -38,6 +38,7 @@ mod policy_parameter;
 mod replay;
 mod response_bucket;
 mod retries;
+mod role_scope;
 mod rounds;
 mod secrets;
 mod support;

@@ -17,7 +17,7 @@ use s3_kms_replication::iam_policy;
 use s3_kms_replication::model::{
     Access, Account, Alarm, ApiError, BucketLocation, BucketName, Canary, Encryption,
     GenerationRecord, InlinePolicyName, Lease, OutcomeChange, Region, ResourcePolicyTarget, Retry,
-    RoleName, RuleId, Versioning,
+    RoleName, RoleOwner, RuleId, Versioning,
 };
 use s3_kms_replication::plan::{Action, Replaces};
 use s3_kms_replication::ports::{Callback, Execute, Leases, Objects, Read};
@@ -189,8 +189,9 @@ fn actions() -> Vec<Action> {
             path: "/".to_owned(),
             trust: iam_policy::trust(),
             boundary: None,
-            source,
+            owner: RoleOwner::Bucket(source),
         },
+        Action::KeepForNow { role: name.clone(), before: None },
         Action::UpdateAssumeRolePolicy {
             name: name.clone(),
             before: String::new(),

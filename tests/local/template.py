@@ -19,7 +19,8 @@ ABSENT = object()
 # The longest that AWS has: partition, Region, DNS suffix; and a stack's name has at most 128 characters.
 PSEUDO_PARAMETERS = {
     "AWS::Partition": "aws-us-gov", "AWS::Region": "ap-southeast-99", "AWS::URLSuffix": "cloud.adc-e.uk", "AWS::AccountId": "111122223333",
-    "AWS::StackName": "s" * 128, "AWS::NoValue": ABSENT}
+    "AWS::StackName": "s" * 128, "AWS::NoValue": ABSENT,
+    "AWS::StackId": f"arn:aws-us-gov:cloudformation:ap-southeast-99:111122223333:stack/{'s' * 128}/{'0' * 36}"}
 # The longest physical ids that the services allow.
 PHYSICAL_IDS = {"AWS::DynamoDB::Table": 255, "AWS::Logs::LogGroup": 512, "AWS::SQS::Queue": 80, "AWS::IAM::Role": 64, "AWS::SSM::Parameter": 1011}
 LONGEST_ARN_PREFIX = "arn:aws-us-gov:dynamodb:ap-southeast-99:111122223333:log-group:"

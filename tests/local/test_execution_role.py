@@ -34,6 +34,7 @@ BOUNDARY, OTHER_BOUNDARY = ({"iam:PermissionsBoundary": arn} for arn in ("${boun
 TO_S3, TO_LAMBDA = ({"iam:PassedToService": f"{service}.amazonaws.com"} for service in ("s3", "lambda"))
 TO_JOBS = {"iam:PassedToService": "batchoperations.s3.amazonaws.com"}
 JOB, JOB_TAG = "arn:aws:s3:eu-west-1:${account}:job/1", f"{OWNER_TAG}-job.0123456789abcdef"
+KEEP_TAG = f"{OWNER_TAG}-keep-until"
 BUCKET = "arn:aws:s3:::orders"
 IN_ACCOUNT, IN_FOREIGN_ACCOUNT = ({"aws:ResourceAccount": account} for account in ("${account}", FOREIGN_ACCOUNT))
 READ_ROLE = ("iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies")
@@ -184,6 +185,12 @@ TABLE = [
      [*on(BUCKET, *DIAGNOSE_BUCKET, account=FOREIGN_ACCOUNT, **IN_FOREIGN_ACCOUNT),
       *on(f"arn:aws:iam::{FOREIGN_ACCOUNT}:policy/any", *DIAGNOSE_POLICY, account=FOREIGN_ACCOUNT), *keys(FOREIGN_ACCOUNT, *DIAGNOSE_KEY)]),
 
+    ("record how long a replaced role stays", "no no yes", on(OWN, "iam:TagRole", **OURS, **{"aws:TagKeys": [KEEP_TAG], f"aws:RequestTag/{KEEP_TAG}": "1"})),
+    ("... of other roles, or with more", "no no no",
+     [*on(OWN, "iam:TagRole", **{"aws:TagKeys": [KEEP_TAG], f"aws:RequestTag/{KEEP_TAG}": "1"}),
+      *on(OWN, "iam:TagRole", **OURS, **{"aws:TagKeys": [KEEP_TAG, "more"], f"aws:RequestTag/{KEEP_TAG}": "1"}),
+      *on(OWN, "iam:UntagRole", **OURS, **{"aws:TagKeys": [KEEP_TAG]})]),
+
     ("manage the alarm of a rule of its own", "yes yes yes",
      on(f"{ALARM}:orders/s3-kms-replication.dr", *CHANGE_ALARM, "cloudwatch:DescribeAlarms")),
     ("... or any other alarm", "no no no", on(f"{ALARM}:orders", *CHANGE_ALARM, "cloudwatch:SetAlarmState")),
@@ -254,7 +261,7 @@ def deployed(app: Application) -> list[Deployed]:
     defaults = other.deploy("defaults", BUILT_TEMPLATE, bucket=bucket)
     bounded = other.deploy("bounded", BUILT_TEMPLATE, {
         "RolePath": own["path"], "RolePermissionsBoundaryArn": own["boundary"],
-        "ReplicationPolicyParameter": "/replication/policy",
+        "ReplicationPolicyParameter": "/replication/policy", "RoleScope": "Policy",
         "OrganizationId": ORGANIZATION, "OrganizationRoleName": "platform/setup"}, bucket)
     return [Deployed.of(other, "defaults", defaults), Deployed.of(app.aws, "app", app.outputs, extendable=app.extendable_role),
             Deployed.of(other, "bounded", bounded, **own)]

@@ -28,7 +28,7 @@ pub fn spec(changes: Value) -> Spec {
 
 /// The role settings of a function without parameters.
 pub fn role_settings() -> RoleSettings {
-    RoleSettings { path: "/s3-kms-replication/".to_owned(), boundary: None }
+    RoleSettings { path: "/s3-kms-replication/".to_owned(), boundary: None, shared: None }
 }
 
 /// The plan for a spec in this state, with [`role_settings`].
@@ -143,6 +143,7 @@ pub fn apply_snapshot(state: &State, spec: &Spec) -> ApplySnapshot {
         source_keys,
         unread_source_keys: Vec::new(),
         roles: roles(state, &spec.rule.source),
+        shared_role: None,
         alarm: state.alarms.get(&spec.rule.to_string()).cloned(),
         denied_reads: Vec::new(),
         resource_policies: resource_policies(state, spec),

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use aws_sdk_s3control::types::JobStatus;
 use s3_kms_replication::model::{
-    Account, ApiError, Encryption, Job, OWNER_TAG, ReplicationConfiguration, Retry, Role,
+    Account, ApiError, Encryption, Job, KEEP_TAG, OWNER_TAG, ReplicationConfiguration, Retry, Role,
     Versioning,
 };
-use s3_kms_replication::plan::{Action, NewJob, Replaces};
+use s3_kms_replication::plan::{Action, KEEP_TIME, NewJob, Replaces};
 use serde_json::{Value, json};
 
 use super::replicator::rules_of;
 use super::{StartedJob, bucket, error, role};
 use crate::support::statements::statements;
-use crate::support::{ACCOUNT, Bucket, State, parse_configuration};
+use crate::support::{ACCOUNT, Bucket, State, now, parse_configuration};
 
 /// Starts a job, or finds the one with its token: S3 would fail one whose role is not ready, or whose rule is not there.
 pub(super) fn start(state: &mut State, new: &NewJob) -> Result<String, ApiError> {
@@ -105,12 +105,12 @@ pub(super) fn perform(state: &mut State, action: &Action) -> Result<(), ApiError
         Action::BlockPublicAccess { location } => {
             bucket(state, location)?.public_access_blocked = true
         }
-        Action::CreateRole { name, path, trust, boundary, source } => {
+        Action::CreateRole { name, path, trust, boundary, owner } => {
             if state.roles.contains_key(name.as_str()) {
                 return Err(error("EntityAlreadyExists", Retry::Replan));
             }
             let arn = format!("arn:{}:iam::{ACCOUNT}:role{path}{name}", state.partition);
-            let tags = BTreeMap::from([(OWNER_TAG.to_owned(), source.to_string())]);
+            let tags = BTreeMap::from([(OWNER_TAG.to_owned(), owner.to_string())]);
             let (trust, boundary, policies) =
                 (trust.to_string(), boundary.clone(), BTreeMap::new());
             state.roles.insert(
@@ -125,6 +125,10 @@ pub(super) fn perform(state: &mut State, action: &Action) -> Result<(), ApiError
                     attached: Vec::new(),
                 },
             );
+        }
+        Action::KeepForNow { role: name, .. } => {
+            let until = now() + KEEP_TIME.as_secs();
+            role(state, name)?.tags.insert(KEEP_TAG.to_owned(), until.to_string());
         }
         Action::UpdateAssumeRolePolicy { name, trust, .. } => {
             role(state, name)?.trust = trust.to_string()

@@ -97,6 +97,8 @@ pub struct Fake {
     pub released: RefCell<BTreeMap<String, u64>>,
     /// What is recorded of the requests about each custom resource.
     pub generations: RefCell<BTreeMap<String, RecordedRequest>>,
+    /// What the process remembers, and since when.
+    pub remembered: RefCell<BTreeMap<String, (Instant, String)>>,
     /// SSM's parameters.
     pub parameters: RefCell<BTreeMap<String, String>>,
     pub replicator: RefCell<Replicator>,

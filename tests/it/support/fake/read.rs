@@ -1,14 +1,16 @@
 //! Reads of the state.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use s3_kms_replication::model::{
     Access, Account, Alarm, ApiError, BucketLocation, BucketName, Encryption, Identity, Job, Key,
     ListedBucket, ListedVersion, Region, ReplicationConfiguration, ResourcePolicyTarget, Retry,
-    Role, RoleName, RoleOutline, VersionMarker, Versioning, VersionsPage,
+    Role, RoleName, RoleOutline, RoleQuota, VersionMarker, Versioning, VersionsPage,
 };
-use s3_kms_replication::ports::Read;
+use s3_kms_replication::ports::{Memory, Read};
+use tokio::time::Instant;
 
 use super::{Fake, bucket, check_key_reach, check_reach, error};
 use crate::support::{ACCOUNT, Bucket, Call, Object, State};
@@ -204,6 +206,13 @@ impl Read for Fake {
         Ok(Role { policies: policies.into_iter().flatten().collect(), ..role })
     }
 
+    async fn role_quota(&self) -> Result<RoleQuota, ApiError> {
+        self.call(Call::read("GetAccountSummary", "the account"), |state| {
+            Ok(RoleQuota { in_use: u32::try_from(state.roles.len()).unwrap(), quota: 1_000 })
+        })
+        .await
+    }
+
     async fn alarms(&self, names: &[String], region: &Region) -> Result<Vec<Alarm>, ApiError> {
         let found = |state: &mut State| {
             let alarms = state
@@ -245,4 +254,16 @@ fn default_key_policy(arn: &str) -> String {
     format!(
         r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"Enable IAM User Permissions","Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::{account}:root"}},"Action":"kms:*","Resource":"*"}}]}}"#
     )
+}
+
+impl Memory for Fake {
+    fn remembered(&self, subject: &str, max_age: Duration) -> Option<String> {
+        let remembered = self.remembered.borrow();
+        let fresh = remembered.get(subject).filter(|(since, _)| since.elapsed() < max_age);
+        fresh.map(|(_, text)| text.clone())
+    }
+
+    fn remember(&self, subject: &str, text: String) {
+        self.remembered.borrow_mut().insert(subject.to_owned(), (Instant::now(), text));
+    }
 }

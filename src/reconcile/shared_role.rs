@@ -1,0 +1,305 @@
+//! The role that serves all buckets of the replication policy (`RoleScope` Policy): keeps it right, moves buckets to it and from it, and removes
+//! the roles that it has replaced.
+//!
+//! It must not know what the role grants: [`crate::config`] and [`crate::plan`] decide that.
+//!
+//! # Expected flow
+//! The role is compared with the policy once in [`MAX_AGE`] for each process and form of the policy, while a bucket is read, and changed under a
+//! lease of its own. So a new bucket's event makes no call to IAM as long as the role is right.
+//!
+//! # Guarantees
+//! - A bucket is served by another role only after that role has the grants of all rules of the bucket.
+//! - A role that the shared role has replaced stays for [`plan::KEEP_TIME`], and is removed by a later walk.
+
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use tokio::time::sleep;
+use tokio::{join, try_join};
+
+use super::bucket::{BucketOutcome, ReconcileRequest, RuleOutcome};
+use super::converge::{DesiredState, Planned, RequestScope};
+use super::execute::IAM_PROPAGATION;
+use super::lease::epoch_seconds;
+use super::snapshot::{ApplyRule, SnapshotReader};
+use super::{Engine, Error, Status};
+use crate::config::{Policy, RoleScope};
+use crate::model::{
+    Access, ApiError, BucketLocation, BucketName, Identity, KeyReference, Region,
+    ReplicationConfiguration, Role, RuleId, hash,
+};
+use crate::plan::{self, Action, Plan, Refusal, Roles, SharedRole};
+use crate::ports::{Cloud, Read};
+use crate::spec::RoleSettings;
+
+/// How long a role that was found right, and the key of an alias, are taken as they were read.
+pub(super) const MAX_AGE: Duration = Duration::from_secs(300);
+
+/// The role of all buckets, and the plan that makes it right, when the request only plans.
+pub(super) struct EnsuredRole {
+    pub role: SharedRole,
+    pub plan: Plan,
+}
+
+impl<C: Cloud> Engine<'_, C> {
+    /// The role that serves all buckets of the policy, with keys as the policy names them; `None` in `RoleScope` Bucket.
+    pub(super) fn shared_role(&self, policy: &Policy, identity: &Identity) -> Option<SharedRole> {
+        let RoleScope::Policy(stack_id) = &self.settings.role_scope else {
+            return None;
+        };
+        let name = self.settings.roles.shared.clone()?;
+        let Identity { account, partition } = identity;
+        let path = &self.settings.roles.path;
+        let region = &self.settings.region;
+        Some(SharedRole {
+            arn: format!("arn:{partition}:iam::{account}:role{path}{name}"),
+            name,
+            stack_id: stack_id.clone(),
+            region: region.clone(),
+            grants: policy.shared_grants(region, identity),
+        })
+    }
+
+    /// Makes the role right, unless it was right a short time ago. Only plans with `dry_run`.
+    pub(super) async fn ensure_shared_role(
+        &self,
+        role: SharedRole,
+        policy: &Policy,
+        dry_run: bool,
+    ) -> Result<EnsuredRole, Error> {
+        let role = self.before_deadline(self.with_key_arns(role, policy)).await?;
+        let documents: Vec<String> =
+            role.grants.iter().map(|grants| grants.document().to_string()).collect();
+        let form = hash(&format!("{documents:?} {:?}", self.settings.roles), 64);
+        if self.cloud.remembered(role.name.as_str(), MAX_AGE).as_deref() == Some(form.as_str()) {
+            return Ok(EnsuredRole { role, plan: Plan::default() });
+        }
+        let desired =
+            EnsureSharedRole { cloud: self.cloud, role: &role, roles: &self.settings.roles };
+        let lease = format!("roles/{}", role.name);
+        let scope = RequestScope {
+            lease: &lease,
+            dry_run,
+            generation: None,
+            access: &Access::Own,
+            applies: None,
+        };
+        let plan = self.converge(&scope, None, &desired).await?.plan;
+        let is_new = plan.actions().any(|action| matches!(action, Action::CreateRole { .. }));
+        if !dry_run {
+            // S3 would replicate with a role that it does not know yet.
+            if is_new {
+                let known = async {
+                    sleep(IAM_PROPAGATION).await;
+                    Ok::<_, Error>(())
+                };
+                self.before_deadline(known).await?;
+            }
+            self.cloud.remember(role.name.as_str(), form);
+        }
+        Ok(EnsuredRole { role, plan })
+    }
+
+    /// The role with the ARN of a key in place of each alias, which no grant can name.
+    async fn with_key_arns(
+        &self,
+        mut role: SharedRole,
+        policy: &Policy,
+    ) -> Result<SharedRole, Error> {
+        for grants in &mut role.grants {
+            let access = policy.key_access(&grants.rule);
+            let replica_key = self.key_arn(&grants.replica_key, &access);
+            let own = Access::Own;
+            let source_keys = grants.source_keys.iter().map(|key| self.key_arn(key, &own));
+            let (replica_key, source_keys) = try_join!(replica_key, try_join_all(source_keys))?;
+            grants.replica_key = replica_key;
+            grants.source_keys = source_keys.into_iter().collect();
+        }
+        Ok(role)
+    }
+
+    async fn key_arn(&self, key: &str, access: &Access) -> Result<String, Error> {
+        let Some(alias) = KeyReference::parse(key).ok().filter(KeyReference::is_alias) else {
+            return Ok(key.to_owned());
+        };
+        if let Some(arn) = self.cloud.remembered(key, MAX_AGE) {
+            return Ok(arn);
+        }
+        let access = access.for_account(alias.account());
+        let found = self.cloud.key(key, alias.region(), &access).await?.ok_or_else(|| {
+            let property = "the replication policy".to_owned();
+            Refusal::KeyMissing { property, key: key.to_owned() }
+        })?;
+        self.cloud.remember(key, found.arn.clone());
+        Ok(found.arn)
+    }
+
+    /// Grants the bucket's own role what all rules of the replication policy need that the bucket has, so that the role can serve the bucket in
+    /// place of the role of all buckets.
+    pub(super) async fn grant_own_role(
+        &self,
+        bucket: &BucketName,
+        expected: &Region,
+    ) -> Result<(), Error> {
+        let reader = self.reader();
+        let found = self
+            .before_deadline(reader.read_bucket(bucket, expected, async |location| {
+                self.cloud.replication(location).await
+            }))
+            .await?;
+        let Some((location, Some(replication))) = found else {
+            return Ok(());
+        };
+        let policy = self.policy().await?;
+        for id in replication.rules().filter_map(|rule| rule.id().and_then(RuleId::parse)) {
+            let rule = policy.iter().find_map(|policy| policy.rule(&id));
+            let Some(rule) = rule else {
+                let bucket = bucket.clone();
+                return Err(Refusal::RuleNotOfPolicy { bucket, rule: id }.into());
+            };
+            let spec = rule.spec(bucket, &location.region, &location.owner)?;
+            let desired = ApplyRule {
+                reader,
+                spec: &spec,
+                expected: &location.region,
+                roles: &self.settings.roles,
+                shared: None,
+                grants_only: true,
+            };
+            let scope = RequestScope {
+                lease: bucket.as_str(),
+                dry_run: false,
+                generation: None,
+                access: &spec.destination_access,
+                applies: None,
+            };
+            self.converge(&scope, None, &desired).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds to the outcome of a walk's bucket that its own role was removed, since the role of all buckets has replaced it.
+    pub(super) async fn add_removal_of_replaced_role(
+        &self,
+        location: &BucketLocation,
+        policy: &Policy,
+        request: &ReconcileRequest<'_>,
+        outcome: &mut BucketOutcome,
+    ) {
+        let BucketOutcome::Rules(rules) = outcome else {
+            return;
+        };
+        // A rule that failed may be served by the own role.
+        let Some(RuleOutcome { result, .. }) = rules.last_mut().filter(|rule| rule.result.is_ok())
+        else {
+            return;
+        };
+        match self.remove_replaced_role(location, policy, request.dry_run).await {
+            Ok(None) => {}
+            Ok(Some(plan)) => {
+                if let Ok(applied) = result {
+                    applied.plan.put_after(plan);
+                    if applied.status == Status::Unchanged {
+                        applied.status = Status::Configured;
+                    }
+                }
+            }
+            Err(error) => *result = Err(error),
+        }
+    }
+
+    /// Removes the bucket's own role, if the role of all buckets has replaced it long enough ago; `None` if there is nothing to remove.
+    pub(super) async fn remove_replaced_role(
+        &self,
+        location: &BucketLocation,
+        policy: &Policy,
+        dry_run: bool,
+    ) -> Result<Option<Plan>, Error> {
+        let reader = self.reader();
+        if self.before_deadline(reader.own_role_outline(&location.bucket)).await?.is_none() {
+            return Ok(None);
+        }
+        let desired = ReplacedRole { reader, location, policy };
+        let scope = RequestScope {
+            lease: location.bucket.as_str(),
+            dry_run,
+            generation: None,
+            access: &Access::Own,
+            applies: None,
+        };
+        let plan = self.converge(&scope, None, &desired).await?.plan;
+        Ok((!plan.is_empty()).then_some(plan))
+    }
+}
+
+/// Makes the role of all buckets right.
+struct EnsureSharedRole<'a, R> {
+    cloud: &'a R,
+    role: &'a SharedRole,
+    roles: &'a RoleSettings,
+}
+
+impl<R: Read> DesiredState for EnsureSharedRole<'_, R> {
+    type FirstReads = Option<Role>;
+
+    async fn first_reads(&self) -> Result<Option<Role>, Error> {
+        Ok(self.cloud.role(&self.role.name).await?)
+    }
+
+    fn needs_lease(&self, _: &Option<Role>) -> bool {
+        false
+    }
+
+    async fn read_and_plan(&self, existing: Option<Role>) -> Result<Planned, Error> {
+        let now = epoch_seconds(Duration::ZERO);
+        Ok(plan::ensure_shared_role(self.role, existing.as_ref(), self.roles, now)?.into())
+    }
+}
+
+/// Removes a bucket's own role that another role has replaced.
+struct ReplacedRole<'a, R> {
+    reader: SnapshotReader<'a, R>,
+    location: &'a BucketLocation,
+    policy: &'a Policy,
+}
+
+impl<R: Read> DesiredState for ReplacedRole<'_, R> {
+    type FirstReads = (Option<Role>, Option<ReplicationConfiguration>);
+
+    async fn first_reads(&self) -> Result<Self::FirstReads, Error> {
+        let Self { reader, location, .. } = self;
+        let (role, replication) =
+            join!(reader.own_role(&location.bucket), reader.cloud.replication(location));
+        Ok((role?, replication?))
+    }
+
+    fn needs_lease(&self, _: &Self::FirstReads) -> bool {
+        false
+    }
+
+    async fn read_and_plan(&self, (role, replication): Self::FirstReads) -> Result<Planned, Error> {
+        let Some(role) = role else {
+            return Ok(Plan::default().into());
+        };
+        let bucket = &self.location.bucket;
+        let statements = self.statements(&role).await?;
+        let now = epoch_seconds(Duration::ZERO);
+        Ok(plan::remove_replaced_role(bucket, &role, replication.as_ref(), statements, now).into())
+    }
+}
+
+impl<R: Read> ReplacedRole<'_, R> {
+    /// The actions that remove the role's statements in other accounts.
+    async fn statements(&self, role: &Role) -> Result<Vec<Action>, ApiError> {
+        let BucketLocation { bucket, region, .. } = self.location;
+        let roles = Roles { with_own_name: Some(role.clone()), serving: None };
+        let mut statements = Vec::new();
+        for rule in self.policy.rules_for_name(bucket) {
+            let (address, access) = (rule.address(bucket), rule.destination_access(bucket));
+            let policies =
+                self.reader.policies_with_statements(&address, &access, &roles, region).await?;
+            statements.extend(plan::remove_statements(&address, &policies));
+        }
+        Ok(statements)
+    }
+}

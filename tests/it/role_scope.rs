@@ -1,0 +1,409 @@
+//! `RoleScope` Policy: one role for all buckets of the replication policy.
+
+use s3_kms_replication::config::Settings;
+use s3_kms_replication::model::{Retry, Versioning};
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+const STACK: &str = "arn:aws:cloudformation:us-east-1:111122223333:stack/crr/6f3c";
+const RULES: &str = r#"{"Rules": [{
+    "Name": "dr",
+    "Match": {"BucketNames": ["prod-*"], "ExcludeBucketNames": ["prod-scratch-*"]},
+    "DestinationBucket": "copy-{bucket}",
+    "DestinationRegion": "us-west-2",
+    "ReplicaKmsKeyArn": "arn:aws:kms:us-west-2:111122223333:alias/dr",
+    "CreateDestinationBucket": true,
+    "Priority": 1
+}, {
+    "Name": "audit",
+    "Match": {"BucketNames": ["prod-o*"], "BucketTags": {"audit": "true"}, "ExcludeBucketNames": ["prod-scratch-*"]},
+    "DestinationBucket": "audit-{account}",
+    "ExistingDestination": "Use",
+    "ReplicaKmsKeyArn": "arn:aws:kms:us-west-2:111122223333:alias/dr",
+    "Priority": 2
+}]}"#;
+
+fn with_scope(scope: &str, policy: &str) -> Settings {
+    environment(&[
+        ("REPLICATION_POLICY", policy),
+        ("EXECUTION_ROLE_ARN", EXECUTION_ROLE),
+        ("LOCK_TABLE", "leases"),
+        ("AWS_REGION", "us-east-1"),
+        ("ROLE_SCOPE", scope),
+        ("STACK_ID", STACK),
+    ])
+}
+
+fn policy_scope() -> Settings {
+    with_scope("Policy", RULES)
+}
+
+fn bucket_scope() -> Settings {
+    with_scope("Bucket", RULES)
+}
+
+/// Two buckets of the policy, of which `prod-orders` has the tag of both rules, and the destination of one.
+fn buckets() -> State {
+    let audited = Bucket::new("us-east-1").encrypted_with(SOURCE_KEY).tagged("audit", "true");
+    two_buckets()
+        .with_bucket("prod-bills", Bucket::new("us-east-1").encrypted_with(SOURCE_KEY))
+        .with_bucket("prod-orders", audited)
+        .with_bucket("audit-111122223333", Bucket::new("us-west-2"))
+}
+
+fn created(bucket: &str) -> Value {
+    let mut event = sample("create-bucket");
+    event["detail"]["requestParameters"]["bucketName"] = json!(bucket);
+    event
+}
+
+fn walked(bucket: &str) -> Value {
+    json!({"Action": "Reconcile", "SourceBucket": bucket})
+}
+
+/// A custom resource for a bucket of the policy.
+fn custom(request_type: &str, second: u32) -> Value {
+    let changes = json!({"SourceBucket": "prod-orders", "Priority": null});
+    signed(custom_resource(request_type, changes), &format!("20261122T1200{second:02}Z"))
+}
+
+fn serving_role(state: &State, bucket: &str) -> String {
+    let replication = state.buckets[bucket].replication.as_ref().unwrap();
+    replication.role().rsplit('/').next().unwrap().to_owned()
+}
+
+fn shared_role(state: &State) -> String {
+    let mut names = state.roles.keys().filter(|name| name.starts_with("s3-crr-us-east-1_"));
+    names.next().unwrap().clone()
+}
+
+/// Lets the time pass for which replaced roles and grants stay.
+fn a_day_later(state: &mut State) {
+    let tags = state
+        .roles
+        .values_mut()
+        .filter_map(|role| role.tags.get_mut("s3-kms-replication-keep-until"));
+    tags.for_each(|until| *until = (now() - 1).to_string());
+    state.leases.clear();
+}
+
+/// The state after this process has handled the requests.
+async fn after(state: State, settings: &Settings, requests: &[Value]) -> State {
+    let fake = Fake::new(state);
+    for request in requests {
+        invoke_with(&fake, request, settings).await.unwrap();
+    }
+    fake.state.take()
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_role_serves_all_buckets_and_later_events_make_no_call_to_iam() {
+    let fake = Fake::new(buckets());
+    invoke_with(&fake, &created("prod-bills"), &policy_scope()).await.unwrap();
+    let role = shared_role(&fake.state.borrow());
+    assert_eq!(fake.state.borrow().roles[&role].tags["s3-kms-replication"], STACK);
+    assert_eq!(serving_role(&fake.state.borrow(), "prod-bills"), role);
+
+    fake.clear();
+    let answer = invoke_with(&fake, &created("prod-orders"), &policy_scope()).await.unwrap();
+    assert_eq!(answer["Rules"].as_array().unwrap().len(), 2, "{answer}");
+    assert_eq!(answer["Rules"][0]["RoleName"], role);
+    let calls = lines(&fake.calls.borrow());
+    assert!(!calls.contains("Role"), "{calls}");
+    assert_eq!(fake.state.borrow().roles.len(), 1);
+    assert!(rules_have_their_grants(&fake.state.borrow()));
+
+    fake.clear();
+    invoke_with(&fake, &created("prod-orders"), &policy_scope()).await.unwrap();
+    assert_eq!(fake.writes(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn role_that_others_removed_or_changed_is_repaired_by_the_next_process() {
+    let state = after(buckets(), &policy_scope(), &[created("prod-bills")]).await;
+    let role = shared_role(&state);
+    let right = state.roles[&role].clone();
+    let statement = r#""Statement":["#;
+    let harms: [fn(&mut State, &str); 5] = [
+        |state, role| drop(state.roles.remove(role)),
+        |state, role| drop(state.role_mut(role).policies.remove("s3-kms-replication.dr")),
+        |state, role| {
+            state.role_mut(role).trust = r#"{"Version":"2012-10-17","Statement":[]}"#.to_owned();
+        },
+        |state, role| {
+            let policy = state.role_mut(role).policies.get_mut("s3-kms-replication.dr").unwrap();
+            let own =
+                r#""Statement":[{"Sid":"Own","Effect":"Allow","Action":"s3:*","Resource":"*"},"#;
+            *policy = policy.replace(r#""Statement":["#, own);
+        },
+        |state, role| {
+            let policy = state.role_mut(role).policies.get_mut("s3-kms-replication.dr").unwrap();
+            *policy = policy.replace("s3:ReplicateTags", "s3:PutObject");
+        },
+    ];
+    assert!(right.policies["s3-kms-replication.dr"].contains(statement));
+    for harm in harms {
+        let mut harmed = state.clone();
+        harm(&mut harmed, &role);
+        let repaired = after(harmed, &policy_scope(), &[walked("prod-bills")]).await;
+        assert_eq!(repaired.roles[&role], right);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn role_of_that_name_that_is_not_tagged_as_ours_is_refused_before_anything_is_changed() {
+    let mut state = after(buckets(), &policy_scope(), &[created("prod-bills")]).await;
+    let role = shared_role(&state);
+    state.role_mut(&role).tags.clear();
+    let fake = Fake::new(state);
+    let error = invoke_with(&fake, &created("prod-orders"), &policy_scope()).await;
+    assert!(format!("{error:?}").contains("not tagged as the role of all buckets"), "{error:?}");
+    assert!(fake.state.borrow().rules("prod-orders").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn changed_policy_keeps_earlier_grants_until_a_walk_a_day_later() {
+    let mut state = after(buckets(), &policy_scope(), &[created("prod-bills")]).await;
+    let role = shared_role(&state);
+    let changed = with_scope("Policy", &RULES.replace("copy-{bucket}", "dr-{bucket}"));
+    state = after(state, &changed, &[created("prod-orders")]).await;
+    let policy = |state: &State| state.roles[&role].policies["s3-kms-replication.dr"].clone();
+    assert!(policy(&state).contains("copy-prod-*") && policy(&state).contains(":dr-prod-*"));
+    assert!(rules_have_their_grants(&state));
+    state = after(state, &changed, &[walked("prod-bills")]).await;
+    assert!(policy(&state).contains("copy-prod-*"), "a walk within a day keeps them");
+    a_day_later(&mut state);
+    state = after(state, &changed, &[walked("prod-bills")]).await;
+    assert!(!policy(&state).contains("copy-prod-*") && policy(&state).contains(":dr-prod-*"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn own_role_is_replaced_by_a_walk_and_removed_by_a_walk_a_day_later() {
+    let walk = [walked("prod-orders"), walked("prod-bills")];
+    let mut state = after(buckets(), &bucket_scope(), &walk).await;
+    assert_eq!(state.roles.len(), 2);
+    state = after(state, &policy_scope(), &walk).await;
+    let role = shared_role(&state);
+    for bucket in ["prod-orders", "prod-bills"] {
+        assert_eq!(serving_role(&state, bucket), role);
+    }
+    assert_eq!(state.roles.len(), 3, "objects may be pending");
+    state = after(state, &policy_scope(), &walk).await;
+    assert_eq!(state.roles.len(), 3, "a walk within a day removes nothing");
+    a_day_later(&mut state);
+    let event = after(state.clone(), &policy_scope(), &[created("prod-bills")]).await;
+    assert_eq!(event.roles.len(), 3, "an event removes nothing");
+    state = after(state, &policy_scope(), &walk).await;
+    assert_eq!(state.roles.keys().collect::<Vec<_>>(), [&role]);
+    let fake = Fake::new(state);
+    invoke_with(&fake, &walk[0], &policy_scope()).await.unwrap();
+    assert_eq!(fake.writes(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn buckets_get_roles_of_their_own_again_and_the_role_of_all_stays() {
+    let walk = [walked("prod-orders"), walked("prod-bills")];
+    let mut state = after(buckets(), &policy_scope(), &walk).await;
+    let role = shared_role(&state);
+    state = after(state, &bucket_scope(), &walk).await;
+    for bucket in ["prod-orders", "prod-bills"] {
+        assert_eq!(serving_role(&state, bucket), format!("s3-crr-{bucket}"));
+    }
+    assert!(rules_have_their_grants(&state) && state.roles.contains_key(&role));
+    let fake = Fake::new(state);
+    invoke_with(&fake, &walk[0], &bucket_scope()).await.unwrap();
+    assert_eq!(fake.writes(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stale_time_of_an_earlier_change_does_not_remove_a_role_early() {
+    let walk = [walked("prod-bills")];
+    let mut state = after(buckets(), &bucket_scope(), &walk).await;
+    state = after(state, &policy_scope(), &walk).await;
+    a_day_later(&mut state);
+    state = after(state, &bucket_scope(), &walk).await;
+    state = after(state, &policy_scope(), &walk).await;
+    state = after(state, &policy_scope(), &walk).await;
+    assert!(state.roles.contains_key("s3-crr-prod-bills"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn bucket_with_a_rule_beside_the_policy_has_a_role_of_its_own() {
+    let state = after(buckets(), &policy_scope(), &[walked("prod-orders")]).await;
+    let state = after(state, &policy_scope(), &[custom("Create", 0)]).await;
+    assert_eq!(serving_role(&state, "prod-orders"), "s3-crr-prod-orders");
+    assert_eq!(state.roles["s3-crr-prod-orders"].policies.len(), 3);
+    let fake = Fake::new(state);
+    let answer = invoke_with(&fake, &walked("prod-orders"), &policy_scope()).await.unwrap();
+    assert_eq!(fake.writes(), []);
+    let kept = answer["Rules"][0]["Kept"].to_string();
+    assert!(
+        kept.contains("although `RoleScope` is Policy") && kept.contains("demo-Repl"),
+        "{kept}"
+    );
+    let mut delete = custom("Delete", 1);
+    delete["PhysicalResourceId"] = json!(format!("prod-orders/{CUSTOM_RULE}"));
+    let state = after(fake.state.take(), &policy_scope(), &[delete]).await;
+    let state = after(state, &policy_scope(), &[walked("prod-orders")]).await;
+    assert_eq!(serving_role(&state, "prod-orders"), shared_role(&state));
+}
+
+#[tokio::test(start_paused = true)]
+async fn foreign_rule_foreign_role_and_a_job_keep_a_bucket_from_the_role_of_all() {
+    let mut with_rule = after(buckets(), &bucket_scope(), &[walked("prod-bills")]).await;
+    let own = with_rule.buckets["prod-bills"].replication.as_ref().unwrap().role().to_owned();
+    let mut all = with_rule.rules("prod-bills");
+    all.push(foreign_rule("theirs", 50));
+    with_rule.bucket_mut("prod-bills").replication = replicating(&own, all);
+    with_rule.bucket_mut("demo-destination").versioning = Versioning::Enabled;
+    let job = RULES.replacen(
+        "\"CreateDestinationBucket\": true",
+        "\"CreateDestinationBucket\": true, \"ReplicateExistingObjects\": true, \"ReportBucket\": \"reports\"",
+        1,
+    );
+    let with_reports = buckets().with_bucket("reports", Bucket::new("us-east-1"));
+    for (state, settings) in
+        [(with_rule, policy_scope()), (with_reports, with_scope("Policy", &job))]
+    {
+        let fake = Fake::new(state);
+        let answer = invoke_with(&fake, &walked("prod-bills"), &settings).await.unwrap();
+        assert_eq!(serving_role(&fake.state.borrow(), "prod-bills"), "s3-crr-prod-bills");
+        assert!(answer.to_string().contains("although `RoleScope` is Policy"), "{answer}");
+        fake.clear();
+        invoke_with(&fake, &walked("prod-bills"), &settings).await.unwrap();
+        assert_eq!(fake.writes(), []);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn concurrent_events_make_the_role_once() {
+    let fake = Fake::new(buckets());
+    let settings = policy_scope();
+    let (bills, orders) = (created("prod-bills"), created("prod-orders"));
+    let (one, other) =
+        tokio::join!(invoke_with(&fake, &bills, &settings), invoke_with(&fake, &orders, &settings));
+    for answer in [one, other] {
+        assert!(!answer.unwrap().to_string().contains("Failed"));
+    }
+    assert_eq!((fake.count("CreateRole"), fake.count("PutRolePolicy")), (1, 2));
+    assert!(rules_have_their_grants(&fake.state.borrow()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn plan_shows_the_role_of_all_buckets_and_changes_nothing() {
+    let fake = Fake::new(buckets());
+    let mut plan = walked("prod-bills");
+    plan["DryRun"] = json!(true);
+    let answer = invoke_with(&fake, &plan, &policy_scope()).await.unwrap();
+    assert_eq!(fake.writes(), []);
+    let stages = &answer["Rules"][0]["Stages"];
+    assert_eq!(stages[0][0]["Action"], "CreateRole");
+    assert_eq!(stages[1][0]["Action"], "PutRolePolicy");
+    insta::assert_json_snapshot!("document", stages[1][0]["Document"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn exhausted_quota_of_roles_names_the_role_scope() {
+    let fake = Fake::new(buckets());
+    fake.refuse("CreateRole", 1, "LimitExceeded", Retry::Never);
+    let answer = invoke_with(&fake, &walked("prod-bills"), &bucket_scope()).await.unwrap();
+    let error = answer["Rules"][0]["Error"].as_str().unwrap();
+    assert!(error.contains("set `RoleScope` to Policy"), "{error}");
+}
+
+const FAULTS: [Fault; 6] = [
+    Fault::Refused("AccessDenied", Retry::Never),
+    Fault::Refused("SlowDown", Retry::NextInvocation),
+    Fault::Refused("OperationAborted", Retry::Soon),
+    Fault::AnswerLost,
+    Fault::DoneAlready("EntityAlreadyExists"),
+    Fault::Hangs,
+];
+
+/// The state without leases, without the times until which roles stay, and with the rules of each bucket in the order of their ids.
+fn comparable(mut state: State) -> State {
+    state.leases.clear();
+    for bucket in state.buckets.values_mut() {
+        if let Some(replication) = &bucket.replication {
+            let mut rules: Vec<_> = replication.rules().cloned().collect();
+            rules.sort_by_key(|rule| rule.id().map(str::to_owned));
+            bucket.replication = replicating(replication.role(), rules);
+        }
+    }
+    for role in state.roles.values_mut() {
+        role.tags.remove("s3-kms-replication-keep-until");
+    }
+    state
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_3_role_scope_converges_after_a_failure_of_any_call() {
+    let walk = [walked("prod-orders")];
+    let own = after(buckets(), &bucket_scope(), &walk).await;
+    let shared = after(buckets(), &policy_scope(), &walk).await;
+    let mut replaced = after(own.clone(), &policy_scope(), &walk).await;
+    a_day_later(&mut replaced);
+    let changed = RULES.replace("copy-{bucket}", "dr-{bucket}");
+    let mut untagged = shared.clone();
+    untagged.bucket_mut("prod-orders").tags.clear();
+    let flows = [
+        ("event", buckets(), policy_scope(), created("prod-orders")),
+        ("from Bucket to Policy", own, policy_scope(), walked("prod-orders")),
+        ("from Policy to Bucket", shared.clone(), bucket_scope(), walked("prod-orders")),
+        ("removal of the own role", replaced, policy_scope(), walked("prod-orders")),
+        ("changed policy", shared.clone(), with_scope("Policy", &changed), walked("prod-orders")),
+        ("custom resource", shared, policy_scope(), custom("Create", 0)),
+        ("lost tag", untagged, policy_scope(), walked("prod-orders")),
+    ];
+    let mut points = 0;
+    for (flow, before, settings, request) in flows {
+        let fake = Fake::new(before.clone());
+        invoke_with(&fake, &request, &settings).await.unwrap();
+        let calls = fake.calls.borrow().len();
+        let undisturbed = comparable(fake.state.take());
+        for (fault, index) in
+            FAULTS.iter().flat_map(|fault| (0..calls).map(move |index| (*fault, index)))
+        {
+            let point = format!("{flow}, {fault:?} in call {index} of {calls}");
+            let fake = Fake::new(before.clone());
+            fake.fail_call(index, fault);
+            let _ = invoke_with(&fake, &request, &settings).await;
+            fake.stop_failing();
+            assert!(rules_have_their_grants(&fake.state.borrow()), "{point}");
+            let mut state = fake.state.take();
+            state.leases.clear();
+            let fake = Fake::new(state);
+            let _ = invoke_with(&fake, &request, &settings).await;
+            let ended = comparable(fake.state.take());
+            for (name, bucket) in &ended.buckets {
+                assert_eq!(
+                    Some(bucket),
+                    undisturbed.buckets.get(name),
+                    "{point}: {name}, then again"
+                );
+            }
+            assert_eq!(ended.roles, undisturbed.roles, "{point}, then again");
+            assert_eq!(ended, undisturbed, "{point}, then again");
+            points += 1;
+        }
+    }
+    print_count(points, "fault points of the role scope");
+    assert!(points >= 300, "{points}");
+}
+
+/// Whether the role of every bucket has an inline policy of each rule, which names the beginning of the rule's destination.
+fn rules_have_their_grants(state: &State) -> bool {
+    state.buckets.values().filter_map(|bucket| bucket.replication.as_ref()).all(|configuration| {
+        let role = state.roles.values().find(|role| role.arn == configuration.role());
+        configuration.rules().all(|rule| {
+            let policies = role.map(|role| &role.policies);
+            let policy = policies.and_then(|policies| policies.get(rule.id().unwrap()));
+            let arn = rule.destination_bucket().unwrap();
+            let pattern = arn.replace("prod-orders", "prod-*").replace("prod-bills", "prod-*");
+            policy.is_some_and(|policy| {
+                [arn, &pattern].into_iter().any(|arn| policy.contains(&format!("\"{arn}/")))
+            })
+        })
+    })
+}
