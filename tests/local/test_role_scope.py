@@ -1,12 +1,14 @@
 """`RoleScope` Policy: one role for all buckets of the policy, on the emulator with IAM's decisions about the function's calls.
 
 The walk makes the role, and a second walk writes nothing. The documents are judged by the simulator for buckets inside and outside the
-policy's patterns. `--buckets` says how many buckets are walked: 40, with `make scale` 2,000.
+policy's patterns. `--buckets` says how many buckets are walked: 40, with `make scale` 2,000. A second, small account switches from one
+scope to the other and back.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +16,11 @@ from typing import Any
 
 import pytest
 from conftest import RULE_PREFIX, Application
-from local_aws import ACCOUNT, POLICY_RULE, REGION, REPLICA_REGION, local_aws, wait_until
+from local_aws import ACCOUNT, DESTINATION_ACCOUNT, POLICY_RULE, REGION, REPLICA_REGION, LocalAws, local_aws, wait_until
 from samples import bucket_event, writes
 from simulator import ENCRYPTION_CONTEXT, Call, decisions
 from test_replication_documents import without_each_part
+from test_rights import without_action
 
 NAME = "s3-crr-us-east-1_"
 POLICY = {"Rules": [{**POLICY_RULE, "Match": {"BucketNames": ["prod-*"], "ExcludeBucketNames": ["prod-scratch-*"]},
@@ -83,6 +86,28 @@ def in_parallel(work: Any, items: list[str]) -> None:
         list(pool.map(work, items))
 
 
+def walk(app: Application, buckets: int) -> dict[str, Any]:
+    """Walks the account, which has this many buckets, and returns the walk's result."""
+    states = app.aws.client("stepfunctions")
+    execution = states.start_execution(stateMachineArn=app.outputs["WalkStateMachineArn"])["executionArn"]
+    ended = wait_until("the end of the walk", lambda: (found := states.describe_execution(executionArn=execution))[
+        "status"] != "RUNNING" and found, 120 + 2 * buckets)
+    assert ended["status"] == "SUCCEEDED"
+    app.await_idle()
+    return json.loads(ended["output"])
+
+
+def serving(app: Application, bucket: str) -> str | None:
+    """The name of the role with which the bucket replicates."""
+    configuration = app.replication(bucket)
+    return configuration and configuration["Role"].rpartition("/")[2]
+
+
+def replication_roles(app: Application) -> list[str]:
+    pages = app.iam.get_paginator("list_roles").paginate()
+    return [role["RoleName"] for page in pages for role in page["Roles"] if role["RoleName"].startswith("s3-crr-")]
+
+
 class Walked:
     """An application with one role for all buckets, and two walks over buckets that existed before it."""
 
@@ -91,21 +116,8 @@ class Walked:
         self.calls, self.outputs = [], []
         for _ in range(2):
             seen = len(self.app.calls())
-            self.outputs.append(self.walk())
-            self.app.await_idle()
+            self.outputs.append(walk(self.app, len(buckets)))
             self.calls.append(self.app.calls()[seen:])
-
-    def walk(self) -> dict[str, Any]:
-        states = self.app.aws.client("stepfunctions")
-        execution = states.start_execution(stateMachineArn=self.app.outputs["WalkStateMachineArn"])["executionArn"]
-        ended = wait_until("the end of the walk", lambda: (found := states.describe_execution(executionArn=execution))[
-            "status"] != "RUNNING" and found, 120 + 2 * len(self.buckets))
-        assert ended["status"] == "SUCCEEDED"
-        return json.loads(ended["output"])
-
-    def roles(self) -> list[str]:
-        pages = self.app.iam.get_paginator("list_roles").paginate()
-        return [role["RoleName"] for page in pages for role in page["Roles"] if role["RoleName"].startswith("s3-crr-")]
 
     def denied(self) -> list[dict[str, Any]]:
         name = self.app.outputs["ExecutionRoleArn"].rpartition("/")[2]
@@ -125,7 +137,7 @@ def walked(request: pytest.FixtureRequest) -> Iterator[Walked]:
         walked = Walked(Application(aws, outputs, source_key, replica_key, ""), buckets)
         yield walked
         with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
-            print(f"\n{len(buckets)} buckets, {len(walked.roles())} role")
+            print(f"\n{len(buckets)} buckets, {len(replication_roles(walked.app))} role")
             for name, calls in zip(("first", "second"), walked.calls, strict=True):
                 counts = Counter(call["action"] for call in calls)
                 print(f"  {name} walk: {len(calls) / len(buckets):.1f} calls for each bucket: "
@@ -133,11 +145,10 @@ def walked(request: pytest.FixtureRequest) -> Iterator[Walked]:
 
 
 def test_one_role_serves_every_bucket_with_exactly_the_deployed_rights(walked: Walked) -> None:
-    role, = walked.roles()
+    role, = replication_roles(walked.app)
     assert role.startswith(NAME)
     assert walked.outputs[0]["Changed"] == len(walked.buckets)
-    serving = {(walked.app.replication(bucket) or {"Role": "none"})["Role"].rpartition("/")[2] for bucket in walked.buckets}
-    assert serving == {role}
+    assert {serving(walked.app, bucket) for bucket in walked.buckets} == {role}
     assert walked.denied() == []
 
 
@@ -158,7 +169,7 @@ def test_event_of_a_new_bucket_makes_no_call_to_iam(walked: Walked) -> None:
 
 
 def test_role_of_all_buckets_allows_exactly_what_matching_buckets_need(walked: Walked, capsys: pytest.CaptureFixture[str]) -> None:
-    document, = walked.app.policies(walked.roles()[0]).values()
+    document, = walked.app.policies(replication_roles(walked.app)[0]).values()
     names = {"account": ACCOUNT, "replica_key": walked.app.replica_key}
     parts, rests = zip(*without_each_part(document), strict=True)
     whole, *without = decisions([document, *rests], CALLS, names)
@@ -172,3 +183,81 @@ def test_role_of_all_buckets_allows_exactly_what_matching_buckets_need(walked: W
 
     assert found == [(what, cell) for what, cell, _ in TABLE]
     assert [part for part, decided in zip(parts, without, strict=True) if decided == whole] == []
+
+
+@pytest.fixture(scope="module")
+def switching() -> Iterator[Application]:
+    """An application with `RoleScope` Bucket and two buckets, which have roles of their own."""
+    with local_aws() as aws:
+        aws.create_bucket("artifacts")
+        source_key, replica_key = aws.create_key(), aws.create_key(REPLICA_REGION)
+        aws.client("kms", REPLICA_REGION).create_alias(AliasName="alias/dr", TargetKeyId=replica_key)
+        in_parallel(lambda bucket: aws.create_bucket(bucket, key=source_key), SWITCHED)
+        app = Application(aws, with_scope(aws, "Bucket"), source_key, replica_key, "")
+        walk(app, len(SWITCHED))
+        yield app
+
+
+SWITCHED = ["prod-bills", "prod-orders"]
+OWN_ROLES = [f"s3-crr-{bucket}" for bucket in SWITCHED]
+
+
+def with_scope(aws: LocalAws, scope: str) -> dict[str, str]:
+    """Deploys the application with this `RoleScope`."""
+    return aws.deploy_function(POLICY, AllowCreateDestinationBuckets="true", DestinationAccounts=DESTINATION_ACCOUNT, RoleScope=scope)
+
+
+def let_a_day_pass(app: Application) -> None:
+    """Puts the time until which replaced roles stay into the past."""
+    for role in OWN_ROLES:
+        app.iam.tag_role(RoleName=role, Tags=[{"Key": "s3-kms-replication-keep-until", "Value": str(int(time.time()) - 1)}])
+
+
+def test_walks_switch_from_bucket_to_policy_and_back(switching: Application) -> None:
+    app = switching
+    assert [serving(app, bucket) for bucket in SWITCHED] == OWN_ROLES
+
+    with_scope(app.aws, "Policy")
+    with without_action(app, "KeepReplacedRoles", "iam:TagRole"):
+        assert walk(app, 2)["Failed"] == len(SWITCHED)
+        assert [serving(app, bucket) for bucket in SWITCHED] == OWN_ROLES
+    assert walk(app, 2)["Changed"] == len(SWITCHED)
+    shared, = {serving(app, bucket) for bucket in SWITCHED}
+    assert shared.startswith(NAME)
+    assert walk(app, 2)["Changed"] == 0
+    assert sorted(replication_roles(app)) == sorted([*OWN_ROLES, shared]), "objects may be pending"
+
+    let_a_day_pass(app)
+    assert walk(app, 2)["Changed"] == len(SWITCHED)
+    assert replication_roles(app) == [shared]
+    assert {serving(app, bucket) for bucket in SWITCHED} == {shared}
+
+    with_scope(app.aws, "Bucket")
+    assert walk(app, 2)["Changed"] == len(SWITCHED)
+    assert [serving(app, bucket) for bucket in SWITCHED] == OWN_ROLES
+    assert sorted(replication_roles(app)) == sorted([*OWN_ROLES, shared])
+    assert walk(app, 2)["Changed"] == 0
+
+
+def test_bucket_with_another_rule_or_a_key_of_another_account_has_its_own_role(switching: Application) -> None:
+    app = switching
+    with_scope(app.aws, "Policy")
+    other = LocalAws(app.aws.endpoint, app.aws.folder, DESTINATION_ACCOUNT)
+    foreign_key = other.create_key()
+    other.client("kms").put_key_policy(KeyId=foreign_key, PolicyName="default", Policy=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:DescribeKey", "Resource": "*"}]}))
+    app.aws.create_bucket("copies", REPLICA_REGION)
+    app.aws.create_bucket("prod-beside", key=app.source_key)
+    app.aws.create_bucket("prod-foreign", key=foreign_key)
+    app.invoke({"Action": "Apply", "SourceBucket": "prod-beside", "DestinationBucket": "copies", "Name": "mine", "Prefix": "a/",
+                "ReplicaKmsKeyArn": app.replica_key})
+    for bucket, reason in {
+        "prod-beside": "its rule `s3-kms-replication.mine` is not of the replication policy",
+        "prod-foreign": f"its default key `{foreign_key}` is of another account",
+    }.items():
+        rule, = app.invoke({"Action": "Reconcile", "SourceBucket": bucket})["Rules"]
+        assert (rule.get("Error"), rule.get("RoleName"), serving(app, bucket)) == (None, f"s3-crr-{bucket}", f"s3-crr-{bucket}")
+        assert f"role `s3-crr-{bucket}` of bucket `{bucket}`, although `RoleScope` is Policy: {reason}" in rule["Kept"]
+    rule, = app.invoke({"Action": "Reconcile", "SourceBucket": SWITCHED[0]})["Rules"]
+    assert rule["RoleName"].startswith(NAME)
+    assert rule["Kept"] == []
