@@ -29,10 +29,10 @@ CYCLONEDX := target/tools/bin/cargo-cyclonedx
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo emulator test artifact build dev construct invoke package release check documents guarantees schema scale bench fuzz mutants clean rust python node
+.PHONY: help demo emulator test artifact build dev construct invoke package release acceptance acceptance-clean check documents guarantees schema scale bench fuzz mutants clean rust python node
 
 help: ## Lists the targets
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-16s %s\n' "$$name" "$$text"; done
 
 demo: dev $(TOOLS) $(EMULATOR) ## Deploys the function to a local AWS, and shows a bucket being replicated (PORT=4566 for a port of your choice)
 	@python tests/local/demo.py --port $(PORT)
@@ -82,6 +82,12 @@ package: rust $(CARGO_LAMBDA) ## Packages .aws-sam/stackset.json for StackSets (
 
 release: rust $(TOOLS) $(CARGO_LAMBDA) $(CYCLONEDX) ## Makes a release in dist/ (VERSION=0.1.0: that of Cargo.toml)
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" python release.py '$(VERSION)'
+
+acceptance: build dev $(TOOLS) ## Tries the application on a real AWS account, asks before, and removes all that it made (OPTIONS='--trail')
+	python tests/acceptance/acceptance.py $(OPTIONS)
+
+acceptance-clean: $(TOOLS) ## Removes what remains of a run of `make acceptance` that was killed (RUN=0123abcd)
+	python tests/acceptance/acceptance.py --clean '$(RUN)'
 
 check: rust documents $(TOOLS) $(CHECKOV) ## Checks format, lints, documentation and the templates
 	cargo fmt --check
