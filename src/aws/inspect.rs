@@ -137,6 +137,8 @@ impl Inspect for Aws {
                 response.server_side_encryption(),
                 Some(ServerSideEncryption::AwsKms | ServerSideEncryption::AwsKmsDsse)
             );
+            let dual_layer =
+                matches!(response.server_side_encryption(), Some(ServerSideEncryption::AwsKmsDsse));
             let written = response.last_modified.map(|written| written.secs());
             Ok(Some(SampledObject {
                 key: key.to_owned(),
@@ -144,6 +146,7 @@ impl Inspect for Aws {
                     object_resource(location, key)
                 })?,
                 bucket_key: response.bucket_key_enabled().unwrap_or(false),
+                dual_layer,
                 storage_class: response
                     .storage_class
                     .unwrap_or(StorageClass::Standard)

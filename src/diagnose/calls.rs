@@ -7,6 +7,7 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-config-for-kms-objects.html> and, for the failure codes,
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-failure-codes.html>.
 
+use crate::iam_policy::evaluate::Text;
 use crate::model::{Partition, Region};
 
 /// What a call is made on.
@@ -39,6 +40,8 @@ pub enum Objects {
     OtherBucketKey,
     /// For objects with annotations.
     Annotated,
+    /// For every object, and its denial does no harm: the destination's owner owns the replicas by the bucket's settings.
+    OwnerEnforced,
 }
 
 /// One call of S3.
@@ -48,12 +51,12 @@ pub struct Call {
     pub action: &'static str,
     /// What it is made on.
     pub target: Target,
-    /// ARN of the resource.
-    pub resource: String,
+    /// ARN of the resource; open if the call is made for any object.
+    pub resource: Text,
     /// For which objects it is made.
     pub objects: Objects,
     /// The condition keys that S3 sends; a key without value is not sent.
-    pub context: Vec<(&'static str, Option<String>)>,
+    pub context: Vec<(&'static str, Option<Text>)>,
     /// The failure code that S3 gives when the call is denied, if it gives one.
     pub failure_code: Option<&'static str>,
 }
@@ -84,8 +87,8 @@ pub struct Replicated<'a> {
     pub source: Side<'a>,
     /// The destination.
     pub destination: Side<'a>,
-    /// An object's key that the rule selects.
-    pub object: &'a str,
+    /// The key of the object; open for any object that the rule selects.
+    pub object: &'a Text,
     /// Whether the rule selects by tags, so that every object has tags.
     pub selects_tags: bool,
     /// Whether the rule replicates delete markers.
@@ -94,6 +97,8 @@ pub struct Replicated<'a> {
     pub object_lock: bool,
     /// Whether the rule gives replicas to the destination's owner.
     pub owner_override: bool,
+    /// Whether the destination's owner owns all objects there by the bucket's settings.
+    pub owner_enforced: bool,
 }
 
 impl Replicated<'_> {
@@ -109,21 +114,18 @@ impl Replicated<'_> {
     }
 
     fn reads(&self) -> Vec<Call> {
-        let bucket = |action| self.call(action, Target::Source, self.source.arn.to_owned());
-        let object = format!("{}/{}", self.source.arn, self.object);
-        let object = |action, code| self.call(action, Target::Source, object.clone()).failing(code);
+        let bucket = |action| self.call(action, Target::Source, self.source.arn.into());
+        let in_source = self.object_in(&self.source);
+        let object =
+            |action, code| self.call(action, Target::Source, in_source.clone()).failing(code);
+        let annotations = "s3:GetObjectVersionAnnotationForReplication";
         let mut calls = vec![
             bucket("s3:GetReplicationConfiguration"),
             bucket("s3:ListBucket"),
             object("s3:GetObjectVersionForReplication", "SrcGetObjectNotPermitted"),
             object("s3:GetObjectVersionAcl", "SrcGetAclNotPermitted"),
             object("s3:GetObjectVersionTagging", "SrcGetTaggingNotPermitted").of(self.tagged()),
-            self.call(
-                "s3:GetObjectVersionAnnotationForReplication",
-                Target::Source,
-                format!("{}/{}", self.source.arn, self.object),
-            )
-            .of(Objects::Annotated),
+            self.call(annotations, Target::Source, in_source.clone()).of(Objects::Annotated),
         ];
         if self.object_lock {
             calls.extend([
@@ -131,11 +133,11 @@ impl Replicated<'_> {
                 object("s3:GetObjectLegalHold", "SrcGetLegalHoldNotPermitted").of(Objects::Locked),
             ]);
         }
-        calls
+        calls.into_iter().map(Call::unencrypted).collect()
     }
 
     fn writes(&self) -> Vec<Call> {
-        let replica = format!("{}/{}", self.destination.arn, self.object);
+        let replica = self.object_in(&self.destination);
         let call =
             |action, code| self.call(action, Target::Destination, replica.clone()).failing(code);
         let object = call("s3:ReplicateObject", "DstPutObjectNotPermitted");
@@ -143,12 +145,10 @@ impl Replicated<'_> {
         let kms = if self.source.dual_layer { "aws:kms:dsse" } else { "aws:kms" };
         let object = match (self.destination.kms, self.destination.key) {
             (None, _) => object,
-            (Some(false), _) => {
-                object.with(ALGORITHM, Some("AES256".to_owned())).with(KEY_ID, None)
-            }
-            (Some(true), None) => object.with(ALGORITHM, Some(kms.to_owned())),
+            (Some(false), _) => object.with(ALGORITHM, Some("AES256".into())).with(KEY_ID, None),
+            (Some(true), None) => object.with(ALGORITHM, Some(kms.into())),
             (Some(true), Some(key)) => {
-                object.with(ALGORITHM, Some(kms.to_owned())).with(KEY_ID, Some(key.to_owned()))
+                object.with(ALGORITHM, Some(kms.into())).with(KEY_ID, Some(key.into()))
             }
         };
         let mut calls = vec![
@@ -161,7 +161,9 @@ impl Replicated<'_> {
         }
         if self.owner_override {
             let code = "DstPutAclNotPermitted";
-            calls.push(call("s3:ObjectOwnerOverrideToBucketOwner", code).unencrypted());
+            let objects = if self.owner_enforced { Objects::OwnerEnforced } else { Objects::All };
+            let override_owner = call("s3:ObjectOwnerOverrideToBucketOwner", code);
+            calls.push(override_owner.of(objects).unencrypted());
         }
         calls
     }
@@ -171,7 +173,7 @@ impl Replicated<'_> {
             return Vec::new();
         };
         let call = |bucket_key: bool| {
-            let call = self.call("kms:Decrypt", Target::SourceKey, key.to_owned());
+            let call = self.call("kms:Decrypt", Target::SourceKey, key.into());
             let call = call.failing("SrcGetObjectNotPermitted");
             self.through_s3(call, &self.source, bucket_key)
         };
@@ -184,7 +186,7 @@ impl Replicated<'_> {
             return Vec::new();
         };
         let call = |action, bucket_key: bool| {
-            let call = self.call(action, Target::ReplicaKey, key.to_owned());
+            let call = self.call(action, Target::ReplicaKey, key.into());
             let call = call.failing("DstPutObjectNotPermitted");
             self.through_s3(call, &self.destination, bucket_key)
         };
@@ -201,7 +203,11 @@ impl Replicated<'_> {
         ]
     }
 
-    fn call(&self, action: &'static str, target: Target, resource: String) -> Call {
+    fn object_in(&self, side: &Side<'_>) -> Text {
+        self.object.after(&format!("{}/", side.arn))
+    }
+
+    fn call(&self, action: &'static str, target: Target, resource: Text) -> Call {
         Call {
             action,
             target,
@@ -216,14 +222,15 @@ impl Replicated<'_> {
     /// if the object uses a Bucket Key.
     fn through_s3(&self, call: Call, side: &Side<'_>, bucket_key: bool) -> Call {
         let suffix = self.partition.dns_suffix();
-        let context =
-            if bucket_key { side.arn.to_owned() } else { format!("{}/{}", side.arn, self.object) };
+        let context = if bucket_key { side.arn.into() } else { self.object_in(side) };
         let call = match side.region {
-            Some(region) => call.with("kms:ViaService", Some(format!("s3.{region}.{suffix}"))),
+            Some(region) => {
+                call.with("kms:ViaService", Some(format!("s3.{region}.{suffix}").into()))
+            }
             None => call,
         };
         call.with(CONTEXT_KEY, Some(context))
-            .with("kms:EncryptionContextKeys", Some("aws:s3:arn".to_owned()))
+            .with("kms:EncryptionContextKeys", Some("aws:s3:arn".into()))
     }
 }
 
@@ -243,7 +250,7 @@ impl Call {
         Self { failure_code: Some(code), ..self }
     }
 
-    fn with(mut self, key: &'static str, value: Option<String>) -> Self {
+    fn with(mut self, key: &'static str, value: Option<Text>) -> Self {
         self.context.push((key, value));
         self
     }
@@ -253,10 +260,30 @@ impl Call {
         self.with(ALGORITHM, None).with(KEY_ID, None)
     }
 
+    /// The beginning of the open name that the call has; `None` if it is the same call for every object.
+    pub fn open_name(&self) -> Option<&str> {
+        let values = self.context.iter().filter_map(|(_, value)| value.as_ref());
+        std::iter::once(&self.resource).chain(values).find_map(|text| match text {
+            Text::Open(start) => Some(start.as_str()),
+            Text::Exact(_) => None,
+        })
+    }
+
+    /// This call for one object: `name` is in the place of the open name.
+    #[must_use]
+    pub fn for_name(&self, name: &str) -> Self {
+        let exact = |text: &Text| match text {
+            Text::Open(_) => Text::from(name),
+            Text::Exact(_) => text.clone(),
+        };
+        let context = self.context.iter().map(|(key, value)| (*key, value.as_ref().map(exact)));
+        Self { resource: exact(&self.resource), context: context.collect(), ..self.clone() }
+    }
+
     /// Whether the call is made on a key with the ARN of the bucket as encryption context.
     pub fn has_bucket_context(&self) -> bool {
         self.context.iter().any(|(key, value)| {
-            *key == CONTEXT_KEY && value.as_ref().is_some_and(|arn| !arn.contains('/'))
+            *key == CONTEXT_KEY && value.as_ref().is_some_and(|arn| !arn.known().contains('/'))
         })
     }
 }

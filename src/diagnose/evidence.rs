@@ -6,9 +6,9 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::model::{
-    ApiError, BucketLocation, BucketName, Encryption, Identity, Key, KeyGrant, ListedObject,
-    ObjectOwnership, ReplicationConfiguration, ReplicationMetrics, ReplicationRule, Role,
-    SampledObject, SimulatedCall, Simulation, Versioning,
+    Account, ApiError, BucketLocation, BucketName, Encryption, Identity, Key, KeyGrant,
+    ListedObject, ObjectOwnership, ReplicationConfiguration, ReplicationMetrics, ReplicationRule,
+    Role, SampledObject, SimulatedCall, Simulation, Versioning,
 };
 
 /// A reading, or why there is none.
@@ -128,6 +128,13 @@ pub struct SourceEvidence {
     pub ownership: Seen<ObjectOwnership>,
 }
 
+impl SourceEvidence {
+    /// Whether objects that are written now are certainly not KMS-encrypted by the bucket's default encryption.
+    pub fn writes_without_kms(&self) -> bool {
+        self.encryption == Ok(Encryption::S3)
+    }
+}
+
 /// The replication role.
 #[derive(Debug, Clone)]
 pub struct RoleEvidence {
@@ -163,14 +170,25 @@ pub struct RuleEvidence {
     pub destination: DestinationEvidence,
     /// The key that encrypts its replicas; `None` if the rule names none.
     pub replica_key: Option<KeyEvidence>,
-    /// Whether an object's key begins with its prefix; `None` if that was not read.
-    pub prefix_is_used: Option<Seen<bool>>,
+    /// Whether its prefix selects objects; `None` if that was not read.
+    pub prefix_use: Option<Seen<PrefixUse>>,
     /// A sample of the objects that its prefix selects; `None` if none was taken.
     pub sample: Option<Seen<Sample>>,
     /// Its replication metrics of the last day; `None` if it has none.
     pub metrics: Option<Seen<ReplicationMetrics>>,
     /// What IAM's simulator says of S3's calls for every object; `None` if it was not asked.
     pub simulations: Option<Seen<Vec<(SimulatedCall, Simulation)>>>,
+}
+
+/// Whether a rule's prefix selects objects of the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrefixUse {
+    /// An object's key begins with it.
+    Used,
+    /// No object's key begins with it.
+    Unused,
+    /// The bucket has no object yet.
+    EmptyBucket,
 }
 
 /// The destination bucket of a rule.
@@ -236,6 +254,51 @@ impl RuleEvidence {
     /// The destination bucket, if the rule names a valid one.
     pub fn destination_bucket(&self) -> Option<BucketName> {
         BucketName::parse_name_or_arn(&self.destination.name).ok()
+    }
+}
+
+/// Who owns a bucket, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BucketOwner {
+    /// This account.
+    Account(Account),
+    /// Another account than the caller's; which one is not known.
+    OtherAccount,
+    /// It is not known.
+    Unknown,
+}
+
+impl RuleEvidence {
+    /// Who owns the destination: who was seen to own it, or else whom the rule says. `own` is the caller's account.
+    pub fn destination_owner(&self, own: &Account) -> BucketOwner {
+        let named = self.rule.destination_account().and_then(|name| Account::parse(name).ok());
+        match (&self.destination.location, &self.destination.is_own, named) {
+            (Ok(Some(location)), _, _) => BucketOwner::Account(location.owner.clone()),
+            (Ok(None), _, named) => BucketOwner::Account(named.unwrap_or_else(|| own.clone())),
+            (Err(_), Ok(true), _) => BucketOwner::Account(own.clone()),
+            (Err(_), Ok(false), Some(named)) if named != *own => BucketOwner::Account(named),
+            (Err(_), Ok(false), _) => BucketOwner::OtherAccount,
+            (Err(_), Err(_), Some(named)) => BucketOwner::Account(named),
+            (Err(_), Err(_), None) => BucketOwner::Unknown,
+        }
+    }
+
+    /// The sample, if one was taken.
+    pub fn sample(&self) -> Option<&Sample> {
+        match &self.sample {
+            Some(Ok(sample)) => Some(sample),
+            Some(Err(_)) | None => None,
+        }
+    }
+
+    /// The objects of the sample.
+    pub fn sampled_objects(&self) -> &[SampledObject] {
+        self.sample().map(|sample| sample.objects.as_slice()).unwrap_or_default()
+    }
+
+    /// The keys of the sample, except the key of the default encryption.
+    pub fn sampled_keys(&self) -> impl Iterator<Item = &KeyEvidence> {
+        self.sample().into_iter().flat_map(|sample| sample.keys.values())
     }
 }
 

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::calls::{Call, Target};
-use super::evidence::{Evidence, KeyEvidence, RuleEvidence};
+use super::evidence::{BucketOwner, Evidence, KeyEvidence, RuleEvidence};
+use crate::iam_policy::evaluate::{Denial, DenialReason, Layer};
 use crate::iam_policy::{
     BucketInRegion, DECRYPT_SOURCE, ENCRYPT_REPLICAS, Grants, SOURCE_BUCKET, SOURCE_OBJECTS,
     WRITE_REPLICAS,
@@ -24,11 +25,39 @@ pub(super) struct Fixes<'a> {
 }
 
 impl Fixes<'_> {
+    /// How a denied call is allowed. `boundary` names the role's permissions boundary.
+    pub fn of_denial(
+        &self,
+        call: &Call,
+        denial: &Denial,
+        boundary: Option<&str>,
+    ) -> Option<String> {
+        match (&denial.reason, denial.layer) {
+            (DenialReason::Explicit(statement), Layer::Identity | Layer::Boundary) => {
+                Some(format!("narrow {statement}, so that it does not deny `{}`", call.action))
+            }
+            (DenialReason::Explicit(statement), _) => Some(format!(
+                "except role `{role}` from {statement}: add the condition \"ArnNotEquals\": {{\"aws:PrincipalArn\": \"{role}\"}}",
+                role = self.evidence.role_arn
+            )),
+            (DenialReason::NoAllow { .. }, Layer::Identity) => Some(self.grant(call)),
+            (DenialReason::NoAllow { .. }, Layer::Boundary) => Some(format!(
+                "allow `{}` in the permissions boundary `{}`",
+                call.action,
+                boundary.unwrap_or_default()
+            )),
+            (
+                DenialReason::NoAllow { .. },
+                Layer::BucketPolicy | Layer::KeyPolicy | Layer::TrustPolicy,
+            ) => self.admit(call),
+        }
+    }
+
     /// How the role is granted a denied call.
-    pub fn grant(&self, call: &Call) -> Option<String> {
+    fn grant(&self, call: &Call) -> String {
         let statement = self.with_grants(|grants| {
             let sid = match call.target {
-                Target::Source if call.resource.contains('/') => SOURCE_OBJECTS,
+                Target::Source if call.resource.known().contains('/') => SOURCE_OBJECTS,
                 Target::Source => SOURCE_BUCKET,
                 Target::SourceKey => DECRYPT_SOURCE,
                 Target::Destination => WRITE_REPLICAS,
@@ -37,21 +66,26 @@ impl Fixes<'_> {
             grants.document().statement(sid).map(pretty)
         });
         let role = &self.evidence.role_arn;
-        let how = if self.is_own() {
-            "repeat the request that made this rule, which restores this statement".to_owned()
-        } else {
-            format!("add this statement to a policy of role `{role}`")
-        };
-        Some(format!("{how}:\n{}", statement??))
-    }
-
-    /// How the permissions boundary is widened.
-    pub fn widen_boundary(&self, call: &Call, boundary: &str) -> Option<String> {
-        Some(format!("allow `{}` in the permissions boundary `{boundary}`", call.action))
+        match statement.flatten() {
+            Some(statement) if self.is_own() => {
+                format!(
+                    "repeat the request that made this rule, which restores this statement:\n{statement}"
+                )
+            }
+            Some(statement) => {
+                format!("add this statement to a policy of role `{role}`:\n{statement}")
+            }
+            None => {
+                format!(
+                    "allow `{}` on `{}` in a policy of role `{role}`",
+                    call.action, call.resource
+                )
+            }
+        }
     }
 
     /// How the policy of a bucket or a key in front of the role lets it in.
-    pub fn admit(&self, call: &Call) -> Option<String> {
+    fn admit(&self, call: &Call) -> Option<String> {
         let role = &self.evidence.role_arn;
         let (target, statement) = match call.target {
             Target::Source => return None,
@@ -93,19 +127,17 @@ impl Fixes<'_> {
         let key_region = key.and_then(|key| KeyReference::parse(key).ok());
         let region = known.map(|location| location.region.clone());
         let region = region.or_else(|| key_region.map(|key| key.region().clone()))?;
-        let owner = known.map_or(&identity.account, |location| &location.owner);
-        let sampled = match &self.rule.sample {
-            Some(Ok(sample)) => Some(&sample.keys),
-            Some(Err(_)) | None => None,
+        let BucketOwner::Account(owner) = self.rule.destination_owner(&identity.account) else {
+            return None;
         };
-        let sampled = sampled.into_iter().flat_map(|keys| keys.keys().cloned());
+        let sampled = self.rule.sample().into_iter().flat_map(|sample| sample.keys.keys().cloned());
         let default = default_key.iter().filter_map(KeyEvidence::arn).map(str::to_owned);
         let source_keys: BTreeSet<String> = default.chain(sampled).collect();
         Some(write(&Grants {
             partition: identity.partition,
             source: in_region(&source.location),
             destination: BucketInRegion { bucket: &bucket, region: &region },
-            destination_account: owner,
+            destination_account: &owner,
             prefix: self.rule.rule.filter().prefix().unwrap_or_default(),
             source_keys: &source_keys,
             replica_key: key.unwrap_or_default(),

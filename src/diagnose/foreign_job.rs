@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use super::evidence::{RoleEvidence, Seen, Unread};
 use super::finding::Finding;
-use super::policies::{ABSENT, RolePolicies, trusts};
+use super::policies::{ABSENT, RolePolicies};
+use super::trust::trusts;
 use super::verdict::Diagnosis;
 use crate::iam_policy::evaluate::{
-    Context, Decision, Policies, Principal, Request, ResourcePolicy, decide,
+    Context, Decision, Owner, Policies, Principal, Request, ResourcePolicy, Text, decide,
 };
 use crate::iam_policy::{self, JOB_MANIFEST, JOB_OBJECTS, JOB_REPORT};
 use crate::model::{Account, BucketLocation, Identity, ReplicationRule, RoleArn};
@@ -130,7 +131,7 @@ fn missing_statements(
 struct JobCall {
     statement: usize,
     action: &'static str,
-    resource: String,
+    resource: Text,
 }
 
 fn job_calls(evidence: &ForeignJobEvidence<'_>) -> [JobCall; 4] {
@@ -142,12 +143,13 @@ fn job_calls(evidence: &ForeignJobEvidence<'_>) -> [JobCall; 4] {
         "" => "job-any".to_owned(),
         prefix => format!("{prefix}/job-any"),
     };
+    let manifest = format!("{}/{folder}/manifest.json", report.bucket.arn(partition));
     let call = |statement, action, resource| JobCall { statement, action, resource };
     [
-        call(1, "s3:InitiateReplication", format!("{bucket}/{prefix}any-object")),
-        call(2, "s3:GetReplicationConfiguration", bucket.clone()),
-        call(2, "s3:PutInventoryConfiguration", bucket),
-        call(3, "s3:PutObject", format!("{}/{folder}/manifest.json", report.bucket.arn(partition))),
+        call(1, "s3:InitiateReplication", Text::Open(format!("{bucket}/{prefix}"))),
+        call(2, "s3:GetReplicationConfiguration", bucket.as_str().into()),
+        call(2, "s3:PutInventoryConfiguration", bucket.into()),
+        call(3, "s3:PutObject", manifest.into()),
     ]
 }
 
@@ -157,19 +159,19 @@ fn is_allowed(
     policies: &RolePolicies,
     account: &Account,
     action: &str,
-    resource: &str,
+    resource: &Text,
 ) -> bool {
     let Ok(arn) = RoleArn::parse(&role.role.arn) else { return false };
     let mut context = Context::new().with("aws:SecureTransport", "true");
     for key in ABSENT {
         context = context.without(key);
     }
-    let principal = Principal::RoleSession { role: arn, session: "s3-batch".to_owned() };
+    let principal = Principal::RoleSession { role: arn, session: None };
     let request = Request {
         principal: &principal,
         action,
         resource,
-        resource_account: account,
+        owner: Owner::Account(account),
         context: &context,
     };
     let policies = Policies {

@@ -12,10 +12,12 @@
 //! - [`Verdict::Fails`] means that something that was seen makes S3 fail objects.
 //!
 //! # Caveats
-//! - Objects are represented by one key under the rule's prefix, and one for each pattern in the policies.
+//! - What a policy says of single objects is found for one key of each pattern, for at most 50. What they leave open makes the verdict
+//!   [`Verdict::Unknown`].
 
 mod access;
 pub mod calls;
+mod code;
 mod denial;
 mod evidence;
 mod finding;
@@ -25,14 +27,15 @@ mod objects;
 mod policies;
 mod setup;
 mod simulation;
+mod trust;
 mod verdict;
 
 use std::collections::BTreeSet;
 
-use access::{Access, Evaluator};
+use access::access;
 pub use evidence::{
-    AbroadSettings, DestinationEvidence, DestinationSettings, Evidence, KeyEvidence, RoleEvidence,
-    RuleEvidence, Sample, Seen, SourceEvidence, Unread,
+    AbroadSettings, BucketOwner, DestinationEvidence, DestinationSettings, Evidence, KeyEvidence,
+    PrefixUse, RoleEvidence, RuleEvidence, Sample, Seen, SourceEvidence, Unread,
 };
 pub use finding::{Code, Finding, Severity};
 pub use foreign_job::{ForeignJob, ForeignJobEvidence, foreign_job};
@@ -54,21 +57,16 @@ pub fn diagnose(evidence: &Evidence) -> Diagnosis {
 
 /// The calls that IAM's simulator has to be asked about, to know whether service control policies allow what S3 does for every object.
 pub fn simulated_calls(evidence: &Evidence, rule: &RuleEvidence) -> Vec<SimulatedCall> {
-    let Ok(Some(role)) = &evidence.role else { return Vec::new() };
-    Evaluator::new(evidence, rule, role)
-        .map(|evaluator| evaluator.simulated_calls())
-        .unwrap_or_default()
+    match &evidence.role {
+        Ok(Some(_)) => access::simulated_calls(evidence, rule),
+        Ok(None) | Err(_) => Vec::new(),
+    }
 }
 
 /// ARNs of the keys whose grants decide whether a call is allowed, and were not read.
 pub fn keys_decided_by_grants(evidence: &Evidence) -> BTreeSet<String> {
     let accesses = evidence.rules.iter().map(|rule| access(evidence, rule));
     accesses.flat_map(|access| access.keys_by_grants).collect()
-}
-
-fn access(evidence: &Evidence, rule: &RuleEvidence) -> Access {
-    let Ok(Some(role)) = &evidence.role else { return Access::default() };
-    Evaluator::new(evidence, rule, role).map(Evaluator::access).unwrap_or_default()
 }
 
 fn diagnose_rule(evidence: &Evidence, rule: &RuleEvidence) -> RuleDiagnosis {
@@ -78,7 +76,7 @@ fn diagnose_rule(evidence: &Evidence, rule: &RuleEvidence) -> RuleDiagnosis {
     unread.extend(unread_settings(evidence, rule));
     match &evidence.role {
         Ok(Some(role)) => {
-            findings.extend(policies::trust(role, &evidence.identity.account, &mut unread));
+            findings.extend(trust::examine(evidence, role, &mut unread));
         }
         Ok(None) => findings.push(
             Finding::new(
@@ -132,17 +130,9 @@ fn unread_settings(evidence: &Evidence, rule: &RuleEvidence) -> Vec<Unread> {
             add(role.boundary.as_ref().and_then(|policy| policy.as_ref().err()));
         }
     }
-    let kms = rule.rule.selects_kms_objects();
-    let keys = evidence.default_key.iter().chain(&rule.replica_key).filter(|_| kms);
-    let sampled = match &rule.sample {
-        Some(Ok(sample)) => Some(sample.keys.values()),
-        Some(Err(_)) | None => None,
-    };
-    for key in keys.chain(sampled.into_iter().flatten()) {
-        add(key.key.as_ref().err());
-        add(key.policy.as_ref().err());
-        add(key.grants.as_ref().and_then(|grants| grants.as_ref().err()));
-    }
+    let replicates_kms = rule.rule.selects_kms_objects() && !source.writes_without_kms();
+    let keys = evidence.default_key.iter().chain(&rule.replica_key).filter(|_| replicates_kms);
+    keys.flat_map(unread_key).for_each(|reason| add(Some(reason)));
     let destination = &rule.destination;
     add(destination.location.as_ref().err());
     add(destination.is_own.as_ref().err());
@@ -155,5 +145,12 @@ fn unread_settings(evidence: &Evidence, rule: &RuleEvidence) -> Vec<Unread> {
             add(abroad.requester_pays.as_ref().err());
         }
     }
+    // The keys of objects that are there decide nothing about objects that are written now.
+    unread.extend(rule.sampled_keys().flat_map(unread_key).cloned().map(Unread::of_objects));
     unread
+}
+
+fn unread_key(key: &KeyEvidence) -> impl Iterator<Item = &Unread> {
+    let grants = key.grants.as_ref().and_then(|grants| grants.as_ref().err());
+    [key.key.as_ref().err(), key.policy.as_ref().err(), grants].into_iter().flatten()
 }

@@ -6,13 +6,24 @@ use super::evidence::{Evidence, RuleEvidence, Sample, Unread};
 use super::finding::{Code, Finding, Severity};
 use super::fix::REPLICATE_EXISTING;
 use super::setup::state_problem;
-use crate::model::{ObjectOwnership, ReplicationStatus, SampledObject};
+use crate::model::{ListedObject, ObjectOwnership, ReplicationStatus, SampledObject};
 
 const HOUR: u64 = 60 * 60;
 const DAY: u64 = 24 * HOUR;
 
 /// Storage classes whose objects must be restored before they can be read.
 const ARCHIVES: [&str; 2] = ["GLACIER", "DEEP_ARCHIVE"];
+
+/// What something that fails replication means for objects that are there, by what has become of them.
+pub(super) fn severity_of<'a>(objects: impl IntoIterator<Item = &'a SampledObject>) -> Severity {
+    let severity = |object: &SampledObject| match object.replication {
+        Some(ReplicationStatus::Failed | ReplicationStatus::Pending) => Severity::FailsForSome,
+        // A job would fail.
+        None => Severity::WillFail,
+        Some(ReplicationStatus::Completed | ReplicationStatus::Replica) => Severity::Note,
+    };
+    objects.into_iter().map(severity).min().unwrap_or(Severity::Note)
+}
 
 /// The findings about a rule's objects.
 pub(super) struct ObjectFindings {
@@ -123,41 +134,64 @@ impl ObjectFindings {
                 Err(_) => None,
             };
             let Some(problem) = problem else { continue };
-            let count = sample.objects.iter().filter(|object| object.kms_key.as_ref() == Some(arn));
+            let users = sample.objects.iter().filter(|object| object.kms_key.as_ref() == Some(arn));
+            let severity = severity_of(users.clone());
             let message = format!(
                 "{} of {all} sampled objects use key `{arn}`, which {problem}",
-                count.count()
+                users.count()
             );
             self.findings.push(
-                Finding::new(Code::SourceKeyUnusable, Severity::FailsForSome, message)
+                Finding::new(Code::SourceKeyUnusable, severity, message)
                     .s3("SrcKmsKeyInvalidState"),
             );
         }
         self.owners(evidence, sample);
     }
 
+    /// Other accounts may own objects. S3 replicates those that their owners let the bucket's owner read.
     fn owners(&mut self, evidence: &Evidence, sample: &Sample) {
-        let is_enforced = evidence.source.ownership == Ok(ObjectOwnership::BucketOwnerEnforced);
-        let owner = match &sample.owner {
-            Some(Ok(owner)) if !is_enforced => owner,
-            Some(Err(unread)) => return self.unread.push(unread.clone()),
-            Some(Ok(_)) | None => return,
-        };
-        let others = sample
-            .listed
-            .iter()
-            .filter(|object| object.owner.as_ref().is_some_and(|other| other != owner));
-        let others = others.count();
-        if others == 0 {
-            return;
+        match &evidence.source.ownership {
+            Ok(ObjectOwnership::BucketOwnerEnforced) | Err(_) => return,
+            Ok(ObjectOwnership::ObjectWriter | ObjectOwnership::BucketOwnerPreferred) => {}
         }
-        let bucket = &evidence.source.location.bucket;
+        let owner = match &sample.owner {
+            Some(Ok(owner)) => Some(owner),
+            Some(Err(unread)) => {
+                self.unread.push(unread.clone());
+                None
+            }
+            None => None,
+        };
+        let is_others = |object: &&ListedObject| {
+            owner.is_some() && object.owner.is_some() && object.owner.as_ref() != owner
+        };
+        let others: Vec<&ListedObject> = sample.listed.iter().filter(is_others).collect();
+        let (severity, whose) = if others.is_empty() {
+            let whose = "objects that other accounts write belong to them";
+            (Severity::WillFail, whose.to_owned())
+        } else {
+            let read = others
+                .iter()
+                .map(|other| sample.objects.iter().find(|object| object.key == other.key));
+            // The bucket's owner may not even read the status of an object that its owner does not share.
+            let severity = read.map(|object| match object.and_then(|object| object.replication) {
+                Some(ReplicationStatus::Failed) => Severity::FailsForSome,
+                Some(ReplicationStatus::Pending) | None => Severity::WillFail,
+                Some(ReplicationStatus::Completed | ReplicationStatus::Replica) => Severity::Note,
+            });
+            let severity = severity.min().unwrap_or(Severity::Note);
+            let all = sample.listed.len();
+            (
+                severity,
+                format!("{} of {all} sampled objects belong to other accounts", others.len()),
+            )
+        };
         let message = format!(
-            "{others} of {} sampled objects belong to other accounts, whose access control lists decide whether they are replicated",
-            sample.listed.len()
+            "{whose}, and S3 fails those whose access control list does not grant the bucket's owner `READ` and `READ_ACP`"
         );
+        let bucket = &evidence.source.location.bucket;
         self.findings.push(
-            Finding::new(Code::ObjectsOwnedByOthers, Severity::FailsForSome, message)
+            Finding::new(Code::ObjectsOwnedByOthers, severity, message)
                 .s3("SrcGetObjectNotPermitted")
                 .fix(format!(
                     "aws s3api put-bucket-ownership-controls --bucket {bucket} --ownership-controls 'Rules=[{{ObjectOwnership=BucketOwnerEnforced}}]'"

@@ -1,17 +1,11 @@
-//! The policies that decide about S3's calls, read; and the role's trust policy, judged.
+//! The policies that decide about S3's calls, read.
 //!
 //! It must not know which calls S3 makes with the role.
 
 use std::collections::BTreeSet;
 
-use super::denial::reasons;
 use super::evidence::{KeyEvidence, RoleEvidence, Seen, Unread};
-use super::finding::{Code, Finding, Severity};
-use crate::iam_policy::evaluate::{
-    Context, Decision, Grant, Layer, Policies, Policy, PolicySource, Principal, Request,
-    ResourcePolicy, decide,
-};
-use crate::model::Account;
+use crate::iam_policy::evaluate::{Grant, Layer, Policy, PolicySource};
 
 /// The condition keys that S3's calls with a role do not have, as AWS documents these keys.
 pub(super) const ABSENT: [&str; 3] = ["aws:SourceAccount", "aws:SourceArn", "aws:SourceOrgID"];
@@ -110,10 +104,10 @@ impl InFront {
 }
 
 /// A policy that exists, or may exist, and could not be read.
-struct Unreadable;
+pub(super) struct Unreadable;
 
 /// Reads a policy; `None` if there is none.
-fn parse(
+pub(super) fn parse(
     source: PolicySource,
     text: Option<&str>,
     undecided: &mut Vec<Unread>,
@@ -124,71 +118,4 @@ fn parse(
         undecided.push(Unread::undecided(name, error.message));
         Unreadable
     })
-}
-
-/// Whether S3 may assume the role, by its trust policy.
-pub(super) fn trust(
-    role: &RoleEvidence,
-    identity: &Account,
-    undecided: &mut Vec<Unread>,
-) -> Option<Finding> {
-    match decide_trust(role, identity, "s3.amazonaws.com", undecided)? {
-        Decision::Allowed => None,
-        Decision::Denied(denials) => {
-            let message = format!("S3 may not assume role `{}`", role.role.arn);
-            let mut finding = Finding::new(Code::RoleNotTrusted, Severity::FailsNow, message)
-                .s3("AssumeRoleNotPermitted")
-                .fix(format!(
-                    "aws iam update-assume-role-policy --role-name {} --policy-document '{}'",
-                    role.role.name,
-                    crate::iam_policy::trust()
-                ));
-            finding.evidence = denials.iter().flat_map(|denial| reasons(&denial.reason)).collect();
-            Some(finding)
-        }
-        Decision::Undecided(unknown) => {
-            let keys: Vec<String> = unknown.keys.iter().map(|key| format!("`{key}`")).collect();
-            undecided.push(Unread::undecided(
-                format!("trust policy of role `{}`", role.role.name),
-                format!("it depends on {}, which is not known of S3's calls", keys.join(" and ")),
-            ));
-            None
-        }
-    }
-}
-
-/// Whether a service certainly may assume the role, by its trust policy.
-pub(super) fn trusts(
-    role: &RoleEvidence,
-    identity: &Account,
-    service: &str,
-    undecided: &mut Vec<Unread>,
-) -> bool {
-    decide_trust(role, identity, service, undecided) == Some(Decision::Allowed)
-}
-
-/// Decides by the role's trust policy whether a service may assume it; `None` if the policy cannot be read.
-fn decide_trust(
-    role: &RoleEvidence,
-    identity: &Account,
-    service: &str,
-    undecided: &mut Vec<Unread>,
-) -> Option<Decision> {
-    let source = PolicySource::Trust(role.role.name.to_string());
-    let policy = parse(source, Some(&role.role.trust), undecided).ok()?;
-    let mut context = Context::new().with("aws:SecureTransport", "true");
-    for key in ABSENT {
-        context = context.without(key);
-    }
-    let principal = Principal::Service(service.to_owned());
-    let request = Request {
-        principal: &principal,
-        action: "sts:AssumeRole",
-        resource: &role.role.arn,
-        resource_account: identity,
-        context: &context,
-    };
-    let policies =
-        Policies { resource: ResourcePolicy::Trust(policy.as_ref()), ..Policies::default() };
-    Some(decide(&request, &policies))
 }

@@ -1,15 +1,16 @@
-//! Findings about the rule itself, the settings of both buckets, and the state of keys.
+//! Findings about the rule itself: whether it is enabled, which objects it selects, and which rule has priority.
 //!
-//! It must not know policies.
+//! It must not know policies. The settings of buckets and the state of keys have their own modules.
 
-use aws_sdk_kms::types::KeyState;
+mod buckets;
+mod keys;
 
-use super::evidence::{DestinationSettings, Evidence, KeyEvidence, RuleEvidence, Unread};
+pub(super) use keys::state_problem;
+
+use super::evidence::{Evidence, PrefixUse, RuleEvidence, Unread};
 use super::finding::{Code, Finding, Severity};
-use super::fix;
-use crate::model::{
-    Encryption, Key, KeyReference, ObjectOwnership, Region, ReplicationRule, Versioning,
-};
+use super::objects::severity_of;
+use crate::model::{Encryption, ReplicationRule, SampledObject};
 
 /// The findings about a rule's setup, and what is not known of it.
 pub(super) struct Setup<'a> {
@@ -93,16 +94,19 @@ impl Setup<'_> {
 
     fn kms_selection(&mut self) {
         let rule = &self.rule.rule;
-        let priority = rule.priority();
-        let is_replicated_by_other =
-            self.covering().any(|other| other.selects_kms_objects() && other.priority() > priority);
-        if rule.selects_kms_objects() || !rule.is_enabled() || is_replicated_by_other {
+        if rule.selects_kms_objects() || !rule.is_enabled() {
             return;
         }
-        let sample = self.rule.sample.as_ref().and_then(|sample| sample.as_ref().ok());
-        let sampled = sample.map_or(0, |sample| {
-            sample.objects.iter().filter(|object| object.kms_key.is_some()).count()
-        });
+        let others: Vec<_> = self.covering().filter(|other| other.selects_kms_objects()).collect();
+        if others.iter().any(|other| other.priority() > rule.priority()) {
+            return;
+        }
+        let with_lower_priority = others.first().map(|other| name_of(other).to_owned());
+        let sample = self.rule.sampled_objects();
+        let is_left_behind = |object: &&SampledObject| {
+            object.kms_key.is_some() && severity_of([*object]) != Severity::Note
+        };
+        let sampled = sample.iter().filter(is_left_behind).count();
         let prefix = rule.filter().prefix().unwrap_or_default();
         let name = |key: &Option<String>| key.clone().unwrap_or_else(|| "alias/aws/s3".to_owned());
         let (severity, evidence) = match &self.evidence.source.encryption {
@@ -110,13 +114,18 @@ impl Setup<'_> {
                 Severity::FailsNow,
                 format!("the bucket's default encryption is SSE-KMS with key `{}`", name(key)),
             ),
-            Ok(Encryption::S3) | Err(_) if sampled > 0 => {
-                let all = sample.map_or(0, |sample| sample.objects.len());
-                let evidence = format!("{sampled} of {all} sampled objects are KMS-encrypted");
-                (Severity::FailsForSome, evidence)
-            }
+            Ok(Encryption::S3) | Err(_) if sampled > 0 => (
+                Severity::FailsForSome,
+                format!(
+                    "{sampled} of {} sampled objects are KMS-encrypted and not replicated",
+                    sample.len()
+                ),
+            ),
             Ok(Encryption::S3) | Err(_) => return,
         };
+        if let Some(other) = with_lower_priority {
+            return self.undecided.push(self.unselected_by_priority(&other));
+        }
         let message = if prefix.is_empty() {
             "no enabled rule to this destination selects KMS-encrypted objects".to_owned()
         } else {
@@ -134,27 +143,31 @@ impl Setup<'_> {
 
     fn prefix(&mut self) {
         let prefix = self.rule.rule.filter().prefix().unwrap_or_default().to_owned();
-        match &self.rule.prefix_is_used {
-            None | Some(Ok(true)) => {}
+        let (severity, message) = match &self.rule.prefix_use {
+            None | Some(Ok(PrefixUse::Used)) => return,
             Some(Err(unread)) => {
                 if is_suspicious(&prefix) {
                     self.undecided.push(unread.clone());
                 }
+                return;
             }
-            Some(Ok(false)) => {
-                let severity =
-                    if is_suspicious(&prefix) { Severity::FailsNow } else { Severity::Note };
-                let message = format!("no object key begins with the rule's prefix `{prefix}`");
-                let finding = Finding::new(Code::PrefixMatchesNothing, severity, message);
-                let finding = finding.evidence(format!(
-                    "a list of bucket `{}` with this prefix is empty",
-                    self.evidence.source.location.bucket
-                ));
-                self.add(finding.fix(
-                    "prefixes are literal: they have no wildcards, and keys rarely begin with a slash; correct the prefix in the rule's `Filter`",
-                ));
+            Some(Ok(PrefixUse::EmptyBucket)) if is_suspicious(&prefix) => (
+                Severity::WillFail,
+                format!("the bucket is empty, and keys rarely begin with a prefix like `{prefix}`"),
+            ),
+            Some(Ok(PrefixUse::Unused)) if is_suspicious(&prefix) => {
+                (Severity::FailsNow, no_key_begins_with(&prefix))
             }
-        }
+            Some(Ok(PrefixUse::Unused | PrefixUse::EmptyBucket)) => {
+                (Severity::Note, no_key_begins_with(&prefix))
+            }
+        };
+        let bucket = &self.evidence.source.location.bucket;
+        let finding = Finding::new(Code::PrefixMatchesNothing, severity, message)
+            .evidence(format!("a list of bucket `{bucket}` with this prefix is empty"));
+        self.add(finding.fix(
+            "prefixes are literal: they have no wildcards, and keys rarely begin with a slash; correct the prefix in the rule's `Filter`",
+        ));
     }
 
     /// Another rule that has priority for all objects of this one.
@@ -167,13 +180,10 @@ impl Setup<'_> {
         let Some(other) = self.covering().find(|other| other.priority() > priority) else {
             return;
         };
-        let name = other.id().unwrap_or("without an id");
+        let name = name_of(other);
         let loses_kms = rule.selects_kms_objects() && !other.selects_kms_objects();
-        let severity = if loses_kms { Severity::FailsForSome } else { Severity::Note };
-        let message = format!(
-            "rule `{name}` has priority over this rule for all its objects{}",
-            if loses_kms { ", and does not select KMS-encrypted ones" } else { "" }
-        );
+        let undecided = loses_kms.then(|| self.unselected_by_priority(name));
+        let message = format!("rule `{name}` has priority over this rule for all its objects");
         let number =
             |rule: &ReplicationRule| rule.priority().map_or("none".to_owned(), |it| it.to_string());
         let evidence = format!(
@@ -182,213 +192,28 @@ impl Setup<'_> {
             number(other),
             number(rule)
         );
-        let finding = Finding::new(Code::RuleOverridden, severity, message).evidence(evidence);
-        self.add(finding.fix("give this rule the higher priority, or delete it"));
-    }
-
-    fn source(&mut self) {
-        let source = &self.evidence.source;
-        let bucket = source.location.bucket.to_string();
-        if let Ok(versioning @ (Versioning::Off | Versioning::Suspended)) = source.versioning {
-            self.add(
-                Finding::new(
-                    Code::SourceNotVersioned,
-                    Severity::FailsNow,
-                    format!("versioning of the source `{bucket}` is {versioning:?}"),
-                )
-                .fix(fix::enable_versioning(&bucket)),
-            );
-        }
-    }
-
-    fn destination(&mut self) {
-        let destination = &self.rule.destination;
-        let name = destination.name.clone();
-        match (&destination.location, &destination.is_own) {
-            (Ok(None), _) => self.add(
-                Finding::new(
-                    Code::DestinationMissing,
-                    Severity::FailsNow,
-                    format!("the destination `{name}` does not exist"),
-                )
-                .s3("DstBucketNotFound")
-                .fix("create the bucket with versioning, or let the rule name another one"),
-            ),
-            (_, Ok(is_own)) => self.destination_owner(*is_own),
-            (_, Err(_)) => {}
-        }
-        if let Some(settings) = &self.rule.destination.settings {
-            self.destination_settings(settings);
-        }
-    }
-
-    /// Whether the destination belongs to the account that the rule names.
-    fn destination_owner(&mut self, is_own: bool) {
-        let Some(account) = self.rule.rule.destination_account() else { return };
-        let own = self.evidence.identity.account.as_str();
-        if (account == own) == is_own {
-            return;
-        }
-        let owner = if is_own { "the source's account owns it" } else { "another account owns it" };
-        let message = format!(
-            "the rule says that account {account} owns the destination `{}`, but {owner}",
-            self.rule.destination.name
-        );
+        let finding = Finding::new(Code::RuleOverridden, Severity::Note, message);
         self.add(
-            Finding::new(Code::DestinationOwnedByOther, Severity::FailsNow, message)
-                .s3("DstBucketNotFound")
-                .fix("correct `Destination.Account` or `Destination.Bucket` in the rule"),
+            finding.evidence(evidence).fix("give this rule the higher priority, or delete it"),
         );
+        self.undecided.extend(undecided);
     }
 
-    fn destination_settings(&mut self, settings: &DestinationSettings) {
-        let bucket = self.rule.destination_bucket().map(|bucket| bucket.to_string());
-        let bucket = bucket.unwrap_or_else(|| self.rule.destination.name.clone());
-        if let Ok(versioning @ (Versioning::Off | Versioning::Suspended)) = settings.versioning {
-            self.add(
-                Finding::new(
-                    Code::DestinationNotVersioned,
-                    Severity::FailsNow,
-                    format!("versioning of the destination `{bucket}` is {versioning:?}"),
-                )
-                .s3("DstBucketUnversioned")
-                .fix(fix::enable_versioning(&bucket)),
-            );
-        }
-        if matches!(
-            (&self.evidence.source.object_lock, &settings.object_lock),
-            (Ok(true), Some(Ok(false)))
-        ) {
-            self.add(
-                Finding::new(
-                    Code::DestinationObjectLockMissing,
-                    Severity::FailsNow,
-                    format!("the source has S3 Object Lock, and the destination `{bucket}` has not"),
-                )
-                .s3("DstBucketObjectLockConfigMissing")
-                .fix(format!(
-                    "aws s3api put-object-lock-configuration --bucket {bucket} --object-lock-configuration ObjectLockEnabled=Enabled"
-                )),
-            );
-        }
-        if settings.replicates == Ok(true) {
-            let message = format!(
-                "by design, the rules of the destination `{bucket}` do not replicate the replicas that this rule writes"
-            );
-            let fix = "add a rule of the source to the further destination";
-            self.add(Finding::new(Code::ReplicasNotReplicated, Severity::Note, message).fix(fix));
-        }
-        let Some(abroad) = &settings.abroad else { return };
-        if abroad.requester_pays == Ok(true) {
-            let message =
-                format!("the destination `{bucket}` of another account makes requesters pay");
-            self.add(
-                Finding::new(Code::RequesterPays, Severity::FailsNow, message).fix(format!(
-                    "aws s3api put-bucket-request-payment --bucket {bucket} --request-payment-configuration Payer=BucketOwner"
-                )),
-            );
-        }
-        let keeps_owner = matches!(
-            abroad.ownership,
-            Ok(ObjectOwnership::ObjectWriter | ObjectOwnership::BucketOwnerPreferred)
-        );
-        if keeps_owner && !self.rule.rule.overrides_owner() {
-            let message = format!(
-                "the source's account owns the replicas in bucket `{bucket}`, whose owner may not be able to read them"
-            );
-            self.add(
-                Finding::new(Code::OwnerNotOverridden, Severity::Note, message).fix(format!(
-                    "aws s3api put-bucket-ownership-controls --bucket {bucket} --ownership-controls 'Rules=[{{ObjectOwnership=BucketOwnerEnforced}}]'"
-                )),
-            );
-        }
-    }
-
-    fn keys(&mut self) {
-        let kms = self.rule.rule.selects_kms_objects();
-        if let Some(key) = self.evidence.default_key.as_ref().filter(|_| kms) {
-            let problem = match &key.key {
-                Ok(None) => Some("does not exist".to_owned()),
-                Ok(Some(found)) => state_problem(found),
-                Err(_) => None,
-            };
-            if let Some(problem) = problem {
-                let message =
-                    format!("the key `{}` of the source's default encryption {problem}", key.id);
-                self.add(
-                    Finding::new(Code::SourceKeyUnusable, Severity::FailsNow, message)
-                        .s3("SrcKmsKeyInvalidState")
-                        .fix(key_fix(key)),
-                );
-            }
-        }
-        if let Some(key) = self.rule.replica_key.as_ref().filter(|_| kms) {
-            self.replica_key(key);
-        }
-    }
-
-    fn replica_key(&mut self, key: &KeyEvidence) {
-        let id = &key.id;
-        let found = match &key.key {
-            Err(_) => return,
-            Ok(Some(found)) => found,
-            Ok(None) => {
-                let message = format!("the replica key `{id}` does not exist");
-                let finding = Finding::new(Code::ReplicaKeyMissing, Severity::FailsNow, message);
-                let fix = "let the rule's `ReplicaKmsKeyID` name a key of the destination's Region";
-                return self.add(finding.s3("DstKmsKeyNotFound").fix(fix));
-            }
-        };
-        let location = match &self.rule.destination.location {
-            Ok(Some(location)) => Some(location),
-            Ok(None) | Err(_) => None,
-        };
-        let region = KeyReference::parse(&found.arn).ok().map(|key| key.region().clone());
-        let other_region = location
-            .filter(|location| region.as_ref().is_some_and(|region| *region != location.region));
-        let is_abroad = self.rule.destination.is_own == Ok(false);
-        let (problem, code, fix) = if let Some(location) = other_region {
-            let region: &Region = &location.region;
-            let fix = format!("let the rule's `ReplicaKmsKeyID` name a key of {region}");
-            (format!("is not in the destination's Region {region}"), "DstKmsKeyNotFound", fix)
-        } else if let Some(problem) = state_problem(found) {
-            (problem, "DstKmsKeyInvalidState", key_fix(key))
-        } else if found.aws_managed && is_abroad {
-            let fix = "let the rule's `ReplicaKmsKeyID` name a customer managed key".to_owned();
-            let problem = "is managed by AWS, which no role of another account can use".to_owned();
-            (problem, "DstKmsKeyInvalidState", fix)
-        } else {
-            return;
-        };
-        let message = format!("the replica key `{id}` {problem}");
-        let finding = Finding::new(Code::ReplicaKeyUnusable, Severity::FailsNow, message);
-        self.add(finding.s3(code).fix(fix));
+    /// AWS documents that of two rules the one with the higher priority acts, not what becomes of objects that only the other one selects.
+    fn unselected_by_priority(&self, other: &str) -> Unread {
+        Unread::undecided(
+            format!("rules `{}` and `{other}`", self.rule.name()),
+            "only the one with the lower priority selects KMS-encrypted objects, and AWS does not document whether it then replicates them",
+        )
     }
 }
 
-/// Why S3 cannot use a key, as the rest of a sentence.
-pub(super) fn state_problem(key: &Key) -> Option<String> {
-    if key.state != KeyState::Enabled && key.state != KeyState::Updating {
-        Some(format!("is in state `{}`", key.state))
-    } else if !key.symmetric {
-        Some("is not a symmetric key for encryption".to_owned())
-    } else {
-        None
-    }
+fn name_of(rule: &ReplicationRule) -> &str {
+    rule.id().unwrap_or("without an id")
 }
 
-/// What makes a key usable again.
-fn key_fix(key: &KeyEvidence) -> String {
-    let arn = key.arn().unwrap_or(&key.id);
-    match &key.key {
-        Ok(Some(found)) if found.state == KeyState::Disabled => {
-            format!("aws kms enable-key --key-id {arn}")
-        }
-        Ok(Some(found)) if found.state == KeyState::PendingDeletion => format!(
-            "aws kms cancel-key-deletion --key-id {arn} && aws kms enable-key --key-id {arn}"
-        ),
-        Ok(_) | Err(_) => "name a symmetric customer managed key that is enabled".to_owned(),
-    }
+fn no_key_begins_with(prefix: &str) -> String {
+    format!("no object key begins with the rule's prefix `{prefix}`")
 }
 
 /// Whether a prefix looks like a path or a pattern, which prefixes are not.

@@ -37,6 +37,8 @@ pub struct SampledObject {
     pub kms_key: Option<String>,
     /// Whether it was written with an S3 Bucket Key.
     pub bucket_key: bool,
+    /// Whether it is encrypted with DSSE-KMS.
+    pub dual_layer: bool,
     /// Its storage class.
     pub storage_class: String,
     /// When it was written, in seconds since the epoch.

@@ -8,7 +8,9 @@
 //!   are errors.
 //! - Nothing is read twice with one [`DiagnosisReads`].
 
+mod destination;
 mod reads;
+mod sample;
 
 use std::collections::BTreeSet;
 
@@ -22,13 +24,11 @@ use reads::{Reader, of_objects};
 use super::lease::epoch_seconds;
 use super::{Engine, Error};
 use crate::diagnose::{
-    self, AbroadSettings, DestinationEvidence, DestinationSettings, Diagnosis, Evidence,
-    KeyEvidence, RoleEvidence, RuleEvidence, Sample, Seen, SourceEvidence, Unread,
+    self, Diagnosis, Evidence, KeyEvidence, RoleEvidence, RuleEvidence, Seen, SourceEvidence,
 };
 use crate::model::{
-    Access, Account, BucketLocation, BucketName, Encryption, Identity, ObjectOwnership, Region,
-    ReplicationConfiguration, ReplicationRule, SampledObject, SimulatedCall, Simulation,
-    Versioning,
+    Access, BucketLocation, BucketName, Encryption, Identity, Region, ReplicationConfiguration,
+    ReplicationRule, SimulatedCall, Simulation,
 };
 use crate::plan::Refusal;
 use crate::ports::{Inspect, MeteredRule};
@@ -253,12 +253,12 @@ impl<C: Inspect> Collector<'_, C> {
             let key = rule.replica_kms_key_id().map(|id| self.key(id, &region));
             (destination, OptionFuture::from(key).await)
         };
-        let ((destination, replica_key), (prefix_is_used, sample), metrics) =
+        let ((destination, replica_key), (prefix_use, sample), metrics) =
             join!(destination, objects, metrics);
         RuleEvidence {
             destination,
             replica_key,
-            prefix_is_used,
+            prefix_use,
             sample,
             metrics,
             rule,
@@ -286,204 +286,7 @@ impl<C: Inspect> Collector<'_, C> {
         let read = self.reader.cloud.replication_metrics(&metered, self.now);
         Some(of_objects(self.reader.seen(read).await))
     }
-
-    /// Reads whether the rule's prefix is used, and the sample.
-    async fn objects(
-        &self,
-        rule: &ReplicationRule,
-        source: &SourceEvidence,
-    ) -> (Option<Seen<bool>>, Option<Seen<Sample>>) {
-        let prefix = rule.filter().prefix().unwrap_or_default();
-        let count = self.request.sample;
-        if count == 0 && !diagnose::is_suspicious(prefix) {
-            return (None, None);
-        }
-        let listed = self.reader.cloud.first_objects(&source.location, prefix, count.max(1));
-        let listed = match self.reader.seen(listed).await {
-            Ok(listed) => listed,
-            Err(unread) => {
-                let sample = (count > 0).then(|| Err(unread.clone().of_objects()));
-                return ((!prefix.is_empty()).then_some(Err(unread)), sample);
-            }
-        };
-        let is_used = (!prefix.is_empty()).then_some(Ok(!listed.is_empty()));
-        if count == 0 {
-            return (is_used, None);
-        }
-        let keys = listed.iter().map(|object| object.key.clone());
-        let objects = stream::iter(keys).map(async |key| {
-            self.reader.seen(self.reader.cloud.object(&source.location, &key)).await
-        });
-        let objects: Vec<Seen<Option<SampledObject>>> =
-            objects.buffered(CONCURRENCY).collect().await;
-        let mut sample = Sample { listed, ..Sample::default() };
-        for object in objects {
-            match object {
-                Ok(object) => sample.objects.extend(object),
-                // The reason is the same for all objects, as a rule.
-                Err(unread) if sample.unread.is_empty() => {
-                    sample.unread.push(unread.of_objects());
-                }
-                Err(_) => {}
-            }
-        }
-        if source.ownership != Ok(ObjectOwnership::BucketOwnerEnforced) && !sample.listed.is_empty()
-        {
-            let owner = self.reader.cloud.owner_id(&source.location);
-            sample.owner = Some(of_objects(self.reader.seen(owner).await));
-        }
-        self.add_keys(&mut sample, source).await;
-        (is_used, Some(Ok(sample)))
-    }
-
-    /// Reads the keys that encrypt sampled objects, except the key of the default encryption.
-    async fn add_keys(&self, sample: &mut Sample, source: &SourceEvidence) {
-        let region = &source.location.region;
-        let default = match &source.encryption {
-            Ok(Encryption::Kms { key, .. }) => {
-                let key = self.key(key.as_deref().unwrap_or("alias/aws/s3"), region).await;
-                key.arn().map(str::to_owned)
-            }
-            Ok(Encryption::S3) | Err(_) => None,
-        };
-        let arns: BTreeSet<String> =
-            sample.objects.iter().filter_map(|object| object.kms_key.clone()).collect();
-        for arn in arns.into_iter().filter(|arn| Some(arn) != default.as_ref()) {
-            let key = self.key(&arn, region).await;
-            sample.keys.insert(arn, key);
-        }
-    }
-
-    async fn destination(
-        &self,
-        rule: &ReplicationRule,
-        source: &SourceEvidence,
-    ) -> DestinationEvidence {
-        let name = rule.destination_bucket().unwrap_or_default();
-        let account = rule.destination_account().and_then(|account| Account::parse(account).ok());
-        let object_lock = source.object_lock == Ok(true);
-        let key = format!("{name} {account:?} {object_lock}");
-        let read = self.read_destination(name, account.as_ref(), object_lock);
-        self.reader.reads.destinations.get(key, read).await
-    }
-
-    /// Reads the destination with the credentials for the account that the rule names, or else with each that there are.
-    async fn read_destination(
-        &self,
-        name: &str,
-        account: Option<&Account>,
-        object_lock: bool,
-    ) -> DestinationEvidence {
-        let evidence = |location, is_own, settings| DestinationEvidence {
-            name: name.to_owned(),
-            location,
-            is_own,
-            settings,
-        };
-        let bucket = match BucketName::parse_name_or_arn(name) {
-            Ok(bucket) => bucket,
-            Err(problem) => {
-                let problem = format!("its `Destination.Bucket` {problem}");
-                let unread = Unread::undecided("the rule's destination", problem);
-                return evidence(Err(unread.clone()), Err(unread), None);
-            }
-        };
-        let own = &self.identity.account;
-        let accounts: Vec<&Account> = match account {
-            Some(account) => vec![account],
-            None => std::iter::once(own).chain(self.request.access.account()).collect(),
-        };
-        let mut denied = None;
-        for owner in accounts {
-            let access = self.request.access.for_account(owner);
-            let (cloud, expected) = (self.reader.cloud, self.request.region);
-            let region = cloud.bucket_region(&bucket, expected, owner, &access);
-            let region = match self.reader.seen(region).await {
-                Ok(Some(region)) => region,
-                Ok(None) => return evidence(Ok(None), Ok(false), None),
-                Err(unread) => {
-                    denied = denied.or(Some((Err(unread), None)));
-                    continue;
-                }
-            };
-            let location =
-                BucketLocation { bucket: bucket.clone(), region, owner: owner.clone(), access };
-            // The request names the expected owner, so it fails for a bucket of another account.
-            let versioning = self.reader.seen(self.reader.cloud.versioning(&location)).await;
-            if versioning.is_ok() {
-                let is_own = owner == own;
-                let settings = self.settings(&location, versioning, is_own, object_lock).await;
-                return evidence(Ok(Some(location)), Ok(is_own), Some(settings));
-            }
-            denied = Some((Ok(Some(location)), Some(versioning)));
-        }
-        let is_own = self.reader.is_own(&bucket).await;
-        let (location, versioning) = denied.unwrap_or((Ok(None), None));
-        let abroad = |unread: Unread| match &is_own {
-            Ok(false) if unread.right.is_some() => {
-                let reason = format!("{}; {ABROAD}", unread.reason);
-                Unread { reason, ..unread }
-            }
-            Ok(_) | Err(_) => unread,
-        };
-        match (location, versioning) {
-            (Ok(Some(location)), Some(versioning)) if is_own == Ok(true) => {
-                let (location, versioning) = self.as_own(location, versioning).await;
-                let settings = self.settings(&location, versioning, true, object_lock).await;
-                evidence(Ok(Some(location)), is_own, Some(settings))
-            }
-            (Ok(_), Some(Err(unread))) | (Err(unread), _) => {
-                evidence(Err(abroad(unread)), is_own, None)
-            }
-            (Ok(location), None | Some(Ok(_))) => evidence(Ok(location), is_own, None),
-        }
-    }
-
-    /// The location of an own bucket that the rule says another account owns, and its versioning.
-    async fn as_own(
-        &self,
-        location: BucketLocation,
-        versioning: Seen<Versioning>,
-    ) -> (BucketLocation, Seen<Versioning>) {
-        let own = self.identity.account.clone();
-        if location.owner == own {
-            return (location, versioning);
-        }
-        let location = BucketLocation { owner: own, access: Access::Own, ..location };
-        let versioning = self.reader.seen(self.reader.cloud.versioning(&location)).await;
-        (location, versioning)
-    }
-
-    async fn settings(
-        &self,
-        location: &BucketLocation,
-        versioning: Seen<Versioning>,
-        is_own: bool,
-        object_lock: bool,
-    ) -> DestinationSettings {
-        let (reader, cloud) = (&self.reader, self.reader.cloud);
-        let lock = object_lock.then(|| reader.seen(cloud.object_lock(location)));
-        let abroad = (!is_own).then_some(async {
-            let (ownership, requester_pays) = join!(
-                reader.seen(cloud.object_ownership(location)),
-                reader.seen(cloud.requester_pays(location)),
-            );
-            AbroadSettings { ownership, requester_pays }
-        });
-        let (encryption, policy, replication, object_lock, abroad) = join!(
-            reader.seen(cloud.encryption(location)),
-            reader.bucket_policy(location),
-            reader.seen(cloud.replication(location)),
-            OptionFuture::from(lock),
-            OptionFuture::from(abroad),
-        );
-        let replicates = replication.map(|found| found.is_some());
-        DestinationSettings { versioning, encryption, object_lock, policy, replicates, abroad }
-    }
 }
-
-/// What to do about a read that another account denies.
-const ABROAD: &str = "another account owns it, whose credentials `--destination-profile` or `DestinationRoleArn` gives";
 
 fn no_such_rule(id: &str, ids: &[&str]) -> Error {
     let known = if ids.is_empty() {

@@ -9,6 +9,7 @@ mod own_setups;
 mod simulator;
 mod single_faults;
 mod unread;
+mod verdicts;
 
 use s3_kms_replication::config::Settings;
 use s3_kms_replication::diagnose::{Code, Diagnosis, Severity, Verdict};
@@ -66,6 +67,7 @@ fn object(key: &str) -> SampledObject {
         replication: Some(ReplicationStatus::Completed),
         kms_key: Some(SOURCE_KEY.to_owned()),
         bucket_key: false,
+        dual_layer: false,
         storage_class: "STANDARD".to_owned(),
         last_modified: now() - 7 * 24 * 60 * 60,
     }

@@ -97,6 +97,11 @@ DIFFERENCES = [
         "reference_policies_elements_condition_operators.html#Conditions_IPAddress",
         lambda case: ":" in case["context"].get("aws:SourceIp", "") and any(
             "NotIpAddress" in condition.operator and any("/" not in value for value in condition.values) for condition in conditions(case))),
+    Difference(
+        "NotPrincipal that names some of account, role and session: the simulator takes one of them for an exception, the evaluator says undecided",
+        "the account must be named too, or the policy might deny access to the entire account; AWS might look at account, role and session",
+        "reference_policies_elements_notprincipal.html",
+        lambda case: any("NotPrincipal" in statement for _, statement in statements(case))),
 ]
 
 

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use super::text::Text;
+
 /// The condition keys of a request: known with their values, or known to be absent. **Every other key is unknown.** The names of keys are not
 /// case-sensitive.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Context {
-    keys: BTreeMap<String, Vec<String>>,
+    keys: BTreeMap<String, Vec<Text>>,
 }
 
 /// What a request says of one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known<'a> {
-    Values(&'a [String]),
+    Values(&'a [Text]),
     Absent,
     Unknown,
 }
@@ -25,21 +27,25 @@ impl Context {
 
     /// This context with a key that has one value.
     #[must_use]
-    pub fn with(self, key: &str, value: impl Into<String>) -> Self {
-        self.with_values(key, [value.into()])
+    pub fn with(self, key: &str, value: impl Into<Text>) -> Self {
+        self.with_values(key, [value])
     }
 
     /// This context with a key that has several values. Without values, the key is absent.
     #[must_use]
-    pub fn with_values(mut self, key: &str, values: impl IntoIterator<Item = String>) -> Self {
-        self.keys.insert(key.to_ascii_lowercase(), values.into_iter().collect());
+    pub fn with_values<T: Into<Text>>(
+        mut self,
+        key: &str,
+        values: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.keys.insert(key.to_ascii_lowercase(), values.into_iter().map(T::into).collect());
         self
     }
 
     /// This context with a key that the request does not have.
     #[must_use]
     pub fn without(self, key: &str) -> Self {
-        self.with_values(key, [])
+        self.with_values::<Text>(key, [])
     }
 
     /// This context with the keys of `other`, which win.

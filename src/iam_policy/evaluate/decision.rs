@@ -23,9 +23,9 @@ pub enum Layer {
 /// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Allowed, whatever the values of unknown keys are.
+    /// Allowed, whatever the unknown is.
     Allowed,
-    /// Denied, whatever the values of unknown keys are, for each of these reasons; at least one.
+    /// Denied, whatever the unknown is, for each of these reasons; at least one.
     Denied(Vec<Denial>),
     /// It depends on what is unknown.
     Undecided(Undecided),
@@ -53,13 +53,29 @@ pub enum DenialReason {
 }
 
 /// What must be known for a decision.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Undecided {
-    /// The condition keys whose values are unknown, as the statements write them; and `CanonicalUser`, if a bucket policy names accounts by
-    /// their canonical user IDs.
-    pub keys: BTreeSet<String>,
-    /// The statements that these keys decide about.
+    /// What is unknown.
+    pub causes: BTreeSet<Cause>,
+    /// The statements that it decides about.
     pub statements: BTreeSet<StatementRef>,
-    /// The layers that were not read.
-    pub unread: BTreeSet<Layer>,
+}
+
+/// One thing that decides and is not known.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// The value of a condition key, as a statement writes the key.
+    ConditionKey(String),
+    /// The end of the resource's name, or of a value that has it: [`super::Text::Open`].
+    EndOfName,
+    /// The account that owns the resource.
+    ResourceAccount,
+    /// The name of the role's session.
+    SessionName,
+    /// For which account a canonical user ID stands.
+    CanonicalUser,
+    /// What a `Deny` with `NotPrincipal` does that names only some of the account, the role and the session. AWS "might" deny then.
+    NotPrincipal,
+    /// A policy of this layer, which was not read.
+    Unread(Layer),
 }

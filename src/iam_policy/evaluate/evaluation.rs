@@ -5,17 +5,28 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html> and
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html>.
 
-use super::decision::{Decision, Denial, DenialReason, Layer, Undecided};
-use super::layers::{Policies, Request, ResourcePolicy};
+use std::collections::BTreeSet;
+
+use super::decision::{Cause, Decision, Denial, DenialReason, Layer};
+use super::layers::{Owner, Policies, Request, ResourcePolicy};
 use super::principal::Naming;
 use super::statement::{Effect, NearMiss, Statement};
-use super::truth::{Truth, Unknown};
+use super::truth::Truth;
 
 /// Decides about a request.
 pub fn decide(request: &Request, policies: &Policies) -> Decision {
     let context = request.completed_context();
     let request = Request { context: &context, ..*request };
     Evaluation { request: &request, policies }.decision()
+}
+
+/// Names that begin with `start` and that the policies single out: one for each pattern that a statement has.
+pub fn examples(request: &Request, policies: &Policies, start: &str) -> BTreeSet<String> {
+    let context = request.completed_context();
+    let request = Request { context: &context, ..*request };
+    let statements = policies.by_layer().flat_map(|(_, policy)| &policy.statements);
+    let patterns = statements.flat_map(|statement| statement.patterns(&request));
+    patterns.filter_map(|pattern| pattern.example(start)).collect()
 }
 
 struct Evaluation<'a> {
@@ -30,6 +41,8 @@ enum Relation {
     Service,
     SameAccount,
     OtherAccount,
+    /// It is not known whether the account is the same.
+    Unknown,
 }
 
 /// Which layers allow a request. The resource's policy by how directly it names the one who asks.
@@ -64,57 +77,35 @@ impl Evaluation<'_> {
             return Decision::Denied(explicit);
         }
         let allows = self.allows();
-        let allowed = self.combined(&allows);
+        let allowed = self.combined(self.relation(), &allows);
         if allowed == Truth::No {
             return Decision::Denied(self.missing_allows(&allows));
         }
         match allowed.and(!self.denied()) {
             Truth::Yes => Decision::Allowed,
             Truth::No => Decision::Denied(explicit),
-            Truth::Unknown(Unknown { keys, statements, layers }) => {
-                Decision::Undecided(Undecided { keys, statements, unread: layers })
-            }
+            Truth::Unknown(undecided) => Decision::Undecided(undecided),
         }
     }
 
-    /// The statements of all layers with an effect, and whether they match.
+    /// The statements of all layers with an effect, and whether they match, the principal of an Allow aside.
     fn statements(&self, effect: Effect) -> impl Iterator<Item = (Layer, &Statement, Truth)> {
         let policies = self.policies.by_layer();
         let statements = policies.flat_map(|(layer, policy)| {
             policy.statements.iter().map(move |statement| (layer, statement))
         });
-        statements
-            .filter(move |(_, statement)| statement.effect == effect)
-            .map(|(layer, statement)| (layer, statement, self.matches(layer, statement)))
-    }
-
-    fn matches(&self, layer: Layer, statement: &Statement) -> Truth {
-        if !has_principal(layer) {
-            return statement.matches(self.request);
-        }
-        let (naming, is_certain) = self.naming(statement);
-        let is_named = if is_certain {
-            naming.is_some().into()
-        } else {
-            Truth::unknown_key("CanonicalUser").of(&statement.reference)
-        };
-        is_named.and(statement.matches(self.request))
-    }
-
-    /// How directly a statement of the resource's policy names the one who asks, and whether that is certain. A Deny with `NotPrincipal`
-    /// always names who has a boundary.
-    fn naming(&self, statement: &Statement) -> (Option<Naming>, bool) {
         let has_boundary = self.policies.boundary.is_some();
-        if has_boundary && statement.effect == Effect::Deny && statement.has_not_principal() {
-            return (Some(Naming::Itself), true);
-        }
-        let naming = statement.naming(self.request);
-        if statement.names_canonical_user(self.request)
-            && naming.is_some() == statement.has_not_principal()
-        {
-            return (Some(Naming::Account), false);
-        }
-        (naming, true)
+        statements.filter(move |(_, statement)| statement.effect == effect).map(
+            move |(layer, statement)| {
+                let matches = statement.matches(self.request);
+                let matches = if effect == Effect::Deny && has_principal(layer) {
+                    statement.denied(self.request, has_boundary).and(matches)
+                } else {
+                    matches
+                };
+                (layer, statement, matches)
+            },
+        )
     }
 
     fn explicit_denials(&self) -> Vec<Denial> {
@@ -129,7 +120,7 @@ impl Evaluation<'_> {
 
     /// Whether a statement denies, as far as it is known.
     fn denied(&self) -> Truth {
-        let unread = self.policies.unread.iter().map(|layer| Truth::unread(*layer));
+        let unread = self.policies.unread.iter().map(|layer| Truth::unknown(Cause::Unread(*layer)));
         Truth::any(self.statements(Effect::Deny).map(|(_, _, matches)| matches).chain(unread))
     }
 
@@ -147,30 +138,32 @@ impl Evaluation<'_> {
             allows.boundary = Truth::Yes;
         }
         for (layer, statement, matches) in self.statements(Effect::Allow) {
-            let allow = match layer {
-                Layer::Identity => &mut allows.identity,
-                Layer::Boundary => &mut allows.boundary,
+            match layer {
+                Layer::Identity => add(&mut allows.identity, matches),
+                Layer::Boundary => add(&mut allows.boundary, matches),
                 Layer::BucketPolicy | Layer::KeyPolicy | Layer::TrustPolicy => {
-                    match self.naming(statement).0 {
-                        Some(Naming::Itself) => &mut allows.itself,
-                        Some(Naming::Role) => &mut allows.role,
-                        Some(Naming::Account) => &mut allows.account,
-                        None => continue,
-                    }
+                    let Naming { account, role, itself } = statement.allowed(self.request);
+                    let named = |is_named: Truth| is_named.of(&statement.reference);
+                    add(&mut allows.account, named(account).and(matches.clone()));
+                    add(&mut allows.role, named(role).and(matches.clone()));
+                    add(&mut allows.itself, named(itself).and(matches));
                 }
-            };
-            *allow = std::mem::replace(allow, Truth::No).or(matches);
+            }
         }
         allows
     }
 
     /// What a layer allows by that of it which was not read.
     fn unread(&self, layer: Layer) -> Truth {
-        if self.policies.unread.contains(&layer) { Truth::unread(layer) } else { Truth::No }
+        if self.policies.unread.contains(&layer) {
+            Truth::unknown(Cause::Unread(layer))
+        } else {
+            Truth::No
+        }
     }
 
-    fn combined(&self, allows: &Allows) -> Truth {
-        match (self.relation(), self.policies.resource) {
+    fn combined(&self, relation: Relation, allows: &Allows) -> Truth {
+        match (relation, self.policies.resource) {
             (Relation::Service, _) => allows.resource(),
             (Relation::SameAccount, ResourcePolicy::Bucket(_)) => {
                 allows.identity_within_boundary().or(allows.resource_alone())
@@ -180,14 +173,20 @@ impl Evaluation<'_> {
                 by_account.or(allows.resource_alone())
             }
             (Relation::OtherAccount, _) => allows.resource().and(allows.identity_within_boundary()),
+            (Relation::Unknown, _) => {
+                let [same, other] = [Relation::SameAccount, Relation::OtherAccount]
+                    .map(|relation| self.combined(relation, allows));
+                Truth::either(Cause::ResourceAccount, same, other)
+            }
         }
     }
 
     fn relation(&self) -> Relation {
-        match self.request.principal.account() {
-            None => Relation::Service,
-            Some(account) if account == self.request.resource_account => Relation::SameAccount,
-            Some(_) => Relation::OtherAccount,
+        match (self.request.principal.account(), self.request.owner) {
+            (None, _) => Relation::Service,
+            (Some(own), Owner::Account(owner)) if own == owner => Relation::SameAccount,
+            (Some(_), Owner::Account(_) | Owner::OtherAccount) => Relation::OtherAccount,
+            (Some(_), Owner::Unknown) => Relation::Unknown,
         }
     }
 
@@ -197,7 +196,9 @@ impl Evaluation<'_> {
         let is_bucket = matches!(self.policies.resource, ResourcePolicy::Bucket(_));
         let is_let_in = relation == Relation::SameAccount && allows.role == Truth::Yes;
         let has_identity = relation != Relation::Service;
-        let needs_resource = !(is_bucket && relation == Relation::SameAccount);
+        let needs_resource = relation == Relation::OtherAccount
+            || relation == Relation::Service
+            || (relation == Relation::SameAccount && !is_bucket);
         let missing = [
             (Layer::Identity, has_identity && !is_let_in && allows.identity == Truth::No),
             (Layer::Boundary, has_identity && allows.boundary == Truth::No),
@@ -223,6 +224,11 @@ impl Evaluation<'_> {
         near.sort_by_key(NearMiss::distance);
         near
     }
+}
+
+/// Adds what one more statement allows.
+fn add(allowed: &mut Truth, more: Truth) {
+    *allowed = std::mem::replace(allowed, Truth::No).or(more);
 }
 
 fn has_principal(layer: Layer) -> bool {

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::context::Known;
+use super::decision::Cause;
 use super::layers::Request;
+use super::text::Text;
 use super::truth::Truth;
 
 const ENCRYPTION_CONTEXT: &str = "kms:encryptioncontext:";
@@ -25,18 +27,18 @@ pub struct Grant {
 
 impl Grant {
     pub(super) fn allows(&self, request: &Request) -> Truth {
-        let is_grantee = request.principal.arn() == Some(&*self.grantee)
-            || request.principal.text() == self.grantee;
+        let is_grantee = request.principal.naming(&self.grantee).any();
         let is_granted = request.action.strip_prefix("kms:").is_some_and(|action| {
             self.operations.iter().any(|operation| operation.eq_ignore_ascii_case(action))
         });
-        if !is_grantee || !is_granted {
+        if !is_granted {
             return Truth::No;
         }
         let has = |(name, wanted): (&String, &String)| {
             let key = format!("{ENCRYPTION_CONTEXT}{name}");
             match request.key(&key) {
-                Known::Values([value]) => Truth::from(value == wanted),
+                Known::Values([Text::Exact(value)]) => Truth::from(value == wanted),
+                Known::Values([Text::Open(_)]) => Truth::unknown(Cause::EndOfName),
                 Known::Values(_) | Known::Absent => Truth::No,
                 Known::Unknown => Truth::unknown_key(&key),
             }
@@ -49,6 +51,6 @@ impl Grant {
                 wanted.keys().any(|wanted| Some(wanted.to_ascii_lowercase().as_str()) == name)
             })
         });
-        Truth::all(subset.chain(equals)).and(no_other.into())
+        Truth::all(subset.chain(equals)).and(no_other.into()).and(is_grantee)
     }
 }

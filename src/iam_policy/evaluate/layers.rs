@@ -7,6 +7,7 @@ use super::decision::Layer;
 use super::document::Policy;
 use super::grant::Grant;
 use super::principal::Principal;
+use super::text::Text;
 use crate::model::Account;
 
 /// One request to AWS.
@@ -17,12 +18,23 @@ pub struct Request<'a> {
     /// What for, such as `s3:ReplicateObject`.
     pub action: &'a str,
     /// The ARN of the bucket, object, key or role.
-    pub resource: &'a str,
-    /// The account that owns the resource, which the ARN of a bucket does not name.
-    pub resource_account: &'a Account,
+    pub resource: &'a Text,
+    /// Who owns the resource, which the ARN of a bucket does not name.
+    pub owner: Owner<'a>,
     /// What the request carries. The keys `aws:PrincipalArn`, `aws:PrincipalAccount`, `aws:PrincipalIsAWSService` and `aws:ResourceAccount`
     /// come from the fields above unless they are here.
     pub context: &'a Context,
+}
+
+/// The account that owns a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner<'a> {
+    /// This account.
+    Account(&'a Account),
+    /// Another account than that of the one who asks; which one is not known.
+    OtherAccount,
+    /// It is not known.
+    Unknown,
 }
 
 /// The policies that apply to a request.
@@ -95,7 +107,7 @@ impl Request<'_> {
             Principal::Service(name) => Context::new()
                 .without("aws:PrincipalArn")
                 .without("aws:PrincipalAccount")
-                .with("aws:PrincipalServiceName", name)
+                .with("aws:PrincipalServiceName", name.as_str())
                 .with("aws:PrincipalIsAWSService", "true"),
             Principal::RoleSession { .. } | Principal::User { .. } => Context::new()
                 .with_values("aws:PrincipalArn", self.principal.arn().map(str::to_owned))
@@ -105,7 +117,11 @@ impl Request<'_> {
                 )
                 .with("aws:PrincipalIsAWSService", "false"),
         };
-        derived.with("aws:ResourceAccount", self.resource_account.as_str()).overlaid(self.context)
+        let derived = match self.owner {
+            Owner::Account(owner) => derived.with("aws:ResourceAccount", owner.as_str()),
+            Owner::OtherAccount | Owner::Unknown => derived,
+        };
+        derived.overlaid(self.context)
     }
 }
 

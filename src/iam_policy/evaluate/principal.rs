@@ -1,9 +1,14 @@
 //! Who asks, and whom a policy names.
 //!
-//! Follows <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>.
+//! It owns how directly a policy names somebody. It must not know what follows from that: [`super::evaluation`] does.
+//!
+//! Follows <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html> and
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html>.
 
+use super::decision::Cause;
 use super::document::{object, texts};
 use super::json::Json;
+use super::truth::Truth;
 use crate::model::{Account, RoleArn};
 
 /// Who makes a request.
@@ -13,8 +18,8 @@ pub enum Principal {
     RoleSession {
         /// The role, with its path.
         role: RoleArn,
-        /// The session's name.
-        session: String,
+        /// The session's name, if it is known.
+        session: Option<String>,
     },
     /// An IAM user, by its ARN.
     User {
@@ -49,16 +54,32 @@ enum Named {
     CanonicalUser(String),
 }
 
-/// How directly a policy names the one who asks. A larger value gives more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Naming {
-    /// The account: its administrators may let its users and roles in.
-    Account,
-    /// The role of a session: limited by the role's permissions boundary.
-    Role,
-    /// The session, the user or the service itself, or everyone: a boundary does not limit what is given so, even where a condition on
-    /// `aws:PrincipalArn` narrows everyone down to the role.
-    Itself,
+/// How directly a policy names the one who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Naming {
+    /// Whether it names the account, whose administrators may let its users and roles in.
+    pub account: Truth,
+    /// Whether it names the role of a session. What is given so is limited by the role's permissions boundary.
+    pub role: Truth,
+    /// Whether it names the session, the user or the service itself, or everyone. A boundary does not limit what is given so, even where a
+    /// condition on `aws:PrincipalArn` narrows everyone down to the role.
+    pub itself: Truth,
+}
+
+impl Naming {
+    pub const NOBODY: Self = Self { account: Truth::No, role: Truth::No, itself: Truth::No };
+
+    fn or(self, other: Self) -> Self {
+        Self {
+            account: self.account.or(other.account),
+            role: self.role.or(other.role),
+            itself: self.itself.or(other.itself),
+        }
+    }
+
+    pub fn any(self) -> Truth {
+        Truth::any([self.account, self.role, self.itself])
+    }
 }
 
 impl Principal {
@@ -80,29 +101,30 @@ impl Principal {
         }
     }
 
-    /// What a policy writes to name exactly this principal.
+    /// What a policy writes to name this principal as exactly as it is known.
     pub(super) fn text(&self) -> String {
         match self {
-            Self::RoleSession { role, session } => session_arn(role, session),
+            Self::RoleSession { role, session: Some(session) } => session_arn(role, session),
+            Self::RoleSession { role, session: None } => role.as_str().to_owned(),
             Self::User { arn, .. } => arn.clone(),
             Self::Service(name) => name.clone(),
         }
     }
 
-    fn naming(&self, named: &Named) -> Option<Naming> {
-        let matched = |matches: bool, naming| matches.then_some(naming);
-        match (named, self) {
-            (Named::Everyone, _) => Some(Naming::Itself),
-            (Named::Service(name), Self::Service(own)) => matched(name == own, Naming::Itself),
-            (Named::Account { id, .. }, _) => {
-                let own = self.account().is_some_and(|account| account.as_str() == id);
-                matched(own, Naming::Account)
+    /// How an ARN names this principal.
+    pub(super) fn naming(&self, arn: &str) -> Naming {
+        match self {
+            Self::RoleSession { role, session } => {
+                let is_of_role = arn.starts_with(&session_arn(role, ""));
+                let itself = match session {
+                    Some(session) => (arn == session_arn(role, session)).into(),
+                    None if is_of_role => Truth::unknown(Cause::SessionName),
+                    None => Truth::No,
+                };
+                Naming { role: (arn == role.as_str()).into(), itself, ..Naming::NOBODY }
             }
-            (Named::Aws(arn), Self::RoleSession { role, .. }) if arn == role.as_str() => {
-                Some(Naming::Role)
-            }
-            (Named::Aws(arn), _) => matched(*arn == self.text(), Naming::Itself),
-            (Named::Service(_) | Named::Federated(_) | Named::CanonicalUser(_), _) => None,
+            Self::User { arn: own, .. } => Naming { itself: (arn == own).into(), ..Naming::NOBODY },
+            Self::Service(_) => Naming::NOBODY,
         }
     }
 }
@@ -138,20 +160,37 @@ impl PrincipalElement {
         self.named.iter().map(Named::text)
     }
 
-    /// Whether an account is named by its canonical user ID, and may be the account of the one who asks.
-    pub fn has_canonical_user(&self, principal: &Principal) -> bool {
-        let is_canonical = |named: &Named| matches!(named, Named::CanonicalUser(_));
-        principal.account().is_some() && self.named.iter().any(is_canonical)
+    /// How directly the element of an Allow names `principal`. IAM takes no Allow with `NotPrincipal`, which would name everyone else.
+    pub fn allowed(&self, principal: &Principal) -> Naming {
+        let naming = self.naming(principal);
+        if self.negated { Naming { itself: !naming.any(), ..Naming::NOBODY } } else { naming }
     }
 
-    /// How directly `principal` is named; for `NotPrincipal`, that none of the named is the one who asks.
-    pub fn matches(&self, principal: &Principal) -> Option<Naming> {
-        let naming = self.named.iter().filter_map(|named| principal.naming(named)).max();
-        match (self.negated, naming) {
-            (false, naming) => naming,
-            (true, Some(_)) => None,
-            (true, None) => Some(Naming::Itself),
+    /// Whether the element of a Deny is about `principal`. With `NotPrincipal` AWS looks at the account first, then at the role, then at the
+    /// session: all of them must be named for the exception to be certain, and one of them for it to be possible.
+    pub fn denied(&self, principal: &Principal) -> Truth {
+        let naming = self.naming(principal);
+        if !self.negated {
+            return naming.any();
         }
+        if self.named.contains(&Named::Everyone) {
+            return Truth::No;
+        }
+        let is_needed = |naming: Naming| match principal {
+            Principal::RoleSession { .. } => vec![naming.account, naming.role, naming.itself],
+            Principal::User { .. } => vec![naming.account, naming.itself],
+            Principal::Service(_) => vec![naming.itself],
+        };
+        let excepted = Truth::either(
+            Cause::NotPrincipal,
+            Truth::all(is_needed(naming.clone())),
+            Truth::any(is_needed(naming)),
+        );
+        !excepted
+    }
+
+    fn naming(&self, principal: &Principal) -> Naming {
+        self.named.iter().fold(Naming::NOBODY, |naming, named| naming.or(named.naming(principal)))
     }
 }
 
@@ -172,6 +211,25 @@ impl Named {
                 ));
             }
         })
+    }
+
+    fn naming(&self, principal: &Principal) -> Naming {
+        let itself = |is_it: Truth| Naming { itself: is_it, ..Naming::NOBODY };
+        let account = |is_it: Truth| Naming { account: is_it, ..Naming::NOBODY };
+        match self {
+            Self::Everyone => itself(Truth::Yes),
+            Self::Account { id, .. } => {
+                account(principal.account().is_some_and(|own| own.as_str() == id).into())
+            }
+            Self::Aws(arn) => principal.naming(arn),
+            Self::Service(name) => {
+                itself(matches!(principal, Principal::Service(own) if own == name).into())
+            }
+            Self::CanonicalUser(_) if principal.account().is_some() => {
+                account(Truth::unknown(Cause::CanonicalUser))
+            }
+            Self::CanonicalUser(_) | Self::Federated(_) => Naming::NOBODY,
+        }
     }
 
     fn text(&self) -> &str {

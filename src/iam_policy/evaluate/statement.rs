@@ -89,26 +89,27 @@ impl Statement {
         self.matches_resource(request).and(Truth::all(conditions)).of(&self.reference)
     }
 
-    /// How directly the statement names the one who asks.
-    pub fn naming(&self, request: &Request) -> Option<Naming> {
-        self.principal.as_ref().and_then(|element| element.matches(request.principal))
-    }
-
-    pub fn names_canonical_user(&self, request: &Request) -> bool {
+    /// How directly an Allow of a resource's policy names the one who asks.
+    pub fn allowed(&self, request: &Request) -> Naming {
         let element = self.principal.as_ref();
-        element.is_some_and(|element| element.has_canonical_user(request.principal))
+        element.map_or(Naming::NOBODY, |element| element.allowed(request.principal))
     }
 
-    pub fn has_not_principal(&self) -> bool {
-        self.principal.as_ref().is_some_and(|element| element.negated)
+    /// Whether a Deny of a resource's policy is about the one who asks. "The NotPrincipal element with a Deny effect will always deny any IAM
+    /// principal that has a permissions boundary policy attached."
+    pub fn denied(&self, request: &Request, has_boundary: bool) -> Truth {
+        match &self.principal {
+            None => Truth::No,
+            Some(element) if element.negated && has_boundary => Truth::Yes,
+            Some(element) => element.denied(request.principal).of(&self.reference),
+        }
     }
 
     fn matches_action(&self, action: &str) -> bool {
         let action = action.to_ascii_lowercase();
-        let named =
-            self.action.values().iter().any(|pattern| {
-                Pattern::with_wildcards(&pattern.to_ascii_lowercase()).matches(&action)
-            });
+        let named = self.action.values().iter().any(|pattern| {
+            Pattern::with_wildcards(&pattern.to_ascii_lowercase()).matches_exactly(&action)
+        });
         named != self.action.is_negated()
     }
 
@@ -117,11 +118,22 @@ impl Statement {
         let syntax = Syntax { version: self.version, wildcards: true };
         let named =
             Truth::any(element.values().iter().map(|text| match resolve(text, syntax, request) {
-                Resolved::Pattern(pattern) => pattern.matches(request.resource).into(),
+                Resolved::Pattern(pattern) => pattern.matches(request.resource),
                 Resolved::Nothing => Truth::No,
-                Resolved::Unknown(key) => Truth::unknown_key(&key),
+                Resolved::Unknown(cause) => Truth::unknown(cause),
             }));
         if element.is_negated() { !named } else { named }
+    }
+
+    /// The patterns that the statement has for names and for values of condition keys, as far as their variables are known.
+    pub fn patterns(&self, request: &Request) -> impl Iterator<Item = Pattern> {
+        let resources = self.resource.iter().flat_map(|element| element.values());
+        let values = self.conditions.iter().flat_map(|condition| condition.values());
+        let syntax = Syntax { version: self.version, wildcards: true };
+        resources.chain(values).filter_map(move |text| match resolve(text, syntax, request) {
+            Resolved::Pattern(pattern) => Some(pattern),
+            Resolved::Nothing | Resolved::Unknown(_) => None,
+        })
     }
 
     /// Why this statement does not match; `None` if it has nothing to do with the request: neither its actions nor its resources match.
@@ -132,7 +144,7 @@ impl Statement {
             return None;
         }
         let mut mismatches = Vec::new();
-        if has_principal && self.naming(request).is_none() {
+        if has_principal && self.allowed(request).any() == Truth::No {
             let element = self.principal.as_ref();
             mismatches.push(Mismatch::Principal {
                 wanted: element
@@ -155,7 +167,7 @@ impl Statement {
             mismatches.push(Mismatch::Resource {
                 wanted: element.values().to_vec(),
                 negated: element.is_negated(),
-                actual: request.resource.to_owned(),
+                actual: request.resource.to_string(),
             });
         }
         let failed = self

@@ -3,9 +3,11 @@
 //! Follows <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>.
 
 use super::context::Known;
+use super::decision::Cause;
 use super::document::Version;
 use super::layers::Request;
 use super::pattern::{Pattern, Token};
+use super::text::Text;
 
 /// A text of a policy whose variables have values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +15,8 @@ pub(super) enum Resolved {
     Pattern(Pattern),
     /// A variable has no value: the text is equal to nothing and like nothing.
     Nothing,
-    /// The value of the variable of this key is unknown.
-    Unknown(String),
+    /// The value of a variable is unknown, for this reason.
+    Unknown(Cause),
 }
 
 /// Which characters of a text are special.
@@ -45,10 +47,15 @@ pub(super) fn resolve(text: &str, syntax: Syntax, request: &Request) -> Resolved
             Piece::Variable(variable) => {
                 let (key, default) = key_and_default(variable);
                 match (request.key(key), default) {
-                    (Known::Values([value]), _) => pattern.push_literal(value),
+                    (Known::Values([Text::Exact(value)]), _) => pattern.push_literal(value),
+                    (Known::Values([Text::Open(_)]), _) => {
+                        return Resolved::Unknown(Cause::EndOfName);
+                    }
                     (Known::Values(_), _) | (Known::Absent, None) => return Resolved::Nothing,
                     (Known::Absent, Some(default)) => pattern.push_literal(default),
-                    (Known::Unknown, _) => return Resolved::Unknown(key.to_owned()),
+                    (Known::Unknown, _) => {
+                        return Resolved::Unknown(Cause::ConditionKey(key.to_owned()));
+                    }
                 }
             }
         }

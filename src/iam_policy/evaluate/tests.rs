@@ -10,8 +10,9 @@ const ROLE: &str = "arn:aws:iam::111122223333:role/replication";
 fn decision(identity: &str, action: &str, resource: &str, context: &Context) -> Decision {
     let identity = [Policy::parse(PolicySource::Inline("x".to_owned()), identity).unwrap()];
     let (principal, account) = (principal(), Account::parse("111122223333").unwrap());
-    let request =
-        Request { principal: &principal, action, resource, resource_account: &account, context };
+    let resource = &Text::from(resource);
+    let owner = Owner::Account(&account);
+    let request = Request { principal: &principal, action, resource, owner, context };
     decide(&request, &Policies { identity: &identity, ..Policies::default() })
 }
 
@@ -43,7 +44,7 @@ fn a_condition_on_an_unknown_key_is_undecided() {
     else {
         panic!("decided");
     };
-    assert_eq!(undecided.keys.into_iter().collect::<Vec<_>>(), ["aws:SourceIp"]);
+    assert_eq!(undecided.causes, [Cause::ConditionKey("aws:SourceIp".to_owned())].into());
     let known = Context::new().with("aws:sourceip", "203.0.113.9");
     assert_eq!(decision(policy, "s3:ListBucket", "arn:aws:s3:::source", &known), Decision::Allowed);
 }
@@ -51,7 +52,7 @@ fn a_condition_on_an_unknown_key_is_undecided() {
 fn principal() -> Principal {
     Principal::RoleSession {
         role: RoleArn::parse(ROLE).unwrap(),
-        session: "s3-replication".to_owned(),
+        session: Some("s3-replication".to_owned()),
     }
 }
 
@@ -87,8 +88,8 @@ fn grant_allows_its_operations_with_its_encryption_context() {
         let request = Request {
             principal: &principal,
             action,
-            resource: key,
-            resource_account: &account,
+            resource: &Text::from(key),
+            owner: Owner::Account(&account),
             context,
         };
         let decision = decide(&request, &Policies { resource, ..Policies::default() });
@@ -110,8 +111,8 @@ fn bucket_policy_that_names_a_canonical_user_leaves_its_statement_undecided() {
     let request = Request {
         principal: &principal,
         action: "s3:ReplicateObject",
-        resource: "arn:aws:s3:::destination/key",
-        resource_account: &account,
+        resource: &Text::from("arn:aws:s3:::destination/key"),
+        owner: Owner::Account(&account),
         context: &context,
     };
     for principal in [
@@ -130,7 +131,7 @@ fn bucket_policy_that_names_a_canonical_user_leaves_its_statement_undecided() {
         let Decision::Undecided(undecided) = decide(&request, &policies) else {
             panic!("decided");
         };
-        assert!(undecided.keys.contains("CanonicalUser"));
+        assert!(undecided.causes.contains(&Cause::CanonicalUser));
         assert_eq!(
             undecided.statements.first().unwrap().to_string(),
             "statement 1 of bucket policy of `destination`"

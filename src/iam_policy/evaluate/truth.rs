@@ -1,32 +1,22 @@
 //! Kleene's logic of three values, in which the third says what is unknown.
 
-use std::collections::BTreeSet;
-
-use super::decision::Layer;
+use super::decision::{Cause, Undecided};
 use super::document::StatementRef;
-
-/// What decides, and is not known.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Unknown {
-    pub keys: BTreeSet<String>,
-    pub statements: BTreeSet<StatementRef>,
-    pub layers: BTreeSet<Layer>,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Truth {
     No,
     Yes,
-    Unknown(Unknown),
+    Unknown(Undecided),
 }
 
 impl Truth {
-    pub fn unknown_key(key: &str) -> Self {
-        Self::Unknown(Unknown { keys: BTreeSet::from([key.to_owned()]), ..Unknown::default() })
+    pub fn unknown(cause: Cause) -> Self {
+        Self::Unknown(Undecided { causes: [cause].into(), ..Undecided::default() })
     }
 
-    pub fn unread(layer: Layer) -> Self {
-        Self::Unknown(Unknown { layers: BTreeSet::from([layer]), ..Unknown::default() })
+    pub fn unknown_key(key: &str) -> Self {
+        Self::unknown(Cause::ConditionKey(key.to_owned()))
     }
 
     /// This value, and if it is unknown, that `statement` is the one in question.
@@ -57,6 +47,19 @@ impl Truth {
         }
     }
 
+    /// The value that holds in one of two cases, if `cause` decides which one.
+    pub fn either(cause: Cause, one: Self, other: Self) -> Self {
+        if one == other { one } else { Self::unknown(cause).with(one).with(other) }
+    }
+
+    /// This value, and what else is unknown.
+    fn with(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unknown(one), Self::Unknown(other)) => Self::Unknown(one.merged(other)),
+            (value, _) => value,
+        }
+    }
+
     pub fn all(values: impl IntoIterator<Item = Self>) -> Self {
         values.into_iter().fold(Self::Yes, Self::and)
     }
@@ -84,11 +87,10 @@ impl std::ops::Not for Truth {
     }
 }
 
-impl Unknown {
+impl Undecided {
     fn merged(mut self, other: Self) -> Self {
-        self.keys.extend(other.keys);
+        self.causes.extend(other.causes);
         self.statements.extend(other.statements);
-        self.layers.extend(other.layers);
         self
     }
 }

@@ -43,6 +43,6 @@ fn every_code_has_its_heading_in_the_documents() {
     let page = std::fs::read_to_string(page).unwrap();
     let headings: Vec<&str> =
         page.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
-    let codes = Code::ALL.map(|code| code.to_string());
+    let codes: Vec<String> = Code::ALL.iter().map(ToString::to_string).collect();
     assert_eq!(headings, codes);
 }

@@ -25,6 +25,12 @@ fn samples(state: &mut State, objects: impl IntoIterator<Item = SampledObject>) 
     state.bucket_mut("demo-source").samples.extend(objects);
 }
 
+/// An object that S3 is to replicate.
+fn pending(key: &str) -> SampledObject {
+    let replication = Some(ReplicationStatus::Pending);
+    SampledObject { replication, last_modified: now(), ..object(key) }
+}
+
 pub fn bucket_key(state: &mut State, bucket: &str, key: &str) {
     state.bucket_mut(bucket).encryption = Encryption::with_bucket_key(key);
 }
@@ -78,6 +84,19 @@ const FAULTS: &[(&str, Break, Code, Severity)] = &[
         FailsNow,
     ),
     (
+        "prefix begins with a slash, and the bucket is empty",
+        |state| {
+            state.bucket_mut("demo-source").samples.clear();
+            state.edit_replication(
+                "demo-source",
+                "<Filter/>",
+                "<Filter><Prefix>/Tax/</Prefix></Filter>",
+            )
+        },
+        PrefixMatchesNothing,
+        WillFail,
+    ),
+    (
         "prefix selects no object yet",
         |state| {
             state.edit_replication(
@@ -118,12 +137,12 @@ const FAULTS: &[(&str, Break, Code, Severity)] = &[
         FailsNow,
     ),
     (
-        "trust policy demands the source's account",
+        "trust policy demands another account's buckets",
         |state| {
             let trust = &mut state.role_mut(OWN_ROLE_NAME).trust;
             *trust = trust.replace(
                 r#""Action":"sts:AssumeRole""#,
-                r#""Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:SourceAccount":"111122223333"}}"#,
+                r#""Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:SourceAccount":"444455556666"}}"#,
             );
             assert!(trust.contains("SourceAccount"), "{trust}");
         },
@@ -231,7 +250,7 @@ const FAULTS: &[(&str, Break, Code, Severity)] = &[
                 r#"["arn:aws:s3:::demo-source","arn:aws:s3:::demo-source/*"]"#,
                 r#""arn:aws:s3:::demo-source/*""#,
             );
-            samples(state, [SampledObject { bucket_key: true, ..object("b") }]);
+            samples(state, [SampledObject { bucket_key: true, ..pending("b") }]);
         },
         EncryptionContextNotGranted,
         FailsForSome,
@@ -414,23 +433,38 @@ const FAULTS: &[(&str, Break, Code, Severity)] = &[
         FailsNow,
     ),
     (
-        "object has another key",
+        "object that is being replicated has another key",
         |state| {
             state.keys.insert(OTHER_KEY.to_owned(), super::key(OTHER_KEY));
-            samples(state, [SampledObject { kms_key: Some(OTHER_KEY.to_owned()), ..object("b") }]);
+            samples(state, [SampledObject { kms_key: Some(OTHER_KEY.to_owned()), ..pending("b") }]);
         },
         SampledKeyNotGranted,
         FailsForSome,
     ),
     (
-        "object belongs to another account",
+        "object that was replicated has another key",
+        |state| {
+            state.keys.insert(OTHER_KEY.to_owned(), super::key(OTHER_KEY));
+            samples(state, [SampledObject { kms_key: Some(OTHER_KEY.to_owned()), ..object("b") }]);
+        },
+        SampledKeyNotGranted,
+        Note,
+    ),
+    (
+        "object that was replicated belongs to another account",
         |state| {
             let bucket = state.bucket_mut("demo-source");
             bucket.ownership = ObjectOwnership::ObjectWriter;
             bucket.samples.push((OTHER_ACCOUNT.to_owned(), object("b")));
         },
         ObjectsOwnedByOthers,
-        FailsForSome,
+        Note,
+    ),
+    (
+        "objects may belong to other accounts",
+        |state| state.bucket_mut("demo-source").ownership = ObjectOwnership::BucketOwnerPreferred,
+        ObjectsOwnedByOthers,
+        WillFail,
     ),
     (
         "destination replicates by rules of its own",
@@ -460,12 +494,7 @@ const FAULTS: &[(&str, Break, Code, Severity)] = &[
         |state| {
             samples(
                 state,
-                [SampledObject {
-                    replication: Some(ReplicationStatus::Pending),
-                    last_modified: now(),
-                    storage_class: "DEEP_ARCHIVE".to_owned(),
-                    ..object("b")
-                }],
+                [SampledObject { storage_class: "DEEP_ARCHIVE".to_owned(), ..pending("b") }],
             )
         },
         ObjectsArchived,

@@ -34,13 +34,23 @@ const FAULTS: &[(&str, Break, Code, Severity)] = &[
     ),
     (
         "owner override is not granted to the role",
-        |state| edit_policy(state, r#""s3:ObjectOwnerOverrideToBucketOwner","#, ""),
+        |state| {
+            state.bucket_mut("abroad").ownership = ObjectOwnership::ObjectWriter;
+            edit_policy(state, r#""s3:ObjectOwnerOverrideToBucketOwner","#, "");
+        },
         ActionNotGranted,
         FailsNow,
     ),
     (
+        "owner override is not granted to the role, nor needed",
+        |state| edit_policy(state, r#""s3:ObjectOwnerOverrideToBucketOwner","#, ""),
+        ActionNotGranted,
+        Note,
+    ),
+    (
         "owner override is not granted by the bucket policy",
         |state| {
+            state.bucket_mut("abroad").ownership = ObjectOwnership::BucketOwnerPreferred;
             let policy = state.policies.get_mut("bucket `abroad`").unwrap();
             assert!(policy.contains("s3:ObjectOwnerOverrideToBucketOwner"), "{policy}");
             *policy = policy.replace("s3:ObjectOwnerOverrideToBucketOwner", "s3:PutObjectAcl");

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use s3_kms_replication::iam_policy::evaluate::{
-    Context, Decision, DenialReason, Layer, Policies, Policy, PolicySource, Principal, Request,
-    ResourcePolicy, decide,
+    Context, Decision, DenialReason, Layer, Owner, Policies, Policy, PolicySource, Principal,
+    Request, ResourcePolicy, Text, decide,
 };
 use s3_kms_replication::model::{Account, RoleArn};
 use serde::{Deserialize, Serialize};
@@ -99,8 +99,8 @@ impl Case {
         let request = Request {
             principal: &principal,
             action: &self.action,
-            resource: &self.resource,
-            resource_account: &account,
+            resource: &Text::from(self.resource.as_str()),
+            owner: Owner::Account(&account),
             context: &context,
         };
         let policies =
@@ -112,7 +112,7 @@ impl Case {
         match &*self.principal {
             SESSION => Principal::RoleSession {
                 role: RoleArn::parse(ROLE).unwrap(),
-                session: "s3-replication".to_owned(),
+                session: Some("s3-replication".to_owned()),
             },
             USER => {
                 Principal::User { arn: USER.to_owned(), account: Account::parse(ACCOUNT).unwrap() }
@@ -129,7 +129,7 @@ impl Case {
             keys.filter(|key| !self.unknown.contains(key) && !DERIVED.contains(&key.as_str()));
         let context = absent.fold(Context::new(), |context, key| context.without(&key));
         self.context.iter().fold(context, |context, (key, values)| match values {
-            OneOrMany::One(value) => context.with(key, value),
+            OneOrMany::One(value) => context.with(key, value.as_str()),
             OneOrMany::Many(values) => context.with_values(key, values.clone()),
         })
     }

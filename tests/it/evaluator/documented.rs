@@ -215,6 +215,7 @@ fn layers_combine_as_documented() {
         resource_statement("Allow", root.clone()), {"Effect": "Deny", "NotPrincipal": principal, "Action": "*", "Resource": "*"}]))
     };
     let (allowed, implicit, explicit) = ("Allowed", "ImplicitlyDenied", "ExplicitlyDenied");
+    let undecided = "Undecided";
     for (action, account, identity, boundary, resource, expected) in [
         // One account, S3: either layer is enough.
         ("s3:GetObject", "111122223333", &allow_all(), None, None, allowed),
@@ -263,6 +264,32 @@ fn layers_combine_as_documented() {
             Some(not(json!({"AWS": USER}))),
             explicit,
         ),
+        // With NotPrincipal the account must be named, too: "otherwise, the policy might deny access to the entire account".
+        (
+            "s3:GetObject",
+            "111122223333",
+            &allow_all(),
+            None,
+            Some(not(json!({"AWS": ROLE}))),
+            undecided,
+        ),
+        (
+            "s3:GetObject",
+            "111122223333",
+            &allow_all(),
+            None,
+            Some(not(json!({"AWS": [ROLE, "arn:aws:iam::111122223333:root"]}))),
+            undecided,
+        ),
+        (
+            "s3:GetObject",
+            "111122223333",
+            &allow_all(),
+            None,
+            Some(not(json!({"AWS": "111122223333"}))),
+            undecided,
+        ),
+        ("s3:GetObject", "111122223333", &nothing, None, Some(not(json!({"AWS": ROLE}))), implicit),
         // A boundary limits identity policies and grants to the role, not grants to the session.
         ("s3:GetObject", "111122223333", &allow_all(), Some(&unlike_s3), None, implicit),
         ("s3:GetObject", "111122223333", &allow_all(), Some(&allow_all()), None, allowed),

@@ -115,7 +115,7 @@ fn undecided_request_is_allowed_for_some_values_and_denied_for_others() {
                     outcomes.contains("Allowed") && outcomes.len() > 1,
                     "{outcomes:?} {identity}"
                 );
-                assert!(!reason.keys.is_empty() && !reason.statements.is_empty(), "{reason:?}");
+                assert!(!reason.causes.is_empty() && !reason.statements.is_empty(), "{reason:?}");
             }
         }
     }

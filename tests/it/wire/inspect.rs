@@ -24,6 +24,7 @@ async fn settings_and_objects_of_a_bucket_are_read_with_the_recorded_requests() 
         ok(acl),
         ok(listed),
         (200, Some(("x-amz-replication-status", "FAILED")), ""),
+        (200, Some(("x-amz-server-side-encryption", "aws:kms:dsse")), ""),
         (404, None, ""),
     ]);
     let here = at("demo-source", "us-east-1");
@@ -38,10 +39,13 @@ async fn settings_and_objects_of_a_bucket_are_read_with_the_recorded_requests() 
         replication: Some(ReplicationStatus::Failed),
         kms_key: None,
         bucket_key: false,
+        dual_layer: false,
         storage_class: "STANDARD".to_owned(),
         last_modified: 0,
     };
+    let in_two_layers = SampledObject { replication: None, dual_layer: true, ..sampled.clone() };
     assert_eq!(aws.object(&here, "Tax/1").await, Ok(Some(sampled)));
+    assert_eq!(aws.object(&here, "Tax/1").await, Ok(Some(in_two_layers)));
     assert_eq!(aws.object(&here, "Tax/2").await, Ok(None));
     assert_snapshot!(sent(&replay));
 }

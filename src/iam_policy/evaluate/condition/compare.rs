@@ -3,26 +3,34 @@
 use super::address::Network;
 use super::date;
 use super::operator::Test;
+use crate::iam_policy::evaluate::decision::Cause;
 use crate::iam_policy::evaluate::document::Version;
 use crate::iam_policy::evaluate::layers::Request;
 use crate::iam_policy::evaluate::pattern::Pattern;
 use crate::iam_policy::evaluate::template::{Resolved, Syntax, resolve};
+use crate::iam_policy::evaluate::text::Text;
 use crate::iam_policy::evaluate::truth::Truth;
 
 /// Whether `actual` passes the test; `None` if one of the values is not of the test's type, so that neither the test nor its negation holds.
 pub(super) fn equals(
     test: Test,
     wanted: &str,
-    actual: &str,
+    actual: &Text,
     version: Version,
     request: &Request,
 ) -> Option<Truth> {
-    let text = |wildcards, is_like: &dyn Fn(&Pattern) -> Option<bool>| {
-        Some(match resolve(wanted, Syntax { version, wildcards }, request) {
-            Resolved::Pattern(pattern) => is_like(&pattern)?.into(),
-            Resolved::Nothing => Truth::No,
-            Resolved::Unknown(key) => Truth::unknown_key(&key),
-        })
+    let text = |wildcards, is_like: &dyn Fn(&Pattern) -> Option<Truth>| match resolve(
+        wanted,
+        Syntax { version, wildcards },
+        request,
+    ) {
+        Resolved::Pattern(pattern) => is_like(&pattern),
+        Resolved::Nothing => Some(Truth::No),
+        Resolved::Unknown(cause) => Some(Truth::unknown(cause)),
+    };
+    let value = |is_passed: &dyn Fn(&str) -> Option<bool>| match actual {
+        Text::Exact(actual) => is_passed(actual).map(Truth::from),
+        Text::Open(_) => Some(Truth::unknown(Cause::EndOfName)),
     };
     match test {
         Test::StringEquals => text(false, &|wanted| Some(wanted.matches(actual))),
@@ -31,11 +39,17 @@ pub(super) fn equals(
         }
         Test::StringLike => text(true, &|wanted| Some(wanted.matches(actual))),
         Test::Arn => text(true, &|wanted| arn(wanted, actual)),
-        Test::Binary => Some((wanted == actual).into()),
-        Test::Bool => Some((boolean(wanted)? == boolean(actual)?).into()),
-        Test::Numeric(order) => Some(order.holds(number(actual)?, number(wanted)?).into()),
-        Test::Date(order) => Some(order.holds(date::parse(actual)?, date::parse(wanted)?).into()),
-        Test::IpAddress => Some(Network::parse(wanted)?.contains(actual.parse().ok()?).into()),
+        Test::Binary => value(&|actual| Some(wanted == actual)),
+        Test::Bool => value(&|actual| Some(boolean(wanted)? == boolean(actual)?)),
+        Test::Numeric(order) => {
+            value(&|actual| Some(order.holds(number(actual)?, number(wanted)?)))
+        }
+        Test::Date(order) => {
+            value(&|actual| Some(order.holds(date::parse(actual)?, date::parse(wanted)?)))
+        }
+        Test::IpAddress => {
+            value(&|actual| Some(Network::parse(wanted)?.contains(actual.parse().ok()?)))
+        }
         Test::Null => None,
     }
 }
@@ -57,9 +71,14 @@ pub(super) fn is_everything(wanted: &str, version: Version, request: &Request) -
 }
 
 /// The six parts of an ARN are compared one by one.
-fn arn(wanted: &Pattern, actual: &str) -> Option<bool> {
+fn arn(wanted: &Pattern, actual: &Text) -> Option<Truth> {
     let wanted = wanted.split(':', 6);
-    let actual: Vec<&str> = actual.splitn(6, ':').collect();
-    let are_arns = wanted.len() == 6 && actual.len() == 6;
-    are_arns.then(|| wanted.iter().zip(actual).all(|(wanted, actual)| wanted.matches(actual)))
+    let parts = actual.split(':', 6);
+    match (wanted.len(), parts.len(), actual) {
+        (6, 6, _) => {
+            Some(Truth::all(wanted.iter().zip(&parts).map(|(wanted, part)| wanted.matches(part))))
+        }
+        (6, _, Text::Open(_)) => Some(Truth::unknown(Cause::EndOfName)),
+        _ => None,
+    }
 }

@@ -12,6 +12,7 @@ use super::context::Known;
 use super::document::Version;
 use super::layers::Request;
 use super::statement::Mismatch;
+use super::text::Text;
 use super::truth::Truth;
 use compare::equals;
 use operator::{Operator, Set, Test};
@@ -33,6 +34,11 @@ impl Condition {
             key: key.to_owned(),
             values,
         })
+    }
+
+    /// The values that the statement demands, as written.
+    pub fn values(&self) -> &[String] {
+        &self.values
     }
 
     /// Whether the condition holds for a request.
@@ -78,7 +84,7 @@ impl Condition {
         }
     }
 
-    fn holds_for(&self, actual: &[String], version: Version, request: &Request) -> Truth {
+    fn holds_for(&self, actual: &[Text], version: Version, request: &Request) -> Truth {
         if self.operator.test == Test::Null {
             return self.has_value("false").into();
         }
@@ -92,7 +98,7 @@ impl Condition {
         }
     }
 
-    fn holds_for_one(&self, actual: &str, version: Version, request: &Request) -> Truth {
+    fn holds_for_one(&self, actual: &Text, version: Version, request: &Request) -> Truth {
         let wanted = self.values.iter();
         let results =
             wanted.map(|wanted| equals(self.operator.test, wanted, actual, version, request));
@@ -114,7 +120,7 @@ impl Condition {
             key: self.key.clone(),
             wanted: self.values.clone(),
             actual: match request.key(&self.key) {
-                Known::Values(values) => values.to_vec(),
+                Known::Values(values) => values.iter().map(Text::to_string).collect(),
                 Known::Absent | Known::Unknown => Vec::new(),
             },
         }
