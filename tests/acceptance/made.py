@@ -16,6 +16,8 @@ from record import Entry, Record
 TAG = "s3-kms-replication-acceptance"
 APPLICATION = "application"
 RULE_STACK = "rule stack"
+# The resource in such a stack.
+RULE = "Replication"
 TRAIL = "trail"
 JOB = "job"
 ROLE = "role"
@@ -103,7 +105,7 @@ class Made:
         self.record.add(Entry(RULE_STACK, region, stack))
         resource = {"Type": "Custom::S3KmsReplication", "Properties": properties}
         with self.interrupts.held():
-            cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps({"Resources": {"Replication": resource}}), Tags=self.tags)
+            cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps({"Resources": {RULE: resource}}), Tags=self.tags)
 
         def ended() -> dict[str, Any] | None:
             found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]

@@ -17,13 +17,18 @@ FIELD = {name: re.compile(rf"\b{name}: ([\d.]+) ") for name in ("Init Duration",
 def step(run: Run) -> str:
     """Cold starts, durations and memory of the function in the first Region."""
     lines = report_lines(run)
-    values = {name: [float(found[1]) for line in lines if (found := pattern.search(f"{line} "))] for name, pattern in FIELD.items()}
+    values = fields(lines)
     run.measures.append(("invocations", str(len(lines))))
     for name, unit in (("Duration", "ms"), ("Max Memory Used", "MB"), ("Init Duration", "ms")):
         if found := values[name]:
             run.measures.append((name, f"median {median(found):.0f} {unit}, most {max(found):.0f} {unit} ({len(found)})"))
     run.needs_aws("cold starts: the emulator reports none, and its durations and its memory are not Lambda's")
     return "; ".join(f"{name}: {value}" for name, value in run.measures)
+
+
+def fields(lines: list[str]) -> dict[str, list[float]]:
+    """The values of each field in Lambda's reports."""
+    return {name: [float(found[1]) for line in lines if (found := pattern.search(f"{line} "))] for name, pattern in FIELD.items()}
 
 
 def report_lines(run: Run) -> list[str]:

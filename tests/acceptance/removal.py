@@ -12,7 +12,7 @@ from typing import Any
 
 from account import Account, Failed, none_if
 from botocore.exceptions import BotoCoreError, ClientError
-from made import APPLICATION, BUCKET, JOB, KEY, ROLE, RULE_STACK, TAG, TRAIL, prefix
+from made import APPLICATION, BUCKET, JOB, KEY, ROLE, RULE, RULE_STACK, TAG, TRAIL, prefix
 from record import Entry, Record
 
 ORDER = (RULE_STACK, APPLICATION, TRAIL, JOB, ROLE, BUCKET, KEY)
@@ -20,6 +20,7 @@ ORDER = (RULE_STACK, APPLICATION, TRAIL, JOB, ROLE, BUCKET, KEY)
 OWNER_TAG = "s3-kms-replication"
 DAYS_TO_DELETION = 7
 NO_BUCKET = {"NoSuchBucket", "404"}
+GONE, DELETE_FAILED = "DELETE_COMPLETE", "DELETE_FAILED"
 
 
 class Removal:
@@ -49,21 +50,22 @@ class Removal:
          KEY: self._key}[entry.kind](entry)
 
     def _stack(self, entry: Entry) -> None:
+        """A stack with a rule whose deletion has failed keeps its resource at the next try: the application may be gone and answer no more,
+        and what it made for the rule is in the record, too."""
         cloudformation = self.account.client("cloudformation", entry.region)
 
-        def found() -> dict[str, Any] | None:
+        def status() -> str:
             described = none_if({"ValidationError"}, lambda: cloudformation.describe_stacks(StackName=entry.name))
-            return described and described["Stacks"][0]
+            return described["Stacks"][0]["StackStatus"] if described else GONE
 
-        def is_gone() -> bool | None:
-            stack = found()
-            if stack is not None and stack["StackStatus"] == "DELETE_FAILED":
-                raise Failed(stack.get("StackStatusReason", "the stack could not be deleted"))
-            return stack is None or stack["StackStatus"] == "DELETE_COMPLETE" or None
-
-        if not is_gone():
-            cloudformation.delete_stack(StackName=entry.name)
-            self.account.wait("the deletion of the stack", is_gone, 1800)
+        before = status()
+        if before == GONE:
+            return
+        keeps = {"RetainResources": [RULE]} if (before, entry.kind) == (DELETE_FAILED, RULE_STACK) else {}
+        cloudformation.delete_stack(StackName=entry.name, **keeps)
+        ended = self.account.wait("the deletion of the stack", lambda: found if (found := status()) in (GONE, DELETE_FAILED) else None, 1800)
+        if ended != GONE:
+            raise Failed("the stack could not be deleted; its events say why")
 
     def _trail(self, entry: Entry) -> None:
         none_if({"TrailNotFoundException"}, lambda: self.account.client("cloudtrail", entry.region).delete_trail(Name=entry.name))

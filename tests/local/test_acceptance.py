@@ -12,14 +12,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from local_aws import ACCOUNT, FUNCTION, REGION, REPLICA_REGION, ROOT, LocalAws, local_aws
 
 sys.path.append(str(ROOT / "tests" / "acceptance"))
+import measures  # noqa: E402
 import report  # noqa: E402
+import steps  # noqa: E402
 from record import Entry, Record  # noqa: E402
+from removal import Removal  # noqa: E402
 
 SCRIPT = ROOT / "tests" / "acceptance" / "acceptance.py"
 RUNS = ROOT / "acceptance-runs"
@@ -234,13 +238,40 @@ def test_claims_of_the_report_are_those_of_the_page() -> None:
     assert claims[:len(areas)] == areas
     assert len(claims) == len(areas) + len(assumed)
     assert [line for line in assumed if not any(line.startswith(claim) for claim in claims[len(areas):])] == []
-    assert {step for steps in report.CLAIMS.values() for step in steps} <= step_names()
+    assert {step for settling in report.CLAIMS.values() for step in settling} <= {"deploy", *(name for name, _ in steps.STEPS)}
 
 
-def step_names() -> set[str]:
-    """The names of all steps."""
-    import steps
-    return {"deploy", *(name for name, _ in steps.STEPS)}
+class FailingStacks:
+    """CloudFormation with one stack, whose first deletion fails, and the next, too, unless it keeps the rule's resource."""
+
+    def __init__(self) -> None:
+        self.status = "CREATE_COMPLETE"
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:
+        return {"Stacks": [{"StackStatus": self.status}]}
+
+    def delete_stack(self, StackName: str, RetainResources: list[str] | None = None) -> None:
+        self.status = "DELETE_COMPLETE" if RetainResources == ["Replication"] and self.status == "DELETE_FAILED" else "DELETE_FAILED"
+
+
+def test_stack_whose_application_no_longer_answers_is_removed_at_the_second_try(tmp_path: Path) -> None:
+    stacks = FailingStacks()
+    account = SimpleNamespace(id=ACCOUNT, client=lambda *_: stacks, wait=lambda what, probe, seconds: probe())
+    record = Record.start("0123abcd", {"account": ACCOUNT}, tmp_path)
+    record.add(Entry("rule stack", REGION, "s3kmsacc-0123abcd-resource"))
+
+    assert len(Removal(account, record).run(lambda _: None)) == 1
+    assert len(record.remaining()) == 1
+    assert Removal(account, record).run(lambda _: None) == []
+    assert record.remaining() == []
+
+
+def test_measures_are_read_from_reports_of_lambda() -> None:
+    """The lines as AWS's page "Using CloudWatch Logs with Lambda" has them."""
+    cold = "REPORT RequestId: 8f5\tDuration: 55.42 ms\tBilled Duration: 164 ms\tMemory Size: 256 MB\tMax Memory Used: 39 MB\tInit Duration: 108.05 ms\t\n"
+    warm = "REPORT RequestId: 8f6\tDuration: 12.00 ms\tBilled Duration: 12 ms\tMemory Size: 256 MB\tMax Memory Used: 40 MB\t\n"
+
+    assert measures.fields([cold, warm]) == {"Duration": [55.42, 12.0], "Max Memory Used": [39.0, 40.0], "Init Duration": [108.05]}
 
 
 def test_record_knows_what_remains_and_the_latest_detail(tmp_path: Path) -> None:
