@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
-from run import NeedsAws, Run
+from run import LeftOut, Run
 
 # Lambda's line about an invocation: `REPORT RequestId: … Duration: 12.3 ms … Max Memory Used: 40 MB Init Duration: 80 ms`.
 FIELD = {name: re.compile(rf"\b{name}: ([\d.]+) ") for name in ("Init Duration", "Max Memory Used")} | {
@@ -46,7 +46,7 @@ def report_lines(run: Run) -> list[str]:
 def calls(run: Run) -> str:
     """The function's calls of the last hours, by operation. CloudTrail's event history shows them some minutes later."""
     if run.account.is_emulator:
-        raise NeedsAws("the emulator's CloudTrail has no event history")
+        raise LeftOut("the emulator's CloudTrail has no event history")
     user = {"AttributeKey": "Username", "AttributeValue": run.function(run.regions[0])}
     start = datetime.now(UTC) - timedelta(hours=6)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from account import Failed, none_if
@@ -9,6 +10,8 @@ from botocore.exceptions import ClientError
 from run import Rule, Run
 
 ANNOTATION = "note"
+# AWS says that versioning may take so long to be known everywhere. An object that S3 receives before may be FAILED for ever.
+SETTLING = 900
 NOT_THERE = {"404", "NoSuchKey"}
 # What PutObject is given for each kind of object.
 KINDS: dict[str, dict[str, Any]] = {
@@ -19,6 +22,7 @@ def step(run: Run) -> str:
     """Puts objects under every rule, and waits for their replicas."""
     if not run.rules:
         raise Failed("there is no rule")
+    time.sleep(run.account.seconds(SETTLING, 0))
     written = [(rule, put(run, rule, kind, **arguments)) for rule in run.rules for kind, arguments in KINDS.items()]
     outside = [(rule, put_outside(run, rule)) for rule in run.rules if rule.prefix]
     annotated = annotate(run, written[0][0], written[0][1])

@@ -19,8 +19,8 @@ from made import Made
 PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
 
 
-class NeedsAws(Exception):
-    """A step, or the rest of it, cannot be run on the emulator; the message says why."""
+class LeftOut(Exception):
+    """A step cannot be run here; the message says why."""
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Run:
         started = time.monotonic()
         try:
             status, seen = PASSED, work(self)
-        except NeedsAws as reason:
+        except LeftOut as reason:
             status, seen = NOT_RUN, str(reason)
             self.left_out.append(f"{name}: {reason}")
         except (Failed, ClientError, BotoCoreError) as failure:

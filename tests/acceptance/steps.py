@@ -15,7 +15,7 @@ import measures
 import objects
 from account import Failed, none_if
 from made import prefix
-from run import NeedsAws, Rule, Run
+from run import LeftOut, Rule, Run
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENT, EVENT_ABROAD, RESOURCE, COMMAND, TERRAFORM = "event", "event in the second Region", "custom resource", "command line", "Terraform's payload"
@@ -67,9 +67,7 @@ def new_rule(run: Run, asked_by: str, part: str, home: str, abroad: str, rule_pr
     run.made.expect_role(run.made.name(part))
     destination = run.made.expect_bucket(abroad, f"{part}-copy")
     source = run.made.bucket(home, part, source_key)
-    rule = Rule(asked_by, source, destination, home, abroad, source_key, run.keys[f"replica {abroad}"], rule_prefix)
-    run.rules.append(rule)
-    return rule
+    return Rule(asked_by, source, destination, home, abroad, source_key, run.keys[f"replica {abroad}"], rule_prefix)
 
 
 def properties(rule: Rule) -> dict[str, Any]:
@@ -80,7 +78,8 @@ def properties(rule: Rule) -> dict[str, Any]:
 
 
 def expect_written(run: Run, rule: Rule, seconds: float = 60) -> str:
-    """Waits until S3 has a rule with the replica key. A bucket that became encrypted after its creation may have one without a key before."""
+    """Waits until S3 has a rule with the replica key, and adds the rule to those that the next steps look at. A bucket that became encrypted after
+    its creation may have a rule without a key before."""
     s3 = run.account.client("s3", rule.home)
 
     def written() -> str | None:
@@ -90,6 +89,7 @@ def expect_written(run: Run, rule: Rule, seconds: float = 60) -> str:
         return next((name for name, key in keys.items() if key == rule.replica_key), None)
 
     name = run.account.wait(f"a rule of bucket `{rule.source}` with the replica key `{rule.replica_key}`", written, seconds)
+    run.rules.append(rule)
     return f"rule `{name}` of bucket `{rule.source}`"
 
 
@@ -98,7 +98,7 @@ def by_event(asked_by: str, number: int) -> Callable[[Run], str]:
     def step(run: Run) -> str:
         home, abroad = run.regions[number], run.regions[1 - number]
         if not run.account.is_emulator and not has_trail(run):
-            raise NeedsAws(NO_TRAIL)
+            raise LeftOut(NO_TRAIL)
         rule = new_rule(run, asked_by, f"event-{home}", home, abroad)
         return expect_written(run, rule, run.account.seconds(1800, 60))
     return step
