@@ -40,7 +40,7 @@ TRAIL = "\n  - a trail of all Regions, with its bucket; a second trail of an acc
 def main() -> int:
     arguments = parse()
     try:
-        return clean(arguments.clean) if arguments.clean else accept(arguments)
+        return accept(arguments) if arguments.clean is None else clean(arguments.clean)
     except (Failed, FileNotFoundError, ValueError, ClientError, BotoCoreError) as failure:
         print(f"acceptance: {failure}", file=sys.stderr)
         return FAILURE

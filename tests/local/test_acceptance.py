@@ -201,6 +201,7 @@ def test_key_whose_id_was_not_noted_is_found_by_the_tags_of_its_run(account: Loc
     (["--yes", "--program", "nowhere"], "", 1, "`nowhere` does not exist"),
     (["--clean", "01234567"], "", 1, "there is no run `01234567`"),
     (["--clean", "../.."], "", 1, "eight hexadecimal digits"),
+    (["--clean", ""], "", 1, "eight hexadecimal digits"),
 ])
 def test_refused_run_makes_nothing(account: LocalAws, arguments: list[str], answer: str, code: int, shown: str) -> None:
     before = inventory(account)
