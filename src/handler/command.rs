@@ -5,16 +5,16 @@
 use serde_json::Value;
 
 use super::event::EventOutcome;
-use super::{json, log_outcome};
+use super::{batch, json, log_outcome};
 use crate::diagnose::Diagnosis;
 use crate::error::Error;
 use crate::model::{Access, BucketName};
 use crate::ports::Cloud;
 use crate::reconcile::{
-    self, DiagnosisReads, DiagnosisRequest, Engine, Outcome, ReconcileRequest, ReplayRequest,
-    Status, Verification,
+    self, BucketOutcome, DiagnosisReads, DiagnosisRequest, Engine, Outcome, ReconcileRequest,
+    ReplayRequest, Status, Verification,
 };
-use crate::request::Command;
+use crate::request::{Command, SourceName};
 use crate::respond::metrics::Counters;
 use crate::respond::{ReplayAnswer, RuleAnswer};
 use crate::spec::Invalid;
@@ -40,7 +40,12 @@ pub(super) async fn handle<C: Cloud>(
             verify(&verification, engine).await
         }
         Command::Reconcile { source, dry_run } => {
-            return reconcile(source, *dry_run, engine, counters).await;
+            let result = reconcile(source, *dry_run, engine).await;
+            counters.count_bucket(&result);
+            return EventOutcome { bucket: source.to_string(), result: Ok(result?) }.answer();
+        }
+        Command::ReconcileBatch { sources } => {
+            return batch::handle(sources, engine, counters).await;
         }
         Command::Diagnose { source, rule, access } => {
             let diagnosis = diagnose(source, rule.as_deref(), access, engine).await;
@@ -65,11 +70,6 @@ pub(super) async fn handle<C: Cloud>(
                 Err(error) => counters.count_failure(error),
             }
             return json(&ReplayAnswer::from(&replay?));
-        }
-        Command::ReconcileLegacy { source } => {
-            let result = engine.reconcile_legacy_bucket(source).await;
-            counters.count_bucket(&result);
-            return EventOutcome { bucket: source.to_string(), result: Ok(result?) }.answer();
         }
     };
     match result.map_err(Error::from) {
@@ -120,12 +120,19 @@ async fn verify<C: Cloud>(
     }
 }
 
-async fn reconcile<C: Cloud>(
-    bucket: &BucketName,
+/// Applies the replication policy to a bucket, as a command or a walk asks.
+pub(super) async fn reconcile<C: Cloud>(
+    source: &SourceName,
     dry_run: bool,
     engine: &Engine<'_, C>,
-    counters: &mut Counters,
-) -> Result<Value, Error> {
+) -> Result<BucketOutcome, reconcile::Error> {
+    let bucket = match source {
+        SourceName::Bucket(bucket) => bucket,
+        SourceName::Legacy(bucket) => return engine.reconcile_legacy_bucket(bucket).await,
+    };
+    if engine.settings.policy.is_none() {
+        return Err(reconcile::Error::NoPolicy);
+    }
     let request = ReconcileRequest {
         bucket,
         expected: &engine.settings.region,
@@ -134,10 +141,5 @@ async fn reconcile<C: Cloud>(
         may_be_invisible: false,
         dry_run,
     };
-    let result = match engine.settings.policy {
-        Some(_) => engine.reconcile_bucket(&request).await,
-        None => Err(reconcile::Error::NoPolicy),
-    };
-    counters.count_bucket(&result);
-    EventOutcome { bucket: bucket.to_string(), result: Ok(result?) }.answer()
+    engine.reconcile_bucket(&request).await
 }

@@ -89,15 +89,8 @@ impl EventOutcome {
 
     /// The failure of the event, or the failures of its rules.
     pub(super) fn failures(&self) -> impl Iterator<Item = &reconcile::Error> {
-        let rules = match &self.result {
-            Ok(BucketOutcome::Rules(rules)) => rules.as_slice(),
-            Ok(BucketOutcome::Skipped(_) | BucketOutcome::Retired(_)) | Err(_) => &[],
-        };
-        self.result
-            .as_ref()
-            .err()
-            .into_iter()
-            .chain(rules.iter().filter_map(|rule| rule.result.as_ref().err()))
+        let rules = self.result.iter().flat_map(BucketOutcome::failures);
+        self.result.as_ref().err().into_iter().chain(rules)
     }
 
     pub(super) fn log(&self) {

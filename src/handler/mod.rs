@@ -2,6 +2,7 @@
 //!
 //! It passes each request to the engine, and its result to [`crate::respond`]. It must not plan or call AWS itself.
 
+mod batch;
 mod cloudformation;
 mod command;
 mod event;

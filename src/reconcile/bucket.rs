@@ -43,6 +43,17 @@ pub enum BucketOutcome {
     Retired(Plan),
 }
 
+impl BucketOutcome {
+    /// The failures of the bucket's rules.
+    pub fn failures(&self) -> impl Iterator<Item = &Error> {
+        let rules = match self {
+            Self::Rules(rules) => rules.as_slice(),
+            Self::Skipped(_) | Self::Retired(_) => &[],
+        };
+        rules.iter().filter_map(|rule| rule.result.as_ref().err())
+    }
+}
+
 /// The outcome of one rule.
 #[derive(Debug)]
 pub struct RuleOutcome {

@@ -231,7 +231,8 @@ impl<C: Cloud> Engine<'_, C> {
         }
     }
 
-    fn time_left(&self) -> Duration {
+    /// The time until the deadline.
+    pub fn time_left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 }

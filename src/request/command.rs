@@ -2,6 +2,8 @@
 //!
 //! It must not know how a command is executed.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use crate::model::{Access, BucketName, KeyReference, LegacyBucketName, RuleAddress, RuleId};
@@ -53,26 +55,68 @@ pub enum Command {
         /// Whether to plan without changing anything.
         dry_run: bool,
     },
-    /// Says whether the replication policy is for a bucket with a name from before March 2018, which is not supported.
-    ReconcileLegacy {
-        /// The bucket.
-        source: LegacyBucketName,
-    },
     /// Applies the replication policy to one bucket.
     Reconcile {
         /// The bucket.
-        source: BucketName,
+        source: SourceName,
         /// Whether to plan without changing anything.
         dry_run: bool,
     },
+    /// Applies the replication policy to several buckets, each by itself.
+    ReconcileBatch {
+        /// The buckets. A name that no bucket can have fails alone.
+        sources: Vec<BatchItem>,
+    },
+}
+
+/// The name of a bucket to reconcile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceName {
+    /// A bucket that the replication policy can apply to.
+    Bucket(BucketName),
+    /// A bucket with a name from before March 2018, which is not supported.
+    Legacy(LegacyBucketName),
+}
+
+/// A bucket of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchItem {
+    /// The name as it was given.
+    pub name: String,
+    /// The bucket, or why no bucket can have the name.
+    pub source: Result<SourceName, Invalid>,
+}
+
+/// The most buckets of a batch: an invocation has time for them, and an answer place.
+const MAX_BATCH: usize = 25;
+
+impl fmt::Display for SourceName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bucket(bucket) => bucket.fmt(formatter),
+            Self::Legacy(bucket) => bucket.fmt(formatter),
+        }
+    }
+}
+
+impl SourceName {
+    fn parse(name: &str) -> Result<Self, Invalid> {
+        if let Some(legacy) = LegacyBucketName::parse(name) {
+            return Ok(Self::Legacy(legacy));
+        }
+        let bucket = BucketName::parse(name);
+        bucket.map(Self::Bucket).map_err(|problem| Invalid::new("SourceBucket", problem))
+    }
 }
 
 const ACTIONS: &str = "Plan, Apply, Delete, Reconcile, Verify, Diagnose, Replay";
 
 /// Reads a command from a payload with the name `Action`.
 pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
-    if Object::new(object).text("Action")?.as_deref() == Some("Diagnose") {
-        return read_diagnose(object);
+    match Object::new(object).text("Action")?.as_deref() {
+        Some("Diagnose") => return read_diagnose(object),
+        Some("Reconcile") if object.contains_key("SourceBuckets") => return read_batch(object),
+        Some(_) | None => {}
     }
     let arguments = Arguments::read(object)?;
     match arguments.action.as_deref().unwrap_or_default() {
@@ -85,11 +129,8 @@ pub(super) fn read(object: &Map<String, Value>) -> Result<Command, Invalid> {
         }),
         "Reconcile" => {
             arguments.check_reconcile()?;
-            let name = arguments.properties.source_bucket.as_deref();
-            if let Some(source) = name.and_then(LegacyBucketName::parse) {
-                return Ok(Command::ReconcileLegacy { source });
-            }
-            Ok(Command::Reconcile { source: arguments.source()?, dry_run: arguments.dry_run() })
+            let source = SourceName::parse(arguments.source_name()?)?;
+            Ok(Command::Reconcile { source, dry_run: arguments.dry_run() })
         }
         "Verify" => {
             arguments.check_verify()?;
@@ -107,6 +148,19 @@ fn read_diagnose(object: &Map<String, Value>) -> Result<Command, Invalid> {
     let arguments = Arguments { action: None, name: None, properties };
     arguments.check_diagnose()?;
     Ok(Command::Diagnose { source: arguments.source()?, rule, access: arguments.access()? })
+}
+
+fn read_batch(object: &Map<String, Value>) -> Result<Command, Invalid> {
+    let mut reader = Object::new(object);
+    reader.text("Action")?;
+    let names = reader.list("SourceBuckets")?.unwrap_or_default();
+    reader.finish()?;
+    if !(1..=MAX_BATCH).contains(&names.len()) {
+        let problem = format!("has {} names; allowed are 1 to {MAX_BATCH}", names.len());
+        return Err(Invalid::new("SourceBuckets", problem));
+    }
+    let item = |name: String| BatchItem { source: SourceName::parse(&name), name };
+    Ok(Command::ReconcileBatch { sources: names.into_iter().map(item).collect() })
 }
 
 /// The values of a command.
@@ -144,10 +198,14 @@ impl Arguments {
         Ok(RuleAddress { source: self.source()?, id: self.rule_id()? })
     }
 
-    fn source(&self) -> Result<BucketName, Invalid> {
+    fn source_name(&self) -> Result<&str, Invalid> {
         let name = self.properties.source_bucket.as_deref();
-        let name = name.ok_or_else(|| Invalid::new("SourceBucket", "is required"))?;
-        BucketName::parse(name).map_err(|problem| Invalid::new("SourceBucket", problem))
+        name.ok_or_else(|| Invalid::new("SourceBucket", "is required"))
+    }
+
+    fn source(&self) -> Result<BucketName, Invalid> {
+        BucketName::parse(self.source_name()?)
+            .map_err(|problem| Invalid::new("SourceBucket", problem))
     }
 
     fn rule_id(&self) -> Result<RuleId, Invalid> {
@@ -204,7 +262,7 @@ impl Arguments {
         }
         Err(Invalid::new(
             "Action",
-            "is `Reconcile`, which takes only `SourceBucket` and `DryRun`; the replication policy has the rest",
+            "is `Reconcile`, which takes only `SourceBucket` and `DryRun`, or only `SourceBuckets`; the replication policy has the rest",
         ))
     }
 

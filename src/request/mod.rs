@@ -13,7 +13,7 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use serde_json::Value;
 
 pub use cloudtrail::{BucketEvent, Event, JobEvent};
-pub use command::Command;
+pub use command::{BatchItem, Command, SourceName};
 pub use error::Error;
 pub use unreadable::read_text;
 

@@ -3,10 +3,12 @@
 //! It owns the JSON of answers and its limits. It must not decide what happened: outcomes and errors come from
 //! [`crate::reconcile`].
 
+mod batch;
 pub mod metrics;
 mod replay;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
+pub use batch::BatchAnswer;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 

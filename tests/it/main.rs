@@ -11,6 +11,7 @@
 )]
 
 mod alarms;
+mod batches;
 mod canaries;
 mod cloudtrail;
 mod commands;

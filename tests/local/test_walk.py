@@ -28,6 +28,8 @@ POLICY = {"Rules": [
 UNREADABLE = "prod-closed"
 PAGE = 250
 PAGES = 8
+BATCH = 25
+ATTEMPTS = 5
 
 
 @dataclass
@@ -66,6 +68,17 @@ class Account:
         return len(self.matching) + len(self.failing) + len(self.others) + 1
 
     @property
+    def page(self) -> int:
+        """The page size: a small account has eight pages too, as 2,000 buckets have."""
+        return max(1, self.size // PAGES)
+
+    @property
+    def batches(self) -> list[int]:
+        """The number of batches of each page."""
+        pages = [min(self.page, self.size - start) for start in range(0, self.size, self.page)]
+        return [-(-page // BATCH) for page in pages]
+
+    @property
     def timeout(self) -> float:
         return 120 + 2 * self.size
 
@@ -78,7 +91,7 @@ class Account:
         seconds = time.monotonic() - started
         self.app.await_idle()
         invocations = self.app.aws.recorded("invocations")[invoked:]
-        self.walks[name] = Walk(execution, status, output, seconds, invocations.count(["Action", "SourceBucket"]),
+        self.walks[name] = Walk(execution, status, output, seconds, invocations.count(["Action", "SourceBuckets"]),
                                 self.app.calls()[seen:], self.misconfigured())
 
     def start(self, request: str = "{}") -> str:
@@ -91,16 +104,16 @@ class Account:
 
         def end() -> dict[str, Any] | None:
             found = states.describe_execution(executionArn=execution)
-            return None if found["status"] == "RUNNING" or self.count_items(execution, "running") else found
+            return None if found["status"] == "RUNNING" or self.count_children(execution, "running") else found
 
         found = wait_until(f"the end of execution `{execution}`", end, self.timeout)
         return found["status"], json.loads(found["output"]) if found.get("output") else None
 
-    def count_items(self, execution: str, count: str) -> int:
-        """The number of an execution's buckets in this state, over all pages."""
+    def count_children(self, execution: str, count: str) -> int:
+        """The number of an execution's batches in this state, over all pages."""
         states = self.app.aws.client("stepfunctions")
         found = states.list_map_runs(executionArn=execution)["mapRuns"]
-        return sum(states.describe_map_run(mapRunArn=run["mapRunArn"])["itemCounts"][count] for run in found)
+        return sum(states.describe_map_run(mapRunArn=run["mapRunArn"])["executionCounts"][count] for run in found)
 
     def walk_and_stop(self, name: str) -> None:
         """Runs a walk that is stopped half-way, where it waits for another holder's lease on a bucket."""
@@ -110,8 +123,8 @@ class Account:
         leases.put_item(TableName=table, Item={**held, "Holder": {"S": "test"}, "ExpiresAt": {"N": str(2**33)}})
 
         def stop(execution: str) -> None:
-            before = len(self.failing) + len(self.others) + half
-            wait_until("half of the walk", lambda: self.count_items(execution, "succeeded") >= before, self.timeout)
+            before = (len(self.failing) + len(self.others) + half) // min(self.page, BATCH)
+            wait_until("half of the walk", lambda: self.count_children(execution, "succeeded") >= before, self.timeout)
             self.app.aws.aws("stepfunctions", "stop-execution", "--execution-arn", execution)
             leases.delete_item(TableName=table, Key=held)
 
@@ -175,7 +188,7 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
             {"Effect": "Deny", "Principal": "*", "Action": "s3:GetBucketTagging", "Resource": f"arn:aws:s3:::{UNREADABLE}"}]}))
         outputs = aws.deploy_function(POLICY, AllowCreateDestinationBuckets="true", AllowDiagnose="true")
         account = Account(Application(aws, outputs, source_key, replica_key, ""), matching, failing, others)
-        set_page_size(account, max(1, size // PAGES))
+        set_page_size(account)
 
         account.walk("first")
         account.walk("second")
@@ -184,6 +197,8 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
         account.walk("completing")
         suspend_versioning(account, account.matching[0])
         account.walk("diagnosing", request='{"Diagnose": true}')
+        account.app.functions.update_function_configuration(FunctionName=account.app.function_name, Timeout=12)
+        account.walk("without time")
         yield account
         with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
             print("", *account.figures(), sep="\n")
@@ -194,13 +209,12 @@ def suspend_versioning(account: Account, bucket: str) -> None:
     account.app.s3_replica.put_bucket_versioning(Bucket=f"{bucket}-replica", VersioningConfiguration={"Status": "Suspended"})
 
 
-def set_page_size(account: Account, page: int) -> None:
-    """Reduces the page size, so that a small account has eight pages too, as 2,000 buckets have."""
+def set_page_size(account: Account) -> None:
     states, machine = account.app.aws.client("stepfunctions"), account.app.outputs["WalkStateMachineArn"]
     definition = states.describe_state_machine(stateMachineArn=machine)["definition"]
     page_argument = f"'MaxBuckets': {PAGE}"
     assert page_argument in definition
-    states.update_state_machine(stateMachineArn=machine, definition=definition.replace(page_argument, f"'MaxBuckets': {page}"))
+    states.update_state_machine(stateMachineArn=machine, definition=definition.replace(page_argument, f"'MaxBuckets': {account.page}"))
 
 
 def test_walk_configures_every_matching_bucket(account: Account) -> None:
@@ -220,8 +234,17 @@ def test_walk_counts_and_lists_failures_and_continues(account: Account) -> None:
     assert all("nowhere" in error for error in failures.values())
 
 
-def test_walk_retries_only_failed_invocations(account: Account) -> None:
-    assert account.walks["first"].invocations == account.size + 4
+def test_walk_invokes_the_function_once_for_each_batch_also_when_buckets_fail(account: Account) -> None:
+    assert account.walks["first"].invocations == sum(account.batches)
+
+
+def test_walk_tries_again_what_is_not_done_and_loses_no_bucket(account: Account) -> None:
+    walk = account.walks["without time"]
+
+    assert walk.invocations == ATTEMPTS * sum(account.batches)
+    assert walk.counts == {"Buckets": account.size, "Changed": 0, "Unchanged": 0, "Skipped": 0, "Failed": account.size}
+    assert {failure["Error"] for failure in walk.output["Failures"]} == {"too little time was left to begin"}
+    assert len(walk.output["Failures"]) == min(account.size, 100)
 
 
 def test_second_walk_performs_no_writes(account: Account) -> None:
@@ -244,8 +267,8 @@ def test_walk_processes_pages_with_bounded_concurrency(account: Account) -> None
     runs = states.list_map_runs(executionArn=account.walks["second"].execution)["mapRuns"]
     runs = [states.describe_map_run(mapRunArn=run["mapRunArn"]) for run in runs]
 
-    assert len(runs) == PAGES
-    assert {run["maxConcurrency"] for run in runs} == {5}
+    assert len(runs) == len(account.batches)
+    assert {run["maxConcurrency"] for run in runs} == {1}, "five buckets of a batch at once"
 
 
 def test_next_walk_completes_what_a_stopped_walk_left(account: Account) -> None:

@@ -52,11 +52,22 @@ def invoke_if_authorized(resource, input_data):
 def run_map_in_jsonata(state_def, raw_input, effective, iterator, execution, ctx):
     authorize(execution, "states:StartExecution", execution["stateMachineArn"])
     items = stepfunctions._jsonata_state_field(state_def, "Items", "array", raw_input, ctx)
+    items = in_batches(state_def["ItemBatcher"], items, raw_input, ctx)
     most = stepfunctions._jsonata_state_field(state_def, "MaxConcurrency", "number", raw_input, ctx)
     plain = {"MaxConcurrency": most, "ToleratedFailurePercentage": state_def["ToleratedFailurePercentage"], "End": True}
     result, _ = run_map(plain, raw_input, items, iterator, execution, ctx)
-    stepfunctions._apply_state_assign(state_def, raw_input, ctx, result=result)
-    return stepfunctions._apply_jsonata_output(state_def, raw_input, ctx, result=result, default=result), state_def["Next"]
+    # Output and assignments see the variables as they were when the state was entered.
+    before = {**ctx, "variables": dict(ctx["variables"])}
+    output = stepfunctions._apply_jsonata_output(state_def, raw_input, before, result=result, default=result)
+    ctx["variables"] |= stepfunctions._apply_jsonata_template(state_def["Assign"], raw_input, before, result=result)
+    return output, state_def["Next"]
+
+
+def in_batches(batcher, items, raw_input, ctx):
+    """The inputs of the children. Their counts are those of the map run, which AWS counts in items."""
+    size = stepfunctions._jsonata_state_field(batcher, "MaxItemsPerBatch", "number", raw_input, ctx)
+    shared = stepfunctions._apply_jsonata_template(batcher["BatchInput"], raw_input, ctx)
+    return [{"BatchInput": shared, "Items": items[start:start + size]} for start in range(0, len(items), size)]
 
 
 def run_child_unless_stopped(states, start_at, input_data, execution, ctx):
