@@ -9,7 +9,7 @@ use s3_kms_replication::model::{
     Access, Account, ApiError, BucketLocation, Identity, KeyReference, ReplicationConfiguration,
     ReplicationRule, RuleAddress, RuleId,
 };
-use s3_kms_replication::plan::Plan;
+use s3_kms_replication::plan::{Plan, list_rules};
 use s3_kms_replication::ports::Read;
 use s3_kms_replication::reconcile::{self, Outcome};
 use s3_kms_replication::request::Command;
@@ -19,9 +19,6 @@ use crate::progress::Progress;
 use crate::rule::{PLANNING, print_plan, print_result, wrong_command};
 use crate::session::{CHANGE_TIME, Session};
 use crate::{DONE, FAILED, Failure};
-
-/// The number of rules that a message names.
-const NAMED_RULES: usize = 20;
 
 pub async fn delete(args: &Delete, common: &Common, progress: &Progress) -> Result<i32, Failure> {
     let settings = args.deployment.settings(common.region.as_ref())?;
@@ -229,23 +226,6 @@ fn is_of_resource(id: &RuleId) -> bool {
     let is_hash = hash.len() == 8
         && hash.chars().all(|digit| digit.is_ascii_digit() || ('a'..='f').contains(&digit));
     is_hash && !logical_id.is_empty() && !stack.is_empty()
-}
-
-/// Names the rules of a configuration, with the option that names each of ours.
-fn list_rules(replication: &ReplicationConfiguration) -> String {
-    let rules: Vec<String> = replication
-        .rules()
-        .map(|rule| {
-            let id = rule.id().unwrap_or_default();
-            match RuleId::parse(id) {
-                Some(_) => format!("`{id}`"),
-                None => format!("`{id}` (not made by this program)"),
-            }
-        })
-        .collect();
-    let others = rules.len().saturating_sub(NAMED_RULES);
-    let named = rules.into_iter().take(NAMED_RULES).collect::<Vec<_>>().join(", ");
-    if others == 0 { named } else { format!("{named} and {others} more") }
 }
 
 #[cfg(test)]

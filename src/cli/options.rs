@@ -307,7 +307,7 @@ pub struct RuleTarget {
     /// Bucket that receives the replicas [required]
     #[arg(long, value_name = "NAME|ARN")]
     destination_bucket: Option<String>,
-    /// Name of the rule [default: the destination bucket's]
+    /// Name of the rule, or its id [default: the destination bucket's name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Profile with credentials of the destination's account, if that is another account

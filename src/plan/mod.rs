@@ -38,6 +38,7 @@ pub use job::{JobRequest, NewJob, ObjectSelection, is_job_of, revoke_job_rights,
 pub(crate) use keys::check_usable;
 pub use refusal::{Refusal, StatementToAdd};
 pub use resource_policy_write::{ResourcePolicyConflict, ResourcePolicyWrite};
+pub use rules::list_rules;
 pub use shared_role::{BucketToServe, SharedRole, ensure_shared_role, remove_replaced_role};
 pub use snapshot::{
     ApplySnapshot, Created, DeleteSnapshot, Destination, JobSnapshot, ResourcePolicySnapshot,

@@ -4,9 +4,13 @@
 
 use aws_sdk_kms::types::KeyState;
 
+use super::rules::list_rules;
 use crate::iam_policy::Statement;
 use crate::model::xml::InvalidCharacter;
-use crate::model::{Account, BucketName, LegacyBucketName, Region, RoleName, RuleId, Versioning};
+use crate::model::{
+    Account, BucketName, LegacyBucketName, Region, ReplicationConfiguration, RoleName, RuleAddress,
+    RuleId, Versioning,
+};
 
 /// A precondition that is not met and that this program may not or cannot meet, with the remedy if there is one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -180,8 +184,8 @@ pub enum Refusal {
     )]
     InlinePoliciesTooLong { role: RoleName, total: usize, limit: usize },
 
-    #[error("bucket `{bucket}` has no rule `{rule}`")]
-    RuleMissing { bucket: BucketName, rule: RuleId },
+    #[error("bucket `{bucket}` has no rule `{rule}`; it has {existing}")]
+    RuleMissing { bucket: BucketName, rule: RuleId, existing: String },
 
     #[error("rule `{rule}` of bucket `{bucket}` is disabled: it replicates nothing")]
     RuleDisabled { bucket: BucketName, rule: RuleId },
@@ -232,6 +236,17 @@ pub(super) fn texts(statements: &[StatementToAdd]) -> String {
         })
         .collect();
     texts.join("; ")
+}
+
+impl Refusal {
+    /// A rule that the bucket does not have, with the rules that it has.
+    pub fn rule_missing(
+        rule: &RuleAddress,
+        replication: Option<&ReplicationConfiguration>,
+    ) -> Self {
+        let existing = replication.map_or_else(|| "no rules".to_owned(), list_rules);
+        Self::RuleMissing { bucket: rule.source.clone(), rule: rule.id.clone(), existing }
+    }
 }
 
 impl From<InvalidCharacter> for Refusal {

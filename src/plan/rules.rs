@@ -13,6 +13,9 @@ use crate::spec::{ReplicaOwner, Spec};
 /// S3's limit for the rules of one configuration.
 const MAX_RULES: usize = 1_000;
 
+/// The number of rules that a message lists.
+const LISTED_RULES: usize = 20;
+
 /// The only threshold of S3 Replication Time Control, in minutes.
 const REPLICATION_TIME_MINUTES: u32 = 15;
 
@@ -150,4 +153,21 @@ impl WantedRule<'_> {
             delete_marker_replication: spec.delete_marker_replication,
         }
     }
+}
+
+/// The ids of a bucket's rules for a message: the first ones, and how many others there are.
+pub fn list_rules(replication: &ReplicationConfiguration) -> String {
+    let rules: Vec<String> = replication
+        .rules()
+        .map(|rule| {
+            let id = rule.id().unwrap_or_default();
+            match RuleId::parse(id) {
+                Some(_) => format!("`{id}`"),
+                None => format!("`{id}` (not made by this program)"),
+            }
+        })
+        .collect();
+    let others = rules.len().saturating_sub(LISTED_RULES);
+    let listed = rules.into_iter().take(LISTED_RULES).collect::<Vec<_>>().join(", ");
+    if others == 0 { listed } else { format!("{listed} and {others} more") }
 }

@@ -79,7 +79,7 @@ impl<C: Cloud> Engine<'_, C> {
         let configuration = self.cloud.replication(&source).await?;
         let rule = configuration.as_ref().and_then(|found| found.rule(id.as_str()));
         let (Some(configuration), Some(rule)) = (&configuration, rule) else {
-            return Err(Refusal::RuleMissing { bucket: bucket.clone(), rule: id.clone() }.into());
+            return Err(Refusal::rule_missing(verification.rule, configuration.as_ref()).into());
         };
         if !rule.is_enabled() {
             return Err(Refusal::RuleDisabled { bucket: bucket.clone(), rule: id.clone() }.into());

@@ -63,9 +63,10 @@ impl<R: Read> DesiredState for JobOfRule<'_, R> {
 
     async fn read_and_plan(&self, source: Option<RulesOfSource>) -> Result<Planned, Error> {
         let Self { reader, request, .. } = self;
-        let (rule, bucket) = (request.rule, request.rule.source.clone());
-        let source = source.ok_or_else(|| Refusal::SourceMissing { bucket: bucket.clone() })?;
-        let missing = || Refusal::RuleMissing { bucket, rule: rule.id.clone() };
+        let rule = request.rule;
+        let source =
+            source.ok_or_else(|| Refusal::SourceMissing { bucket: rule.source.clone() })?;
+        let missing = || Refusal::rule_missing(rule, source.replication.as_ref());
         let found = source.rule(rule.id.as_str()).ok_or_else(missing)?.clone();
         let serving = source.replication.map(|replication| replication.role().to_owned());
         let RulesOfSource { location, own_role, .. } = source;

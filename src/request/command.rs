@@ -208,9 +208,11 @@ impl Arguments {
             .map_err(|problem| Invalid::new("SourceBucket", problem))
     }
 
+    /// The id of the rule. Answers show ids, so an id may stand for the name.
     fn rule_id(&self) -> Result<RuleId, Invalid> {
         if let Some(name) = &self.name {
-            return RuleId::named(name).map_err(|problem| Invalid::new("Name", problem));
+            let named = RuleId::parse(name).map_or_else(|| RuleId::named(name), Ok);
+            return named.map_err(|problem| Invalid::new("Name", problem));
         }
         let invalid = |problem: String| Invalid::new("DestinationBucket", problem);
         let destination = self.properties.destination_bucket.as_deref();

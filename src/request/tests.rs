@@ -152,3 +152,28 @@ fn each_sample_event_is_read_as_its_kind() {
     let kinds: Vec<String> = names.iter().map(|name| format!("{name}: {}", kind(name))).collect();
     insta::assert_snapshot!(kinds.join("\n"));
 }
+
+#[test]
+fn rule_is_named_by_its_name_its_id_or_its_destination_bucket() {
+    let id = |names: Value| {
+        let mut command = json!({"Action": "Verify", "SourceBucket": "orders"});
+        command.as_object_mut().unwrap().extend(names.as_object().unwrap().clone());
+        let Ok(Command::Verify { rule, .. }) = read_command(&command) else { panic!("no command") };
+        rule.id.to_string()
+    };
+    for (names, expected) in [
+        (json!({"Name": "dr"}), "s3-kms-replication.dr"),
+        (json!({"Name": "s3-kms-replication.dr"}), "s3-kms-replication.dr"),
+        (json!({"DestinationBucket": "copy"}), "s3-kms-replication.copy"),
+        (
+            json!({"DestinationBucket": "s3-kms-replication.copy"}),
+            "s3-kms-replication.s3-kms-replication.copy",
+        ),
+        (
+            json!({"Name": "s3-kms-replication.s3-kms-replication.copy"}),
+            "s3-kms-replication.s3-kms-replication.copy",
+        ),
+    ] {
+        assert_eq!(id(names.clone()), expected, "{names}");
+    }
+}
