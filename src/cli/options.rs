@@ -220,13 +220,14 @@ impl Verify {
 }
 
 #[derive(Debug, Clone, Args, Serialize)]
+#[command(group(clap::ArgGroup::new("buckets").required(true).args(["source_bucket", "all"])))]
 #[serde(rename_all = "PascalCase")]
 pub struct Diagnose {
     /// Bucket whose rules are diagnosed
-    #[arg(long, value_name = "NAME", required_unless_present = "all")]
+    #[arg(long, value_name = "NAME")]
     pub source_bucket: Option<String>,
     /// Diagnoses every bucket of the account, in all Regions
-    #[arg(long, conflicts_with_all = ["source_bucket", "rule_id"])]
+    #[arg(long, conflicts_with = "rule_id")]
     #[serde(skip)]
     pub all: bool,
     /// Id of the only rule to diagnose [default: all rules]

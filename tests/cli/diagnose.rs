@@ -54,6 +54,13 @@ fn diagnosis_is_printed_with_the_exit_code_of_its_verdict() {
 }
 
 #[test]
+fn diagnose_without_a_bucket_names_both_ways_to_say_which() {
+    let printed = printed(&mut program(&["diagnose"]));
+    assert!(printed.contains("<--source-bucket <NAME>|--all>"), "{printed}");
+    assert!(printed.ends_with("exit code 2"), "{printed}");
+}
+
+#[test]
 fn diagnosis_of_all_buckets_ends_with_a_table() {
     assert_snapshot!("diagnose_all", diagnose(&["--all"]));
 }

@@ -48,14 +48,26 @@ fn aws_at(
     retries: RetryConfig,
     answers: &[Answer<'_>],
 ) -> (Aws, StaticReplayClient) {
-    let events = answers.iter().map(|(status, header, body)| {
+    let answers = answers.iter().map(|(status, header, body)| {
         let mut answer = http::Response::builder().status(*status);
         if let Some((name, value)) = header {
             answer = answer.header(*name, *value);
         }
+        answer.body(SdkBody::from(*body)).unwrap()
+    });
+    aws_answering(endpoint, retries, answers)
+}
+
+/// The same, with whole answers.
+fn aws_answering(
+    endpoint: Option<&str>,
+    retries: RetryConfig,
+    answers: impl IntoIterator<Item = http::Response<SdkBody>>,
+) -> (Aws, StaticReplayClient) {
+    let events = answers.into_iter().map(|answer| {
         let request =
             http::Request::builder().uri("https://any.example").body(SdkBody::empty()).unwrap();
-        ReplayEvent::new(request, answer.body(SdkBody::from(*body)).unwrap())
+        ReplayEvent::new(request, answer)
     });
     let replay = StaticReplayClient::new(events.collect());
     let config = SdkConfig::builder()

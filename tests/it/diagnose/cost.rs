@@ -13,6 +13,16 @@ async fn reads_of(
     source: &str,
     region_is_known: bool,
 ) -> Fake {
+    reads_with(state, reads, source, region_is_known, &Access::Own).await
+}
+
+async fn reads_with(
+    state: State,
+    reads: &DiagnosisReads,
+    source: &str,
+    region_is_known: bool,
+    access: &Access,
+) -> Fake {
     let fake = Fake::new(state);
     let settings = settings();
     let engine = Engine {
@@ -29,7 +39,7 @@ async fn reads_of(
         rule: None,
         sample: 0,
         ask_iam: false,
-        access: &Access::Own,
+        access,
     };
     engine.diagnose(&request, reads).await.unwrap();
     fake
@@ -58,6 +68,21 @@ async fn bucket_with_one_rule_costs_25_reads_at_most_and_none_twice() {
     state.managed_policies.insert("arn:aws:iam::aws:policy/Any".to_owned(), empty);
     let more = reads_of(state.clone(), &DiagnosisReads::default(), "demo-source", false).await;
     assert_eq!(requests(&more), first + 3, "two for each managed policy");
+}
+
+#[tokio::test]
+async fn bucket_whose_destination_is_in_another_account_costs_25_reads_at_most() {
+    for access in [Access::Own, abroad()] {
+        let state = working_abroad().await;
+        let reads = DiagnosisReads::default();
+        let fake = reads_with(state, &reads, "demo-source", false, &access).await;
+        assert!(requests(&fake) <= 25, "{}: {}", requests(&fake), lines(&fake.reads()));
+        let mut calls = fake.reads();
+        calls.sort();
+        let distinct = calls.len();
+        calls.dedup();
+        assert_eq!(calls.len(), distinct, "{}", lines(&fake.reads()));
+    }
 }
 
 #[tokio::test]

@@ -425,6 +425,49 @@ fn demand(state: &mut State, condition: &str) {
     *trust = trust.replace(action, &format!(r#"{action},"Condition":{condition}"#));
 }
 
+/// A destination in another account that shows nothing to the caller: the role's rights may depend on who owns it.
+const UNREADABLE: &[Case] = &[
+    ("nothing else", |_| {}, Unknown, NONE),
+    (
+        "rule does not name the account, and a policy does",
+        |state| unname_account(state),
+        Unknown,
+        NONE,
+    ),
+    (
+        "rule does not name the account, nor does a policy, and the role may not write",
+        |state| {
+            unname_account(state);
+            edit_policy(state, r#""s3:ReplicateObject""#, r#""s3:PutObject""#);
+        },
+        Fails,
+        &[(ActionNotGranted, FailsNow)],
+    ),
+    (
+        "policy of the role is for another account than the rule names",
+        |state| {
+            edit_policy(
+                state,
+                r#""aws:ResourceAccount":"444455556666""#,
+                r#""aws:ResourceAccount":"111122223333""#,
+            );
+        },
+        Fails,
+        &[(ActionNotGranted, FailsNow)],
+    ),
+];
+
+/// Leaves the destination's account out of the rule.
+fn unname_account(state: &mut State) {
+    state.remove_element("demo-source", "AccessControlTranslation");
+    state.remove_element("demo-source", "Account");
+}
+
+#[tokio::test]
+async fn account_of_a_destination_that_cannot_be_read_is_not_guessed() {
+    assert_verdicts(&working_abroad().await, UNREADABLE, &Access::Own).await;
+}
+
 #[tokio::test]
 async fn objects_without_kms_need_no_key() {
     let mut state = working().await;

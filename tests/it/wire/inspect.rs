@@ -1,10 +1,10 @@
 //! The requests that only a diagnosis sends, and what it reads of the answers.
 
 use s3_kms_replication::model::{
-    KeyGrant, ListedObject, ObjectOwnership, ReplicationStatus, SampledObject, SimulatedCall,
-    Simulation,
+    KeyGrant, ListedObject, ObjectOwnership, ReplicationMetrics, ReplicationStatus, SampledObject,
+    SimulatedCall, Simulation,
 };
-use s3_kms_replication::ports::Inspect;
+use s3_kms_replication::ports::{Inspect, MeteredRule};
 
 use super::*;
 
@@ -111,4 +111,50 @@ async fn simulator_is_asked_with_the_recorded_request() {
     assert_eq!(aws.simulate(role, &call).await, simulation(true, Some(false)));
     assert_eq!(aws.simulate(role, &call).await, simulation(false, None));
     assert_snapshot!(sent(&replay));
+}
+
+#[tokio::test]
+async fn metrics_of_a_rule_are_read_with_the_recorded_request() {
+    // CloudWatch's newest values come first.
+    let answer = json!({"MetricDataResults": [
+        {"Id": "failed", "Values": [2.0, 1.0]},
+        {"Id": "pending", "Values": [7.0, 9.0]},
+        {"Id": "latency", "Values": [3_700.0, 60.0]},
+    ]});
+    let mut body = Vec::new();
+    ciborium::into_writer(&answer, &mut body).unwrap();
+    let answer = http::Response::builder()
+        .header("smithy-protocol", "rpc-v2-cbor")
+        .header("content-type", "application/cbor")
+        .body(SdkBody::from(body))
+        .unwrap();
+    let (aws, replay) = aws_answering(None, RetryConfig::disabled(), [answer]);
+    let rule = MeteredRule {
+        source: bucket("demo-source"),
+        destination: bucket("demo-destination"),
+        rule: "theirs".to_owned(),
+        region: Region::parse("us-east-1").unwrap(),
+    };
+    let metrics = ReplicationMetrics { failed: 3.0, pending: 7.0, latency: 3_700.0 };
+    assert_eq!(aws.replication_metrics(&rule, 1_800_000_000).await, Ok(metrics));
+
+    let requests: Vec<_> = replay.actual_requests().collect();
+    let [request] = requests.as_slice() else { panic!("{} requests", requests.len()) };
+    let body = ciborium::from_reader(request.body().bytes().unwrap()).unwrap();
+    insta::assert_json_snapshot!(
+        json!({"Method": request.method(), "Uri": request.uri(), "Body": readable(body)})
+    );
+}
+
+/// CBOR as JSON, without its tags.
+fn readable(value: ciborium::Value) -> Value {
+    match value {
+        ciborium::Value::Tag(_, value) => readable(*value),
+        ciborium::Value::Array(items) => items.into_iter().map(readable).collect(),
+        ciborium::Value::Map(entries) => entries
+            .into_iter()
+            .map(|(name, value)| (name.into_text().unwrap(), readable(value)))
+            .collect(),
+        plain => plain.deserialized().unwrap(),
+    }
 }
