@@ -40,7 +40,7 @@ pub enum Objects {
     OtherBucketKey,
     /// For objects with annotations.
     Annotated,
-    /// For every object, and its denial does no harm: the destination's owner owns the replicas by the bucket's settings.
+    /// For every object, and its denial does no harm where the destination's owner owns all objects by the bucket's settings, as here.
     OwnerEnforced,
 }
 
@@ -97,8 +97,8 @@ pub struct Replicated<'a> {
     pub object_lock: bool,
     /// Whether the rule gives replicas to the destination's owner.
     pub owner_override: bool,
-    /// Whether the destination's owner owns all objects there by the bucket's settings.
-    pub owner_enforced: bool,
+    /// Whether the destination's owner owns all objects there by the bucket's settings, or may own them.
+    pub owner_may_be_enforced: bool,
 }
 
 impl Replicated<'_> {
@@ -161,7 +161,8 @@ impl Replicated<'_> {
         }
         if self.owner_override {
             let code = "DstPutAclNotPermitted";
-            let objects = if self.owner_enforced { Objects::OwnerEnforced } else { Objects::All };
+            let objects =
+                if self.owner_may_be_enforced { Objects::OwnerEnforced } else { Objects::All };
             let override_owner = call("s3:ObjectOwnerOverrideToBucketOwner", code);
             calls.push(override_owner.of(objects).unencrypted());
         }

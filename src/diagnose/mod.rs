@@ -143,6 +143,7 @@ fn unread_settings(evidence: &Evidence, rule: &RuleEvidence) -> Vec<Unread> {
         add(settings.policy.as_ref().err());
         if let Some(abroad) = &settings.abroad {
             add(abroad.requester_pays.as_ref().err());
+            add(abroad.ownership.as_ref().err().filter(|_| rule.rule.overrides_owner()));
         }
     }
     // The keys of objects that are there decide nothing about objects that are written now.

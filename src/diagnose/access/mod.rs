@@ -93,7 +93,7 @@ impl Examination<'_> {
     /// Judges a call for all objects that are written now.
     fn judge_for_all(&mut self, call: &Call) {
         match self.decide(call) {
-            Decision::Allowed => {}
+            Decision::Allowed => self.judge_for_prefix(call),
             Decision::Denied(denials) => {
                 if call.objects == Objects::PerhapsAll {
                     self.undecided.push(Unread::undecided(
@@ -108,6 +108,21 @@ impl Examination<'_> {
                     return;
                 }
                 self.undecided.extend(not_known(call, &undecided));
+            }
+        }
+    }
+
+    /// Judges a call for the object whose key is the rule's prefix itself, such as the folder `logs/`. A call for any object is one for
+    /// objects with longer keys.
+    fn judge_for_prefix(&mut self, call: &Call) {
+        let has_prefix = |name: &&str| name.split_once('/').is_some_and(|(_, key)| !key.is_empty());
+        let Some(name) = call.open_name().filter(has_prefix) else { return };
+        let folder = call.for_name(name);
+        match self.decide(&folder) {
+            Decision::Allowed => {}
+            Decision::Denied(denials) => self.deny(&folder, denials, &Whose::Example),
+            Decision::Undecided(undecided) => {
+                self.undecided.extend(not_known(&folder, &undecided));
             }
         }
     }

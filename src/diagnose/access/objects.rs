@@ -111,11 +111,18 @@ impl<'a> RuleCalls<'a> {
                 || rule.text(&["DeleteMarkerReplication", "Status"]) == Some("Enabled"),
             object_lock: source.object_lock == Ok(true),
             owner_override: rule.overrides_owner(),
-            owner_enforced: settings
-                .and_then(|settings| settings.abroad.as_ref())
-                .is_some_and(|abroad| abroad.ownership == Ok(ObjectOwnership::BucketOwnerEnforced)),
+            owner_may_be_enforced: self.owner_may_be_enforced(),
         };
         replicated.calls()
+    }
+
+    /// Whether the destination, in another account, gives its owner all objects, as far as it is known.
+    fn owner_may_be_enforced(&self) -> bool {
+        let Some(settings) = &self.rule.destination.settings else { return true };
+        settings.abroad.as_ref().is_some_and(|abroad| match abroad.ownership {
+            Ok(ObjectOwnership::BucketOwnerEnforced) | Err(_) => true,
+            Ok(ObjectOwnership::BucketOwnerPreferred | ObjectOwnership::ObjectWriter) => false,
+        })
     }
 
     /// The destination's Region; a replica key is of it.

@@ -160,6 +160,15 @@ const SOME_OBJECTS: &[Case] = &[
         &[(SourceBucketPolicyDenies, FailsForSome)],
     ),
     (
+        "the folder that the rule's prefix names",
+        |state| {
+            under_prefix(state);
+            deny_resource(state, "demo-source", "arn:aws:s3:::demo-source/logs/");
+        },
+        Fails,
+        &[(SourceBucketPolicyDenies, FailsForSome)],
+    ),
+    (
         "pattern of another prefix than the rule's",
         |state| {
             under_prefix(state);
@@ -444,6 +453,12 @@ const UNREADABLE: &[Case] = &[
         &[(ActionNotGranted, FailsNow)],
     ),
     (
+        "role may not override the owner, which may not be needed",
+        |state| edit_policy(state, r#""s3:ObjectOwnerOverrideToBucketOwner","#, ""),
+        Unknown,
+        &[(ActionNotGranted, Note)],
+    ),
+    (
         "policy of the role is for another account than the rule names",
         |state| {
             edit_policy(
@@ -461,6 +476,387 @@ const UNREADABLE: &[Case] = &[
 fn unname_account(state: &mut State) {
     state.remove_element("demo-source", "AccessControlTranslation");
     state.remove_element("demo-source", "Account");
+}
+
+/// Everything that S3 calls, on everything.
+const ALL_RIGHTS: &str =
+    r#"{"Effect":"Allow","Action":["s3:Get*","s3:List*","s3:Replicate*","kms:*"],"Resource":"*"}"#;
+
+/// Makes these statements the role's only policy, of a version of the policy language.
+fn role_policy(state: &mut State, version: &str, statements: &str) {
+    *inline_policy(state) = format!(r#"{{"Version":"{version}","Statement":[{statements}]}}"#);
+}
+
+/// Adds a statement to a role that has all rights.
+fn with_rights(state: &mut State, statement: &str) {
+    role_policy(state, "2012-10-17", &format!("{ALL_RIGHTS},{statement}"));
+}
+
+/// Gives the role, which has all rights, a permissions boundary of one statement.
+fn boundary(state: &mut State, statement: &str) {
+    role_policy(state, "2012-10-17", ALL_RIGHTS);
+    let arn = "arn:aws:iam::111122223333:policy/boundary";
+    state.role_mut(OWN_ROLE_NAME).boundary = Some(arn.to_owned());
+    let document = format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#);
+    state.managed_policies.insert(arn.to_owned(), document);
+}
+
+/// `reference_policies_elements_notaction.html`, `…_notresource.html`, `…_version.html`, `…_condition_operators.html`, and
+/// `access_policies_boundaries.html`.
+const ROLE_POLICIES: &[Case] = &[
+    ("all rights", |state| role_policy(state, "2012-10-17", ALL_RIGHTS), Works, NONE),
+    (
+        "rights in a managed policy",
+        |state| {
+            role_policy(state, "2012-10-17", "");
+            let arn = "arn:aws:iam::111122223333:policy/rights".to_owned();
+            state.managed_policies.insert(arn.clone(), format!(r#"{{"Statement":{ALL_RIGHTS}}}"#));
+            state.role_mut(OWN_ROLE_NAME).attached.push(arn);
+        },
+        Works,
+        NONE,
+    ),
+    (
+        "boundary that allows all but IAM",
+        |state| boundary(state, r#"{"Effect":"Allow","NotAction":"iam:*","Resource":"*"}"#),
+        Works,
+        NONE,
+    ),
+    (
+        "boundary that allows all but deletes",
+        |state| {
+            boundary(
+                state,
+                r#"{"Effect":"Allow","NotAction":["s3:ReplicateObject","s3:Delete*"],"Resource":"*"}"#,
+            );
+        },
+        Fails,
+        &[(BoundaryDoesNotAllow, FailsNow)],
+    ),
+    (
+        "Allow with NotResource",
+        |state| {
+            role_policy(
+                state,
+                "2012-10-17",
+                r#"{"Effect":"Allow","Action":"*","NotResource":"arn:aws:s3:::other/*"}"#,
+            );
+        },
+        Works,
+        NONE,
+    ),
+    (
+        "Deny with NotAction",
+        |state| {
+            with_rights(
+                state,
+                r#"{"Effect":"Deny","NotAction":["S3:*","kms:decrypt","kms:?ncrypt","kms:GenerateData*"],"Resource":"*"}"#,
+            );
+        },
+        Works,
+        NONE,
+    ),
+    (
+        "variable of the account in a resource",
+        |state| {
+            edit_policy(state, SOURCE_KEY, &SOURCE_KEY.replace(ACCOUNT, "${aws:PrincipalAccount}"));
+        },
+        Works,
+        NONE,
+    ),
+    (
+        "variable in a policy of the old version",
+        |state| {
+            edit_policy(state, SOURCE_KEY, &SOURCE_KEY.replace(ACCOUNT, "${aws:PrincipalAccount}"));
+            edit_policy(state, "2012-10-17", "2008-10-17");
+        },
+        Fails,
+        &[(KeyNotGranted, FailsNow)],
+    ),
+    (
+        "wildcard under an operator without wildcards",
+        |state| {
+            edit_policy(state, r#""kms:ViaService":"s3.us-east-1.amazonaws.com""#, r#""x":"*""#);
+            edit_policy(
+                state,
+                r#""StringLike":{"#,
+                r#""StringEquals":{"kms:ViaService":"s3.*.amazonaws.com"},"StringLike":{"#,
+            );
+            edit_policy(state, r#","x":"*""#, "");
+        },
+        Fails,
+        &[(ViaServiceNotGranted, FailsNow), (ViaServiceNotGranted, FailsNow)],
+    ),
+    (
+        "all keys of the encryption context are known",
+        |state| {
+            with_rights(
+                state,
+                r#"{"Effect":"Deny","Action":"kms:*","Resource":"*","Condition":{"ForAnyValue:StringNotEquals":{"kms:EncryptionContextKeys":"aws:s3:arn"}}}"#,
+            );
+        },
+        Works,
+        NONE,
+    ),
+    (
+        "key that only services send",
+        |state| {
+            role_policy(
+                state,
+                "2012-10-17",
+                r#"{"Effect":"Allow","Action":"kms:*","Resource":"*"},{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"StringEquals":{"aws:SourceAccount":"111122223333"}}}"#,
+            );
+        },
+        Fails,
+        &[(ActionNotGranted, FailsNow), (ActionNotGranted, FailsNow)],
+    ),
+    (
+        "key that only services send, if it is there",
+        |state| {
+            role_policy(
+                state,
+                "2012-10-17",
+                r#"{"Effect":"Allow","Action":["s3:*","kms:*"],"Resource":"*","Condition":{"StringEqualsIfExists":{"aws:SourceAccount":"444455556666"}}}"#,
+            );
+        },
+        Works,
+        NONE,
+    ),
+    (
+        "key that is not known, for all values",
+        |state| {
+            role_policy(
+                state,
+                "2012-10-17",
+                r#"{"Effect":"Allow","Action":["s3:*","kms:*"],"Resource":"*","Condition":{"ForAllValues:StringEquals":{"aws:TagKeys":"a"}}}"#,
+            );
+        },
+        Unknown,
+        NONE,
+    ),
+    (
+        "Region of the call",
+        |state| {
+            with_rights(
+                state,
+                r#"{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"aws:RequestedRegion":["us-east-1","us-west-2"]}}}"#,
+            );
+        },
+        Unknown,
+        NONE,
+    ),
+    (
+        "unknown element",
+        |state| {
+            with_rights(state, r#"{"Effect":"Allow","Action":"*","Resource":"*","Except":"x"}"#)
+        },
+        Unknown,
+        NONE,
+    ),
+];
+
+/// `example-bucket-policies.html`, `reference_policies_elements_principal.html`, and `key-policy-default.html`.
+const RESOURCE_POLICIES: &[Case] = &[
+    (
+        "denies without TLS",
+        |state| {
+            let statement = |bucket: &str| {
+                format!(
+                    r#"{{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::{bucket}","arn:aws:s3:::{bucket}/*"],"Condition":{{"Bool":{{"aws:SecureTransport":"false"}}}}}}"#
+                )
+            };
+            for bucket in ["demo-source", "demo-destination"] {
+                bucket_policy(state, bucket, &statement(bucket));
+            }
+        },
+        Works,
+        NONE,
+    ),
+    (
+        "denies PutObject without KMS",
+        |state| {
+            bucket_policy(
+                state,
+                "demo-destination",
+                r#"{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::demo-destination/*","Condition":{"StringNotEquals":{"s3:x-amz-server-side-encryption":"aws:kms"}}}"#,
+            );
+        },
+        Works,
+        NONE,
+    ),
+    (
+        "denies another replica key",
+        |state| {
+            bucket_policy(
+                state,
+                "demo-destination",
+                r#"{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::demo-destination/*","Condition":{"StringNotEqualsIfExists":{"s3:x-amz-server-side-encryption-aws-kms-key-id":"arn:aws:kms:us-west-2:111122223333:key/other"}}}"#,
+            );
+        },
+        Fails,
+        // With IfExists, `StringNotEquals` also holds for a call that has no such header.
+        &[(DestinationBucketPolicyDenies, FailsNow)],
+    ),
+    (
+        "denies what says another key",
+        |state| {
+            bucket_policy(
+                state,
+                "demo-destination",
+                &format!(
+                    r#"{{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::demo-destination/*","Condition":{{"StringNotEquals":{{"s3:x-amz-server-side-encryption-aws-kms-key-id":"{REPLICA_KEY}"}},"Null":{{"s3:x-amz-server-side-encryption-aws-kms-key-id":"false"}}}}}}"#
+                ),
+            );
+        },
+        Works,
+        NONE,
+    ),
+    (
+        "denies what reads without a header of writes",
+        |state| {
+            bucket_policy(
+                state,
+                "demo-source",
+                r#"{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::demo-source/*","Condition":{"StringNotEquals":{"s3:x-amz-server-side-encryption":"aws:kms"}}}"#,
+            );
+        },
+        Fails,
+        &[(SourceBucketPolicyDenies, FailsNow)],
+    ),
+    (
+        "denies the account",
+        |state| {
+            bucket_policy(
+                state,
+                "demo-source",
+                r#"{"Effect":"Deny","Principal":{"AWS":"111122223333"},"Action":"s3:GetObject*","Resource":"arn:aws:s3:::demo-source/*"}"#,
+            );
+        },
+        Fails,
+        &[(SourceBucketPolicyDenies, FailsNow)],
+    ),
+    (
+        "denies the service, which only assumes the role",
+        |state| {
+            bucket_policy(
+                state,
+                "demo-source",
+                r#"{"Effect":"Deny","Principal":{"Service":"s3.amazonaws.com"},"Action":"s3:*","Resource":"arn:aws:s3:::demo-source/*"}"#,
+            );
+        },
+        Works,
+        NONE,
+    ),
+    (
+        "denies all but services",
+        |state| {
+            bucket_policy(
+                state,
+                "demo-source",
+                r#"{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::demo-source/*","Condition":{"Bool":{"aws:PrincipalIsAWSService":"false"}}}"#,
+            );
+        },
+        Fails,
+        &[(SourceBucketPolicyDenies, FailsNow)],
+    ),
+    (
+        "denies all but the unique id of a role",
+        |state| {
+            bucket_policy(
+                state,
+                "demo-source",
+                r#"{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::demo-source/*","Condition":{"StringNotLike":{"aws:userid":"AROAEXAMPLE:*"}}}"#,
+            );
+        },
+        Unknown,
+        NONE,
+    ),
+    (
+        "denies buckets of other accounts",
+        |state| {
+            add_statement(
+                state,
+                r#"{"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":{"StringNotEquals":{"s3:ResourceAccount":"111122223333"}}}"#,
+            );
+        },
+        Works,
+        NONE,
+    ),
+    (
+        "bucket policy gives what the role lacks",
+        |state| {
+            edit_policy(state, "s3:GetObjectVersionForReplication", "s3:GetObject");
+            bucket_policy(
+                state,
+                "demo-source",
+                &format!(
+                    r#"{{"Effect":"Allow","Principal":{{"AWS":"{OWN_ROLE}"}},"Action":"s3:GetObjectVersion*","Resource":"arn:aws:s3:::demo-source/*"}}"#
+                ),
+            );
+        },
+        Works,
+        NONE,
+    ),
+    (
+        "key policy gives what the role lacks",
+        |state| {
+            edit_policy(state, SOURCE_KEY, "arn:aws:kms:us-east-1:111122223333:key/other");
+            key_policy(
+                state,
+                SOURCE_KEY,
+                &format!(
+                    r#"{{"Statement":{{"Effect":"Allow","Principal":{{"AWS":"{OWN_ROLE}"}},"Action":"kms:Decrypt","Resource":"*"}}}}"#
+                ),
+            );
+        },
+        Works,
+        NONE,
+    ),
+    (
+        "key policy for S3 of its Region and for callers of the account",
+        |state| {
+            key_policy(
+                state,
+                REPLICA_KEY,
+                r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":"*"},"Action":["kms:Encrypt","kms:Decrypt","kms:GenerateDataKey*"],"Resource":"*","Condition":{"StringEquals":{"kms:CallerAccount":"111122223333","kms:ViaService":"s3.us-west-2.amazonaws.com"}}}}"#,
+            );
+        },
+        Works,
+        NONE,
+    ),
+    (
+        "key policy for another service",
+        |state| {
+            key_policy(
+                state,
+                REPLICA_KEY,
+                r#"{"Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"kms:ViaService":"ebs.us-west-2.amazonaws.com"}}}}"#,
+            );
+        },
+        Fails,
+        &[(KeyPolicyDoesNotAllow, FailsNow)],
+    ),
+    (
+        "key of several Regions, whose other half is granted",
+        |state| {
+            let key = "arn:aws:kms:us-west-2:111122223333:key/mrk-1234";
+            state.keys.insert(key.to_owned(), super::key(key));
+            state.edit_replication("demo-source", REPLICA_KEY, key);
+            edit_policy(state, REPLICA_KEY, &key.replace("us-west-2", "us-east-1"));
+        },
+        Fails,
+        &[(ActionNotGranted, FailsNow), (KeyNotGranted, FailsNow)],
+    ),
+];
+
+#[tokio::test]
+async fn policies_of_the_role_decide_as_aws_documents() {
+    assert_verdicts(&working().await, ROLE_POLICIES, &Access::Own).await;
+}
+
+#[tokio::test]
+async fn policies_of_buckets_and_keys_decide_as_aws_documents() {
+    assert_verdicts(&working().await, RESOURCE_POLICIES, &Access::Own).await;
 }
 
 #[tokio::test]
