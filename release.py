@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from samcli.yamlhelper import yaml_parse
-from stackset import expand, replace_bucket
+from stackset import as_text, expand, replace_bucket
 
 ROOT = Path(__file__).resolve().parent
 DIST = ROOT / "dist"
@@ -58,7 +58,7 @@ def main(version: str) -> None:
         (DIST / package).write_bytes(zipped("bootstrap", function.read_bytes(), epoch))
         template = release_template((ROOT / "template.yaml").read_text(), architecture, package)
         (DIST / f"{NAME}-{version}-template-{architecture}.yaml").write_text(template)
-        (DIST / f"{NAME}-{version}-stackset-{architecture}.json").write_text(json.dumps(stackset_template(template, package)))
+        (DIST / f"{NAME}-{version}-stackset-{architecture}.json").write_text(as_text(stackset_template(template, package)))
         (DIST / f"{NAME}-{version}-sar-{architecture}.yaml").write_text(repository_template(template, version))
         files = {NAME: program.read_bytes(), "LICENSE": (ROOT / "LICENSE").read_bytes()}
         (DIST / f"{NAME}-{version}-linux-{architecture}.tar.gz").write_bytes(tarred(files, epoch))

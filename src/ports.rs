@@ -264,7 +264,7 @@ pub trait Leases {
     ) -> impl Future<Output = Result<Option<RecordedRequest>, ApiError>>;
 }
 
-/// Writes, reads and removes canaries.
+/// Reads versions of objects, and writes and removes canaries.
 pub trait Objects {
     /// Writes a canary and returns the id of its version.
     fn put_canary(
@@ -297,6 +297,17 @@ pub trait Objects {
     ) -> impl Future<Output = Result<(), ApiError>>;
 }
 
+/// Sends messages to the function's own queue.
+pub trait Queue {
+    /// Sends a message that is delivered after `delay`, at most 15 minutes.
+    fn send(
+        &self,
+        queue_url: &str,
+        body: String,
+        delay: Duration,
+    ) -> impl Future<Output = Result<(), ApiError>>;
+}
+
 /// Answers CloudFormation.
 pub trait Callback {
     /// Sends the answer to a custom resource's request to its `ResponseURL`.
@@ -305,6 +316,6 @@ pub trait Callback {
 }
 
 /// All access to AWS and to CloudFormation.
-pub trait Cloud: Inspect + Memory + Execute + Leases + Objects + Callback {}
+pub trait Cloud: Inspect + Memory + Execute + Leases + Objects + Queue + Callback {}
 
-impl<T: Inspect + Memory + Execute + Leases + Objects + Callback> Cloud for T {}
+impl<T: Inspect + Memory + Execute + Leases + Objects + Queue + Callback> Cloud for T {}

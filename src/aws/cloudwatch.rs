@@ -63,11 +63,7 @@ fn from_sdk(alarm: MetricAlarm, region: Region) -> Alarm {
 /// What the alarm says: the command that replicates the objects once more. CloudWatch takes 1,024 characters.
 fn description(alarm: &Alarm) -> String {
     let replay = RuleAddress::parse(&alarm.name).map(|rule| {
-        format!(
-            "; once the cause is mended, s3-kms-replication replay --source-bucket {} --name {} --report-bucket BUCKET replicates them",
-            rule.source,
-            rule.id.name()
-        )
+        format!("; once the cause is mended, replicate them: {}", rule.replay_command(false))
     });
     format!(
         "S3 failed to replicate objects by this rule; made and removed with it by s3-kms-replication{}",

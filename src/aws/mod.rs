@@ -22,6 +22,7 @@ mod s3;
 mod s3control;
 mod sdk_error;
 mod session;
+mod sqs;
 mod ssm;
 mod sts;
 pub mod whole_answer;
@@ -55,6 +56,8 @@ pub struct Aws {
     ssm: OnceLock<aws_sdk_ssm::Client>,
     policy: ssm::CachedParameter,
     memory: memory::ProcessMemory,
+    /// Created on first use, which only a catch-up needs.
+    sqs: OnceLock<aws_sdk_sqs::Client>,
     identity: OnceCell<Identity>,
     sessions: sts::Sessions,
     /// Credentials of a second account.
@@ -105,6 +108,7 @@ impl Aws {
             ssm: OnceLock::new(),
             policy: ssm::CachedParameter::default(),
             memory: memory::ProcessMemory::default(),
+            sqs: OnceLock::new(),
             connector,
             config,
             path_style: false,

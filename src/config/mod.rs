@@ -33,6 +33,8 @@ pub struct Settings {
     pub lock_table: Option<String>,
     /// `ALLOW_DIAGNOSE`: whether the function has the rights for Diagnose.
     pub allow_diagnose: bool,
+    /// `CATCH_UP_QUEUE_URL`: the function's own queue, through which it looks again for objects that a rule has missed; `None` if it does not.
+    pub catch_up_queue: Option<String>,
     /// `EXECUTION_ROLE_ARN`: the role of the function. Events of its own calls are ignored.
     pub execution_role_arn: Option<String>,
     /// `AWS_REGION`: the function's Region, where a bucket is looked up first.
@@ -88,6 +90,7 @@ impl Settings {
             )?,
             lock_table: variable("LOCK_TABLE"),
             allow_diagnose: variable("ALLOW_DIAGNOSE").is_some_and(|value| value == "true"),
+            catch_up_queue: variable("CATCH_UP_QUEUE_URL"),
             execution_role_arn: variable("EXECUTION_ROLE_ARN"),
             partition: partition(variable("PARTITION"), variable("URL_SUFFIX"), &region)?,
             region,

@@ -8,11 +8,14 @@ use serde_json::Value;
 
 use super::{json, log_outcome};
 use crate::error::Error;
+use crate::model::RuleAddress;
 use crate::ports::Cloud;
-use crate::reconcile::{self, BucketOutcome, Engine, ReconcileRequest, RuleOutcome};
+use crate::reconcile::{
+    self, BucketOutcome, CatchUpResult, CaughtUp, Engine, ReconcileRequest, RuleOutcome,
+};
 use crate::request::{BucketEvent, Event, JobEvent};
-use crate::respond;
 use crate::respond::metrics::Counters;
+use crate::respond::{self, CatchUpAnswer};
 
 /// How long after a call S3 may still deny that the bucket exists.
 const VISIBILITY_TIME: Duration = Duration::from_secs(15 * 60);
@@ -24,20 +27,30 @@ pub(super) struct EventOutcome {
     pub result: Result<BucketOutcome, reconcile::Error>,
 }
 
+/// What was done about an event.
+pub(super) enum EventResult {
+    Bucket(EventOutcome),
+    CatchUp(RuleAddress, Result<CaughtUp, reconcile::Error>),
+}
+
 /// Handles the event and answers with a summary.
 pub(super) async fn handle<C: Cloud>(
     event: &Event,
     engine: &Engine<'_, C>,
     counters: &mut Counters,
 ) -> Result<Value, Error> {
-    let outcome = handle_event(event, engine).await;
-    counters.count_bucket(&outcome.result);
-    outcome.answer()
+    let result = handle_event(event, engine).await;
+    result.count(counters);
+    result.answer()
 }
 
 /// Handles the event without logging or counting its outcome.
-pub(super) async fn handle_event<C: Cloud>(event: &Event, engine: &Engine<'_, C>) -> EventOutcome {
-    match event {
+pub(super) async fn handle_event<C: Cloud>(event: &Event, engine: &Engine<'_, C>) -> EventResult {
+    EventResult::Bucket(match event {
+        Event::CatchUp(catch_up) => {
+            let caught_up = engine.catch_up(catch_up).await;
+            return EventResult::CatchUp(catch_up.rule.clone(), caught_up);
+        }
         Event::Ignored { bucket, reason } => EventOutcome {
             bucket: bucket.clone(),
             result: Ok(BucketOutcome::Skipped(reason.clone())),
@@ -52,7 +65,7 @@ pub(super) async fn handle_event<C: Cloud>(event: &Event, engine: &Engine<'_, C>
                 Err(error) => EventOutcome { bucket: String::new(), result: Err(error) },
             }
         }
-    }
+    })
 }
 
 async fn handle_bucket_event<C: Cloud>(
@@ -75,6 +88,42 @@ async fn handle_bucket_event<C: Cloud>(
         dry_run: false,
     };
     engine.reconcile_bucket(&request).await
+}
+
+impl EventResult {
+    /// Returns the answer, or a transient error so that Lambda retries the event.
+    fn answer(self) -> Result<Value, Error> {
+        match self {
+            Self::Bucket(outcome) => outcome.answer(),
+            Self::CatchUp(rule, caught_up) => {
+                log_catch_up(&rule, &caught_up);
+                json(&CatchUpAnswer::from(&caught_up?))
+            }
+        }
+    }
+
+    pub(super) fn count(&self, counters: &mut Counters) {
+        match self {
+            Self::Bucket(outcome) => counters.count_bucket(&outcome.result),
+            Self::CatchUp(_, Ok(caught_up)) => counters.count_catch_up(caught_up),
+            Self::CatchUp(_, Err(error)) => counters.count_failure(&error.clone().into()),
+        }
+    }
+
+    pub(super) fn log(&self) {
+        match self {
+            Self::Bucket(outcome) => outcome.log(),
+            Self::CatchUp(rule, caught_up) => log_catch_up(rule, caught_up),
+        }
+    }
+
+    /// Whether all of it succeeded.
+    pub(super) fn is_success(&self) -> bool {
+        match self {
+            Self::Bucket(outcome) => outcome.failures().next().is_none(),
+            Self::CatchUp(_, caught_up) => caught_up.is_ok(),
+        }
+    }
 }
 
 impl EventOutcome {
@@ -111,6 +160,34 @@ impl EventOutcome {
                 }
             }
             Err(error) => tracing::error!(bucket, %error, "the bucket could not be reconciled"),
+        }
+    }
+}
+
+/// Logs what a catch-up found. No object's key is logged.
+fn log_catch_up(rule: &RuleAddress, caught_up: &Result<CaughtUp, reconcile::Error>) {
+    let RuleAddress { source, id } = rule;
+    let (bucket, id) = (source.as_str(), id.as_str());
+    let result = match caught_up {
+        Ok(CaughtUp { result, .. }) => result,
+        Err(error) => return tracing::error!(bucket, rule = id, %error, "the catch-up failed"),
+    };
+    match result {
+        CatchUpResult::Ended(reason) => {
+            tracing::info!(bucket, rule = id, reason, "the catch-up has nothing to look for");
+        }
+        CatchUpResult::NothingMissed { unexamined } => {
+            tracing::info!(bucket, rule = id, unexamined, "the catch-up found nothing missed");
+        }
+        CatchUpResult::ComesAgain => {
+            tracing::info!(bucket, rule = id, "S3 is still at work: the catch-up comes again");
+        }
+        CatchUpResult::Job { id: job } => {
+            tracing::info!(bucket, rule = id, job, "a job replicates what the rule has missed");
+        }
+        CatchUpResult::Unreplicated { count } => {
+            let command = rule.replay_command(true);
+            tracing::warn!(bucket, rule = id, count, command, "versions are not replicated");
         }
     }
 }

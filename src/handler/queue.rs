@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::event::{EventOutcome, handle_event};
+use super::event::{EventResult, handle_event};
 use super::json;
 use crate::error::Error;
 use crate::ports::Cloud;
@@ -39,8 +39,8 @@ pub(super) async fn handle<C: Cloud>(
         let succeeded = match result {
             Ok(outcome) => {
                 outcome.log();
-                counters.count_bucket(&outcome.result);
-                outcome.failures().next().is_none()
+                outcome.count(counters);
+                outcome.is_success()
             }
             Err(error) => {
                 tracing::error!(message_id = id, %error, "the message cannot be read");
@@ -58,7 +58,7 @@ pub(super) async fn handle<C: Cloud>(
 async fn handle_message<C: Cloud>(
     event: Result<Event, request::Error>,
     engine: &Engine<'_, C>,
-) -> Result<EventOutcome, request::Error> {
+) -> Result<EventResult, request::Error> {
     Ok(Box::pin(handle_event(&event?, engine)).await)
 }
 

@@ -76,7 +76,7 @@ pub use replication_configuration::{
 };
 pub use response_url::{ResponseBucket, ResponseUrl, is_loopback};
 pub use role::{Role, RoleOutline, RoleOwner, RoleQuota};
-pub use rule_names::{InlinePolicyName, RoleName, RuleAddress, RuleId, hash};
+pub use rule_names::{InlinePolicyName, RoleName, RuleAddress, RuleId, hash, is_canary_key};
 
 /// Key of the tag on each role and each destination bucket that this program created. The value is the source bucket's name, or the stack's id
 /// on the role of all buckets of a replication policy.

@@ -7,6 +7,8 @@
 pub enum OptionalRight {
     /// Assuming a role in the destination's account.
     AssumeDestinationRole,
+    /// Looking for objects that a rule has missed.
+    CatchUp,
     /// Creating destination buckets.
     CreateDestinationBucket,
     /// Adding an inline policy to a foreign role.
@@ -22,6 +24,7 @@ impl OptionalRight {
     pub fn parameter(self) -> &'static str {
         match self {
             Self::AssumeDestinationRole => "DestinationRoleArns",
+            Self::CatchUp => "AllowCatchUp",
             Self::CreateDestinationBucket => "AllowCreateDestinationBuckets",
             Self::ExtendForeignRole => "ExtendableRoleArns",
             Self::ReplicateExistingObjects => "AllowReplicateExistingObjects",

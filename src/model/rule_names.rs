@@ -104,6 +104,16 @@ impl RuleAddress {
         }
     }
 
+    /// The command that replicates the rule's objects once more: those that S3 failed to replicate, or also those that no rule has selected.
+    pub fn replay_command(&self, with_existing: bool) -> String {
+        let existing = if with_existing { " --replicate-existing-objects" } else { "" };
+        format!(
+            "s3-kms-replication replay --source-bucket {} --name {} --report-bucket BUCKET{existing}",
+            self.source,
+            self.id.name()
+        )
+    }
+
     /// The object key of the canaries of version 0.1.0, which the rules of several sources may share.
     pub fn former_canary_key(&self, prefix: &str) -> String {
         format!("{prefix}{CANARY_DIRECTORY}{}", self.id)
@@ -120,6 +130,11 @@ impl fmt::Display for RuleAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}/{}", self.source, self.id)
     }
+}
+
+/// Whether an object key is that of a canary, under any prefix.
+pub fn is_canary_key(key: &str) -> bool {
+    key.contains(CANARY_DIRECTORY)
 }
 
 /// The name of our inline policy. The role's tag that records a job has the name of the job's policy.

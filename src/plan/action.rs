@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::{NewJob, ResourcePolicyWrite, rules};
-use crate::iam_policy::{RolePolicyDocument, Statement};
+use crate::iam_policy::{self, RolePolicyDocument, Statement};
 use crate::model::{
     Access, Alarm, BucketLocation, BucketName, Encryption, InlinePolicyName, OptionalRight,
     ReplicationConfiguration, ReplicationRule, ResourcePolicyTarget, RoleName, RoleOwner, RuleId,
@@ -411,6 +411,37 @@ impl Action {
                 | Self::UpdateAssumeRolePolicy { .. }
                 | Self::PutRolePolicy { .. }
         )
+    }
+
+    /// Whether objects may be replicated after the action that were not before.
+    pub fn mends_replication(&self) -> bool {
+        match self {
+            Self::CreateBucket { .. }
+            | Self::EnableVersioning { .. }
+            | Self::CreateRole { .. }
+            | Self::PutStatement { .. }
+            | Self::PutReplication { .. } => true,
+            Self::PutRolePolicy { policy, .. } => !InlinePolicyName::is_for_job(policy.as_str()),
+            // S3 could assume a role with either of our trust policies.
+            Self::UpdateAssumeRolePolicy { before, .. } => {
+                let before = RolePolicyDocument::parse(before);
+                ![iam_policy::trust(), iam_policy::trust_with_job()].map(Some).contains(&before)
+            }
+            Self::EncryptBucket { .. }
+            | Self::BlockPublicAccess { .. }
+            | Self::PutRolePermissionsBoundary { .. }
+            | Self::DeleteRolePolicy { .. }
+            | Self::DeleteRole { .. }
+            | Self::KeepForNow { .. }
+            | Self::TagRole { .. }
+            | Self::UntagRole { .. }
+            | Self::RemoveStatement { .. }
+            | Self::PutAlarm { .. }
+            | Self::DeleteAlarm { .. }
+            | Self::StartJob { .. }
+            | Self::CancelJob { .. }
+            | Self::DeleteReplication { .. } => false,
+        }
     }
 
     /// The right that the action needs, if a deployment may leave it out.

@@ -159,6 +159,11 @@ impl Roles {
         caught_up.is_some_and(|latest| latest >= time)
     }
 
+    /// Whether a job was started for the rule.
+    pub fn has_had_job(&self, rule: &RuleAddress) -> bool {
+        self.recorded_job(rule).is_some_and(|recorded| recorded.id.is_some())
+    }
+
     /// The id of the rule's job, while the job has rights.
     pub fn job_with_rights(&self, rule: &RuleAddress) -> Option<&str> {
         let has_rights = self
@@ -288,8 +293,9 @@ impl JobPlan {
         let before = role.existing().and_then(|role| role.tags.get(tag.as_str())).cloned();
         let value = format!("{request}/{NO_JOB}");
         let kept = format!(
-            "`ReplicateExistingObjects`: bucket `{}` has no existing objects for the rule, so no job is started",
-            spec.rule.source
+            "`ReplicateExistingObjects`: bucket `{}` has no objects for the rule, so no job is started; a catch-up of the function, or `{}`, replicates what is written before S3 has noticed the rule",
+            spec.rule.source,
+            spec.rule.replay_command(true)
         );
         Self {
             start: Some(Action::TagRole { role: role.name().clone(), tag, before, value }),

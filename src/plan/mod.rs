@@ -145,6 +145,21 @@ impl Plan {
         self.stages.is_empty()
     }
 
+    /// Whether objects may be replicated from now on that were not before.
+    pub fn mends_replication(&self) -> bool {
+        self.actions().any(Action::mends_replication)
+    }
+
+    /// Whether the plan adds a rule to the bucket's configuration.
+    pub fn adds_rule(&self) -> bool {
+        self.actions().any(|action| match action.replaces() {
+            Replaces::Replication(write) => {
+                write.rule_before().is_none() && write.rule_after().is_some()
+            }
+            Replaces::ResourcePolicy(_) | Replaces::Nothing => false,
+        })
+    }
+
     /// All actions, in order.
     pub fn actions(&self) -> impl Iterator<Item = &Action> {
         self.stages.iter().flat_map(|stage| &stage.actions)

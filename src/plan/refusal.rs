@@ -208,6 +208,11 @@ pub enum Refusal {
     )]
     NoRoleForJob { bucket: BucketName },
 
+    #[error(
+        "bucket `{bucket}` replicates with the role of all buckets (`RoleScope` Policy), which gets no job; give its rule `ReplicateExistingObjects`, with which the bucket gets a role of its own"
+    )]
+    JobOfSharedRole { bucket: BucketName },
+
     #[error("`ReportBucket` `{bucket}` does not exist")]
     ReportBucketMissing { bucket: BucketName },
 

@@ -202,9 +202,12 @@ impl<C: Cloud> Engine<'_, C> {
         planned: Planned,
         last_read: Option<LastRead>,
     ) -> Result<Planned, Error> {
-        let Planned { plan, attributes, job_id } = planned;
+        let Planned { mut plan, attributes, job_id } = planned;
         if let Some(spec) = scope.applies.filter(|spec| spec.verify && !plan.is_empty()) {
             self.open_verification(&spec.rule).await?;
+        }
+        if let Some(spec) = scope.applies {
+            plan.warnings.extend(Box::pin(self.request_catch_up(spec, &plan)).await);
         }
         let removal = Box::pin(self.remove_replaced_canary(&plan, scope.access));
         let removed = timeout_at(self.deadline, removal).await;

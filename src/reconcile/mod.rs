@@ -14,6 +14,7 @@
 mod bucket;
 mod canary;
 mod canary_removal;
+mod catch_up;
 mod cleanup;
 mod converge;
 mod cross_account;
@@ -45,6 +46,7 @@ use tokio::join;
 use tokio::time::{Instant, timeout_at};
 
 pub use bucket::{BucketOutcome, ReconcileRequest, RuleOutcome};
+pub use catch_up::{CatchUpResult, CaughtUp};
 pub use cleanup::{Cleanup, Leftover};
 use converge::{Planned, Prefetched, RequestScope};
 pub use diagnose::{DiagnosisReads, DiagnosisRequest};

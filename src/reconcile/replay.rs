@@ -74,8 +74,11 @@ impl<C: Cloud> Engine<'_, C> {
         let found = self.before_deadline(self.reader().rules_of_source(source, expected)).await?;
         let found = found.ok_or_else(|| Refusal::SourceMissing { bucket: source.clone() })?;
         let rule = named_rule(&found, name)?;
-        let own = rule.id().and_then(RuleId::parse).filter(|_| found.has_own_role());
-        let Some(id) = own else {
+        let own = rule.id().and_then(RuleId::parse);
+        if own.is_some() && self.settings.roles.is_shared_role(found.role_arn()) {
+            return Err(Refusal::JobOfSharedRole { bucket: source.clone() }.into());
+        }
+        let Some(id) = own.filter(|_| found.has_own_role()) else {
             return Ok(Replay::Foreign(Box::new(self.foreign_job(request, &found, rule).await?)));
         };
         let rule = RuleAddress { source: source.clone(), id };

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::Error;
 use crate::model::{Account, BucketName, Region, is_final};
+use crate::spec::CatchUp;
 
 /// The events that can change a bucket's replication, or something that replication depends on.
 const RELEVANT: [&str; 11] = [
@@ -37,6 +38,8 @@ pub enum Event {
     Bucket(BucketEvent),
     /// A job has ended.
     Job(JobEvent),
+    /// A message of this function: it is time to look for objects that a rule has missed.
+    CatchUp(CatchUp),
     /// The event is not relevant.
     Ignored {
         /// The bucket, as the event names it.

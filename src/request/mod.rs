@@ -10,7 +10,7 @@ pub mod terraform;
 mod unreadable;
 
 use aws_lambda_events::event::sqs::SqsEvent;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use cloudtrail::{BucketEvent, Event, JobEvent};
 pub use command::{BatchItem, Command, SourceName};
@@ -18,6 +18,7 @@ pub use error::Error;
 pub use unreadable::read_text;
 
 use crate::model::{Partition, Region};
+use crate::spec::CatchUp;
 
 /// The settings that payloads are read with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,8 +70,8 @@ pub fn read(payload: &Value, environment: Environment<'_>) -> Result<Invocation,
         return cloudformation::read(object, environment)
             .map(|request| Invocation::CloudFormation(Box::new(request)));
     }
-    if object.contains_key("detail-type") {
-        return cloudtrail::read(payload, environment.execution_role_arn).map(Invocation::Event);
+    if object.contains_key("detail-type") || is_catch_up(object) {
+        return event(payload, environment).map(Invocation::Event);
     }
     if object.contains_key("Records") {
         return queue(payload, environment).map(Invocation::Queue);
@@ -116,8 +117,20 @@ fn message(
         .map_err(|error| {
             unknown(&format!("of SQS message `{id}` has a body that is not JSON: {error}"))
         })
-        .and_then(|body| cloudtrail::read(&body, environment.execution_role_arn));
+        .and_then(|body| event(&body, environment));
     Ok(Message { id, event })
+}
+
+/// Reads the body of a message: an event of EventBridge, or what this function has sent to itself.
+fn event(body: &Value, environment: Environment<'_>) -> Result<Event, Error> {
+    match body.as_object().filter(|body| is_catch_up(body)) {
+        Some(message) => Ok(Event::CatchUp(CatchUp::parse(message)?)),
+        None => cloudtrail::read(body, environment.execution_role_arn),
+    }
+}
+
+fn is_catch_up(object: &Map<String, Value>) -> bool {
+    object.get("Action").is_some_and(|action| action == CatchUp::ACTION)
 }
 
 fn unknown(problem: &str) -> Error {

@@ -134,6 +134,7 @@ fn each_sample_event_is_read_as_its_kind() {
             Invocation::Event(Event::Job(event)) => {
                 format!("end of job {} in {:?}", event.id, event.region.unwrap().as_str())
             }
+            Invocation::Event(Event::CatchUp(catch_up)) => format!("{catch_up:?}"),
             Invocation::Event(Event::Ignored { reason, .. }) => format!("ignored: {reason}"),
             Invocation::Queue(messages) => format!(
                 "batch: {:?}",

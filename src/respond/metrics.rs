@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 use crate::diagnose::{Diagnosis, Verdict};
 use crate::error::Error;
-use crate::reconcile::{self, BucketOutcome, Outcome, Replay, ReplayStatus, Status};
+use crate::reconcile::{
+    self, BucketOutcome, CatchUpResult, CaughtUp, Outcome, Replay, ReplayStatus, Status,
+};
 use crate::request::Invocation;
 
 const NAMESPACE: &str = "S3KmsReplication";
@@ -47,7 +49,7 @@ impl From<&Invocation> for AskedBy {
     }
 }
 
-/// The number of rules by what happened to them.
+/// The number of rules by what happened to them, and of versions that catch-ups found unreplicated.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counters {
     /// What invoked the function.
@@ -93,6 +95,21 @@ impl Counters {
                 }
             }
             Err(error) => self.count_failure(&error.clone().into()),
+        }
+    }
+
+    /// Counts a catch-up by what it found.
+    pub fn count_catch_up(&mut self, caught_up: &CaughtUp) {
+        match caught_up.result {
+            CatchUpResult::Ended(_) => self.count_skipped(),
+            CatchUpResult::NothingMissed { unexamined: 0 } => self.count("CaughtUp"),
+            CatchUpResult::NothingMissed { .. } => self.count("Unexamined"),
+            CatchUpResult::ComesAgain => self.count("Pending"),
+            CatchUpResult::Job { .. } => self.count(JOBS_STARTED),
+            CatchUpResult::Unreplicated { count } => {
+                let count = u32::try_from(count).unwrap_or(u32::MAX);
+                *self.counts.entry("Unreplicated").or_default() += count;
+            }
         }
     }
 

@@ -17,7 +17,9 @@ pub use replay::{ReplayAnswer, replay_text};
 use crate::error::Error;
 use crate::iam_policy::RolePolicyDocument;
 use crate::plan::{Action, Change, Detail, Plan, RuleAttributes};
-use crate::reconcile::{self, BucketOutcome, Outcome, RuleOutcome, Status};
+use crate::reconcile::{
+    self, BucketOutcome, CatchUpResult, CaughtUp, Outcome, RuleOutcome, Status,
+};
 use crate::request::cloudformation::{ReplyTo, Request};
 
 /// The longest `Reason` in bytes, so that the whole answer stays within CloudFormation's limit.
@@ -91,6 +93,45 @@ enum OutcomeAnswer {
     Failed(String),
     Rules(Vec<RuleResult>),
     Retired(PlanAnswer),
+}
+
+/// The answer to a catch-up.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct CatchUpAnswer {
+    source_bucket: String,
+    rule_id: String,
+    result: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreplicated: Option<usize>,
+}
+
+impl From<&CaughtUp> for CatchUpAnswer {
+    fn from(CaughtUp { rule, result }: &CaughtUp) -> Self {
+        let answer = |result| Self {
+            source_bucket: rule.source.to_string(),
+            rule_id: rule.id.to_string(),
+            result,
+            reason: None,
+            job_id: None,
+            unreplicated: None,
+        };
+        match result {
+            CatchUpResult::Ended(reason) => {
+                Self { reason: Some(reason.clone()), ..answer("Ended") }
+            }
+            CatchUpResult::NothingMissed { .. } => answer("NothingMissed"),
+            CatchUpResult::ComesAgain => answer("ComesAgain"),
+            CatchUpResult::Job { id } => Self { job_id: Some(id.clone()), ..answer("Job") },
+            CatchUpResult::Unreplicated { count } => {
+                Self { unreplicated: Some(*count), ..answer("Unreplicated") }
+            }
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]

@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 use aws_sdk_s3::types::StorageClass;
 
 mod access;
+mod catch_up;
 mod check;
 mod partition;
 mod properties;
 mod report;
 
 pub use access::destination_access;
+pub use catch_up::CatchUp;
 pub use properties::{Object, read_properties};
 pub use report::Report;
 

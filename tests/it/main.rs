@@ -13,6 +13,7 @@
 mod alarms;
 mod batches;
 mod canaries;
+mod catch_up;
 mod cloudtrail;
 mod commands;
 mod concurrency;

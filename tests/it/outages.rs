@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
@@ -20,7 +21,7 @@ use s3_kms_replication::model::{
     RoleName, RoleOwner, RuleId, Versioning,
 };
 use s3_kms_replication::plan::{Action, Replaces};
-use s3_kms_replication::ports::{Callback, Execute, Leases, Objects, Read};
+use s3_kms_replication::ports::{Callback, Execute, Leases, Objects, Queue, Read};
 use s3_kms_replication::request::{self, Invocation};
 
 use crate::support::*;
@@ -278,6 +279,8 @@ async fn every_call(outage: Outage) -> Vec<(String, ApiError, u32)> {
     call!("bucket_tags", aws => aws.bucket_tags(&here));
     call!("public_access_blocked", aws => aws.public_access_blocked(&here));
     call!("is_empty", aws => aws.is_empty(&here));
+    call!("versions_page", aws => aws.versions_page(&here, "", None, 1));
+    call!("send", aws => aws.send("https://sqs.us-east-1.amazonaws.com/111122223333/events", String::new(), Duration::from_secs(900)));
     call!("key", aws => aws.key(SOURCE_KEY, &region, &Access::Own));
     call!("policy", aws => aws.resource_policy(&guarded_key()));
     call!("job", aws => aws.job("job-1", &region, &here.owner));

@@ -438,3 +438,14 @@ fn rules_have_their_grants(state: &State) -> bool {
         })
     })
 }
+
+#[tokio::test(start_paused = true)]
+async fn replay_of_a_bucket_with_the_role_of_all_buckets_is_refused_without_writes() {
+    let fake = Fake::new(buckets().with_bucket("reports", Bucket::new("us-east-1")));
+    invoke_with(&fake, &created("prod-bills"), &policy_scope()).await.unwrap();
+    fake.clear();
+    let replay = json!({"Action": "Replay", "SourceBucket": "prod-bills", "Name": "dr", "ReportBucket": "reports"});
+    let refused = invoke_with(&fake, &replay, &policy_scope()).await.unwrap_err().to_string();
+    assert!(refused.contains("`RoleScope` Policy), which gets no job"), "{refused}");
+    assert_eq!(fake.writes().len(), 0);
+}

@@ -1,6 +1,7 @@
 //! The requests that the AWS SDK sends, to the letter, and what becomes of AWS's answers.
 
 mod canaries;
+mod catch_up;
 mod foreign_policies;
 mod inspect;
 mod jobs;

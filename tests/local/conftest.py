@@ -175,7 +175,7 @@ def app(aws: LocalAws) -> Application:
     role = aws.client("iam").create_role(
         RoleName="their-replication", AssumeRolePolicyDocument=json.dumps(FOREIGN_TRUST))["Role"]["Arn"]
     outputs = aws.deploy_function(POLICY, AllowCreateDestinationBuckets="true", AllowVerify="true", AllowReplicateExistingObjects="true",
-                                  AllowDiagnose="true", ExtendableRoleArns=role,
+                                  AllowDiagnose="true", AllowCatchUp="true", AllowReadReplicationStatus="true", ExtendableRoleArns=role,
                                   DestinationRoleArns=f"arn:aws:iam::{DESTINATION_ACCOUNT}:role/*", DestinationAccounts=DESTINATION_ACCOUNT)
     return Application(aws, outputs, aws.create_key(), replica_key, role)
 

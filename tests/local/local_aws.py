@@ -165,6 +165,12 @@ class LocalAws:
         with urllib.request.urlopen(f"{self.endpoint}/_standin/{what}", timeout=10) as answer:
             return json.load(answer)
 
+    def deliver_delayed(self, text: str) -> int:
+        """Delivers the delayed messages with this text at once; their number."""
+        request = urllib.request.Request(f"{self.endpoint}/_standin/delayed-messages", text.encode(), method="POST")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
     def function_log(self, since: float = 0) -> str:
         """The log of all functions since a time, in seconds of the epoch."""
         logs = self.client("logs")

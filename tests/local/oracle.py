@@ -25,7 +25,7 @@ from oracle_shapes import faults, local_name, read_form, read_text, read_xml
 from replication_rules import configuration_faults
 
 # The services by their names in signatures. S3 Control signs as S3.
-SERVICES = {"iam": "iam", "sts": "sts", "kms": "kms", "s3": "s3", "dynamodb": "dynamodb", "monitoring": "cloudwatch", "ssm": "ssm"}
+SERVICES = {"iam": "iam", "sts": "sts", "kms": "kms", "s3": "s3", "dynamodb": "dynamodb", "monitoring": "cloudwatch", "ssm": "ssm", "sqs": "sqs"}
 S3_CONTROL_PATH = "/v20180820/"
 # Headers of signature, checksums and the SDK, which are in no operation's model.
 PROTOCOL_HEADERS = regex.compile(r"x-amz-(date|content-sha256|security-token|user-agent|target|sdk-.*|trailer|checksum-(crc32|crc32c|crc64nvme|sha1|sha256)|decoded-content-length)")

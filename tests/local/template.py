@@ -23,6 +23,8 @@ PSEUDO_PARAMETERS = {
     "AWS::StackId": f"arn:aws-us-gov:cloudformation:ap-southeast-99:111122223333:stack/{'s' * 128}/{'0' * 36}"}
 # The longest physical ids that the services allow.
 PHYSICAL_IDS = {"AWS::DynamoDB::Table": 255, "AWS::Logs::LogGroup": 512, "AWS::SQS::Queue": 80, "AWS::IAM::Role": 64, "AWS::SSM::Parameter": 1011}
+# `Ref` of a queue is its URL.
+LONGEST_QUEUE_URL = "https://sqs.ap-southeast-99.cloud.adc-e.uk/111122223333/"
 LONGEST_ARN_PREFIX = "arn:aws-us-gov:dynamodb:ap-southeast-99:111122223333:log-group:"
 
 
@@ -99,7 +101,11 @@ class Deployment:
         if name in PARAMETERS:
             text = self.texts[name]
             return [item.strip() for item in text.split(",")] if is_list(name) else text
+        url = LONGEST_QUEUE_URL if TEMPLATE["Resources"][name]["Type"] == "AWS::SQS::Queue" else ""
+        return url + self.physical_id(name)
+
+    def physical_id(self, name: str) -> str:
         return "n" * PHYSICAL_IDS.get(TEMPLATE["Resources"][name]["Type"], 255)
 
     def attribute(self, name: str) -> str:
-        return LONGEST_ARN_PREFIX + self.ref(name.partition(".")[0])
+        return LONGEST_ARN_PREFIX + self.physical_id(name.partition(".")[0])

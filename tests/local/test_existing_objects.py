@@ -85,6 +85,7 @@ def test_failed_objects_are_replicated_and_replicated_ones_are_not_copied_again(
 
 def test_repeated_request_starts_no_second_job(app: Application, reports: str) -> None:
     source = app.aws.create_bucket("existing-once", key=app.source_key)
+    app.s3.put_object(Bucket=source, Key="1")
     first = app.invoke(command(app, source, reports))
     job(app, first)
     second = app.invoke(command(app, source, reports))
@@ -96,6 +97,7 @@ def test_repeated_request_starts_no_second_job(app: Application, reports: str) -
 
 def test_deleting_the_rule_cancels_its_running_job(app: Application, reports: str) -> None:
     source = app.aws.create_bucket("existing-cancelled", key=app.source_key)
+    app.s3.put_object(Bucket=source, Key="1")
     started = app.invoke(command(app, source, reports))
     app.invoke({"Action": "Delete", "SourceBucket": source, "DestinationBucket": f"{source}-copy"})
 

@@ -9,7 +9,7 @@ from ministack.core import iam_actions, responses, router
 from ministack.services import lambda_svc, s3
 from ministack.services.cloudformation import custom_resource
 
-from . import requests_file
+from . import delayed_messages, requests_file
 from .authorization import denial_of_additional_actions
 from .cloudtrail import publish_bucket_event, user_identity
 from .records import CALLBACK, RECORDS, callback_faults
@@ -50,6 +50,8 @@ async def serve_records_and_check_callbacks(method, path, headers, body, query_p
     for name, record in RECORDS.published().items():
         if path == f"/_standin/{name}":
             return 200, {"Content-Type": "application/json"}, json.dumps(record).encode()
+    if method == "POST" and path == "/_standin/delayed-messages":
+        return 200, {"Content-Type": "application/json"}, json.dumps(delayed_messages.deliver(body.decode())).encode()
     if method == "PUT" and path.startswith(CALLBACK):
         token = path.removeprefix(CALLBACK)
         faults = callback_faults(RECORDS.requests.get(token), headers, body)

@@ -89,6 +89,8 @@ pub struct Fake {
     pub calls: RefCell<Vec<Call>>,
     /// The answers that CloudFormation got.
     pub answers: RefCell<Vec<String>>,
+    /// The messages in the function's own queue, with their delays.
+    pub messages: RefCell<Vec<(String, Duration)>>,
     /// Reads of a replication configuration that still return the one before the last write.
     pub stale_reads: Cell<usize>,
     /// How the next answers to CloudFormation fail, the last one first.

@@ -1,12 +1,14 @@
 //! Actions, leases, generations, canaries and answers.
 
+use std::time::Duration;
+
 use s3_kms_replication::model::{
     Acquired, ApiError, BucketLocation, Canary, Encryption, GenerationRecord, Lease, ObjectVersion,
     OutcomeChange, RecordedRequest, Recording, ReplicationStatus, RequestOutcome, ResponseUrl,
     Versions,
 };
 use s3_kms_replication::plan::{Action, Replaces, ReplicationWrite};
-use s3_kms_replication::ports::{Callback, Execute, Executed, Leases, Objects};
+use s3_kms_replication::ports::{Callback, Execute, Executed, Leases, Objects, Queue};
 
 use super::effects::{perform, start};
 use super::replicator::{replicate, rules_of, selects};
@@ -213,6 +215,16 @@ impl Objects for Fake {
             Ok(())
         };
         self.call(Call::write("DeleteObject", object(location, key)), delete).await
+    }
+}
+
+impl Queue for Fake {
+    async fn send(&self, _queue_url: &str, body: String, delay: Duration) -> Result<(), ApiError> {
+        self.call(Call::lease("SendMessage", "the function's queue"), |_| {
+            self.messages.borrow_mut().push((body, delay));
+            Ok(())
+        })
+        .await
     }
 }
 
