@@ -30,8 +30,8 @@ Run {run} makes this in account {account}, in {first} and {second}:
     with one rule
   - 4 KMS keys, about 16 buckets whose names begin with {prefix}, a role for each source bucket, some dozen small objects
   - one S3 Batch Replication job{trail}
-It takes about two hours on AWS, most of it waiting, and costs less than one US dollar: the job costs 0.25 dollars, keys and alarms are
-paid by the hour, the rest is requests. It removes all of it at the end, also after Ctrl-C: keys are scheduled for deletion in seven
+It takes two to four hours on AWS, most of it waiting, and costs less than one US dollar: the job costs 0.25 dollars, keys and alarms
+are paid by the hour, the rest is requests. It removes all of it at the end, also after Ctrl-C: keys are scheduled for deletion in seven
 days, in which AWS charges nothing, and the job stays listed for 90 days. What was made is noted in {file}."""
 
 TRAIL = "\n  - a trail of all Regions, with its bucket; a second trail of an account costs 2 dollars per 100,000 events"
