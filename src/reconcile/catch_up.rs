@@ -7,7 +7,8 @@
 //! Before a rule is made or repaired, a message to the function's own queue is sent, which comes after [`DELAY`]. Then the versions of the
 //! bucket are listed, within [`MAX_PAGES`]. For a new rule, older ones count as not replicated. The list has no replication status, so at most
 //! [`MAX_HEADS`] of the others are read one by one, the latest first, where the function has the right to. If something was missed, one job
-//! replicates it, or a person is told. While something is pending or the rule's job runs, it looks once more after another [`DELAY`].
+//! replicates it, or a person is told. While the rule's job runs, it comes again after each [`DELAY`], since the job may be older than what was
+//! missed; and once more if something is pending.
 //!
 //! # Guarantees
 //! - The message is sent before the first change that makes it necessary, so a crash loses no catch-up.
@@ -37,6 +38,9 @@ use crate::spec::{CatchUp, Report, Spec};
 
 /// How long a message is delayed: as long as SQS can, and as long as S3 may take to notice versioning.
 const DELAY: Duration = Duration::from_secs(900);
+
+/// How long a catch-up waits for the end of the rule's job.
+const MAX_WAIT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How many pages of versions are listed.
 const MAX_PAGES: usize = 10;
@@ -162,8 +166,12 @@ impl<C: Cloud> Engine<'_, C> {
         let identity = self.identity().await?;
         let job = reader.job(rule, &location.region, &identity, &roles);
         let job = self.before_deadline(job).await?;
-        if job.is_some_and(|job| !job.has_ended()) && !catch_up.is_second {
-            return self.look_again(catch_up).await;
+        if job.is_some_and(|job| !job.has_ended()) {
+            let waited = epoch_seconds(Duration::ZERO).saturating_sub(catch_up.time);
+            if waited > MAX_WAIT.as_secs() {
+                return skip("a job of the rule has run for a week, and has not ended");
+            }
+            return self.send_again(catch_up.clone()).await;
         }
         // A job of the request for existing objects has replicated the older versions.
         let before = catch_up.time * u64::from(catch_up.is_new && !roles.has_had_job(rule));
@@ -171,7 +179,7 @@ impl<C: Cloud> Engine<'_, C> {
         let older = listed.older;
         let examined = self.examine(&location, &found, listed).await?;
         if examined.pending > 0 && !catch_up.is_second {
-            return self.look_again(catch_up).await;
+            return self.send_again(CatchUp { is_second: true, ..catch_up.clone() }).await;
         }
         let Examined { unreplicated, unexamined, .. } = examined;
         let missed = older + unreplicated;
@@ -185,9 +193,8 @@ impl<C: Cloud> Engine<'_, C> {
         })
     }
 
-    async fn look_again(&self, catch_up: &CatchUp) -> Result<CatchUpResult, Error> {
-        let second = CatchUp { is_second: true, ..catch_up.clone() };
-        self.before_deadline(self.send_catch_up(&second)).await?;
+    async fn send_again(&self, catch_up: CatchUp) -> Result<CatchUpResult, Error> {
+        self.before_deadline(self.send_catch_up(&catch_up)).await?;
         Ok(CatchUpResult::ComesAgain)
     }
 

@@ -15,7 +15,7 @@ pub struct CatchUp {
     pub is_new: bool,
     /// The place of the report of a job for what was missed; `None` if nobody asked for a job.
     pub report: Option<Report>,
-    /// Whether this is the second look, after which there is no other.
+    /// Whether something was pending before, so that nothing is waited for any more.
     pub is_second: bool,
 }
 

@@ -217,7 +217,7 @@ async fn older_versions_are_left_to_the_job_of_the_request_that_made_the_rule() 
     invoke(&fake, &merged(sample("command-apply"), job_properties())).await.unwrap();
     assert_eq!(
         outcome(&fake, &message(with_report())).await,
-        "Pending 1; comes again, IsSecond true"
+        "Pending 1; comes again, IsSecond false"
     );
     let replicated = |status| {
         let mut state = fake.state.borrow_mut();
@@ -302,5 +302,18 @@ async fn invariant_3_catch_up_that_fails_in_any_call_and_comes_again_starts_one_
             invoke_with_queue(&fake, &message).await.unwrap();
             assert_eq!(fake.state, undisturbed.state, "{fault:?} in call {index} of {calls}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn catch_up_waits_a_week_for_the_end_of_the_rules_job() {
+    let fake = bucket_with(&[(Some(ReplicationStatus::Failed), false)]).await;
+    invoke(&fake, &merged(sample("command-apply"), job_properties())).await.unwrap();
+    let day = 24 * 60 * 60;
+    for (age, expected) in
+        [(6 * day, "Pending 1; comes again, IsSecond true"), (8 * day, "Skipped 1")]
+    {
+        let changes = json!({"Time": now() - age, "IsSecond": true});
+        assert_eq!(outcome(&fake, &message(merged(changes, with_report()))).await, expected);
     }
 }

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import Application
 from local_aws import ACCOUNT, REPLICA_REGION, ROOT, ClientError, wait_until
-from test_existing_objects import command, control, job, status
+from test_existing_objects import await_end_of_rights, command, control, job, status
 
 # What the function logs about a catch-up.
 MESSAGES = '"message":"(the catch-up|S3 is still at work|a job replicates|versions are not replicated)'
@@ -78,7 +78,7 @@ def test_what_failed_in_the_first_minutes_of_an_empty_bucket_is_replicated_by_on
     assert status(app, source, "first.json") == "COMPLETED"
     assert app.s3_replica.head_object(Bucket=f"{source}-copy", Key="first.json")["ReplicationStatus"] == "REPLICA"
     role = f"s3-crr-{source}"
-    wait_until("the end of the job's rights", lambda: not [name for name in app.policies(role) if "-job." in name])
+    await_end_of_rights(app, role)
     assert app.invoke(command(app, source, reports))["Status"] == "Unchanged"
 
 
@@ -130,7 +130,7 @@ def test_replay_of_the_function_replicates_failed_objects_only_and_starts_no_sec
     assert job(app, first)["ProgressSummary"]["TotalNumberOfTasks"] == 1
     assert (status(app, source, "failed.json"), status(app, source, "older.json")) == ("COMPLETED", None)
     role = f"s3-crr-{source}"
-    wait_until("the end of the job's rights", lambda: not [name for name in app.policies(role) if "-job." in name])
+    await_end_of_rights(app, role)
 
 
 def test_replay_of_the_program_replicates_failed_objects(app: Application, reports: str) -> None:
