@@ -21,7 +21,7 @@ use crate::model::{
 use crate::plan::Action;
 
 /// Reads the state of AWS and changes nothing.
-pub trait Read {
+pub trait Read: Memory {
     /// Reads the account and the partition of the caller.
     fn identity(&self) -> impl Future<Output = Result<Identity, ApiError>>;
 
@@ -316,6 +316,6 @@ pub trait Callback {
 }
 
 /// All access to AWS and to CloudFormation.
-pub trait Cloud: Inspect + Memory + Execute + Leases + Objects + Queue + Callback {}
+pub trait Cloud: Inspect + Execute + Leases + Objects + Queue + Callback {}
 
-impl<T: Inspect + Memory + Execute + Leases + Objects + Queue + Callback> Cloud for T {}
+impl<T: Inspect + Execute + Leases + Objects + Queue + Callback> Cloud for T {}

@@ -92,7 +92,7 @@ pub struct Destination {
     pub location: BucketLocation,
     /// Its versioning.
     pub versioning: Versioning,
-    /// Whether it has S3 Object Lock.
+    /// Whether it has S3 Object Lock. Read only for a source with Object Lock, or for a canary.
     pub object_lock: bool,
     /// The settings that a plan repairs, if this program created the bucket for this source; `None` for any other bucket.
     pub created: Option<Created>,

@@ -19,11 +19,14 @@ use super::converge::{DesiredState, Planned, Prefetched, RequestScope};
 use super::decision::{self, Candidates, RulesOfBucket};
 use super::lease::epoch_seconds;
 use super::shared_role::EnsuredRole;
-use super::snapshot::{ApplyFirstReads, DeleteFirstReads, DeleteRule, SnapshotReader};
+use super::snapshot::{
+    ApplyFirstReads, DeleteFirstReads, DeleteRule, SnapshotReader, own_location,
+};
 use super::{Engine, Error, Outcome, Prerequisites, Status};
 use crate::config::{Policy, PolicyRule, PolicySource};
 use crate::model::{
-    Access, Account, BucketLocation, BucketName, OWNER_TAG, Region, Role, RuleAddress, RuleId,
+    Access, Account, ApiError, BucketLocation, BucketName, OWNER_TAG, Region, Role, RuleAddress,
+    RuleId,
 };
 use crate::plan::{self, Plan, Roles, SharedRole};
 use crate::ports::{Cloud, Read};
@@ -232,19 +235,44 @@ impl<C: Cloud> Engine<'_, C> {
         request: &ReconcileRequest<'_>,
         FirstRule { spec, shared }: FirstRule<'_>,
     ) -> Result<Option<BucketReads>, Error> {
-        let (time, reader) = (epoch_seconds(Duration::ZERO), self.reader());
+        let Some(spec) = spec else {
+            let found = self.before_deadline(self.read_tags(request)).await?;
+            return Ok(found.map(|(location, tags)| BucketReads {
+                location,
+                tags,
+                prefetched: None,
+            }));
+        };
+        let time = epoch_seconds(Duration::ZERO);
+        let reader = SnapshotReader { remembers_keys: shared.is_some(), ..self.reader() };
         let reads = async {
-            let tags = reader.read_bucket(request.bucket, request.expected, async |location| {
-                self.cloud.bucket_tags(location).await
-            });
-            let first_reads =
-                spec.map(|spec| Box::pin(reader.prefetch_apply(spec, request.expected, shared)));
-            let (found, first_reads) = join!(tags, OptionFuture::from(first_reads));
-            found.map(|found| (found, first_reads))
+            let location = own_location(
+                request.bucket,
+                request.expected.clone(),
+                &self.cloud.identity().await?,
+            );
+            let first_reads = Box::pin(reader.prefetch_apply(spec, request.expected, shared));
+            let (tags, first_reads) = join!(self.cloud.bucket_tags(&location), first_reads);
+            // The first reads have found the bucket, so the tags are of the bucket at this location.
+            let found = match &first_reads {
+                Ok(first_reads) if first_reads.source_is_at(&location) => Some((location, tags?)),
+                Ok(_) | Err(_) => self.read_tags(request).await?,
+            };
+            Ok::<_, Error>((found, first_reads))
         };
         let (found, first_reads) = self.before_deadline(reads).await?;
-        let prefetched = first_reads.map(|first_reads| Prefetched { time, first_reads });
+        let prefetched = Some(Prefetched { time, first_reads });
         Ok(found.map(|(location, tags)| BucketReads { location, tags, prefetched }))
+    }
+
+    /// Reads the bucket's Region and tags; `None` when there is no such bucket.
+    async fn read_tags(
+        &self,
+        request: &ReconcileRequest<'_>,
+    ) -> Result<Option<(BucketLocation, BTreeMap<String, String>)>, ApiError> {
+        let reader = self.reader();
+        let tags = async |location: &BucketLocation| self.cloud.bucket_tags(location).await;
+        reader.read_bucket(request.bucket, request.expected, tags).await
     }
 
     /// Applies the matching rules, then removes the untagged ones. In this order, a role that both need is never deleted and

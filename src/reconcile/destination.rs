@@ -16,21 +16,30 @@ use crate::plan::{self, Created, Destination};
 use crate::ports::Read;
 use crate::spec::{ExistingDestination, Spec};
 
+/// What is known of the source when its destination is read.
+#[derive(Clone, Copy)]
+pub(super) struct SourceState<'a> {
+    /// The replication configuration.
+    pub replication: Option<&'a ReplicationConfiguration>,
+    /// Whether it has Object Lock.
+    pub object_lock: bool,
+}
+
 impl<R: Read> SnapshotReader<'_, R> {
-    /// Reads the destination at `location`. `replication` is the source's replication configuration.
+    /// Reads the destination at `location`. Its Object Lock is read only where it matters: for a source with Object Lock, or for a canary.
     pub(super) async fn destination(
         &self,
         spec: &Spec,
         location: Option<BucketLocation>,
         identity: &Identity,
-        replication: Option<&ReplicationConfiguration>,
+        source: SourceState<'_>,
     ) -> Result<Option<Destination>, ApiError> {
         let Some(location) = location else {
             return Ok(None);
         };
         let is_inaccessible = location.owner != identity.account && location.access == Access::Own;
         let arn = location.bucket.arn(identity.partition);
-        let has_rule = plan::has_own_rule_to(replication, &arn);
+        let has_rule = plan::has_own_rule_to(source.replication, &arn);
         let needs_tags = spec.create_destination_bucket
             || (spec.existing_destination == ExistingDestination::Refuse && !has_rule);
         let created = async {
@@ -52,11 +61,12 @@ impl<R: Read> SnapshotReader<'_, R> {
             let created = is_created.then_some(Created { encryption, public_access_blocked });
             Ok((created, tagged_for))
         };
-        let (versioning, object_lock, (created, tagged_for)) = try_join!(
-            self.cloud.versioning(&location),
-            self.cloud.object_lock(&location),
-            created
-        )?;
+        let object_lock = async {
+            let matters = source.object_lock || spec.verify;
+            if matters { self.cloud.object_lock(&location).await } else { Ok(false) }
+        };
+        let (versioning, object_lock, (created, tagged_for)) =
+            try_join!(self.cloud.versioning(&location), object_lock, created)?;
         Ok(Some(Destination { location, versioning, object_lock, created, tagged_for }))
     }
 

@@ -28,6 +28,7 @@ mod generation;
 mod interrupted;
 mod job;
 mod job_of_rule;
+mod keys;
 mod lease;
 mod legacy;
 mod new_bucket;
@@ -136,8 +137,9 @@ impl<C: Cloud> Engine<'_, C> {
             None => self.identity().await?.account,
         };
         self.settings.allowed_destinations.check(&spec.destination, &account)?;
+        let reader = SnapshotReader { remembers_keys: shared.is_some(), ..self.reader() };
         let desired = ApplyRule {
-            reader: self.reader(),
+            reader,
             spec,
             expected,
             roles: &self.settings.roles,
@@ -219,7 +221,7 @@ impl<C: Cloud> Engine<'_, C> {
     }
 
     fn reader(&self) -> SnapshotReader<'_, C> {
-        SnapshotReader { cloud: self.cloud, roles: &self.settings.roles }
+        SnapshotReader { cloud: self.cloud, roles: &self.settings.roles, remembers_keys: false }
     }
 
     /// Awaits reads until the deadline.

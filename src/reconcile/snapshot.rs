@@ -14,6 +14,7 @@ use super::Error;
 use super::bucket::ABSENCE_PAUSE;
 use super::converge::{DesiredState, Planned};
 use super::cross_account::{DeniedReads, DestinationReads, ReadResult, allow_access_denied};
+use super::destination::SourceState;
 use crate::model::{
     Access, Alarm, ApiError, BucketLocation, BucketName, Encryption, Identity, Key, KeyReference,
     Region, ReplicationConfiguration, Role, RoleName, RoleOutline, RuleAddress, RuleId, Versioning,
@@ -29,6 +30,8 @@ use crate::spec::{RoleSettings, SourceKeys, Spec};
 pub(super) struct SnapshotReader<'a, R> {
     pub cloud: &'a R,
     pub roles: &'a RoleSettings,
+    /// Whether a usable key is taken as it was read a short time ago.
+    pub remembers_keys: bool,
 }
 
 impl<R> Clone for SnapshotReader<'_, R> {
@@ -69,9 +72,17 @@ pub(super) struct ApplyFirstReads {
     replication: Option<ReplicationConfiguration>,
     has_rule: bool,
     encryption: Option<Encryption>,
+    object_lock: bool,
     own_role: Option<RoleOutline>,
     destination: ReadResult<Region>,
     replica_key: ReadResult<Key>,
+}
+
+impl ApplyFirstReads {
+    /// Whether the source was found at this location.
+    pub(super) fn source_is_at(&self, location: &BucketLocation) -> bool {
+        self.source == *location
+    }
 }
 
 /// The first reads for a rule to delete.
@@ -82,10 +93,8 @@ pub(super) struct DeleteFirstReads {
     pub is_present: bool,
 }
 
-/// The second round of reads of a source bucket.
-struct SourceReads {
-    versioning: Versioning,
-    object_lock: bool,
+/// The keys of a source bucket.
+struct SourceKeyReads {
     /// The keys that encrypt the source's objects, by the ids that they were read by; `None` for a key that does not exist.
     keys: Vec<(String, Option<Key>)>,
     /// Given keys of other accounts whose reads AWS denied.
@@ -179,7 +188,11 @@ impl<R: Read> SnapshotReader<'_, R> {
         spec.check_partition(identity.partition)?;
         let key_access = spec.destination_access.for_account(spec.replica_key.account());
         let source = self.read_bucket(&spec.rule.source, expected, async |location| {
-            try_join!(cloud.replication(location), self.default_encryption(spec, location))
+            try_join!(
+                cloud.replication(location),
+                self.default_encryption(spec, location),
+                cloud.object_lock(location)
+            )
         });
         let destination = cloud.bucket_region(
             &spec.destination,
@@ -188,7 +201,7 @@ impl<R: Read> SnapshotReader<'_, R> {
             &spec.destination_access,
         );
         let replica_key =
-            cloud.key(spec.replica_key.as_str(), spec.replica_key.region(), &key_access);
+            self.key(spec.replica_key.as_str(), spec.replica_key.region(), &key_access);
         let (source, own_role, destination, replica_key) = try_join!(
             async {
                 let missing =
@@ -204,7 +217,7 @@ impl<R: Read> SnapshotReader<'_, R> {
             async { Ok(allow_access_denied(destination).await?) },
             async { Ok(allow_access_denied(replica_key).await?) },
         )?;
-        let (source, (replication, encryption)) = source;
+        let (source, (replication, encryption, object_lock)) = source;
         let has_rule = plan::has_rule(&spec.rule.id, replication.as_ref());
         let bucket = BucketToServe {
             region: &source.region,
@@ -225,6 +238,7 @@ impl<R: Read> SnapshotReader<'_, R> {
             replication,
             has_rule,
             encryption,
+            object_lock,
             own_role,
             destination,
             replica_key,
@@ -238,7 +252,8 @@ impl<R: Read> SnapshotReader<'_, R> {
         first_reads: ApplyFirstReads,
     ) -> Result<ApplySnapshot, Error> {
         let ApplyFirstReads { identity, source: location, replication, has_rule, .. } = first_reads;
-        let ApplyFirstReads { encryption, own_role, destination, replica_key, .. } = first_reads;
+        let ApplyFirstReads { encryption, object_lock, own_role, destination, replica_key, .. } =
+            first_reads;
         let mut denied = DeniedReads::new(spec, &identity);
         let replica_key = denied.accept(replica_key, spec.replica_key.account())?;
         let owner = spec.destination_account.as_ref().unwrap_or(&identity.account);
@@ -257,18 +272,20 @@ impl<R: Read> SnapshotReader<'_, R> {
         let may_have_alarm =
             spec.alarm_topic.is_some() || serving.is_some() || has_rule || has_policy;
         let region = &location.region;
-        let (source, destination, roles, alarm) = try_join!(
-            self.source_reads(spec, encryption, &location, &identity),
+        let replicates = replication.as_ref();
+        let (versioning, source_keys, destination, roles, alarm) = try_join!(
+            self.source_versioning(&location, replicates),
+            self.source_key_reads(spec, encryption, &location, &identity),
             allow_access_denied(self.destination(
                 spec,
                 destination,
                 &identity,
-                replication.as_ref()
+                SourceState { replication: replicates, object_lock }
             )),
             self.roles(own_role, serving),
             self.alarm(&spec.rule, region, may_have_alarm),
         )?;
-        let SourceReads { versioning, object_lock, keys: source_keys, unread_keys } = source;
+        let SourceKeyReads { keys: source_keys, unread_keys } = source_keys;
         let destination = denied.accept(destination, owner)?;
         let destination_reads =
             DestinationReads { bucket: destination.as_ref(), replica_key: replica_key.as_ref() };
@@ -298,27 +315,34 @@ impl<R: Read> SnapshotReader<'_, R> {
         })
     }
 
-    /// Makes the second round of reads of the source bucket, and reads its keys.
-    async fn source_reads(
+    /// Reads the source's versioning. S3 refuses to suspend it while the bucket replicates, so a bucket with a configuration costs no call.
+    async fn source_versioning(
+        &self,
+        location: &BucketLocation,
+        replication: Option<&ReplicationConfiguration>,
+    ) -> Result<Versioning, ApiError> {
+        match replication {
+            Some(_) => Ok(Versioning::Enabled),
+            None => self.cloud.versioning(location).await,
+        }
+    }
+
+    /// Reads the keys of the source bucket.
+    async fn source_key_reads(
         &self,
         spec: &Spec,
         encryption: Option<Encryption>,
         location: &BucketLocation,
         identity: &Identity,
-    ) -> Result<SourceReads, ApiError> {
+    ) -> Result<SourceKeyReads, ApiError> {
         // The bucket's default key must be known: S3 may name it by an alias, which grants cannot name.
         let is_given = matches!(spec.source_keys, SourceKeys::Given(_));
         let key_ids = source_keys(spec, encryption);
         let keys = key_ids
             .iter()
-            .map(|key| allow_access_denied(self.cloud.key(key, &location.region, &Access::Own)));
-        let (versioning, object_lock, keys) = try_join!(
-            self.cloud.versioning(location),
-            self.cloud.object_lock(location),
-            try_join_all(keys),
-        )?;
-        let mut reads =
-            SourceReads { versioning, object_lock, keys: Vec::new(), unread_keys: Vec::new() };
+            .map(|key| allow_access_denied(self.key(key, &location.region, &Access::Own)));
+        let keys = try_join_all(keys).await?;
+        let mut reads = SourceKeyReads { keys: Vec::new(), unread_keys: Vec::new() };
         for (id, key) in key_ids.into_iter().zip(keys) {
             match (key, KeyReference::parse(&id)) {
                 (Ok(key), _) => reads.keys.push((id, key)),

@@ -95,7 +95,7 @@ async fn message_is_sent_before_the_first_change_and_only_for_what_mends_replica
         "a converged rule, the end of a job, and an alarm"
     );
 
-    fake.state.borrow_mut().bucket_mut("demo-source").versioning = Versioning::Suspended;
+    fake.state.borrow_mut().bucket_mut("demo-destination").versioning = Versioning::Suspended;
     invoke_with_queue(&fake, &apply).await.unwrap();
     fake.state.borrow_mut().role_mut(OWN_ROLE_NAME).trust = "{}".to_owned();
     invoke_with_queue(&fake, &apply).await.unwrap();

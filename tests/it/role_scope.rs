@@ -312,6 +312,34 @@ async fn exhausted_quota_of_roles_names_the_role_scope() {
     assert!(error.contains("set `RoleScope` to Policy"), "{error}");
 }
 
+/// The rounds of an event about `bucket` in a process that has handled another bucket, with the number of its calls.
+async fn rounds_of_event(fake: &Fake, bucket: &str, policy: &str) -> String {
+    fake.clear();
+    fake.record_times();
+    invoke_with(fake, &created(bucket), &with_scope("Policy", policy)).await.unwrap();
+    let calls = u32::try_from(fake.calls.borrow().len()).unwrap();
+    print_count(calls, &format!("calls of an event about {bucket} in RoleScope Policy"));
+    format!("{calls} calls\n{}", fake.rounds())
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_bucket_and_its_next_event_take_the_recorded_rounds() {
+    let fixed = RULES
+        .replace("copy-{bucket}", "copies")
+        .replace("\"CreateDestinationBucket\": true", "\"ExistingDestination\": \"Use\"");
+    for (destination, policy) in [("created", RULES), ("existing", &fixed)] {
+        let copies = Bucket { versioning: Versioning::Enabled, ..Bucket::new("us-west-2") };
+        let bucket = Bucket::new("us-east-1").encrypted_with(SOURCE_KEY);
+        let state = buckets().with_bucket("copies", copies).with_bucket("prod-notes", bucket);
+        let fake = Fake::new(state);
+        invoke_with(&fake, &created("prod-bills"), &with_scope("Policy", policy)).await.unwrap();
+        let new = rounds_of_event(&fake, "prod-notes", policy).await;
+        insta::assert_snapshot!(format!("new_bucket_with_{destination}_destination"), new);
+        let again = rounds_of_event(&fake, "prod-notes", policy).await;
+        insta::assert_snapshot!(format!("next_event_with_{destination}_destination"), again);
+    }
+}
+
 /// Walks in batches, over 10,000 buckets with `make scale`.
 #[tokio::test(start_paused = true)]
 async fn many_buckets_are_walked_in_batches_and_have_one_role() {

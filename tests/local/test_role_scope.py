@@ -157,14 +157,17 @@ def test_second_walk_writes_nothing(walked: Walked) -> None:
     assert writes(walked.calls[1]) == []
 
 
-def test_event_of_a_new_bucket_makes_no_call_to_iam(walked: Walked) -> None:
+def test_event_of_a_new_bucket_makes_no_call_to_iam_but_the_first_look_of_a_process_at_the_role(walked: Walked) -> None:
+    role, = replication_roles(walked.app)
     walked.app.aws.create_bucket("prod-new", key=walked.app.source_key)
     walked.app.await_idle()
     walked.app.invoke(bucket_event("CreateBucket", "prod-new"))
     seen = len(walked.app.calls())
     walked.app.aws.create_bucket("prod-newer", key=walked.app.source_key)
     walked.app.invoke(bucket_event("CreateBucket", "prod-newer"))
-    assert [call["action"] for call in walked.app.calls()[seen:] if call["action"].startswith("iam:")] == []
+    to_iam = [call for call in walked.app.calls()[seen:] if call["action"].startswith("iam:")]
+    assert [call for call in to_iam if not call["resource"].endswith(f"/{role}")] == []
+    assert writes(to_iam) == []
     assert walked.app.rules("prod-newer")[0]["ID"] == f"{RULE_PREFIX}dr"
 
 

@@ -76,8 +76,9 @@ async fn invariant_2_foreign_role_is_refused_or_extended_and_never_replaced() {
 #[tokio::test(start_paused = true)]
 async fn invariant_2_two_buckets_extend_one_foreign_role_with_policies_of_their_own() {
     let mut before = with_foreign_role();
-    before.bucket_mut("prod-orders").replication =
-        before.buckets["demo-source"].replication.clone();
+    let Bucket { replication, versioning, .. } = before.buckets["demo-source"].clone();
+    let orders = before.bucket_mut("prod-orders");
+    (orders.replication, orders.versioning) = (replication, versioning);
     let fake = Fake::new(before.clone());
     for source in ["demo-source", "prod-orders"] {
         let mut apply = sample("command-apply");
