@@ -11,7 +11,7 @@ from conftest import Application
 from local_aws import REGION, REPLICA_REGION, ROOT, ClientError, wait_until
 
 METRICS = {"Configured", "Unchanged", "Verified", "Pending", "Removed", "Planned", "Skipped", "Refused", "Failed", "Duration",
-           "DiagnosedWorks", "DiagnosedFails", "DiagnosedUnknown"}
+           "DiagnosedWorks", "DiagnosedFails", "DiagnosedUnknown", "CaughtUp", "Unexamined", "Unreplicated", "JobsStarted"}
 
 
 def alarms(app: Application) -> dict[str, dict[str, Any]]:
@@ -41,6 +41,7 @@ def test_stack_alarms_watch_the_queues_and_the_function(app: Application) -> Non
         "FailuresAlarm": ("S3KmsReplication", "Failed", app.function_name, 0),
         "RefusalsAlarm": ("S3KmsReplication", "Refused", app.function_name, 0),
         "DiagnosesAlarm": ("S3KmsReplication", "DiagnosedFails", app.function_name, 0),
+        "UnreplicatedAlarm": ("S3KmsReplication", "Unreplicated", app.function_name, 0),
         "WalksAlarm": ("AWS/States", "ExecutionsFailed", app.outputs["WalkStateMachineArn"], 0),
         "ErrorsAlarm": ("AWS/Lambda", "Errors", app.function_name, 0),
         "ThrottlesAlarm": ("AWS/Lambda", "Throttles", app.function_name, 0),
