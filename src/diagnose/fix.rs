@@ -162,6 +162,13 @@ pub(super) fn enable_versioning(bucket: &str) -> String {
     )
 }
 
+/// The line of the AWS CLI that gives a bucket's owner all its objects.
+pub(super) fn enforce_owner(bucket: &str) -> String {
+    format!(
+        "aws s3api put-bucket-ownership-controls --bucket {bucket} --ownership-controls 'Rules=[{{ObjectOwnership=BucketOwnerEnforced}}]'"
+    )
+}
+
 /// What replicates objects that exist.
 pub(super) const REPLICATE_EXISTING: &str = "mend the other findings first, then run an S3 Batch Replication job: \
      `apply --replicate-existing-objects --report-bucket NAME` of this program starts one for its own rules";

@@ -4,7 +4,7 @@
 
 use super::evidence::{Evidence, RuleEvidence, Sample, Unread};
 use super::finding::{Code, Finding, Severity};
-use super::fix::REPLICATE_EXISTING;
+use super::fix::{REPLICATE_EXISTING, enforce_owner};
 use super::setup::state_problem;
 use crate::model::{ListedObject, ObjectOwnership, ReplicationStatus, SampledObject};
 
@@ -23,6 +23,17 @@ pub(super) fn severity_of<'a>(objects: impl IntoIterator<Item = &'a SampledObjec
         Some(ReplicationStatus::Completed | ReplicationStatus::Replica) => Severity::Note,
     };
     objects.into_iter().map(severity).min().unwrap_or(Severity::Note)
+}
+
+/// What to do about objects that are pending.
+const WAIT: &str = "large objects take hours; if they stay pending, mend the other findings";
+
+fn has(object: &SampledObject, status: ReplicationStatus) -> bool {
+    object.replication == Some(status)
+}
+
+fn count(sample: &Sample, is: impl Fn(&SampledObject) -> bool) -> usize {
+    sample.objects.iter().filter(|object| is(object)).count()
 }
 
 /// The findings about a rule's objects.
@@ -51,82 +62,67 @@ impl ObjectFindings {
         found
     }
 
+    /// What has become of the sampled objects.
     fn statuses(&mut self, evidence: &Evidence, rule: &RuleEvidence, sample: &Sample) {
-        let all = sample.objects.len();
-        let count = |is: &dyn Fn(&&SampledObject) -> bool| sample.objects.iter().filter(is).count();
-        let has = |status: ReplicationStatus| {
-            move |object: &&SampledObject| object.replication == Some(status)
-        };
-        let failed = count(&has(ReplicationStatus::Failed));
-        if failed > 0 {
-            let message = format!(
-                "S3 failed to replicate {failed} of {all} sampled objects, and does not try again"
-            );
-            self.findings.push(
-                Finding::new(Code::ObjectsFailed, Severity::Note, message).fix(REPLICATE_EXISTING),
-            );
-            let recent = count(&|object| {
-                object.replication == Some(ReplicationStatus::Failed)
-                    && object.last_modified + DAY > evidence.now
-            });
-            if recent > 0 {
-                self.recent_failures = Some(format!("{recent} sampled objects"));
-            }
-        }
-        let pending = count(&|object| {
-            object.replication == Some(ReplicationStatus::Pending)
-                && object.last_modified + HOUR < evidence.now
+        self.failed(evidence, sample);
+        self.pending(evidence, sample);
+        self.never_selected(rule, sample);
+        let replicas = count(sample, |object| has(object, ReplicationStatus::Replica));
+        let message = "are replicas, which S3 by design does not replicate again";
+        let fix = "add a rule of the bucket where the objects were written";
+        self.note(Code::ReplicasNotReplicated, replicas, sample, message, fix);
+    }
+
+    fn failed(&mut self, evidence: &Evidence, sample: &Sample) {
+        let failed = count(sample, |object| has(object, ReplicationStatus::Failed));
+        let message = "have failed, and S3 does not try again";
+        self.note(Code::ObjectsFailed, failed, sample, message, REPLICATE_EXISTING);
+        let recent = count(sample, |object| {
+            has(object, ReplicationStatus::Failed) && object.last_modified + DAY > evidence.now
         });
-        if pending > 0 {
-            let message =
-                format!("{pending} of {all} sampled objects are pending for more than an hour");
-            self.findings
-                .push(Finding::new(Code::ObjectsPending, Severity::Note, message).fix(
-                    "large objects take hours; if they stay pending, mend the other findings",
-                ));
+        if recent > 0 {
+            self.recent_failures = Some(format!("{recent} sampled objects"));
         }
+    }
+
+    fn pending(&mut self, evidence: &Evidence, sample: &Sample) {
+        let pending = count(sample, |object| {
+            has(object, ReplicationStatus::Pending) && object.last_modified + HOUR < evidence.now
+        });
+        let message = "are pending for more than an hour";
+        self.note(Code::ObjectsPending, pending, sample, message, WAIT);
+    }
+
+    fn never_selected(&mut self, rule: &RuleEvidence, sample: &Sample) {
         // Objects without the rule's tags, or that it does not select for their encryption, have no status by design.
         let by_tags = rule.rule.filter().tags().is_none_or(|tags| !tags.is_empty());
-        let kms = rule.rule.selects_kms_objects();
-        let unselected =
-            count(&|object| object.replication.is_none() && (kms || object.kms_key.is_none()));
-        if unselected > 0 && !by_tags && rule.rule.is_enabled() {
-            let message = format!(
-                "{unselected} of {all} sampled objects were never selected by a rule: they are older than the rule"
-            );
-            self.findings.push(
-                Finding::new(Code::ObjectsNeverSelected, Severity::Note, message)
-                    .fix(REPLICATE_EXISTING),
-            );
+        if by_tags || !rule.rule.is_enabled() {
+            return;
         }
-        let replicas = count(&has(ReplicationStatus::Replica));
-        if replicas > 0 {
-            let message = format!(
-                "{replicas} of {all} sampled objects are replicas, which S3 by design does not replicate again"
-            );
-            let fix = "add a rule of the bucket where the objects were written";
-            self.findings
-                .push(Finding::new(Code::ReplicasNotReplicated, Severity::Note, message).fix(fix));
+        let kms = rule.rule.selects_kms_objects();
+        let unselected = count(sample, |object| {
+            object.replication.is_none() && (kms || object.kms_key.is_none())
+        });
+        let message = "were never selected by a rule: they are older than the rule";
+        self.note(Code::ObjectsNeverSelected, unselected, sample, message, REPLICATE_EXISTING);
+    }
+
+    /// Notes what is to be said of so many sampled objects, unless there are none.
+    fn note(&mut self, code: Code, count: usize, sample: &Sample, message: &str, fix: &str) {
+        if count > 0 {
+            let message = format!("{count} of {} sampled objects {message}", sample.objects.len());
+            self.findings.push(Finding::new(code, Severity::Note, message).fix(fix));
         }
     }
 
     fn kinds(&mut self, evidence: &Evidence, sample: &Sample) {
         let all = sample.objects.len();
-        let archived = sample
-            .objects
-            .iter()
-            .filter(|object| ARCHIVES.contains(&object.storage_class.as_str()))
-            .filter(|object| object.replication != Some(ReplicationStatus::Completed));
-        let archived = archived.count();
-        if archived > 0 {
-            let message = format!(
-                "{archived} of {all} sampled objects are archived, and cannot be replicated by a job before they are restored"
-            );
-            self.findings.push(
-                Finding::new(Code::ObjectsArchived, Severity::Note, message)
-                    .fix("restore the objects first"),
-            );
-        }
+        let archived = count(sample, |object| {
+            ARCHIVES.contains(&object.storage_class.as_str())
+                && !has(object, ReplicationStatus::Completed)
+        });
+        let message = "are archived, and cannot be replicated by a job before they are restored";
+        self.note(Code::ObjectsArchived, archived, sample, message, "restore the objects first");
         for (arn, key) in &sample.keys {
             let problem = match &key.key {
                 Ok(Some(found)) => state_problem(found),
@@ -167,36 +163,18 @@ impl ObjectFindings {
         };
         let others: Vec<&ListedObject> = sample.listed.iter().filter(is_others).collect();
         let (severity, whose) = if others.is_empty() {
-            let whose = "objects that other accounts write belong to them";
-            (Severity::WillFail, whose.to_owned())
+            (Severity::WillFail, "objects that other accounts write belong to them".to_owned())
         } else {
-            let read = others
-                .iter()
-                .map(|other| sample.objects.iter().find(|object| object.key == other.key));
-            // The bucket's owner may not even read the status of an object that its owner does not share.
-            let severity = read.map(|object| match object.and_then(|object| object.replication) {
-                Some(ReplicationStatus::Failed) => Severity::FailsForSome,
-                Some(ReplicationStatus::Pending) | None => Severity::WillFail,
-                Some(ReplicationStatus::Completed | ReplicationStatus::Replica) => Severity::Note,
-            });
-            let severity = severity.min().unwrap_or(Severity::Note);
-            let all = sample.listed.len();
-            (
-                severity,
-                format!("{} of {all} sampled objects belong to other accounts", others.len()),
-            )
+            let (some, all) = (others.len(), sample.listed.len());
+            let whose = format!("{some} of {all} sampled objects belong to other accounts");
+            (severity_of_others(&others, sample), whose)
         };
         let message = format!(
             "{whose}, and S3 fails those whose access control list does not grant the bucket's owner `READ` and `READ_ACP`"
         );
-        let bucket = &evidence.source.location.bucket;
-        self.findings.push(
-            Finding::new(Code::ObjectsOwnedByOthers, severity, message)
-                .s3("SrcGetObjectNotPermitted")
-                .fix(format!(
-                    "aws s3api put-bucket-ownership-controls --bucket {bucket} --ownership-controls 'Rules=[{{ObjectOwnership=BucketOwnerEnforced}}]'"
-                )),
-        );
+        let finding = Finding::new(Code::ObjectsOwnedByOthers, severity, message);
+        let fix = enforce_owner(evidence.source.location.bucket.as_str());
+        self.findings.push(finding.s3("SrcGetObjectNotPermitted").fix(fix));
     }
 
     fn metrics(&mut self, rule: &RuleEvidence) {
@@ -226,8 +204,21 @@ impl ObjectFindings {
             self.findings.push(
                 finding
                     .evidence("the metrics `ReplicationLatency` and `OperationsPendingReplication`")
-                    .fix("large objects take hours; if they stay pending, mend the other findings"),
+                    .fix(WAIT),
             );
         }
     }
+}
+
+/// What it means that these objects belong to others. The bucket's owner may not even read the status of such an object.
+fn severity_of_others(others: &[&ListedObject], sample: &Sample) -> Severity {
+    let severity = |other: &&ListedObject| {
+        let object = sample.objects.iter().find(|object| object.key == other.key);
+        match object.and_then(|object| object.replication) {
+            Some(ReplicationStatus::Failed) => Severity::FailsForSome,
+            Some(ReplicationStatus::Pending) | None => Severity::WillFail,
+            Some(ReplicationStatus::Completed | ReplicationStatus::Replica) => Severity::Note,
+        }
+    };
+    others.iter().map(severity).min().unwrap_or(Severity::Note)
 }

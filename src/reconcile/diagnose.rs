@@ -140,37 +140,9 @@ impl<C: Inspect> Collector<'_, C> {
         location: BucketLocation,
         replication: ReplicationConfiguration,
     ) -> Result<Evidence, Error> {
-        let rules: Vec<ReplicationRule> = replication
-            .rules()
-            .filter(|rule| self.request.rule.is_none_or(|id| rule.id() == Some(id)))
-            .cloned()
-            .collect();
-        if let Some(id) = self.request.rule.filter(|_| rules.is_empty()) {
-            let ids: Vec<&str> = replication.rules().filter_map(ReplicationRule::id).collect();
-            return Err(no_such_rule(id, &ids));
-        }
+        let rules = self.rules(&replication)?;
         let role_arn = replication.role().to_owned();
-        let cloud = self.reader.cloud;
-        let source = async {
-            let (versioning, encryption, object_lock, policy, ownership) = join!(
-                self.reader.seen(cloud.versioning(&location)),
-                self.reader.seen(cloud.encryption(&location)),
-                self.reader.seen(cloud.object_lock(&location)),
-                self.reader.bucket_policy(&location),
-                self.reader.seen(cloud.object_ownership(&location)),
-            );
-            let replication = replication.clone();
-            let location = location.clone();
-            SourceEvidence {
-                location,
-                replication,
-                versioning,
-                encryption,
-                object_lock,
-                policy,
-                ownership,
-            }
-        };
+        let source = self.source(location, replication);
         let (source, role) = join!(source, self.reader.role(&role_arn, &self.identity));
         let default_key = match &source.encryption {
             Ok(Encryption::Kms { key, .. }) => Some(key.as_deref().unwrap_or("alias/aws/s3")),
@@ -194,6 +166,44 @@ impl<C: Inspect> Collector<'_, C> {
             self.add_simulations(&mut evidence).await;
         }
         Ok(evidence)
+    }
+
+    /// The rules that are to be diagnosed.
+    fn rules(&self, replication: &ReplicationConfiguration) -> Result<Vec<ReplicationRule>, Error> {
+        let is_wanted =
+            |rule: &&ReplicationRule| self.request.rule.is_none_or(|id| rule.id() == Some(id));
+        let rules: Vec<ReplicationRule> = replication.rules().filter(is_wanted).cloned().collect();
+        match self.request.rule.filter(|_| rules.is_empty()) {
+            None => Ok(rules),
+            Some(id) => {
+                let ids: Vec<&str> = replication.rules().filter_map(ReplicationRule::id).collect();
+                Err(no_such_rule(id, &ids))
+            }
+        }
+    }
+
+    async fn source(
+        &self,
+        location: BucketLocation,
+        replication: ReplicationConfiguration,
+    ) -> SourceEvidence {
+        let (reader, cloud) = (&self.reader, self.reader.cloud);
+        let (versioning, encryption, object_lock, policy, ownership) = join!(
+            reader.seen(cloud.versioning(&location)),
+            reader.seen(cloud.encryption(&location)),
+            reader.seen(cloud.object_lock(&location)),
+            reader.bucket_policy(&location),
+            reader.seen(cloud.object_ownership(&location)),
+        );
+        SourceEvidence {
+            location,
+            replication,
+            versioning,
+            encryption,
+            object_lock,
+            policy,
+            ownership,
+        }
     }
 
     /// Reads the grants of those keys whose policies do not decide without them.

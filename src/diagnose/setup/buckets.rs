@@ -1,7 +1,7 @@
 //! Findings about the settings of both buckets.
 
 use super::Setup;
-use crate::diagnose::evidence::DestinationSettings;
+use crate::diagnose::evidence::{AbroadSettings, DestinationSettings};
 use crate::diagnose::finding::{Code, Finding, Severity};
 use crate::diagnose::fix;
 use crate::model::{ObjectOwnership, Versioning};
@@ -66,30 +66,22 @@ impl Setup<'_> {
         let bucket = self.rule.destination_bucket().map(|bucket| bucket.to_string());
         let bucket = bucket.unwrap_or_else(|| self.rule.destination.name.clone());
         if let Ok(versioning @ (Versioning::Off | Versioning::Suspended)) = settings.versioning {
+            let message = format!("versioning of the destination `{bucket}` is {versioning:?}");
             self.add(
-                Finding::new(
-                    Code::DestinationNotVersioned,
-                    Severity::FailsNow,
-                    format!("versioning of the destination `{bucket}` is {versioning:?}"),
-                )
-                .s3("DstBucketUnversioned")
-                .fix(fix::enable_versioning(&bucket)),
+                Finding::new(Code::DestinationNotVersioned, Severity::FailsNow, message)
+                    .s3("DstBucketUnversioned")
+                    .fix(fix::enable_versioning(&bucket)),
             );
         }
-        if matches!(
-            (&self.evidence.source.object_lock, &settings.object_lock),
-            (Ok(true), Some(Ok(false)))
-        ) {
+        if self.evidence.source.object_lock == Ok(true) && settings.object_lock == Some(Ok(false)) {
+            let message =
+                format!("the source has S3 Object Lock, and the destination `{bucket}` has not");
             self.add(
-                Finding::new(
-                    Code::DestinationObjectLockMissing,
-                    Severity::FailsNow,
-                    format!("the source has S3 Object Lock, and the destination `{bucket}` has not"),
-                )
-                .s3("DstBucketObjectLockConfigMissing")
-                .fix(format!(
-                    "aws s3api put-object-lock-configuration --bucket {bucket} --object-lock-configuration ObjectLockEnabled=Enabled"
-                )),
+                Finding::new(Code::DestinationObjectLockMissing, Severity::FailsNow, message)
+                    .s3("DstBucketObjectLockConfigMissing")
+                    .fix(format!(
+                        "aws s3api put-object-lock-configuration --bucket {bucket} --object-lock-configuration ObjectLockEnabled=Enabled"
+                    )),
             );
         }
         if settings.replicates == Ok(true) {
@@ -99,7 +91,13 @@ impl Setup<'_> {
             let fix = "add a rule of the source to the further destination";
             self.add(Finding::new(Code::ReplicasNotReplicated, Severity::Note, message).fix(fix));
         }
-        let Some(abroad) = &settings.abroad else { return };
+        if let Some(abroad) = &settings.abroad {
+            self.settings_abroad(&bucket, abroad);
+        }
+    }
+
+    /// Settings that matter in another account only.
+    fn settings_abroad(&mut self, bucket: &str, abroad: &AbroadSettings) {
         if abroad.requester_pays == Ok(true) {
             let message =
                 format!("the destination `{bucket}` of another account makes requesters pay");
@@ -109,19 +107,16 @@ impl Setup<'_> {
                 )),
             );
         }
-        let keeps_owner = matches!(
-            abroad.ownership,
-            Ok(ObjectOwnership::ObjectWriter | ObjectOwnership::BucketOwnerPreferred)
-        );
+        let keeps_owner = match abroad.ownership {
+            Ok(ObjectOwnership::ObjectWriter | ObjectOwnership::BucketOwnerPreferred) => true,
+            Ok(ObjectOwnership::BucketOwnerEnforced) | Err(_) => false,
+        };
         if keeps_owner && !self.rule.rule.overrides_owner() {
             let message = format!(
                 "the source's account owns the replicas in bucket `{bucket}`, whose owner may not be able to read them"
             );
-            self.add(
-                Finding::new(Code::OwnerNotOverridden, Severity::Note, message).fix(format!(
-                    "aws s3api put-bucket-ownership-controls --bucket {bucket} --ownership-controls 'Rules=[{{ObjectOwnership=BucketOwnerEnforced}}]'"
-                )),
-            );
+            let finding = Finding::new(Code::OwnerNotOverridden, Severity::Note, message);
+            self.add(finding.fix(fix::enforce_owner(bucket)));
         }
     }
 }

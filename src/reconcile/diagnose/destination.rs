@@ -13,6 +13,15 @@ use crate::ports::Inspect;
 /// What to do about a read that another account denies.
 const ABROAD: &str = "another account owns it, whose credentials `--destination-profile` or `DestinationRoleArn` gives";
 
+/// A read that another account denies, with what to do about it.
+fn of_other_account(unread: Unread) -> Unread {
+    let reason = match unread.right {
+        Some(_) => format!("{}; {ABROAD}", unread.reason),
+        None => unread.reason,
+    };
+    Unread { reason, ..unread }
+}
+
 impl<C: Inspect> Collector<'_, C> {
     pub(super) async fn destination(
         &self,
@@ -77,15 +86,8 @@ impl<C: Inspect> Collector<'_, C> {
             }
             denied = Some((Ok(Some(location)), Some(versioning)));
         }
-        let is_own = self.reader.is_own(&bucket).await;
         let (location, versioning) = denied.unwrap_or((Ok(None), None));
-        let abroad = |unread: Unread| match &is_own {
-            Ok(false) if unread.right.is_some() => {
-                let reason = format!("{}; {ABROAD}", unread.reason);
-                Unread { reason, ..unread }
-            }
-            Ok(_) | Err(_) => unread,
-        };
+        let is_own = self.reader.is_own(&bucket).await;
         match (location, versioning) {
             (Ok(Some(location)), Some(versioning)) if is_own == Ok(true) => {
                 let (location, versioning) = self.as_own(location, versioning).await;
@@ -93,7 +95,8 @@ impl<C: Inspect> Collector<'_, C> {
                 evidence(Ok(Some(location)), is_own, Some(settings))
             }
             (Ok(_), Some(Err(unread))) | (Err(unread), _) => {
-                evidence(Err(abroad(unread)), is_own, None)
+                let unread = if is_own == Ok(false) { of_other_account(unread) } else { unread };
+                evidence(Err(unread), is_own, None)
             }
             (Ok(location), None | Some(Ok(_))) => evidence(Ok(location), is_own, None),
         }
