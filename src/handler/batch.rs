@@ -45,6 +45,13 @@ pub(super) async fn handle<C: Cloud>(
             None => answer.add_not_begun(&item.name),
         }
     }
+    let needed = answer.roles_needed();
+    if needed > 0 {
+        tracing::warn!(
+            needed,
+            "IAM's quota of roles is exhausted, and buckets need more; raise it, or set `RoleScope` to Policy"
+        );
+    }
     json(&answer)
 }
 

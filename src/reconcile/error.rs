@@ -110,6 +110,17 @@ impl Error {
         }
     }
 
+    /// Whether the account has no room for another role.
+    pub fn lacks_role(&self) -> bool {
+        match self {
+            Self::Apply { failure, .. } => {
+                failure.operation == "CreateRole" && failure.code == "LimitExceeded"
+            }
+            Self::Interrupted { error, .. } => error.lacks_role(),
+            _ => false,
+        }
+    }
+
     /// Whether the request was refused, rather than failed in a call.
     pub fn is_refusal(&self) -> bool {
         match self {

@@ -302,7 +302,7 @@ fn explain_role_quota(action: &Action, failure: ApiError) -> ApiError {
         "{}; raise IAM's quota of roles, or set `RoleScope` to Policy, which needs one role for all buckets of the replication policy",
         failure.message
     );
-    ApiError { message, ..failure }
+    ApiError { message, operation: action.operation(), ..failure }
 }
 
 fn log_change(action: &Action) {

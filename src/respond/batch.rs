@@ -17,6 +17,8 @@ pub struct BatchAnswer {
     unchanged: u32,
     /// Buckets for which the replication policy has nothing.
     skipped: u32,
+    /// Buckets that failed since the account has no room for their roles.
+    roles_needed: u32,
     /// Buckets that failed, and will fail again.
     failures: Vec<BucketFailure>,
     /// Buckets to try again: first those that were not begun.
@@ -54,11 +56,17 @@ impl BatchAnswer {
         let texts: Vec<String> = failures.iter().map(ToString::to_string).collect();
         let error = texts.join("; ").chars().take(MAX_FAILURE).collect();
         let failure = BucketFailure { bucket: bucket.to_owned(), error };
+        self.roles_needed += u32::from(failures.iter().any(|failure| failure.lacks_role()));
         if failures.iter().any(|failure| failure.is_transient()) {
             self.not_done.push(failure);
         } else {
             self.failures.push(failure);
         }
+    }
+
+    /// How many buckets failed since the account has no room for their roles.
+    pub fn roles_needed(&self) -> u32 {
+        self.roles_needed
     }
 
     /// Adds a bucket for which too little time was left.

@@ -1,5 +1,6 @@
 //! Batches of buckets, as the walk sends them.
 
+use s3_kms_replication::model::Retry;
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -97,6 +98,16 @@ async fn buckets_for_which_no_time_is_left_are_not_done_first_in_the_answer_and_
     fake.state.borrow_mut().leases.clear();
     let answer = invoke(&fake, &batch(&not_done)).await.unwrap();
     assert_eq!((&answer["Changed"], &answer["Unchanged"]), (&json!(5), &json!(7)), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn buckets_for_whose_roles_the_account_has_no_room_are_counted() {
+    let fake = Fake::new(with_buckets(&names("prod", 3)));
+    fake.refuse("CreateRole", 2, "LimitExceeded", Retry::Never);
+    let answer = invoke(&fake, &batch(&names("prod", 3))).await.unwrap();
+    assert_eq!((&answer["RolesNeeded"], &answer["Changed"]), (&json!(2), &json!(1)), "{answer}");
+    let error = answer["Failures"][0]["Error"].as_str().unwrap();
+    assert!(error.contains("LimitExceeded"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -46,7 +46,7 @@ class Walk:
 
     @property
     def counts(self) -> dict[str, int]:
-        return {name: count for name, count in self.output.items() if name != "Failures"}
+        return {name: count for name, count in self.output.items() if name != "Failures" and not name.startswith("Roles")}
 
     @property
     def writes(self) -> list[str]:
@@ -245,6 +245,14 @@ def test_walk_tries_again_what_is_not_done_and_loses_no_bucket(account: Account)
     assert walk.counts == {"Buckets": account.size, "Changed": 0, "Unchanged": 0, "Skipped": 0, "Failed": account.size}
     assert {failure["Error"] for failure in walk.output["Failures"]} == {"too little time was left to begin"}
     assert len(walk.output["Failures"]) == min(account.size, 100)
+
+
+def test_walk_says_how_many_roles_are_in_use_and_may_be(account: Account) -> None:
+    output = account.walks["first"].output
+
+    assert output["RolesInUse"] >= len(account.matching)
+    assert output["RolesQuota"] > output["RolesInUse"]
+    assert output["RolesNeeded"] == 0
 
 
 def test_second_walk_performs_no_writes(account: Account) -> None:

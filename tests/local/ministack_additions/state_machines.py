@@ -9,7 +9,8 @@ from ministack.core import iam_evaluator, responses
 from ministack.services import stepfunctions
 
 # The right that a task needs: the action, and the argument that names its resource.
-TASK_ACTIONS = {"lambda:invoke": ("lambda:InvokeFunction", "FunctionName"), "aws-sdk:s3:listBuckets": ("s3:ListAllMyBuckets", None)}
+TASK_ACTIONS = {"lambda:invoke": ("lambda:InvokeFunction", "FunctionName"), "aws-sdk:s3:listBuckets": ("s3:ListAllMyBuckets", None),
+                "aws-sdk:iam:getAccountSummary": ("iam:GetAccountSummary", None)}
 
 execute_task = stepfunctions._execute_task
 invoke_resource = stepfunctions._invoke_resource
@@ -46,7 +47,11 @@ def execute_task_in_context(state_def, raw_input, execution, ctx):
 def invoke_if_authorized(resource, input_data):
     action, named = TASK_ACTIONS[resource.partition(":states:::")[2]]
     authorize(current_execution.get(), action, input_data[named] if named else "*")
-    return invoke_resource(resource, input_data)
+    result = invoke_resource(resource, input_data)
+    if action == "iam:GetAccountSummary":
+        # MiniStack answers with a list of entries, Step Functions with a map.
+        return {"SummaryMap": {name: int(count) for name, count in (entry.values() for entry in result["SummaryMap"])}}
+    return result
 
 
 def run_map_in_jsonata(state_def, raw_input, effective, iterator, execution, ctx):
