@@ -185,9 +185,17 @@ fn log_catch_up(rule: &RuleAddress, caught_up: &Result<CaughtUp, reconcile::Erro
         CatchUpResult::Job { id: job } => {
             tracing::info!(bucket, rule = id, job, "a job replicates what the rule has missed");
         }
-        CatchUpResult::Unreplicated { count } => {
-            let command = rule.replay_command(true);
-            tracing::warn!(bucket, rule = id, count, command, "versions are not replicated");
+        CatchUpResult::Unreplicated { count, unexamined, reason } => {
+            let (command, reason) = (rule.replay_command(true), reason.as_deref());
+            tracing::warn!(
+                bucket,
+                rule = id,
+                count,
+                unexamined,
+                reason,
+                command,
+                "versions are not replicated"
+            );
         }
     }
 }

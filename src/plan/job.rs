@@ -159,9 +159,16 @@ impl Roles {
         caught_up.is_some_and(|latest| latest >= time)
     }
 
-    /// Whether a job was started for the rule.
+    /// Whether a request has asked to replicate the rule's existing objects.
+    pub fn asks_for_job(&self, rule: &RuleAddress) -> bool {
+        let recorded = self.recorded_job(rule);
+        recorded.is_some_and(|recorded| recorded.request != hash_without_request(rule))
+    }
+
+    /// Whether a job was started for the rule's existing objects.
     pub fn has_had_job(&self, rule: &RuleAddress) -> bool {
-        self.recorded_job(rule).is_some_and(|recorded| recorded.id.is_some())
+        let has_id = self.recorded_job(rule).is_some_and(|recorded| recorded.id.is_some());
+        has_id && self.asks_for_job(rule)
     }
 
     /// The id of the rule's job, while the job has rights.

@@ -5,14 +5,15 @@
 //!
 //! # Expected flow
 //! Before a rule is made or repaired, a message to the function's own queue is sent, which comes after [`DELAY`]. Then the versions of the
-//! bucket are listed, within [`MAX_PAGES`]. For a new rule, older ones count as not replicated. The list has no replication status, so at most
-//! [`MAX_HEADS`] of the others are read one by one, the latest first, where the function has the right to. If something was missed, one job
-//! replicates it, or a person is told. While the rule's job runs, it comes again after each [`DELAY`], since the job may be older than what was
-//! missed; and once more if something is pending.
+//! bucket are listed, within [`MAX_PAGES`]. The list has no replication status, so at most [`MAX_HEADS`] of them are read one by one, the latest
+//! first, where the function has the right to. What an older version counts as that was not read, [`Older`] tells. If something was missed, one
+//! job replicates it, or a person is told. While the rule's job runs, it comes again after each [`DELAY`], since the job may be older than what
+//! was missed; and once more if something is pending.
 //!
 //! # Guarantees
 //! - The message is sent before the first change that makes it necessary, so a crash loses no catch-up.
 //! - A message that comes twice starts no second job: the role's tag records the catch-up for which a job was started.
+//! - A job is started only while the role's tag records that one was asked for.
 //! - No object's key is in a log, an answer or an error.
 //!
 //! # Caveats
@@ -23,24 +24,28 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::job_of_rule::RulesOfSource;
+use super::job_of_rule::{RequestedJob, RulesOfSource};
 use super::lease::epoch_seconds;
 use super::{Engine, Error};
 use crate::model::{
     ApiError, BucketLocation, ListedVersion, ObjectVersion, OptionalRight, ReplicationRule,
-    ReplicationStatus, RuleAddress, VersionMarker, is_canary_key,
+    ReplicationStatus, Retry, RuleAddress, VersionMarker, is_canary_key,
 };
 use crate::plan::{JobRequest, ObjectSelection, Plan, Roles};
 use crate::ports::Cloud;
-use crate::spec::{CatchUp, Report, Spec};
+use crate::spec::{CatchUp, Invalid, Report, Spec};
 
 /// How long a message is delayed: as long as SQS can, and as long as S3 may take to notice versioning.
 const DELAY: Duration = Duration::from_secs(900);
 
-/// How long a catch-up waits for the end of the rule's job.
+/// For how long a catch-up comes again.
 const MAX_WAIT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How far the clocks of two invocations may be apart.
+const MAX_SKEW: Duration = Duration::from_secs(60);
 
 /// How many pages of versions are listed.
 const MAX_PAGES: usize = 10;
@@ -80,38 +85,67 @@ pub enum CatchUpResult {
         /// Its id.
         id: String,
     },
-    /// Versions are not replicated, and nobody asked for a job.
+    /// Versions are not replicated, and no job was started.
     Unreplicated {
         /// Their number, as far as it is known.
         count: usize,
+        /// The number of versions that were not looked at.
+        unexamined: usize,
+        /// Why no job was started, if one was asked for.
+        reason: Option<String>,
     },
 }
 
 /// The versions of a bucket, as the list shows them.
 #[derive(Debug, Default)]
 struct Listed {
-    /// The number of versions that are older than a new rule.
-    older: usize,
-    /// The others.
-    others: Vec<ListedVersion>,
+    versions: Vec<ListedVersion>,
     /// Whether there are more versions than were listed.
     is_cut: bool,
 }
 
-/// What the versions that were read one by one show.
+/// What a version counts as that is older than the catch-up and was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Older {
+    /// The rule is new.
+    Unreplicated,
+    /// The rule is new, and the job of the request for existing objects has ended.
+    Replicated,
+    /// The rule has been there before, or selects by tags, which the list does not have.
+    Unknown,
+}
+
+/// The catch-up of a request, which plans several times while the state changes: the warning about its message, once that was sent.
+pub(super) type RequestedCatchUp = OnceCell<Option<String>>;
+
+/// What the versions show.
 #[derive(Debug, Default)]
 struct Examined {
     unreplicated: usize,
     pending: usize,
     unexamined: usize,
+    /// The number of older versions that are not among the unexamined ones, and were not examined either.
+    unexamined_older: usize,
+    /// Whether an older version was replicated, or is a replica: then the rule is not new, or replicates back.
+    has_older_replica: bool,
 }
 
 impl<C: Cloud> Engine<'_, C> {
-    /// Sends the message for the rule of `spec`, if `plan` makes or repairs it. Returns a warning if the message cannot be sent.
-    pub(super) async fn request_catch_up(&self, spec: &Spec, plan: &Plan) -> Option<String> {
+    /// Sends the message for the rule of `spec`, if `plan` makes or repairs it, and no earlier plan of the request did. Returns a warning if the
+    /// message cannot be sent.
+    pub(super) async fn request_catch_up(
+        &self,
+        spec: &Spec,
+        plan: &Plan,
+        requested: &RequestedCatchUp,
+    ) -> Option<String> {
         if self.settings.catch_up_queue.is_none() || !plan.mends_replication() {
-            return None;
+            return requested.get().cloned().flatten();
         }
+        requested.get_or_init(async || self.send_first(spec, plan).await).await.clone()
+    }
+
+    async fn send_first(&self, spec: &Spec, plan: &Plan) -> Option<String> {
         let catch_up = CatchUp {
             rule: spec.rule.clone(),
             time: epoch_seconds(Duration::ZERO),
@@ -144,6 +178,9 @@ impl<C: Cloud> Engine<'_, C> {
 
     async fn look_for_missed(&self, catch_up: &CatchUp) -> Result<CatchUpResult, Error> {
         let rule = &catch_up.rule;
+        if catch_up.time > epoch_seconds(MAX_SKEW) {
+            return Err(Invalid::new("Time", "is later than now").into());
+        }
         let skip = |reason: &str| Ok(CatchUpResult::Ended(reason.to_owned()));
         let reader = self.reader();
         let found = reader.rules_of_source(&rule.source, &self.settings.region);
@@ -166,65 +203,76 @@ impl<C: Cloud> Engine<'_, C> {
         let identity = self.identity().await?;
         let job = reader.job(rule, &location.region, &identity, &roles);
         let job = self.before_deadline(job).await?;
-        if job.is_some_and(|job| !job.has_ended()) {
-            let waited = epoch_seconds(Duration::ZERO).saturating_sub(catch_up.time);
-            if waited > MAX_WAIT.as_secs() {
-                return skip("a job of the rule has run for a week, and has not ended");
-            }
-            return self.send_again(catch_up.clone()).await;
+        if job.is_some_and(|job| !job.has_ended()) && self.comes_again(catch_up.clone()).await? {
+            return Ok(CatchUpResult::ComesAgain);
         }
-        // A job of the request for existing objects has replicated the older versions.
-        let before = catch_up.time * u64::from(catch_up.is_new && !roles.has_had_job(rule));
-        let listed = self.list_versions(&location, &found, before).await?;
-        let older = listed.older;
-        let examined = self.examine(&location, &found, listed).await?;
+        let listed = self.list_versions(&location, &found).await?;
+        let examined = self.examine(&location, &found, listed, catch_up.time).await?;
         if examined.pending > 0 && !catch_up.is_second {
-            return self.send_again(CatchUp { is_second: true, ..catch_up.clone() }).await;
-        }
-        let Examined { unreplicated, unexamined, .. } = examined;
-        let missed = older + unreplicated;
-        let may_have_missed = missed > 0 || (catch_up.is_new && unexamined > 0);
-        Ok(match &catch_up.report {
-            Some(report) if may_have_missed => {
-                self.replicate_missed(catch_up, report, &location).await?
+            let second = CatchUp { is_second: true, ..catch_up.clone() };
+            if self.comes_again(second).await? {
+                return Ok(CatchUpResult::ComesAgain);
             }
-            None if missed > 0 => CatchUpResult::Unreplicated { count: missed },
-            Some(_) | None => CatchUpResult::NothingMissed { unexamined },
-        })
+        }
+        let older = Older::of(catch_up, &found, &roles);
+        // Whoever has removed the wish for a job since then is not to pay for one.
+        let report = catch_up.report.as_ref().filter(|_| roles.asks_for_job(rule));
+        self.replicate_or_tell(catch_up, report, &location, examined.counting(older)).await
     }
 
-    async fn send_again(&self, catch_up: CatchUp) -> Result<CatchUpResult, Error> {
+    /// Sends the message once more. Returns whether it was sent: not without a queue, and not after [`MAX_WAIT`].
+    async fn comes_again(&self, catch_up: CatchUp) -> Result<bool, Error> {
+        let waited = epoch_seconds(Duration::ZERO).saturating_sub(catch_up.time);
+        if self.settings.catch_up_queue.is_none() || waited > MAX_WAIT.as_secs() {
+            return Ok(false);
+        }
         self.before_deadline(self.send_catch_up(&catch_up)).await?;
-        Ok(CatchUpResult::ComesAgain)
+        Ok(true)
     }
 
-    async fn replicate_missed(
+    /// Starts a job for what was missed, if there is a `report` for one, or tells of it.
+    async fn replicate_or_tell(
         &self,
         catch_up: &CatchUp,
-        report: &Report,
+        report: Option<&Report>,
         location: &BucketLocation,
+        Examined { unreplicated: count, pending, unexamined, .. }: Examined,
     ) -> Result<CatchUpResult, Error> {
+        let tell = |reason: Option<String>| {
+            let unexamined = unexamined + pending;
+            match count {
+                0 => CatchUpResult::NothingMissed { unexamined },
+                count => CatchUpResult::Unreplicated { count, unexamined, reason },
+            }
+        };
+        let may_have_missed = count > 0 || (catch_up.is_new && unexamined > 0);
+        let Some(report) = report.filter(|_| may_have_missed) else { return Ok(tell(None)) };
         let job = JobRequest {
             rule: &catch_up.rule,
             selection: ObjectSelection::Unreplicated,
             report,
             caught_up: Some(catch_up.time),
         };
-        let job = self.start_job_of_rule(job, &location.region, false).await?;
-        Ok(CatchUpResult::Job { id: job.id.unwrap_or_default() })
+        match self.start_job_of_rule(job, &location.region, false).await {
+            Ok(RequestedJob { plan, id }) if !plan.is_empty() => {
+                Ok(CatchUpResult::Job { id: id.unwrap_or_default() })
+            }
+            // The list of a job that runs may be older than what was missed.
+            Ok(_) if self.comes_again(catch_up.clone()).await? => Ok(CatchUpResult::ComesAgain),
+            Ok(_) => Ok(tell(Some("another job of the rule runs".to_owned()))),
+            Err(Error::Refused(refusal)) if count > 0 => Ok(tell(Some(refusal.to_string()))),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Lists the versions under the rule's prefix. Those that were written before the time `before` are only counted. Uses at most half of the
-    /// time that is left.
+    /// Lists the versions under the rule's prefix. Uses at most half of the time that is left.
     async fn list_versions(
         &self,
         location: &BucketLocation,
         rule: &ReplicationRule,
-        before: u64,
     ) -> Result<Listed, Error> {
         let prefix = rule.filter().prefix().unwrap_or_default();
         let ends_at = Instant::now() + self.time_left() / 2;
-        let selects_by_tag = has_tags(rule);
         let mut listed = Listed::default();
         let mut next: Option<VersionMarker> = None;
         for _ in 0..MAX_PAGES {
@@ -232,13 +280,7 @@ impl<C: Cloud> Engine<'_, C> {
             let page =
                 self.before_deadline(async { page.await.map_err(with_needed_right) }).await?;
             let versions = page.versions.into_iter();
-            for version in versions.filter(|version| !is_canary_key(&version.key)) {
-                if version.last_modified < before && !selects_by_tag {
-                    listed.older += 1;
-                } else {
-                    listed.others.push(version);
-                }
-            }
+            listed.versions.extend(versions.filter(|version| !is_canary_key(&version.key)));
             next = page.next;
             if next.is_none() || Instant::now() >= ends_at {
                 break;
@@ -248,56 +290,88 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(listed)
     }
 
-    /// Reads the replication status of the latest versions.
+    /// Reads the replication status of the latest versions. Those before `time` are the older ones.
     async fn examine(
         &self,
         location: &BucketLocation,
         rule: &ReplicationRule,
         listed: Listed,
+        time: u64,
     ) -> Result<Examined, Error> {
-        let Listed { mut others, is_cut, .. } = listed;
-        others.sort_by_key(|version| Reverse(version.last_modified));
-        let mut examined = Examined {
-            unexamined: others.len().saturating_sub(MAX_HEADS) + usize::from(is_cut),
-            ..Examined::default()
-        };
-        let heads = others.into_iter().take(MAX_HEADS).map(async |version| {
-            let ListedVersion { key, version, .. } = version;
+        let Listed { mut versions, is_cut } = listed;
+        versions.sort_by_key(|version| Reverse(version.last_modified));
+        let mut examined = Examined { unexamined: usize::from(is_cut), ..Examined::default() };
+        for version in versions.iter().skip(MAX_HEADS) {
+            examined.leave_out(version.last_modified < time);
+        }
+        let heads = versions.into_iter().take(MAX_HEADS).map(async |version| {
+            let ListedVersion { key, version, last_modified } = version;
             let read = self.cloud.object_version(location, &key, &version);
-            self.before_deadline(async {
+            let read = self.before_deadline(async {
                 read.await.map_err(|failure| without_key(failure, location))
-            })
-            .await
+            });
+            (last_modified < time, read.await)
         });
         let mut heads = stream::iter(heads).buffered(CONCURRENT_HEADS);
-        let mut denied = None;
-        while let Some(head) = heads.next().await {
+        let mut unread = None;
+        while let Some((is_older, head)) = heads.next().await {
             match head {
-                // The right may be denied for some objects only, by the bucket's policy.
-                Err(Error::Read(failure)) if failure.is_denied() => {
-                    examined.unexamined += 1;
-                    denied = Some(failure);
+                // The bucket's policy may deny the right for some objects only, and S3 tells of no object whose key the customer keeps.
+                Err(Error::Read(failure)) if failure.retry == Retry::Never => {
+                    examined.leave_out(is_older);
+                    unread = Some(failure);
                 }
                 Err(error) => return Err(error),
-                Ok(version) => examined.count(version.as_ref(), has_tags(rule)),
+                Ok(version) => examined.count(version.as_ref(), is_older, has_tags(rule)),
             }
         }
-        if let Some(failure) = denied {
-            tracing::info!(%failure, "versions are not examined without the right to read their replication status");
+        if let Some(failure) = unread {
+            tracing::info!(%failure, "versions are not examined whose replication status cannot be read");
         }
         Ok(examined)
     }
 }
 
+impl Older {
+    fn of(catch_up: &CatchUp, rule: &ReplicationRule, roles: &Roles) -> Self {
+        match catch_up.is_new {
+            true if roles.has_had_job(&catch_up.rule) => Self::Replicated,
+            true if !has_tags(rule) => Self::Unreplicated,
+            true | false => Self::Unknown,
+        }
+    }
+}
+
 impl Examined {
-    fn count(&mut self, version: Option<&ObjectVersion>, selects_by_tag: bool) {
+    fn count(&mut self, version: Option<&ObjectVersion>, is_older: bool, selects_by_tag: bool) {
         match version.map(|version| version.replication) {
             Some(Some(ReplicationStatus::Pending)) => self.pending += 1,
             Some(Some(ReplicationStatus::Failed)) => self.unreplicated += 1,
             // Perhaps the rule does not select it.
-            Some(None) if selects_by_tag => self.unexamined += 1,
+            Some(None) if selects_by_tag => self.leave_out(is_older),
             Some(None) => self.unreplicated += 1,
-            Some(Some(ReplicationStatus::Completed | ReplicationStatus::Replica)) | None => {}
+            Some(Some(ReplicationStatus::Completed | ReplicationStatus::Replica)) => {
+                self.has_older_replica |= is_older;
+            }
+            None => {}
+        }
+    }
+
+    fn leave_out(&mut self, is_older: bool) {
+        *if is_older { &mut self.unexamined_older } else { &mut self.unexamined } += 1;
+    }
+
+    /// Counts the older versions that were not examined.
+    fn counting(self, older: Older) -> Self {
+        let Self { unreplicated, unexamined, unexamined_older, .. } = self;
+        match older {
+            Older::Replicated => self,
+            Older::Unreplicated if !self.has_older_replica => {
+                Self { unreplicated: unreplicated + unexamined_older, ..self }
+            }
+            Older::Unreplicated | Older::Unknown => {
+                Self { unexamined: unexamined + unexamined_older, ..self }
+            }
         }
     }
 }

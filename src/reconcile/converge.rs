@@ -9,6 +9,7 @@ use futures_util::future::OptionFuture;
 use tokio::join;
 use tokio::time::timeout_at;
 
+use super::catch_up::RequestedCatchUp;
 use super::execute::{LastRead, Progress};
 use super::generation::Generation;
 use super::lease::epoch_seconds;
@@ -75,7 +76,20 @@ pub(super) struct RequestScope<'a> {
     /// The credentials for the destination's account.
     pub access: &'a Access,
     /// The rule that is applied.
-    pub applies: Option<&'a Spec>,
+    pub applies: Option<AppliedRule<'a>>,
+}
+
+/// The rule that a request applies.
+pub(super) struct AppliedRule<'a> {
+    pub spec: &'a Spec,
+    /// Its catch-up.
+    pub catch_up: RequestedCatchUp,
+}
+
+impl<'a> AppliedRule<'a> {
+    pub(super) fn new(spec: &'a Spec) -> Self {
+        Self { spec, catch_up: RequestedCatchUp::default() }
+    }
 }
 
 /// First reads that were made before they were known to be needed.
@@ -203,11 +217,11 @@ impl<C: Cloud> Engine<'_, C> {
         last_read: Option<LastRead>,
     ) -> Result<Planned, Error> {
         let Planned { mut plan, attributes, job_id } = planned;
-        if let Some(spec) = scope.applies.filter(|spec| spec.verify && !plan.is_empty()) {
-            self.open_verification(&spec.rule).await?;
-        }
-        if let Some(spec) = scope.applies {
-            plan.warnings.extend(Box::pin(self.request_catch_up(spec, &plan)).await);
+        if let Some(AppliedRule { spec, catch_up }) = &scope.applies {
+            if spec.verify && !plan.is_empty() {
+                self.open_verification(&spec.rule).await?;
+            }
+            plan.warnings.extend(Box::pin(self.request_catch_up(spec, &plan, catch_up)).await);
         }
         let removal = Box::pin(self.remove_replaced_canary(&plan, scope.access));
         let removed = timeout_at(self.deadline, removal).await;

@@ -49,7 +49,7 @@ use tokio::time::{Instant, timeout_at};
 pub use bucket::{BucketOutcome, ReconcileRequest, RuleOutcome};
 pub use catch_up::{CatchUpResult, CaughtUp};
 pub use cleanup::{Cleanup, Leftover};
-use converge::{Planned, Prefetched, RequestScope};
+use converge::{AppliedRule, Planned, Prefetched, RequestScope};
 pub use diagnose::{DiagnosisReads, DiagnosisRequest};
 pub use error::Error;
 pub use generation::{End, Operation, ResourceRequest};
@@ -152,7 +152,7 @@ impl<C: Cloud> Engine<'_, C> {
             dry_run: spec.dry_run,
             generation,
             access: &spec.destination_access,
-            applies: Some(spec),
+            applies: Some(AppliedRule::new(spec)),
         };
         let (converged, left) = join!(
             Box::pin(self.converge_with_own_role(&scope, prefetched, &desired)),

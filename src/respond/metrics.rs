@@ -106,7 +106,7 @@ impl Counters {
             CatchUpResult::NothingMissed { .. } => self.count("Unexamined"),
             CatchUpResult::ComesAgain => self.count("Pending"),
             CatchUpResult::Job { .. } => self.count(JOBS_STARTED),
-            CatchUpResult::Unreplicated { count } => {
+            CatchUpResult::Unreplicated { count, .. } => {
                 let count = u32::try_from(count).unwrap_or(u32::MAX);
                 *self.counts.entry("Unreplicated").or_default() += count;
             }

@@ -108,6 +108,8 @@ pub struct CatchUpAnswer {
     job_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unreplicated: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unexamined: Option<usize>,
 }
 
 impl From<&CaughtUp> for CatchUpAnswer {
@@ -119,17 +121,23 @@ impl From<&CaughtUp> for CatchUpAnswer {
             reason: None,
             job_id: None,
             unreplicated: None,
+            unexamined: None,
         };
         match result {
             CatchUpResult::Ended(reason) => {
                 Self { reason: Some(reason.clone()), ..answer("Ended") }
             }
-            CatchUpResult::NothingMissed { .. } => answer("NothingMissed"),
+            CatchUpResult::NothingMissed { unexamined } => {
+                Self { unexamined: Some(*unexamined), ..answer("NothingMissed") }
+            }
             CatchUpResult::ComesAgain => answer("ComesAgain"),
             CatchUpResult::Job { id } => Self { job_id: Some(id.clone()), ..answer("Job") },
-            CatchUpResult::Unreplicated { count } => {
-                Self { unreplicated: Some(*count), ..answer("Unreplicated") }
-            }
+            CatchUpResult::Unreplicated { count, unexamined, reason } => Self {
+                reason: reason.clone(),
+                unreplicated: Some(*count),
+                unexamined: Some(*unexamined),
+                ..answer("Unreplicated")
+            },
         }
     }
 }

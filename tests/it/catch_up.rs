@@ -1,5 +1,6 @@
 //! Catch-up: the function asks itself to look for objects that a rule has missed, and one job replicates them or a person is told.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use aws_sdk_s3control::types::JobStatus;
@@ -13,7 +14,7 @@ use crate::support::*;
 
 const RULE: &str = "s3-kms-replication.demo-destination";
 /// The time of the catch-ups in these tests.
-const TIME: u64 = 2_000_000_000;
+static TIME: LazyLock<u64> = LazyLock::new(|| now() - 900);
 
 fn settings_with_queue() -> Settings {
     environment(&[
@@ -36,7 +37,7 @@ fn sent(fake: &Fake) -> Vec<Value> {
 }
 
 fn message(changes: Value) -> Value {
-    let message = json!({"Action": "CatchUp", "SourceBucket": "demo-source", "RuleId": RULE, "Time": TIME, "IsNew": true, "IsSecond": false});
+    let message = json!({"Action": "CatchUp", "SourceBucket": "demo-source", "RuleId": RULE, "Time": *TIME, "IsNew": true, "IsSecond": false});
     merged(message, changes)
 }
 
@@ -44,23 +45,48 @@ fn with_report() -> Value {
     json!({"ReportBucket": "reports", "ReportPrefix": ""})
 }
 
-/// A bucket with the walk-through's rule and these objects under its prefix: replication status, and whether they are older than the rule.
+/// A bucket with the walk-through's rule and these objects under its prefix: replication status, and whether they are older than the rule. The
+/// bucket was empty when the rule was made, so the rule's request for existing objects has started no job.
 async fn bucket_with(objects: &[(Option<ReplicationStatus>, bool)]) -> Fake {
+    bucket_after(&merged(sample("command-apply"), job_properties()), objects).await
+}
+
+/// The same without a request for existing objects.
+async fn bucket_without_wish(objects: &[(Option<ReplicationStatus>, bool)]) -> Fake {
+    bucket_after(&sample("command-apply"), objects).await
+}
+
+async fn bucket_after(apply: &Value, objects: &[(Option<ReplicationStatus>, bool)]) -> Fake {
     let mut state = with_report_bucket();
     state.bucket_mut("demo-source").objects.clear();
     let fake = Fake::new(state);
-    invoke(&fake, &sample("command-apply")).await.unwrap();
-    let objects = objects.iter().zip(1..).map(|((status, is_older), number)| {
-        Object::new(
-            &format!("Tax/secret-{number}"),
-            *status,
-            if *is_older { TIME - 1 } else { TIME },
-        )
-    });
-    fake.state.borrow_mut().bucket_mut("demo-source").objects = objects.collect();
+    invoke(&fake, apply).await.unwrap();
+    set_objects(&fake, objects);
     fake.replicator.borrow_mut().pending = usize::MAX;
     fake.clear();
     fake
+}
+
+fn set_objects(fake: &Fake, objects: &[(Option<ReplicationStatus>, bool)]) {
+    let objects = objects.iter().zip(1..).map(|((status, is_older), number)| {
+        let time = if *is_older { *TIME - 1 } else { *TIME };
+        Object::new(&format!("Tax/secret-{number}"), *status, time)
+    });
+    fake.state.borrow_mut().bucket_mut("demo-source").objects = objects.collect();
+}
+
+async fn end_job(fake: &Fake, id: &str) {
+    fake.state.borrow_mut().jobs.get_mut(id).unwrap().job.status = JobStatus::Complete;
+    invoke(fake, &job_status_changed(id, "Complete")).await.unwrap();
+}
+
+/// A Replay of the objects that S3 failed to replicate.
+fn replay() -> Value {
+    json!({"Action": "Replay", "SourceBucket": "demo-source", "Name": "demo-destination", "ReportBucket": "reports"})
+}
+
+fn deny_status(fake: &Fake) {
+    fake.refuse("HeadObject", usize::MAX, "HTTP 403", Retry::Never);
 }
 
 #[tokio::test(start_paused = true)]
@@ -80,12 +106,8 @@ async fn message_is_sent_before_the_first_change_and_only_for_what_mends_replica
     assert_eq!(messages[0], expected);
     assert!(fake.position("SendMessage") < fake.first_write());
 
-    let end_job = async || {
-        fake.state.borrow_mut().jobs.get_mut("job-1").unwrap().job.status = JobStatus::Complete;
-        invoke_with_queue(&fake, &job_status_changed("job-1", "Complete")).await.unwrap();
-    };
     invoke_with_queue(&fake, &apply).await.unwrap();
-    end_job().await;
+    end_job(&fake, "job-1").await;
     invoke_with_queue(&fake, &merged(apply.clone(), json!({"AlarmTopicArn": TOPIC})))
         .await
         .unwrap();
@@ -119,11 +141,14 @@ async fn message_that_cannot_be_sent_is_a_warning_and_the_rule_is_made() {
     insta::assert_snapshot!(answer["Warnings"][0].as_str().unwrap());
 }
 
-/// What a catch-up answered, counted and sent, and which job it started.
+/// What a catch-up counted and sent.
 async fn outcome(fake: &Fake, message: &Value) -> String {
+    outcome_with(fake, message, &settings_with_queue()).await
+}
+
+async fn outcome_with(fake: &Fake, message: &Value, settings: &Settings) -> String {
     let handled =
-        Box::pin(handle(&message.to_string(), within_five_minutes(), fake, &settings_with_queue()))
-            .await;
+        Box::pin(handle(&message.to_string(), within_five_minutes(), fake, settings)).await;
     let answer = handled.answer.unwrap();
     assert!(!answer.to_string().contains("secret"), "no key is in an answer");
     let line: Value = serde_json::from_str(&handled.counters.line(
@@ -161,7 +186,7 @@ async fn catch_up_decides_by_age_status_and_what_was_asked_for() {
         ("pending, second look", vec![(Some(Pending), newer), (None, newer)], second.clone()),
         ("pending alone, second look", vec![(Some(Pending), newer)], second),
     ] {
-        let fake = bucket_with(&objects).await;
+        let fake = bucket_without_wish(&objects).await;
         let told = outcome(&fake, &message(changes.clone())).await;
         let fake = bucket_with(&objects).await;
         let with_job = outcome(&fake, &message(merged(changes, with_report()))).await;
@@ -180,7 +205,7 @@ async fn without_the_right_to_read_a_status_newer_versions_are_left_to_the_job_o
     ] {
         let outcome_with = async |changes: Value| {
             let fake = bucket_with(&objects).await;
-            fake.refuse("HeadObject", usize::MAX, "HTTP 403", Retry::Never);
+            deny_status(&fake);
             outcome(&fake, &message(merged(json!({"IsNew": is_new}), changes))).await
         };
         let told = outcome_with(json!({})).await;
@@ -197,22 +222,21 @@ async fn invariant_3_message_that_comes_twice_starts_one_job() {
     assert_eq!(outcome(&fake, &message).await, "JobsStarted 1");
     fake.clear();
     assert_eq!((outcome(&fake, &message).await, fake.writes().len()), ("Skipped 1".to_owned(), 0));
-    fake.state.borrow_mut().jobs.get_mut("job-1").unwrap().job.status = JobStatus::Complete;
-    invoke(&fake, &job_status_changed("job-1", "Complete")).await.unwrap();
+    end_job(&fake, "job-1").await;
     fake.clear();
-    let earlier = merged(message.clone(), json!({"Time": TIME - 60}));
+    let earlier = merged(message.clone(), json!({"Time": *TIME - 60}));
     for message in [&message, &earlier] {
         let again = outcome(&fake, message).await;
         assert_eq!((again, fake.writes().len()), ("Skipped 1".to_owned(), 0));
     }
-    let later = merged(message, json!({"Time": TIME + 60}));
+    let later = merged(message, json!({"Time": *TIME + 60}));
     assert_eq!(outcome(&fake, &later).await, "JobsStarted 1", "a later repair is another matter");
 }
 
 #[tokio::test(start_paused = true)]
 async fn older_versions_are_left_to_the_job_of_the_request_that_made_the_rule() {
-    let fake = bucket_with(&[]).await;
-    let older = Object::new("Tax/1", None, TIME - 1);
+    let fake = bucket_without_wish(&[]).await;
+    let older = Object::new("Tax/1", None, *TIME - 1);
     fake.state.borrow_mut().bucket_mut("demo-source").objects.push(older);
     invoke(&fake, &merged(sample("command-apply"), job_properties())).await.unwrap();
     assert_eq!(
@@ -232,6 +256,156 @@ async fn older_versions_are_left_to_the_job_of_the_request_that_made_the_rule() 
     fake.clear();
     invoke(&fake, &apply).await.unwrap();
     assert_eq!(fake.writes().len(), 0, "the request is fulfilled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn older_versions_that_cannot_be_read_are_left_to_the_job_of_the_request_and_start_no_other()
+{
+    let mut table = Table::default();
+    for (what, objects) in [
+        ("older", vec![true]),
+        ("a newer one, which the job may not have listed", vec![true, false]),
+    ] {
+        let objects: Vec<_> =
+            objects.iter().map(|older| (Some(ReplicationStatus::Completed), *older)).collect();
+        let fake = bucket_without_wish(&[(None, true)]).await;
+        invoke(&fake, &merged(sample("command-apply"), job_properties())).await.unwrap();
+        end_job(&fake, "job-1").await;
+        set_objects(&fake, &objects);
+        deny_status(&fake);
+        table.add(what, &outcome(&fake, &message(with_report())).await);
+    }
+    insta::assert_snapshot!(table.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn replay_of_failed_objects_hides_no_older_version() {
+    for has_replayed in [false, true] {
+        let fake = bucket_without_wish(&[(None, true)]).await;
+        if has_replayed {
+            invoke(&fake, &replay()).await.unwrap();
+            end_job(&fake, "job-1").await;
+        }
+        deny_status(&fake);
+        assert_eq!(outcome(&fake, &message(json!({}))).await, "Unreplicated 1", "{has_replayed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_that_is_made_again_has_missed_no_older_version_that_shows_a_replication() {
+    use ReplicationStatus::{Completed, Replica};
+    let mut table = Table::default();
+    for (what, status, count) in [
+        ("completed, all read", Some(Completed), 3),
+        ("completed, more than are read", Some(Completed), 101),
+        ("replicas of the other direction, more than are read", Some(Replica), 101),
+        ("no status, more than are read", None, 101),
+    ] {
+        let fake = bucket_without_wish(&vec![(status, true); count]).await;
+        fake.state.borrow_mut().bucket_mut("demo-source").replication = None;
+        invoke_with_queue(&fake, &sample("command-apply")).await.unwrap();
+        let message = sent(&fake).remove(0);
+        table.add(what, &outcome(&fake, &message).await);
+    }
+    insta::assert_snapshot!(table.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn version_whose_status_cannot_be_read_hides_no_other() {
+    for code in ["HTTP 400", "HTTP 403"] {
+        let objects = [(None, true), (Some(ReplicationStatus::Failed), false)];
+        let fake = bucket_without_wish(&objects).await;
+        fake.refuse("HeadObject", 1, code, Retry::Never);
+        assert_eq!(outcome(&fake, &message(json!({}))).await, "Unreplicated 2", "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_queue_nothing_comes_again_and_what_was_missed_is_told() {
+    let without_queue = environment(&[
+        ("EXECUTION_ROLE_ARN", EXECUTION_ROLE),
+        ("LOCK_TABLE", "leases"),
+        ("AWS_REGION", "us-east-1"),
+    ]);
+    let fake = bucket_with(&[(Some(ReplicationStatus::Pending), false)]).await;
+    let pending = outcome_with(&fake, &message(json!({})), &without_queue).await;
+    assert_eq!(pending, "Unexamined 1");
+
+    let fake = bucket_with(&[(None, false)]).await;
+    invoke(&fake, &replay()).await.unwrap();
+    let running = outcome_with(&fake, &message(with_report()), &without_queue).await;
+    assert_eq!((running.as_str(), fake.state.borrow().jobs.len()), ("Unreplicated 1", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn missed_versions_are_told_with_the_reason_when_no_job_can_be_started() {
+    let mut table = Table::default();
+    let changes: [(&str, fn(&mut State)); 2] = [
+        ("the report's bucket is gone", |state| drop(state.buckets.remove("reports"))),
+        ("a foreign role", |state| {
+            state.edit_replication("demo-source", OWN_ROLE_NAME, "theirs");
+        }),
+    ];
+    for (what, change) in changes {
+        let fake = bucket_with(&[(None, true); 101]).await;
+        change(&mut fake.state.borrow_mut());
+        deny_status(&fake);
+        let answer = invoke_with_queue(&fake, &message(with_report())).await.unwrap();
+        table.add(
+            what,
+            &format!(
+                "{} of which {} unexamined: {}",
+                answer["Unreplicated"], answer["Unexamined"], answer["Reason"]
+            ),
+        );
+    }
+    insta::assert_snapshot!(table.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn number_of_missed_versions_says_how_many_were_not_looked_at() {
+    let fake = bucket_with(&[(None, true); 10_500]).await;
+    let answer = invoke_with_queue(&fake, &message(json!({}))).await.unwrap();
+    assert_eq!(
+        (&answer["Unreplicated"], &answer["Unexamined"]),
+        (&json!(10_000), &json!(1)),
+        "the rest of the list counts as one"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn message_of_a_request_that_is_gone_starts_no_job() {
+    let fake = bucket_with(&[(None, true)]).await;
+    invoke(&fake, &sample("command-delete")).await.unwrap();
+    invoke(&fake, &sample("command-apply")).await.unwrap();
+    assert_eq!(outcome(&fake, &message(with_report())).await, "Unreplicated 1");
+    assert_eq!(fake.state.borrow().jobs.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn message_of_the_future_is_refused_and_ends_no_later_catch_up() {
+    let fake = bucket_with(&[(None, false)]).await;
+    for time in [now() + 3_600, u64::MAX >> 1] {
+        let forged = message(merged(with_report(), json!({"Time": time})));
+        let error = invoke_with_queue(&fake, &forged).await.unwrap_err().to_string();
+        assert_eq!((error.as_str(), fake.writes().len()), ("`Time` is later than now", 0));
+    }
+    assert_eq!(outcome(&fake, &message(with_report())).await, "JobsStarted 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn request_that_plans_several_times_sends_one_message_and_keeps_its_warning() {
+    let fake = Fake::new(two_buckets());
+    fake.refuse("PutBucketReplication", 4, "OperationAborted", Retry::Replan);
+    invoke_with_queue(&fake, &sample("command-apply")).await.unwrap();
+    let news: Vec<Value> = sent(&fake).iter().map(|message| message["IsNew"].clone()).collect();
+    assert_eq!(news, [json!(true)]);
+
+    let fake = Fake::new(two_buckets());
+    fake.refuse("PutBucketReplication", 4, "OperationAborted", Retry::Replan);
+    fake.refuse_for("SendMessage", Duration::from_secs(3_600), "AccessDenied");
+    let answer = invoke_with_queue(&fake, &sample("command-apply")).await.unwrap();
+    assert_eq!((fake.count("SendMessage"), answer["Warnings"].as_array().unwrap().len()), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -265,7 +439,7 @@ async fn canaries_and_versions_outside_the_prefix_are_not_missed() {
     let fake = bucket_with(&[]).await;
     let canary = format!("Tax.s3-kms-replication-verify/demo-source/{RULE}");
     for key in [canary.as_str(), "Other/1"] {
-        let object = Object::new(key, None, TIME - 1);
+        let object = Object::new(key, None, *TIME - 1);
         fake.state.borrow_mut().bucket_mut("demo-source").objects.push(object);
     }
     assert_eq!(outcome(&fake, &message(with_report())).await, "CaughtUp 1");
@@ -307,11 +481,11 @@ async fn invariant_3_catch_up_that_fails_in_any_call_and_comes_again_starts_one_
 
 #[tokio::test(start_paused = true)]
 async fn catch_up_waits_a_week_for_the_end_of_the_rules_job() {
-    let fake = bucket_with(&[(Some(ReplicationStatus::Failed), false)]).await;
+    let fake = bucket_without_wish(&[(Some(ReplicationStatus::Failed), false)]).await;
     invoke(&fake, &merged(sample("command-apply"), job_properties())).await.unwrap();
     let day = 24 * 60 * 60;
     for (age, expected) in
-        [(6 * day, "Pending 1; comes again, IsSecond true"), (8 * day, "Skipped 1")]
+        [(6 * day, "Pending 1; comes again, IsSecond true"), (8 * day, "Unreplicated 1")]
     {
         let changes = json!({"Time": now() - age, "IsSecond": true});
         assert_eq!(outcome(&fake, &message(merged(changes, with_report()))).await, expected);
