@@ -339,8 +339,9 @@ async fn without_a_queue_nothing_comes_again_and_what_was_missed_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn missed_versions_are_told_with_the_reason_when_no_job_can_be_started() {
+    type Change = fn(&mut State);
     let mut table = Table::default();
-    let changes: [(&str, fn(&mut State)); 2] = [
+    let changes: [(&str, Change); 2] = [
         ("the report's bucket is gone", |state| drop(state.buckets.remove("reports"))),
         ("a foreign role", |state| {
             state.edit_replication("demo-source", OWN_ROLE_NAME, "theirs");
