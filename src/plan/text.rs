@@ -108,7 +108,8 @@ impl Action {
             let path = change.path.strip_prefix(&own_rule).unwrap_or(&change.path);
             Line::Change(change.effect(), change.text(path))
         }));
-        if let (Detail::Documents, Some(document)) = (detail, self.document_text()) {
+        if detail == Detail::Documents {
+            let document = self.document_text().unwrap_or_default();
             lines.extend(document.lines().map(|line| Line::Document(line.to_owned())));
         }
         lines
