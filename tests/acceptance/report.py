@@ -18,6 +18,7 @@ CLAIMS: dict[str, list[str]] = {
     "events": ["event", "event in the second Region"],
     "IAM": ["deploy", "custom resource", "command line", "Terraform's payload", "grants"],
     "S3 Batch Operations": ["existing objects"],
+    "SQS": [],
     "Step Functions": [],
     "throttling": [],
     "StackSets": [],

@@ -141,7 +141,8 @@ def test_whole_run_passes_reports_what_needs_aws_and_leaves_nothing(account: Loc
 
 
 @pytest.mark.parametrize(("line", "delay"), [
-    ("step deploy", 0.1), ("step deploy", 4), ("step event", 0.5), ("step custom resource", 0.5), ("step existing objects", 1), ("step grants", 2)])
+    ("step deploy", 0.1), ("step deploy", 4), ("step event", 0.5), ("step custom resource", 0.5), ("step existing objects", 1),
+    ("without s3:GetReplicationConfiguration", 0)])
 def test_interrupted_run_leaves_nothing(account: LocalAws, line: str, delay: float) -> None:
     before = inventory(account)
     with started(account, "--yes") as script:
