@@ -19,6 +19,7 @@ use std::process::exit;
 
 use clap::FromArgMatches;
 use s3_kms_replication::error::Error;
+use s3_kms_replication::model::shell;
 use s3_kms_replication::plan::{Refusal, StatementToAdd};
 use s3_kms_replication::reconcile;
 use s3_kms_replication::spec::Invalid;
@@ -130,9 +131,8 @@ impl Failure {
                     format!("no credentials: {option} has none")
                 }
                 (Some(profile), _) => {
-                    format!(
-                        "no credentials: --profile {profile} has none; try `aws sso login --profile {profile}`"
-                    )
+                    let login = shell::line(&["aws", "sso", "login", "--profile", profile]);
+                    format!("no credentials: --profile {profile} has none; try `{login}`")
                 }
                 (None, _) => {
                     "no credentials: use `aws sso login`, --profile or AWS_PROFILE".to_owned()

@@ -13,7 +13,7 @@ use crate::iam_policy::{
     BucketInRegion, DECRYPT_SOURCE, ENCRYPT_REPLICAS, Grants, SOURCE_BUCKET, SOURCE_OBJECTS,
     WRITE_REPLICAS,
 };
-use crate::model::{BucketLocation, KeyReference, RuleId};
+use crate::model::{BucketLocation, KeyReference, RuleId, shell};
 
 /// The `Sid` of statements for policies of buckets and keys.
 const SID: &str = "S3Replication";
@@ -157,16 +157,19 @@ fn pretty(statement: &(impl Serialize + ?Sized)) -> String {
 
 /// The line of the AWS CLI that enables a bucket's versioning.
 pub(super) fn enable_versioning(bucket: &str) -> String {
-    format!(
-        "aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled"
-    )
+    let status = ["--versioning-configuration", "Status=Enabled"];
+    s3api("put-bucket-versioning", bucket, status)
 }
 
 /// The line of the AWS CLI that gives a bucket's owner all its objects.
 pub(super) fn enforce_owner(bucket: &str) -> String {
-    format!(
-        "aws s3api put-bucket-ownership-controls --bucket {bucket} --ownership-controls 'Rules=[{{ObjectOwnership=BucketOwnerEnforced}}]'"
-    )
+    let rules = ["--ownership-controls", "Rules=[{ObjectOwnership=BucketOwnerEnforced}]"];
+    s3api("put-bucket-ownership-controls", bucket, rules)
+}
+
+/// A line of the AWS CLI that changes a bucket's setting.
+pub(super) fn s3api(command: &str, bucket: &str, [option, value]: [&str; 2]) -> String {
+    shell::line(&["aws", "s3api", command, "--bucket", bucket, option, value])
 }
 
 /// What replicates objects that exist.

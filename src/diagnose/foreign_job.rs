@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::evidence::{RoleEvidence, Seen, Unread};
 use super::finding::Finding;
@@ -15,7 +15,7 @@ use crate::iam_policy::evaluate::{
     Context, Decision, Owner, Policies, Principal, Request, ResourcePolicy, Text, decide,
 };
 use crate::iam_policy::{self, JOB_MANIFEST, JOB_OBJECTS, JOB_REPORT};
-use crate::model::{Account, BucketLocation, Identity, ReplicationRule, RoleArn};
+use crate::model::{Account, BucketLocation, Identity, ReplicationRule, RoleArn, shell};
 use crate::plan::{ObjectSelection, StatementToAdd};
 use crate::spec::Report;
 
@@ -207,25 +207,34 @@ fn command(evidence: &ForeignJobEvidence<'_>) -> String {
         "EnableManifestOutput": false,
         "Filter": filter,
     }});
-    let place = json!({
+    let mut place = json!({
         "Enabled": true,
         "Bucket": report.bucket.arn(identity.partition),
-        "Prefix": report.prefix,
         "Format": "Report_CSV_20180820",
         "ReportScope": "FailedTasksOnly",
     });
-    format!(
-        "aws s3control create-job --region {} --account-id {} --no-confirmation-required --priority 10 --role-arn {} \
-         --operation '{{\"S3ReplicateObject\": {{}}}}' --manifest-generator {} --report {}",
-        location.region,
-        location.owner,
+    // The AWS CLI refuses an empty prefix.
+    if let (false, Some(place)) = (report.prefix.is_empty(), place.as_object_mut()) {
+        place.insert("Prefix".to_owned(), json!(report.prefix));
+    }
+    shell::line(&[
+        "aws",
+        "s3control",
+        "create-job",
+        "--region",
+        location.region.as_str(),
+        "--account-id",
+        location.owner.as_str(),
+        "--no-confirmation-required",
+        "--priority",
+        "10",
+        "--role-arn",
         evidence.role_arn,
-        quoted(&generator),
-        quoted(&place)
-    )
-}
-
-/// JSON as one word for a shell.
-fn quoted(value: &Value) -> String {
-    format!("'{}'", value.to_string().replace('\'', r"'\''"))
+        "--operation",
+        r#"{"S3ReplicateObject": {}}"#,
+        "--manifest-generator",
+        &generator.to_string(),
+        "--report",
+        &place.to_string(),
+    ])
 }

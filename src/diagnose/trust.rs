@@ -8,7 +8,7 @@ use crate::iam_policy::evaluate::{
     Cause, Context, Decision, Denial, Owner, Policies, Policy, PolicySource, Principal, Request,
     ResourcePolicy, Text, decide,
 };
-use crate::model::Account;
+use crate::model::{Account, shell};
 
 /// The finding about the role's trust policy.
 ///
@@ -85,11 +85,15 @@ fn not_trusted(role: &RoleEvidence, denials: &[Denial]) -> Finding {
     let message = format!("S3 may not assume role `{}`", role.role.arn);
     let mut finding = Finding::new(Code::RoleNotTrusted, Severity::FailsNow, message)
         .s3("AssumeRoleNotPermitted")
-        .fix(format!(
-            "aws iam update-assume-role-policy --role-name {} --policy-document '{}'",
-            role.role.name,
-            crate::iam_policy::trust()
-        ));
+        .fix(shell::line(&[
+            "aws",
+            "iam",
+            "update-assume-role-policy",
+            "--role-name",
+            role.role.name.as_str(),
+            "--policy-document",
+            &crate::iam_policy::trust().to_string(),
+        ]));
     finding.evidence = denials.iter().flat_map(|denial| reasons(&denial.reason)).collect();
     finding
 }

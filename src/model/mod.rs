@@ -46,6 +46,7 @@ mod replication_configuration;
 mod response_url;
 mod role;
 mod rule_names;
+pub mod shell;
 pub mod xml;
 
 pub use access::{Access, AssumedRole};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::{BucketName, Region};
+use super::{BucketName, Region, shell};
 
 /// Prefix of the ids of our rules, and so of their inline policies.
 const RULE_PREFIX: &str = "s3-kms-replication.";
@@ -106,12 +106,11 @@ impl RuleAddress {
 
     /// The command that replicates the rule's objects once more: those that S3 failed to replicate, or also those that no rule has selected.
     pub fn replay_command(&self, with_existing: bool) -> String {
-        let existing = if with_existing { " --replicate-existing-objects" } else { "" };
-        format!(
-            "s3-kms-replication replay --source-bucket {} --name {} --report-bucket BUCKET{existing}",
-            self.source,
-            self.id.name()
-        )
+        let existing: &[&str] = if with_existing { &["--replicate-existing-objects"] } else { &[] };
+        let (source, name) = (self.source.as_str(), self.id.name());
+        let replay: &[&str] =
+            &["s3-kms-replication", "replay", "--source-bucket", source, "--name", name];
+        shell::line(&[replay, &["--report-bucket", "BUCKET"][..], existing].concat())
     }
 
     /// The object key of the canaries of version 0.1.0, which the rules of several sources may share.

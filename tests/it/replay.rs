@@ -156,3 +156,17 @@ async fn invariant_3_replay_that_fails_in_any_call_and_is_repeated_starts_one_jo
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn command_for_a_foreign_role_gives_its_arn_to_the_shell_as_one_word() {
+    let theirs = "arn:aws:iam::111122223333:role/$(id);id/it's-their-replication";
+    let mut state = with_foreign_role().with_bucket("reports", Bucket::new("us-east-1"));
+    let role = state.buckets["demo-source"].replication.as_ref().unwrap().role().to_owned();
+    state.edit_replication("demo-source", &role, theirs);
+    let fake = Fake::new(state);
+    let answer = invoke(&fake, &replay(json!({"Name": "theirs-a"}))).await.unwrap();
+    let command = answer["Command"].as_str().unwrap();
+    let quoted = r"--role-arn 'arn:aws:iam::111122223333:role/$(id);id/it'\''s-their-replication' ";
+    assert!(command.contains(quoted), "{command}");
+    assert!(!command.contains(r#""Prefix""#), "S3 takes no empty prefix: {command}");
+}

@@ -79,8 +79,10 @@ impl Setup<'_> {
             self.add(
                 Finding::new(Code::DestinationObjectLockMissing, Severity::FailsNow, message)
                     .s3("DstBucketObjectLockConfigMissing")
-                    .fix(format!(
-                        "aws s3api put-object-lock-configuration --bucket {bucket} --object-lock-configuration ObjectLockEnabled=Enabled"
+                    .fix(fix::s3api(
+                        "put-object-lock-configuration",
+                        &bucket,
+                        ["--object-lock-configuration", "ObjectLockEnabled=Enabled"],
                     )),
             );
         }
@@ -101,11 +103,13 @@ impl Setup<'_> {
         if abroad.requester_pays == Ok(true) {
             let message =
                 format!("the destination `{bucket}` of another account makes requesters pay");
-            self.add(
-                Finding::new(Code::RequesterPays, Severity::FailsNow, message).fix(format!(
-                    "aws s3api put-bucket-request-payment --bucket {bucket} --request-payment-configuration Payer=BucketOwner"
-                )),
-            );
+            self.add(Finding::new(Code::RequesterPays, Severity::FailsNow, message).fix(
+                fix::s3api(
+                    "put-bucket-request-payment",
+                    bucket,
+                    ["--request-payment-configuration", "Payer=BucketOwner"],
+                ),
+            ));
         }
         let keeps_owner = match abroad.ownership {
             Ok(ObjectOwnership::ObjectWriter | ObjectOwnership::BucketOwnerPreferred) => true,

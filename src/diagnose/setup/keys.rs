@@ -6,7 +6,7 @@ use super::Setup;
 use crate::diagnose::evidence::KeyEvidence;
 use crate::diagnose::finding::{Code, Finding, Severity};
 use crate::diagnose::objects::severity_of;
-use crate::model::{Key, KeyReference, Region};
+use crate::model::{Key, KeyReference, Region, shell};
 
 impl Setup<'_> {
     pub(super) fn keys(&mut self) {
@@ -105,13 +105,12 @@ pub(in crate::diagnose) fn state_problem(key: &Key) -> Option<String> {
 /// What makes a key usable again.
 fn key_fix(key: &KeyEvidence) -> String {
     let arn = key.arn().unwrap_or(&key.id);
+    let kms = |command| shell::line(&["aws", "kms", command, "--key-id", arn]);
     match &key.key {
-        Ok(Some(found)) if found.state == KeyState::Disabled => {
-            format!("aws kms enable-key --key-id {arn}")
+        Ok(Some(found)) if found.state == KeyState::Disabled => kms("enable-key"),
+        Ok(Some(found)) if found.state == KeyState::PendingDeletion => {
+            format!("{} && {}", kms("cancel-key-deletion"), kms("enable-key"))
         }
-        Ok(Some(found)) if found.state == KeyState::PendingDeletion => format!(
-            "aws kms cancel-key-deletion --key-id {arn} && aws kms enable-key --key-id {arn}"
-        ),
         Ok(_) | Err(_) => "name a symmetric customer managed key that is enabled".to_owned(),
     }
 }
