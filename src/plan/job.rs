@@ -78,13 +78,18 @@ impl NewJob {
         self.rule.to_string()
     }
 
-    /// The token by which S3 recognises a repeated request. It differs if the role, which has the id `role_id`, was created again, or if another
-    /// request came between two equal ones.
+    /// The token by which S3 recognises a repeated request: a token with another job is an error, or no new job. So it differs if anything of the
+    /// job does, if the role, which has the id `role_id`, was created again, or if another request came between two equal ones.
     pub fn token(&self, role_id: &str) -> String {
-        hash(
-            &[&self.request, role_id, self.previous.as_deref().unwrap_or_default()].join("\n"),
-            TOKEN_LENGTH,
-        )
+        let previous = self.previous.as_deref().unwrap_or_default();
+        let selection = match self.selection {
+            ObjectSelection::Unreplicated => "unreplicated",
+            ObjectSelection::Failed => "failed",
+        };
+        let Report { bucket, prefix } = &self.report;
+        let job = [selection, &self.prefix, bucket.as_str(), prefix];
+        let parts = [self.request.as_str(), role_id, previous].into_iter().chain(job);
+        hash(&unambiguous(parts), TOKEN_LENGTH)
     }
 
     /// Key and value of the tag that records the job with this id.
@@ -141,9 +146,14 @@ fn hash_without_request(rule: &RuleAddress) -> String {
     hash_of([rule.source.as_str(), rule.id.as_str()].into_iter())
 }
 
-/// A hash of texts. Their lengths make the concatenation unambiguous.
+/// A hash of texts.
 fn hash_of<'a>(parts: impl Iterator<Item = &'a str>) -> String {
-    hash(&parts.map(|part| format!("{} {part}", part.len())).collect::<String>(), REQUEST_LENGTH)
+    hash(&unambiguous(parts), REQUEST_LENGTH)
+}
+
+/// Texts one after the other. Their lengths make the concatenation unambiguous.
+fn unambiguous<'a>(parts: impl Iterator<Item = &'a str>) -> String {
+    parts.map(|part| format!("{} {part}", part.len())).collect()
 }
 
 impl Roles {

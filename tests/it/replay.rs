@@ -158,6 +158,32 @@ async fn invariant_3_replay_that_fails_in_any_call_and_is_repeated_starts_one_jo
 }
 
 #[tokio::test(start_paused = true)]
+async fn invariant_3_replay_that_fails_in_any_call_and_is_changed_starts_the_changed_job() {
+    let before = replicating_bucket().await.state.take();
+    let undisturbed = Fake::new(before.clone());
+    invoke(&undisturbed, &replay(json!({}))).await.unwrap();
+    // Once the job is noted, it runs, and no other is started.
+    let noted = undisturbed.position("TagRole");
+    for changes in [
+        json!({"ReplicateExistingObjects": true}),
+        json!({"ReportPrefix": "other"}),
+        json!({"ReportBucket": "demo-destination"}),
+    ] {
+        for index in 0..=noted {
+            let fake = Fake::new(before.clone());
+            fake.fail_call(index, Fault::Refused("AccessDenied", Retry::Never));
+            let _ = invoke(&fake, &replay(json!({}))).await;
+            fake.stop_failing();
+            let former: Vec<String> = fake.state.borrow().jobs.keys().cloned().collect();
+            let changed = invoke(&fake, &replay(changes.clone())).await.unwrap();
+            assert_eq!(changed["Status"], "Started", "{changes}, call {index}");
+            let job = changed["JobId"].as_str().unwrap();
+            assert!(!former.iter().any(|id| id == job), "{changes}, call {index}: {former:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn command_for_a_foreign_role_gives_its_arn_to_the_shell_as_one_word() {
     let theirs = "arn:aws:iam::111122223333:role/$(id);id/it's-their-replication";
     let mut state = with_foreign_role().with_bucket("reports", Bucket::new("us-east-1"));
