@@ -156,6 +156,7 @@ fn ready_snapshot(spec: &Spec, object_lock: bool) -> Result<ApplySnapshot, Failu
         job: None,
         report_missing: false,
         has_no_versions: false,
+        catch_up_follows: false,
     })
 }
 

@@ -160,7 +160,7 @@ impl<'a> RuleParts<'a> {
         let Self { spec, snapshot, .. } = self;
         let mut warnings = Vec::new();
         warnings.extend(self.statements.manual.clone());
-        warnings.extend(self.job.warning.clone());
+        warnings.extend(self.job.warnings.iter().cloned());
         warnings.extend(destination::warning(spec, snapshot));
         warnings.extend(self.role.warning(self.settings));
         warnings.extend(self.rule.warnings.iter().cloned());

@@ -2,7 +2,8 @@
 //!
 //! S3 Batch Operations assumes the role through [`iam_policy::trust_with_job`], with the rights of an inline policy for the job. A tag of the role
 //! records a hash of the request and the job's id. S3's own records are not enough: how long S3 recognises a token is not documented, and S3
-//! deletes a job 90 days after its end. A request about a bucket without any version starts no job, and the tag records [`NO_JOB`].
+//! deletes a job 90 days after its end. A request about a bucket without any version starts no job, and if a catch-up follows, the tag records
+//! [`NO_JOB`].
 //!
 //! Later jobs of the same rule keep the request that the tag records: those of `Replay`, and those of catch-ups, whose time is recorded, too.
 //!
@@ -231,7 +232,7 @@ pub(super) struct JobPlan {
     /// What the plan deliberately leaves as it is.
     pub kept: Option<String>,
     /// What the caller should know.
-    pub warning: Option<String>,
+    pub warnings: Vec<String>,
 }
 
 impl JobPlan {
@@ -298,28 +299,35 @@ impl JobPlan {
         }
     }
 
-    /// Records that the request had nothing to replicate: S3 charges for every job. What is written until S3 has noticed the rule is left to
-    /// the rule's catch-up.
+    /// Starts no job for a request that has nothing to replicate: S3 charges for every job. What is written until S3 has noticed the rule is left to
+    /// the rule's catch-up. Where none follows, the request is not recorded, so that the next one looks again.
     fn start_no_job(
         spec: &Spec,
         snapshot: &ApplySnapshot,
         role: &ServingRole<'_>,
         request: &str,
     ) -> Self {
+        let bucket = &spec.rule.source;
+        let nothing = format!(
+            "`ReplicateExistingObjects`: bucket `{bucket}` has no objects for the rule, so no job is started"
+        );
+        let mut plan = Self::keep_or_end_job(spec, snapshot, role.existing());
+        plan.id = None;
+        if !snapshot.catch_up_follows {
+            let command = spec.rule.replay_command(true);
+            plan.warnings.push(format!(
+                "{nothing}, and no catch-up follows: repeat the request in 15 minutes, or run `{command}`, for what is written before S3 has noticed the rule"
+            ));
+            return plan;
+        }
         let tag = InlinePolicyName::for_job(&spec.rule.id);
         let before = role.existing().and_then(|role| role.tags.get(tag.as_str())).cloned();
         let value = format!("{request}/{NO_JOB}");
-        let kept = format!(
-            "`ReplicateExistingObjects`: bucket `{}` has no objects for the rule, so no job is started; a catch-up of the function, or `{}`, replicates what is written before S3 has noticed the rule",
-            spec.rule.source,
-            spec.rule.replay_command(true)
-        );
-        Self {
-            start: Some(Action::TagRole { role: role.name().clone(), tag, before, value }),
-            kept: Some(kept),
-            id: None,
-            ..Self::keep_or_end_job(spec, snapshot, role.existing())
-        }
+        plan.start = Some(Action::TagRole { role: role.name().clone(), tag, before, value });
+        plan.kept = Some(format!(
+            "{nothing}; the catch-up looks for what is written before S3 has noticed the rule"
+        ));
+        plan
     }
 
     /// Keeps the rights of a job that runs, and removes the rights of a job that has ended.
@@ -339,7 +347,7 @@ impl JobPlan {
         Self {
             needs_trust: existing.is_some_and(|role| serves_other_job(role, &spec.rule.id)),
             rights: existing.and_then(|role| remove_rights(role, &spec.rule.id)),
-            warning: failure_warning(id.as_deref(), snapshot.job.as_ref()),
+            warnings: failure_warning(id.as_deref(), snapshot.job.as_ref()).into_iter().collect(),
             id,
             ..Self::default()
         }

@@ -42,6 +42,8 @@ pub struct ApplySnapshot {
     pub report_missing: bool,
     /// Whether a job is to be started and certainly has nothing to replicate.
     pub has_no_versions: bool,
+    /// Whether a catch-up looks for what is written before S3 has noticed the rule.
+    pub catch_up_follows: bool,
 }
 
 /// The snapshot for a plan that starts a job for the objects of a rule that exists.

@@ -221,7 +221,12 @@ impl<C: Cloud> Engine<'_, C> {
     }
 
     fn reader(&self) -> SnapshotReader<'_, C> {
-        SnapshotReader { cloud: self.cloud, roles: &self.settings.roles, remembers_keys: false }
+        SnapshotReader {
+            cloud: self.cloud,
+            roles: &self.settings.roles,
+            remembers_keys: false,
+            catch_up_follows: self.settings.catch_up_queue.is_some(),
+        }
     }
 
     /// Awaits reads until the deadline.

@@ -32,6 +32,8 @@ pub(super) struct SnapshotReader<'a, R> {
     pub roles: &'a RoleSettings,
     /// Whether a usable key is taken as it was read a short time ago.
     pub remembers_keys: bool,
+    /// Whether a catch-up looks for what is written before S3 has noticed a rule.
+    pub catch_up_follows: bool,
 }
 
 impl<R> Clone for SnapshotReader<'_, R> {
@@ -312,6 +314,7 @@ impl<R: Read> SnapshotReader<'_, R> {
             job,
             report_missing,
             has_no_versions,
+            catch_up_follows: self.catch_up_follows,
         })
     }
 

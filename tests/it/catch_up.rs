@@ -16,15 +16,6 @@ const RULE: &str = "s3-kms-replication.demo-destination";
 /// The time of the catch-ups in these tests.
 static TIME: LazyLock<u64> = LazyLock::new(|| now() - 900);
 
-fn settings_with_queue() -> Settings {
-    environment(&[
-        ("EXECUTION_ROLE_ARN", EXECUTION_ROLE),
-        ("LOCK_TABLE", "leases"),
-        ("CATCH_UP_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/111122223333/events"),
-        ("AWS_REGION", "us-east-1"),
-    ])
-}
-
 async fn invoke_with_queue(fake: &Fake, payload: &Value) -> Result<Value, Error> {
     invoke_with(fake, payload, &settings_with_queue()).await
 }
@@ -60,7 +51,8 @@ async fn bucket_after(apply: &Value, objects: &[(Option<ReplicationStatus>, bool
     let mut state = with_report_bucket();
     state.bucket_mut("demo-source").objects.clear();
     let fake = Fake::new(state);
-    invoke(&fake, apply).await.unwrap();
+    invoke_with_queue(&fake, apply).await.unwrap();
+    sent(&fake);
     set_objects(&fake, objects);
     fake.replicator.borrow_mut().pending = usize::MAX;
     fake.clear();

@@ -351,26 +351,56 @@ async fn invariant_3_end_of_a_job_converges_after_a_fault_in_any_call() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn empty_bucket_starts_no_job_and_later_objects_need_none() {
+/// A state in which the source has no objects.
+fn empty_source() -> State {
     let mut state = with_report_bucket();
     state.bucket_mut("demo-source").objects.clear();
-    let fake = Fake::new(state);
-    let answer = create(&fake, job_properties()).await;
-    assert_eq!(
-        (answer["Status"].as_str(), &answer["Data"]["JobId"]),
-        (Some("SUCCESS"), &json!(null))
-    );
+    state
+}
+
+/// The walk-through's rule, with a job.
+fn apply_with_job(changes: Value) -> Value {
+    merged(merged(sample("command-apply"), job_properties()), changes)
+}
+
+#[tokio::test(start_paused = true)]
+async fn empty_bucket_with_a_catch_up_starts_no_job_and_later_objects_need_none() {
+    let (fake, settings) = (Fake::new(empty_source()), settings_with_queue());
+    let answer = invoke_with(&fake, &apply_with_job(json!({})), &settings).await.unwrap();
     assert!(fake.state.borrow().jobs.is_empty() && !has_rights(&fake.state.borrow()));
     insta::assert_snapshot!(lines(&fake.writes()));
+    insta::assert_snapshot!(format!("{:#}\n{:#}", answer["Kept"], answer["Warnings"]));
+    fake.clear();
 
     let written = Object::new("Tax/2", Some(ReplicationStatus::Completed), now());
     fake.state.borrow_mut().bucket_mut("demo-source").objects.push(written);
-    update_again(&fake, job_properties()).await;
-    assert_eq!(fake.writes().len(), 0, "the request is fulfilled");
-    let answer =
-        update_again(&fake, merged(job_properties(), json!({"ReportPrefix": "again"}))).await;
-    assert_eq!(answer["Data"]["JobId"], "job-1", "another request is not");
+    let again = invoke_with(&fake, &apply_with_job(json!({})), &settings).await.unwrap();
+    assert_eq!((again["Status"].as_str(), fake.writes().len()), (Some("Unchanged"), 0));
+    let other = apply_with_job(json!({"ReportPrefix": "again"}));
+    let answer = invoke_with(&fake, &other, &settings).await.unwrap();
+    assert_eq!(answer["JobId"], "job-1", "another request is not fulfilled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn empty_bucket_without_a_catch_up_gets_its_job_by_the_next_request_and_a_warning_says_so() {
+    let fake = Fake::new(empty_source());
+    let answer = create(&fake, job_properties()).await;
+    let reason = answer["Reason"].as_str().unwrap();
+    assert!(reason.contains("s3-kms-replication replay --source-bucket demo-source"), "{reason}");
+
+    let fake = Fake::new(empty_source());
+    let first = invoke(&fake, &apply_with_job(json!({}))).await.unwrap();
+    assert!(fake.state.borrow().jobs.is_empty() && !has_rights(&fake.state.borrow()));
+    insta::assert_snapshot!(format!("{:#}\n{:#}", first["Kept"], first["Warnings"]));
+    fake.clear();
+    let second = invoke(&fake, &apply_with_job(json!({}))).await.unwrap();
+    assert_eq!((second["Status"].as_str(), fake.writes().len()), (Some("Unchanged"), 0));
+    assert_eq!(second["Warnings"], first["Warnings"]);
+
+    let missed = Object::new("Tax/2", None, now());
+    fake.state.borrow_mut().bucket_mut("demo-source").objects.push(missed);
+    let third = invoke(&fake, &apply_with_job(json!({}))).await.unwrap();
+    assert_eq!(third["JobId"], "job-1");
 }
 
 #[tokio::test(start_paused = true)]
@@ -390,9 +420,7 @@ async fn only_objects_under_the_prefix_and_delete_markers_too_make_a_job() {
 
 #[tokio::test(start_paused = true)]
 async fn job_is_started_where_the_list_of_versions_is_denied() {
-    let mut state = with_report_bucket();
-    state.bucket_mut("demo-source").objects.clear();
-    let fake = Fake::new(state);
+    let fake = Fake::new(empty_source());
     fake.refuse("ListObjectVersions", usize::MAX, "AccessDenied", Retry::Never);
     assert_eq!(create(&fake, job_properties()).await["Data"]["JobId"], "job-1");
 }

@@ -23,7 +23,8 @@ pub use calls::{Call, Kind, lines};
 pub use fake::{Fake, Fault, Replicator, StartedJob};
 pub use requests::{
     configured, create, delete, delete_with, environment, invoke, invoke_text, invoke_with, now,
-    only_answer, print_count, request_environment, settings, update, verify, within_five_minutes,
+    only_answer, print_count, request_environment, settings, settings_with_queue, update, verify,
+    within_five_minutes,
 };
 pub use samples::{
     create_verified, custom_resource, deleted_demo_source, job_properties, job_status_changed,

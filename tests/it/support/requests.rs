@@ -23,6 +23,16 @@ pub fn environment(variables: &[(&str, &str)]) -> Settings {
     Settings::read(value).unwrap()
 }
 
+/// The settings of a function that sends itself messages for catch-ups.
+pub fn settings_with_queue() -> Settings {
+    environment(&[
+        ("EXECUTION_ROLE_ARN", EXECUTION_ROLE),
+        ("LOCK_TABLE", "leases"),
+        ("CATCH_UP_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/111122223333/events"),
+        ("AWS_REGION", "us-east-1"),
+    ])
+}
+
 /// The function's settings, with [`POLICY`].
 pub fn settings() -> Settings {
     environment(&[

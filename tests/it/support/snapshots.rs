@@ -149,6 +149,7 @@ pub fn apply_snapshot(state: &State, spec: &Spec) -> ApplySnapshot {
         resource_policies: resource_policies(state, spec),
         job: job(state, &spec.rule),
         has_no_versions: false,
+        catch_up_follows: false,
         report_missing: report
             .is_some_and(|report| !state.buckets.contains_key(report.bucket.as_str())),
     }
