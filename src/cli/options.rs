@@ -70,7 +70,7 @@ The other options of `apply` are accepted and have no effect.";
 
 const REPLAY_EXAMPLES: &str = "\
 Examples:
-  s3-kms-replication replay --source-bucket orders --name orders-replica --report-bucket reports
+  s3-kms-replication replay --source-bucket orders --destination-bucket orders-replica --report-bucket reports
   s3-kms-replication replay --source-bucket orders --name their-rule --report-bucket reports --dry-run
 
 For a rule that others have made, it prints the statements that their role lacks, and changes nothing.";
@@ -263,9 +263,12 @@ pub struct Replay {
     /// Bucket whose objects are replicated
     #[arg(long, value_name = "NAME")]
     source_bucket: String,
-    /// Name of the rule, which is the destination bucket's unless it was given; or the ID of a rule that others have made
+    /// Bucket that receives the replicas
+    #[arg(long, value_name = "NAME|ARN")]
+    destination_bucket: Option<String>,
+    /// Name of the rule, or the ID of a rule that others have made [default: the destination bucket's name, or else the bucket's only rule]
     #[arg(long, value_name = "NAME")]
-    name: String,
+    name: Option<String>,
     /// Bucket that receives the job's report
     #[arg(long, value_name = "NAME|ARN")]
     report_bucket: String,
@@ -284,7 +287,7 @@ pub struct Replay {
     pub confirmation: Confirmation,
     #[command(flatten)]
     #[serde(skip)]
-    pub deployment: Deployment,
+    pub function: DeployedFunction,
 }
 
 #[derive(Debug, Args)]
@@ -441,25 +444,43 @@ pub struct Walk {
     pub concurrency: u8,
 }
 
+/// The heading of options that a deployed function has values for.
+const WITH_FUNCTION: &str = "With a deployed function (use its values)";
+
 /// Settings that must be the same as those of a deployed function.
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "With a deployed function (use its values)")]
 pub struct Deployment {
+    #[command(flatten)]
+    pub limits: Limits,
+    #[command(flatten)]
+    pub function: DeployedFunction,
+}
+
+/// Limits for what is made: its path and its boundary, and the destinations.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = WITH_FUNCTION)]
+pub struct Limits {
     /// Path of the replication roles [default: /s3-kms-replication/]
     #[arg(long, value_name = "PATH")]
     pub role_path: Option<String>,
-    /// Bucket: a role for each source bucket; Policy: one role for all buckets of the policy in the function's Region [default: Bucket]
-    #[arg(long, value_name = "CHOICE", requires = "stack_id")]
-    pub role_scope: Option<String>,
-    /// Id of the function's stack, for which the role of all buckets is named
-    #[arg(long, value_name = "ARN")]
-    pub stack_id: Option<String>,
     /// Permissions boundary of the replication roles
     #[arg(long, value_name = "ARN")]
     pub role_permissions_boundary_arn: Option<String>,
     /// Patterns of bucket names, and accounts, that may be destinations [default: any]
     #[arg(long, value_name = "PATTERN|ACCOUNT", num_args = 1.., value_delimiter = ',')]
     pub allowed_destinations: Vec<String>,
+}
+
+/// The deployed function beside which the program runs.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = WITH_FUNCTION)]
+pub struct DeployedFunction {
+    /// Bucket: a role for each source bucket; Policy: one role for all buckets of the policy in the function's Region [default: Bucket]
+    #[arg(long, value_name = "CHOICE", requires = "stack_id")]
+    pub role_scope: Option<String>,
+    /// Id of the function's stack, for which the role of all buckets is named
+    #[arg(long, value_name = "ARN")]
+    pub stack_id: Option<String>,
     /// DynamoDB table of the function's leases, so that concurrent changes do not overwrite each other
     #[arg(long, value_name = "NAME")]
     pub lock_table: Option<String>,
@@ -508,7 +529,7 @@ pub fn command_line() -> clap::Command {
     let delete = |command| of_existing_rule(hide(command, &["Properties"], &[]));
     let verify = |command| {
         let help = "Key that encrypts the object [default: the bucket's default encryption]";
-        let groups = ["Properties", "Confirmation", "Deployment"];
+        let groups = ["Properties", "Confirmation", "Limits", "DeployedFunction"];
         of_existing_rule(hide(command, &groups, &["source_kms_key_arns"]))
             .mut_arg("source_kms_key_arns", |option| option.help(help))
     };
@@ -573,12 +594,12 @@ impl Deployment {
     /// Returns the settings that a deployed function would read from its environment.
     pub fn settings(&self, region: Option<&Region>) -> Result<Settings, Invalid> {
         Settings::read(|name| match name {
-            "ROLE_PATH" => self.role_path.clone(),
-            "ROLE_SCOPE" => self.role_scope.clone(),
-            "STACK_ID" => self.stack_id.clone(),
-            "ROLE_PERMISSIONS_BOUNDARY_ARN" => self.role_permissions_boundary_arn.clone(),
-            "ALLOWED_DESTINATIONS" => Some(self.allowed_destinations.join(",")),
-            "LOCK_TABLE" => self.lock_table.clone(),
+            "ROLE_PATH" => self.limits.role_path.clone(),
+            "ROLE_SCOPE" => self.function.role_scope.clone(),
+            "STACK_ID" => self.function.stack_id.clone(),
+            "ROLE_PERMISSIONS_BOUNDARY_ARN" => self.limits.role_permissions_boundary_arn.clone(),
+            "ALLOWED_DESTINATIONS" => Some(self.limits.allowed_destinations.join(",")),
+            "LOCK_TABLE" => self.function.lock_table.clone(),
             "AWS_REGION" => region.map(ToString::to_string),
             "AWS_ENDPOINT_URL" => std::env::var(name).ok(),
             _ => None,

@@ -6,7 +6,7 @@ use s3_kms_replication::reconcile::{self, Replay, ReplayRequest};
 use s3_kms_replication::request::Command;
 use s3_kms_replication::respond::{ReplayAnswer, replay_text};
 
-use crate::options::{self, Common, Output, Replay as Arguments};
+use crate::options::{self, Common, Deployment, Output, Replay as Arguments};
 use crate::progress::Progress;
 use crate::rule::{PLANNING, wrong_command};
 use crate::session::{CHANGE_TIME, Session};
@@ -17,7 +17,8 @@ pub async fn replay(
     common: &Common,
     progress: &Progress,
 ) -> Result<i32, Failure> {
-    let settings = args.deployment.settings(common.region.as_ref())?;
+    let deployment = Deployment { function: args.function.clone(), ..Deployment::default() };
+    let settings = deployment.settings(common.region.as_ref())?;
     let Command::Replay { source, name, report, selection, .. } = options::command("Replay", args)?
     else {
         return Err(wrong_command("Replay"));
@@ -30,7 +31,7 @@ pub async fn replay(
     let run = async |dry_run| -> Result<Replay, reconcile::Error> {
         let request = ReplayRequest {
             source: &source,
-            name: &name,
+            name: name.as_deref(),
             selection,
             report: &report,
             expected: &session.settings.region,

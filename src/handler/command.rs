@@ -58,7 +58,7 @@ pub(super) async fn handle<C: Cloud>(
         Command::Replay { source, name, report, selection, dry_run } => {
             let request = ReplayRequest {
                 source,
-                name,
+                name: name.as_deref(),
                 selection: *selection,
                 report,
                 expected,

@@ -19,8 +19,8 @@ use crate::spec::{Invalid, Report};
 pub struct ReplayRequest<'a> {
     /// The source bucket.
     pub source: &'a BucketName,
-    /// The rule's name, or the `ID` of a foreign rule.
-    pub name: &'a str,
+    /// The rule's name, or the `ID` of a foreign rule; `None` for the bucket's only rule of ours.
+    pub name: Option<&'a str>,
     /// The objects that the job replicates.
     pub selection: ObjectSelection,
     /// The place of the job's report.
@@ -153,19 +153,34 @@ impl RulesOfSource {
     }
 }
 
-/// Finds the rule of ours with this name, or the rule with this `ID`.
-fn named_rule<'a>(found: &'a RulesOfSource, name: &str) -> Result<&'a ReplicationRule, Invalid> {
+/// Finds the rule of ours with this name, or the rule with this `ID`; without a name, the bucket's only rule of ours.
+fn named_rule<'a>(
+    found: &'a RulesOfSource,
+    name: Option<&str>,
+) -> Result<&'a ReplicationRule, Invalid> {
+    let Some(name) = name else {
+        let rules = found.replication.iter().flat_map(ReplicationConfiguration::rules);
+        let own = rules.filter(|rule| rule.id().and_then(RuleId::parse).is_some());
+        return match own.collect::<Vec<_>>().as_slice() {
+            [only] => Ok(only),
+            [] => Err(invalid_name(found, "is required where no rule is ours")),
+            _ => Err(invalid_name(found, "is required where several rules are ours")),
+        };
+    };
     let own = RuleId::named(name).ok();
     let own = own.and_then(|id| found.rule(id.as_str()));
-    own.or_else(|| found.rule(name)).ok_or_else(|| {
-        let rules = found.replication.iter().flat_map(ReplicationConfiguration::rules);
-        let ids: Vec<String> =
-            rules.filter_map(ReplicationRule::id).map(|id| format!("`{id}`")).collect();
-        let known = if ids.is_empty() {
-            format!("bucket `{}` has no rule", found.location.bucket)
-        } else {
-            format!("the rules of bucket `{}` are {}", found.location.bucket, ids.join(", "))
-        };
-        Invalid::new("Name", format!("is `{name}`; {known}"))
-    })
+    own.or_else(|| found.rule(name)).ok_or_else(|| invalid_name(found, &format!("is `{name}`")))
+}
+
+/// The error that says which rules there are.
+fn invalid_name(found: &RulesOfSource, problem: &str) -> Invalid {
+    let rules = found.replication.iter().flat_map(ReplicationConfiguration::rules);
+    let ids: Vec<String> =
+        rules.filter_map(ReplicationRule::id).map(|id| format!("`{id}`")).collect();
+    let bucket = &found.location.bucket;
+    let known = match ids.as_slice() {
+        [] => format!("bucket `{bucket}` has no rule"),
+        ids => format!("the rules of bucket `{bucket}` are {}", ids.join(", ")),
+    };
+    Invalid::new("Name", format!("{problem}; {known}"))
 }

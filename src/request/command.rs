@@ -46,8 +46,8 @@ pub enum Command {
     Replay {
         /// The source bucket.
         source: BucketName,
-        /// The rule's name, or the `ID` of a foreign rule.
-        name: String,
+        /// The rule's name, or the `ID` of a foreign rule; `None` for the bucket's only rule of ours.
+        name: Option<String>,
         /// The place of the job's report.
         report: Report,
         /// The objects that the job replicates.
@@ -215,17 +215,25 @@ impl Arguments {
             return named.map_err(|problem| Invalid::new("Name", problem));
         }
         let invalid = |problem: String| Invalid::new("DestinationBucket", problem);
-        let destination = self.properties.destination_bucket.as_deref();
+        let destination = self.destination()?;
         let destination =
             destination.ok_or_else(|| invalid("is required, or `Name`".to_owned()))?;
-        let destination = BucketName::parse_name_or_arn(destination).map_err(invalid)?;
         RuleId::named(destination.as_str()).map_err(invalid)
+    }
+
+    fn destination(&self) -> Result<Option<BucketName>, Invalid> {
+        let given = self.properties.destination_bucket.as_deref();
+        let destination = given.map(BucketName::parse_name_or_arn).transpose();
+        destination.map_err(|problem| Invalid::new("DestinationBucket", problem))
     }
 
     fn replay(&self) -> Result<Command, Invalid> {
         self.check_replay()?;
         let source = self.source()?;
-        let name = self.name.clone().ok_or_else(|| Invalid::new("Name", "is required"))?;
+        let name = match &self.name {
+            Some(name) => Some(name.clone()),
+            None => self.destination()?.map(|destination| destination.to_string()),
+        };
         let includes_existing = self.properties.replicate_existing_objects == Some(true);
         let selection = match includes_existing {
             true => ObjectSelection::Unreplicated,
@@ -291,6 +299,7 @@ impl Arguments {
         let given = &self.properties;
         let used = Properties {
             source_bucket: given.source_bucket.clone(),
+            destination_bucket: given.destination_bucket.clone(),
             report_bucket: given.report_bucket.clone(),
             report_prefix: given.report_prefix.clone(),
             replicate_existing_objects: given.replicate_existing_objects,
@@ -302,7 +311,7 @@ impl Arguments {
         }
         Err(Invalid::new(
             "Action",
-            "is `Replay`, which takes only `SourceBucket`, `Name`, `ReportBucket`, `ReportPrefix`, `ReplicateExistingObjects` and `DryRun`; the rule has the rest",
+            "is `Replay`, which takes only `SourceBucket`, `Name` or `DestinationBucket`, `ReportBucket`, `ReportPrefix`, `ReplicateExistingObjects` and `DryRun`; the rule has the rest",
         ))
     }
 

@@ -56,6 +56,31 @@ async fn replay_starts_one_job_for_failed_objects_and_none_beside_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rule_to_replay_is_named_as_elsewhere_or_is_the_buckets_only_rule_of_ours() {
+    let mut state = with_report_bucket();
+    let theirs = with_foreign_role().buckets["demo-source"].replication.clone();
+    let named = |bucket: &str| json!({"Name": null, "DestinationBucket": bucket, "DryRun": true});
+    let unnamed = replay(json!({"Name": null, "DryRun": true}));
+    state.bucket_mut("demo-source").replication = theirs;
+    let fake = Fake::new(state);
+    let none = invoke(&fake, &unnamed).await.unwrap_err().to_string();
+
+    let fake = replicating_bucket().await;
+    for request in [
+        unnamed.clone(),
+        replay(named("demo-destination")),
+        replay(named("arn:aws:s3:::demo-destination")),
+    ] {
+        let planned = invoke(&fake, &request).await.unwrap();
+        assert_eq!(planned["RuleId"], "s3-kms-replication.demo-destination", "{request}");
+    }
+    let second = merged(sample("command-apply"), json!({"Name": "second", "Prefix": "Two"}));
+    invoke(&fake, &second).await.unwrap();
+    let several = invoke(&fake, &unnamed).await.unwrap_err().to_string();
+    insta::assert_snapshot!([none, several].join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn replay_leaves_the_request_for_existing_objects_recorded() {
     let fake = Fake::new(with_report_bucket());
     let apply = merged(sample("command-apply"), job_properties());
@@ -81,7 +106,9 @@ async fn invariant_9_impossible_replay_is_refused_without_writes() {
         json!({"SourceBucket": "gone"}),
         json!({"SourceBucket": "reports"}),
         json!({"SourceBucket": null}),
-        json!({"Name": null}),
+        json!({"Name": null, "DestinationBucket": "Demo"}),
+        json!({"Name": null, "DestinationBucket": "other"}),
+        json!({"Name": null, "SourceBucket": "reports"}),
         json!({"Name": "other"}),
         json!({"ReportBucket": null}),
         json!({"ReportBucket": "Reports"}),
