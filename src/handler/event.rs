@@ -185,8 +185,8 @@ fn log_catch_up(rule: &RuleAddress, caught_up: &Result<CaughtUp, reconcile::Erro
         CatchUpResult::Job { id: job } => {
             tracing::info!(bucket, rule = id, job, "a job replicates what the rule has missed");
         }
-        CatchUpResult::Unreplicated { count, unexamined, reason } => {
-            let (command, reason) = (rule.replay_command(true), reason.as_deref());
+        CatchUpResult::Unreplicated { count, unexamined, reason, command } => {
+            let (command, reason) = (command.as_deref(), reason.as_deref());
             tracing::warn!(
                 bucket,
                 rule = id,

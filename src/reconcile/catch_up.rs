@@ -34,7 +34,7 @@ use crate::model::{
     ApiError, BucketLocation, ListedVersion, ObjectVersion, OptionalRight, ReplicationRule,
     ReplicationStatus, Retry, RuleAddress, VersionMarker, is_canary_key,
 };
-use crate::plan::{JobRequest, ObjectSelection, Plan, Roles};
+use crate::plan::{JobRequest, ObjectSelection, Plan, Refusal, Roles};
 use crate::ports::Cloud;
 use crate::spec::{CatchUp, Invalid, Report, Spec};
 
@@ -91,8 +91,10 @@ pub enum CatchUpResult {
         count: usize,
         /// The number of versions that were not looked at.
         unexamined: usize,
-        /// Why no job was started, if one was asked for.
+        /// Why no job was started, if one was asked for; or why the rule gets none.
         reason: Option<String>,
+        /// The command that replicates them; `None` if the rule gets no job.
+        command: Option<String>,
     },
 }
 
@@ -191,6 +193,7 @@ impl<C: Cloud> Engine<'_, C> {
         else {
             return skip("the bucket has no such rule that is enabled");
         };
+        let has_shared_role = self.settings.roles.is_shared_role(source.role_arn());
         let RulesOfSource { location, own_role, .. } = source;
         let with_own_name = match own_role {
             Some(outline) => Some(self.before_deadline(self.cloud.with_policies(outline)).await?),
@@ -217,7 +220,9 @@ impl<C: Cloud> Engine<'_, C> {
         let older = Older::of(catch_up, &found, &roles);
         // Whoever has removed the wish for a job since then is not to pay for one.
         let report = catch_up.report.as_ref().filter(|_| roles.asks_for_job(rule));
-        self.replicate_or_tell(catch_up, report, &location, examined.counting(older)).await
+        let examined = examined.counting(older);
+        let result = self.replicate_or_tell(catch_up, report, &location, examined).await?;
+        Ok(if has_shared_role { result.without_job(rule) } else { result })
     }
 
     /// Sends the message once more. Returns whether it was sent: not without a queue, and not after [`MAX_WAIT`].
@@ -242,7 +247,10 @@ impl<C: Cloud> Engine<'_, C> {
             let unexamined = unexamined + pending;
             match count {
                 0 => CatchUpResult::NothingMissed { unexamined },
-                count => CatchUpResult::Unreplicated { count, unexamined, reason },
+                count => {
+                    let command = Some(catch_up.rule.replay_command(true));
+                    CatchUpResult::Unreplicated { count, unexamined, reason, command }
+                }
             }
         };
         let may_have_missed = count > 0 || (catch_up.is_new && unexamined > 0);
@@ -338,6 +346,22 @@ impl Older {
             true if roles.has_had_job(&catch_up.rule) => Self::Replicated,
             true if !has_tags(rule) => Self::Unreplicated,
             true | false => Self::Unknown,
+        }
+    }
+}
+
+impl CatchUpResult {
+    /// The result for a rule of the role of all buckets, for which the command would be refused: the refusal's advice in its place.
+    fn without_job(self, rule: &RuleAddress) -> Self {
+        match self {
+            Self::Unreplicated { count, unexamined, .. } => {
+                let refusal = Refusal::JobOfSharedRole { bucket: rule.source.clone() };
+                let reason = Some(refusal.to_string());
+                Self::Unreplicated { count, unexamined, reason, command: None }
+            }
+            Self::Ended(_) | Self::NothingMissed { .. } | Self::ComesAgain | Self::Job { .. } => {
+                self
+            }
         }
     }
 }

@@ -139,7 +139,7 @@ impl<C: Cloud> Engine<'_, C> {
 
 impl RulesOfSource {
     /// ARN of the role with which the bucket replicates; empty if it does not replicate.
-    fn role_arn(&self) -> &str {
+    pub(super) fn role_arn(&self) -> &str {
         self.replication.as_ref().map_or("", ReplicationConfiguration::role)
     }
 

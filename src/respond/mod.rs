@@ -132,7 +132,7 @@ impl From<&CaughtUp> for CatchUpAnswer {
             }
             CatchUpResult::ComesAgain => answer("ComesAgain"),
             CatchUpResult::Job { id } => Self { job_id: Some(id.clone()), ..answer("Job") },
-            CatchUpResult::Unreplicated { count, unexamined, reason } => Self {
+            CatchUpResult::Unreplicated { count, unexamined, reason, .. } => Self {
                 reason: reason.clone(),
                 unreplicated: Some(*count),
                 unexamined: Some(*unexamined),

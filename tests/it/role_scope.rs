@@ -477,3 +477,17 @@ async fn replay_of_a_bucket_with_the_role_of_all_buckets_is_refused_without_writ
     assert!(refused.contains("`RoleScope` Policy), which gets no job"), "{refused}");
     assert_eq!(fake.writes().len(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn catch_up_of_a_bucket_with_the_role_of_all_buckets_tells_what_gives_it_a_job() {
+    let fake = Fake::new(buckets());
+    invoke_with(&fake, &created("prod-bills"), &policy_scope()).await.unwrap();
+    fake.state.borrow_mut().bucket_mut("prod-bills").objects = vec![Object::new("a", None, 5)];
+    fake.clear();
+    let message = json!({"Action": "CatchUp", "SourceBucket": "prod-bills", "RuleId": "s3-kms-replication.dr", "Time": now(),
+        "IsNew": true, "IsSecond": false});
+    let told = invoke_with(&fake, &message, &policy_scope()).await.unwrap();
+    assert_eq!((&told["Unreplicated"], fake.writes().len()), (&json!(1), 0), "{told}");
+    let reason = told["Reason"].as_str().unwrap();
+    assert!(reason.contains("give its rule `ReplicateExistingObjects`"), "{reason}");
+}
