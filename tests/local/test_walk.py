@@ -199,6 +199,8 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
         account.walk("diagnosing", request='{"Diagnose": true}')
         account.app.functions.update_function_configuration(FunctionName=account.app.function_name, Timeout=12)
         account.walk("without time")
+        break_function(account)
+        account.walk("broken")
         yield account
         with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
             print("", *account.figures(), sep="\n")
@@ -207,6 +209,14 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
 def suspend_versioning(account: Account, bucket: str) -> None:
     """Suspends versioning of the bucket's destination, so that its replication fails."""
     account.app.s3_replica.put_bucket_versioning(Bucket=f"{bucket}-replica", VersioningConfiguration={"Status": "Suspended"})
+
+
+def break_function(account: Account) -> None:
+    """Lets each invocation end as if a bucket had killed it."""
+    name = account.app.function_name
+    variables = account.app.functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    account.app.functions.update_function_configuration(
+        FunctionName=name, Environment={"Variables": {**variables, "ROLE_SCOPE": "Nonsense"}})
 
 
 def set_page_size(account: Account) -> None:
@@ -241,10 +251,29 @@ def test_walk_invokes_the_function_once_for_each_batch_also_when_buckets_fail(ac
 def test_walk_tries_again_what_is_not_done_and_loses_no_bucket(account: Account) -> None:
     walk = account.walks["without time"]
 
-    assert walk.invocations == ATTEMPTS * sum(account.batches)
+    assert walk.invocations == sum(account.batches) + (ATTEMPTS - 1) * account.size
     assert walk.counts == {"Buckets": account.size, "Changed": 0, "Unchanged": 0, "Skipped": 0, "Failed": account.size}
     assert {failure["Error"] for failure in walk.output["Failures"]} == {"too little time was left to begin"}
     assert len(walk.output["Failures"]) == min(account.size, 100)
+
+
+def test_buckets_of_an_invocation_that_ended_are_tried_again_one_by_one(account: Account) -> None:
+    walk = account.walks["broken"]
+
+    assert walk.invocations == sum(account.batches) + account.size
+    assert walk.counts == {"Buckets": account.size, "Changed": 0, "Unchanged": 0, "Skipped": 0, "Failed": account.size}
+    assert len({failure["Bucket"] for failure in walk.output["Failures"]}) == min(account.size, 100)
+
+
+@pytest.mark.parametrize("request_", [
+    '{"DryRun": true}', '{"diagnose": true}', '{"Diagnose": "true"}', '{"Diagnose": true, "Other": 1}', '[]'])
+def test_walk_of_an_input_that_it_does_not_know_changes_nothing_and_fails(account: Account, request_: str) -> None:
+    states, invoked = account.app.aws.client("stepfunctions"), len(account.app.aws.recorded("invocations"))
+    execution = account.start(request_)
+
+    assert account.await_end(execution)[0] == "FAILED"
+    assert "The input may be {}" in states.describe_execution(executionArn=execution)["cause"]
+    assert len(account.app.aws.recorded("invocations")) == invoked
 
 
 def test_walk_says_how_many_roles_are_in_use_and_may_be(account: Account) -> None:
