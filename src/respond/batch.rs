@@ -56,10 +56,11 @@ impl BatchAnswer {
         let texts: Vec<String> = failures.iter().map(ToString::to_string).collect();
         let error = texts.join("; ").chars().take(MAX_FAILURE).collect();
         let failure = BucketFailure { bucket: bucket.to_owned(), error };
-        self.roles_needed += u32::from(failures.iter().any(|failure| failure.lacks_role()));
         if failures.iter().any(|failure| failure.is_transient()) {
             self.not_done.push(failure);
         } else {
+            // Counted here alone, since what is not done comes again.
+            self.roles_needed += u32::from(failures.iter().any(|failure| failure.lacks_role()));
             self.failures.push(failure);
         }
     }
