@@ -211,8 +211,13 @@ impl RolePolicyDocument {
 
     /// Whether this document has statements that [an earlier form](Self::with_earlier_grants) left.
     pub fn has_earlier_grants(&self) -> bool {
-        let is_earlier = |sid: &String| sid.starts_with(EARLIER);
-        self.statement.iter().any(|statement| statement.sid.as_ref().is_some_and(is_earlier))
+        self.statement.iter().any(Statement::is_earlier)
+    }
+
+    /// This document without the statements that [an earlier form](Self::with_earlier_grants) left.
+    pub fn without_earlier_grants(&self) -> Self {
+        let own = self.statement.iter().filter(|statement| !statement.is_earlier());
+        Self { version: self.version.clone(), statement: own.cloned().collect() }
     }
 
     /// Whether this document has an equal statement, under any `Sid`.
@@ -239,6 +244,10 @@ impl RolePolicyDocument {
 }
 
 impl Statement {
+    fn is_earlier(&self) -> bool {
+        self.sid.as_ref().is_some_and(|sid| sid.starts_with(EARLIER))
+    }
+
     fn first_resource(&self) -> Option<&str> {
         self.resource.as_ref().and_then(|Values(arns)| arns.first()).map(String::as_str)
     }

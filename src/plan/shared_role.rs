@@ -172,6 +172,10 @@ pub fn ensure_shared_role(
     }
     let keep_until = existing.and_then(|role| role.tags.get(KEEP_TAG));
     let may_drop_earlier = keep_until.is_some_and(|until| has_passed(until, now));
+    // The time of an earlier change says nothing about the grants that this change replaces.
+    let to_keep = |current: &RolePolicyDocument| {
+        if may_drop_earlier { current.without_earlier_grants() } else { current.clone() }
+    };
     let policies = existing.map(|role| &role.policies);
     let mut written = Vec::new();
     for grants in &wanted.grants {
@@ -180,8 +184,8 @@ pub fn ensure_shared_role(
         let current = before.as_deref().and_then(RolePolicyDocument::parse);
         let document = grants.document();
         let document = match &current {
-            Some(current) if !may_drop_earlier => document.with_earlier_grants(current),
-            Some(_) | None => document,
+            Some(current) => document.with_earlier_grants(&to_keep(current)),
+            None => document,
         };
         written.push(PolicyToWrite {
             is_right: current.as_ref() == Some(&document),

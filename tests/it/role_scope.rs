@@ -179,6 +179,32 @@ async fn changed_policy_keeps_earlier_grants_until_a_walk_a_day_later() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn second_change_of_the_policy_keeps_the_grants_of_the_first_for_another_day() {
+    let changed_to =
+        |destination| with_scope("Policy", &RULES.replace("copy-{bucket}", destination));
+    let second = changed_to("second-{bucket}");
+    let mut state = after(buckets(), &policy_scope(), &[created("prod-bills")]).await;
+    let role = shared_role(&state);
+    state = after(state, &second, &[walked("prod-bills")]).await;
+    a_day_later(&mut state);
+    state = after(state, &second, &[walked("prod-bills")]).await;
+    // The time of the first change has passed.
+    let third = changed_to("third-{bucket}");
+    for _ in ["the change", "a later event of the same day"] {
+        state = after(state, &third, &[created("prod-orders")]).await;
+        let policy = &state.roles[&role].policies["s3-kms-replication.dr"];
+        assert!(policy.contains(":second-prod-*") && policy.contains(":third-prod-*"), "{policy}");
+        assert!(!policy.contains("copy-prod-*"), "{policy}");
+        assert!(rules_have_their_grants(&state));
+    }
+    state = after(state, &third, &[walked("prod-bills")]).await;
+    a_day_later(&mut state);
+    state = after(state, &third, &[walked("prod-bills")]).await;
+    let policy = &state.roles[&role].policies["s3-kms-replication.dr"];
+    assert!(!policy.contains(":second-prod-*"), "{policy}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn own_role_is_replaced_by_a_walk_and_removed_by_a_walk_a_day_later() {
     let walk = [walked("prod-orders"), walked("prod-bills")];
     let mut state = after(buckets(), &bucket_scope(), &walk).await;
