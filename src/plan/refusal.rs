@@ -142,6 +142,11 @@ pub enum Refusal {
     SharedRoleOwnedByOther { role: RoleName },
 
     #[error(
+        "the role of all buckets is `{role}`, but `RolePath` is `{path}`; set `RolePath` to the path of the role, since buckets replicate with it"
+    )]
+    SharedRoleAtOtherPath { role: String, path: String },
+
+    #[error(
         "`ReplicaKmsKeyArn` is the key `{key}` now, and role `{role}` has not its grants yet; repeat the request some minutes later"
     )]
     SharedRoleOutdated { role: RoleName, key: String },

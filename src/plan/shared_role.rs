@@ -159,7 +159,7 @@ fn reason_of_own_role(spec: &Spec, snapshot: &ApplySnapshot) -> Option<String> {
 /// Plans the changes after which the role is as the policy needs it. `now` is in seconds since the epoch.
 ///
 /// # Errors
-/// A [`Refusal`] if the role is not ours, or would have too many grants.
+/// A [`Refusal`] if the role is not ours, is under another path, or would have too many grants.
 pub fn ensure_shared_role(
     wanted: &SharedRole,
     existing: Option<&Role>,
@@ -169,6 +169,10 @@ pub fn ensure_shared_role(
     let name = &wanted.name;
     if existing.is_some_and(|role| role.tags.get(OWNER_TAG) != Some(&wanted.stack_id)) {
         return Err(Refusal::SharedRoleOwnedByOther { role: name.clone() });
+    }
+    if let Some(role) = existing.filter(|role| role.arn != wanted.arn) {
+        let (existing, path) = (role.arn.clone(), settings.path.clone());
+        return Err(Refusal::SharedRoleAtOtherPath { role: existing, path });
     }
     let keep_until = existing.and_then(|role| role.tags.get(KEEP_TAG));
     let may_drop_earlier = keep_until.is_some_and(|until| has_passed(until, now));

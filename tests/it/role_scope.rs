@@ -163,6 +163,20 @@ async fn role_of_that_name_that_is_not_tagged_as_ours_is_refused_before_anything
 }
 
 #[tokio::test(start_paused = true)]
+async fn role_of_all_buckets_at_another_path_is_refused_before_anything_is_changed() {
+    let state = after(buckets(), &policy_scope(), &[walked("prod-bills")]).await;
+    let mut moved = policy_scope();
+    moved.roles.path = "/other/".to_owned();
+    for bucket in ["prod-bills", "prod-orders"] {
+        let fake = Fake::new(State { leases: Default::default(), ..state.clone() });
+        let error = invoke_with(&fake, &walked(bucket), &moved).await.unwrap_err().to_string();
+        assert!(error.contains(&state.roles[&shared_role(&state)].arn), "{error}");
+        assert!(error.contains("`RolePath` is `/other/`"), "{error}");
+        assert_eq!(fake.writes(), []);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn changed_policy_keeps_earlier_grants_until_a_walk_a_day_later() {
     let mut state = after(buckets(), &policy_scope(), &[created("prod-bills")]).await;
     let role = shared_role(&state);
