@@ -66,7 +66,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 /// Logs what is doubtful in the replication policy. A policy that cannot be read is an error of each request that needs it.
 async fn log_policy_warnings(source: &PolicySource, aws: &Aws, settings: &Settings) {
     let warnings = match source {
-        PolicySource::Inline(policy) => policy.warnings(),
+        PolicySource::Inline(policy) => settings.policy_warnings(policy),
         PolicySource::Parameter(name) => {
             let text = aws.parameter(name).await.unwrap_or_default();
             let policy = Policy::parse(&text);
@@ -75,7 +75,7 @@ async fn log_policy_warnings(source: &PolicySource, aws: &Aws, settings: &Settin
             {
                 tracing::error!(%invalid, "the replication policy does not fit `RoleScope`");
             }
-            policy.map(|policy| policy.warnings()).unwrap_or_default()
+            policy.map(|policy| settings.policy_warnings(&policy)).unwrap_or_default()
         }
     };
     for warning in warnings {

@@ -116,6 +116,18 @@ impl Settings {
             RoleScope::Policy(_) => policy.check_shared_role(&self.region, self.partition),
         }
     }
+
+    /// What the caller should know about a policy that [fits](Self::check_policy), as one sentence for each thing.
+    pub fn policy_warnings(&self, policy: &Policy) -> Vec<String> {
+        let mut warnings = policy.warnings();
+        match self.role_scope {
+            RoleScope::Bucket => {}
+            RoleScope::Policy(_) => {
+                warnings.extend(policy.warning_of_shared_role(&self.region, self.partition));
+            }
+        }
+        warnings
+    }
 }
 
 fn role_scope(scope: Option<String>, stack_id: Option<String>) -> Result<RoleScope, Invalid> {

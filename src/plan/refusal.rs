@@ -189,6 +189,12 @@ pub enum Refusal {
     )]
     InlinePoliciesTooLong { role: RoleName, total: usize, limit: usize },
 
+    #[error(
+        "role `{role}` would have {total} characters of inline policies with the former grants, of {limit}: undo the change, then change fewer rules at a time, 25 hours and two walks apart, or set `RoleScope` to Bucket{}",
+        removable(others)
+    )]
+    SharedRolePoliciesTooLong { role: RoleName, total: usize, limit: usize, others: Vec<String> },
+
     #[error("bucket `{bucket}` has no rule `{rule}`; it has {existing}")]
     RuleMissing { bucket: BucketName, rule: RuleId, existing: String },
 
@@ -263,4 +269,12 @@ impl From<InvalidCharacter> for Refusal {
     fn from(error: InvalidCharacter) -> Self {
         Self::UnwritableRule(error.to_string())
     }
+}
+
+/// How the inline policies of rules that the replication policy no longer has can make room.
+fn removable(others: &[String]) -> String {
+    if others.is_empty() {
+        return String::new();
+    }
+    format!("; if no bucket has their rules, delete {}", others.join(", "))
 }

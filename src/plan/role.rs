@@ -306,14 +306,7 @@ pub(super) fn check_size(
     existing: Option<&BTreeMap<String, String>>,
     written: &[(&InlinePolicyName, &RolePolicyDocument)],
 ) -> Result<(), Refusal> {
-    let is_kept = |name: &str| written.iter().all(|(written, _)| written.as_str() != name);
-    let kept = existing
-        .into_iter()
-        .flatten()
-        .filter(|(name, _)| is_kept(name))
-        .map(|(_, text)| policy_size(text));
-    let total =
-        kept.chain(written.iter().map(|(_, document)| policy_size(&document.to_string()))).sum();
+    let total = size_together(existing, written);
     if total > INLINE_POLICY_LIMIT {
         return Err(Refusal::InlinePoliciesTooLong {
             role: role.clone(),
@@ -322,4 +315,18 @@ pub(super) fn check_size(
         });
     }
     Ok(())
+}
+
+/// The size of a role's inline policies, as IAM counts them: the `written` ones and the other `existing` ones.
+pub(super) fn size_together(
+    existing: Option<&BTreeMap<String, String>>,
+    written: &[(&InlinePolicyName, &RolePolicyDocument)],
+) -> usize {
+    let is_kept = |name: &str| written.iter().all(|(written, _)| written.as_str() != name);
+    let kept = existing
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| is_kept(name))
+        .map(|(_, text)| policy_size(text));
+    kept.chain(written.iter().map(|(_, document)| policy_size(&document.to_string()))).sum()
 }

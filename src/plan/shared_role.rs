@@ -6,9 +6,11 @@
 //!   earlier form until an event or a walk changes them.
 //! - A bucket that has anything beside the policy's rules is served by a role of its own.
 
-use super::role::check_size;
+use std::collections::BTreeMap;
+
+use super::role::size_together;
 use super::{Action, ApplySnapshot, Plan, Refusal, StageName};
-use crate::iam_policy::{self, RolePolicyDocument, SharedGrants, Statements};
+use crate::iam_policy::{self, INLINE_POLICY_LIMIT, RolePolicyDocument, SharedGrants, Statements};
 use crate::model::{
     BucketName, Encryption, Identity, InlinePolicyName, KEEP_TAG, KeyReference, OWNER_TAG, Region,
     ReplicationConfiguration, Role, RoleName, RoleOwner, RuleId, hash,
@@ -198,9 +200,7 @@ pub fn ensure_shared_role(
             document,
         });
     }
-    let documents: Vec<(&InlinePolicyName, &RolePolicyDocument)> =
-        written.iter().map(|write| (&write.policy, &write.document)).collect();
-    check_size(name, policies, &documents)?;
+    check_size(name, policies, &written)?;
     let keeps_earlier =
         written.iter().any(|write| !write.is_right && write.document.has_earlier_grants());
     let keep = existing
@@ -225,6 +225,25 @@ struct PolicyToWrite {
     before: Option<String>,
     document: RolePolicyDocument,
     is_right: bool,
+}
+
+/// Refuses inline policies that IAM would not accept together.
+fn check_size(
+    role: &RoleName,
+    existing: Option<&BTreeMap<String, String>>,
+    written: &[PolicyToWrite],
+) -> Result<(), Refusal> {
+    let documents: Vec<(&InlinePolicyName, &RolePolicyDocument)> =
+        written.iter().map(|write| (&write.policy, &write.document)).collect();
+    let (total, limit) = (size_together(existing, &documents), INLINE_POLICY_LIMIT);
+    if total <= limit {
+        return Ok(());
+    }
+    let is_of_policy = |name: &str| written.iter().any(|write| write.policy.as_str() == name);
+    let names = existing.into_iter().flat_map(BTreeMap::keys);
+    let others: Vec<String> =
+        names.filter(|name| !is_of_policy(name)).map(|name| format!("`{name}`")).collect();
+    Err(Refusal::SharedRolePoliciesTooLong { role: role.clone(), total, limit, others })
 }
 
 /// Whether the time that a tag records has passed. A value that this program does not write never has.

@@ -1,6 +1,6 @@
 //! `RoleScope` Policy: one role for all buckets of the replication policy.
 
-use s3_kms_replication::config::Settings;
+use s3_kms_replication::config::{PolicySource, Settings};
 use s3_kms_replication::model::{Retry, Versioning};
 use serde_json::{Value, json};
 
@@ -216,6 +216,77 @@ async fn second_change_of_the_policy_keeps_the_grants_of_the_first_for_another_d
     state = after(state, &third, &[walked("prod-bills")]).await;
     let policy = &state.roles[&role].policies["s3-kms-replication.dr"];
     assert!(!policy.contains(":second-prod-*"), "{policy}");
+}
+
+/// A policy of five rules, with the destinations and names that `destination` and `name` give each number.
+fn five_rules(destination: fn(usize) -> String, name: fn(usize) -> String) -> Settings {
+    let rule = |number: usize| {
+        let pattern = if number == 0 { "prod-*".to_owned() } else { format!("team{number}-*") };
+        json!({
+            "Name": name(number),
+            "Match": {"BucketNames": [pattern]},
+            "DestinationBucket": destination(number),
+            "DestinationRegion": "us-west-2",
+            "ReplicaKmsKeyArn": "arn:aws:kms:us-west-2:111122223333:alias/dr",
+            "CreateDestinationBucket": true,
+        })
+    };
+    let rules: Vec<Value> = (0..5).map(rule).collect();
+    with_scope("Policy", &json!({"Rules": rules}).to_string())
+}
+
+#[tokio::test(start_paused = true)]
+async fn change_without_room_for_the_former_grants_is_refused_with_ways_out_that_work() {
+    let copies = |_| "copy-{bucket}".to_owned();
+    let names = |number| format!("rule{number}");
+    let walk = [walked("prod-bills")];
+    let state = after(buckets(), &five_rules(copies, names), &walk).await;
+    let role = shared_role(&state);
+    let refused = async |mut state: State, settings: &Settings| {
+        a_day_later(&mut state);
+        let fake = Fake::new(state);
+        let error = invoke_with(&fake, &walk[0], settings).await.unwrap_err().to_string();
+        assert_eq!(fake.writes(), [], "{error}");
+        error.chars().take(300).collect::<String>()
+    };
+    let all_changed = five_rules(|_| "dr-{bucket}".to_owned(), names);
+    let error = refused(state.clone(), &all_changed).await;
+    assert!(error.contains("change fewer rules at a time"), "{error}");
+    assert!(error.ends_with("or set `RoleScope` to Bucket"), "{error}");
+    // One way out: fewer rules at a time.
+    let first_changed = five_rules(
+        |number| (if number == 0 { "dr-{bucket}" } else { "copy-{bucket}" }).to_owned(),
+        names,
+    );
+    let mut changed = after(state.clone(), &first_changed, &walk).await;
+    a_day_later(&mut changed);
+    changed = after(changed, &first_changed, &walk).await;
+    assert!(!changed.roles[&role].policies["s3-kms-replication.rule0"].contains("copy-prod-*"));
+    // The other: deletion of what removed rules have left.
+    let renamed = |number| five_rules_name(number, 1);
+    let renamed_again = |number| five_rules_name(number, 2);
+    let mut renamed = after(state, &five_rules(copies, renamed), &walk).await;
+    let error = refused(renamed.clone(), &five_rules(copies, renamed_again)).await;
+    let left = "s3-kms-replication.rule0";
+    assert!(error.contains(&format!("if no bucket has their rules, delete `{left}`")), "{error}");
+    renamed.role_mut(&role).policies.remove(left);
+    after(renamed, &five_rules(copies, renamed_again), &walk).await;
+}
+
+/// The name of a rule in a policy of which the first rules have other names.
+fn five_rules_name(number: usize, renamed: usize) -> String {
+    if number < renamed { format!("new{number}") } else { format!("rule{number}") }
+}
+
+#[test]
+fn policy_that_may_leave_no_room_for_former_grants_is_warned_of_at_start() {
+    let large = five_rules(|_| "copy-{bucket}".to_owned(), |number| format!("rule{number}"));
+    for (settings, expected) in [(large, 1), (policy_scope(), 0), (bucket_scope(), 0)] {
+        let Some(PolicySource::Inline(policy)) = &settings.policy else { panic!("no policy") };
+        let warnings = settings.policy_warnings(policy);
+        let of_room = warnings.iter().filter(|it| it.contains("change few rules at a time"));
+        assert_eq!(of_room.count(), expected, "{warnings:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

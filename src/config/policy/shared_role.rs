@@ -30,9 +30,35 @@ impl Policy {
                 rule.check_exclusions(other).map_err(at_rule)?;
             }
         }
+        check_sizes(&self.sizes(region, partition))
+    }
+
+    /// Warns if the role may have no room for the former grants, which stay for a time when the policy changes.
+    pub(crate) fn warning_of_shared_role(
+        &self,
+        region: &Region,
+        partition: Partition,
+    ) -> Option<String> {
+        let total = total(&self.sizes(region, partition));
+        (2 * total > INLINE_POLICY_LIMIT).then(|| {
+            format!(
+                "the role of all buckets has {total} characters of inline policies, of {INLINE_POLICY_LIMIT}; the former grants of a changed rule stay for 25 hours and may not fit, so change few rules at a time"
+            )
+        })
+    }
+
+    /// The sizes of the rules' inline policies.
+    fn sizes(&self, region: &Region, partition: Partition) -> Vec<(RuleId, usize)> {
         // Every account has twelve digits.
-        let account = Account::parse("000000000000").map_err(|text| Invalid::new("", text))?;
-        check_sizes(&self.shared_grants(region, &Identity { account, partition }))
+        let account = Account::parse("000000000000").ok();
+        let identity = account.map(|account| Identity { account, partition });
+        let grants = identity.iter().flat_map(|identity| self.shared_grants(region, identity));
+        grants
+            .map(|grants| {
+                let size = policy_size(&grants.document().to_string());
+                (grants.rule, size)
+            })
+            .collect()
     }
 
     /// The credentials with which the replica key of a rule is read.
@@ -48,17 +74,16 @@ impl Policy {
     }
 }
 
-fn check_sizes(grants: &[SharedGrants]) -> Result<(), Invalid> {
-    let sizes: Vec<(String, usize)> = grants
-        .iter()
-        .map(|grants| (grants.rule.to_string(), policy_size(&grants.document().to_string())))
-        .collect();
-    let total: usize = sizes.iter().map(|(_, size)| size).sum();
+fn total(sizes: &[(RuleId, usize)]) -> usize {
+    sizes.iter().map(|(_, size)| size).sum()
+}
+
+fn check_sizes(sizes: &[(RuleId, usize)]) -> Result<(), Invalid> {
+    let total = total(sizes);
     if total <= INLINE_POLICY_LIMIT {
         return Ok(());
     }
-    let sizes: Vec<String> =
-        sizes.into_iter().map(|(rule, size)| format!("`{rule}` {size}")).collect();
+    let sizes: Vec<String> = sizes.iter().map(|(rule, size)| format!("`{rule}` {size}")).collect();
     Err(Invalid::new(
         "Rules",
         format!(
