@@ -137,6 +137,12 @@ pub enum Refusal {
     RuleNotOfPolicy { bucket: BucketName, rule: RuleId },
 
     #[error(
+        "rule `{}` does not match the name of bucket `{}` any more, which still replicates by it with the role of all buckets: that role does not grant the name, or not for long; delete the bucket's rule, or let the policy match the name",
+        rule.id, rule.source
+    )]
+    NameLeftRule { rule: RuleAddress },
+
+    #[error(
         "role `{role}` exists and is not tagged as the role of all buckets of this stack; rename or remove it"
     )]
     SharedRoleOwnedByOther { role: RoleName },

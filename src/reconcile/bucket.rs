@@ -16,6 +16,7 @@ use tokio::time::sleep;
 use tokio::{join, try_join};
 
 use super::converge::{DesiredState, Planned, Prefetched, RequestScope};
+use super::cross_account::allow_access_denied;
 use super::decision::{self, Candidates, RulesOfBucket};
 use super::lease::epoch_seconds;
 use super::shared_role::EnsuredRole;
@@ -23,12 +24,12 @@ use super::snapshot::{
     ApplyFirstReads, DeleteFirstReads, DeleteRule, SnapshotReader, own_location,
 };
 use super::{Engine, Error, Outcome, Prerequisites, Status};
-use crate::config::{Policy, PolicyRule, PolicySource};
+use crate::config::{Policy, PolicyRule, PolicySource, RoleScope};
 use crate::model::{
-    Access, Account, ApiError, BucketLocation, BucketName, OWNER_TAG, Region, Role, RuleAddress,
-    RuleId,
+    Access, Account, ApiError, BucketLocation, BucketName, OWNER_TAG, Region,
+    ReplicationConfiguration, Role, RuleAddress, RuleId,
 };
-use crate::plan::{self, Plan, Roles, SharedRole};
+use crate::plan::{self, Plan, Refusal, Roles, SharedRole};
 use crate::ports::{Cloud, Read};
 use crate::spec::Spec;
 
@@ -146,7 +147,7 @@ impl<C: Cloud> Engine<'_, C> {
         };
         let rules = match decision::match_name(&policy, request.bucket) {
             Ok(rules) => rules,
-            Err(reason) => return self.skip_unless_gone(request, &reason).await.map(skip),
+            Err(reason) => return self.skip_name(request, &policy, &reason).await.map(skip),
         };
         let account = self.identity().await?.account;
         let candidates = match decision::check_destination(&policy, rules, request.bucket, &account)
@@ -208,6 +209,47 @@ impl<C: Cloud> Engine<'_, C> {
                     .map_err(|invalid| invalid.within("REPLICATION_POLICY_PARAMETER"))?;
                 Some(Cow::Owned(policy))
             }
+        })
+    }
+
+    /// Skips a bucket whose name no rule matches. In a walk, a rule fails that the bucket got when the name matched, if the role of all buckets
+    /// serves it: that role has no grants for such a name, and S3 does not tell.
+    async fn skip_name(
+        &self,
+        request: &ReconcileRequest<'_>,
+        policy: &Policy,
+        reason: &str,
+    ) -> Result<BucketOutcome, Error> {
+        if !request.remove_replaced_role || self.settings.role_scope == RoleScope::Bucket {
+            return self.skip_unless_gone(request, reason).await;
+        }
+        let ReconcileRequest { bucket, expected, .. } = request;
+        let reader = self.reader();
+        let read = reader.read_bucket(bucket, expected, async |location| {
+            allow_access_denied(self.cloud.replication(location)).await
+        });
+        let Some((_, replication)) = self.before_deadline(read).await? else {
+            return self.skip_unless_gone(request, reason).await;
+        };
+        let replication = replication.ok().flatten();
+        let roles = &self.settings.roles;
+        let grants = policy.shared_grants(&self.settings.region, &self.identity().await?);
+        let failures: Vec<RuleOutcome> = replication
+            .iter()
+            .filter(|replication| roles.is_shared_role(replication.role()))
+            .flat_map(ReplicationConfiguration::rules)
+            .filter_map(|rule| rule.id().and_then(RuleId::parse))
+            .filter(|id| grants.iter().any(|grants| grants.rule == *id))
+            .map(|id| {
+                let rule = RuleAddress { source: (*bucket).clone(), id };
+                let refusal = Refusal::NameLeftRule { rule: rule.clone() };
+                RuleOutcome::new(rule, Err(refusal.into()))
+            })
+            .collect();
+        Ok(if failures.is_empty() {
+            BucketOutcome::Skipped(reason.to_owned())
+        } else {
+            BucketOutcome::Rules(failures)
         })
     }
 

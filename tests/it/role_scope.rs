@@ -290,6 +290,48 @@ fn policy_that_may_leave_no_room_for_former_grants_is_warned_of_at_start() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn walk_fails_for_a_bucket_whose_rule_the_role_of_all_buckets_grants_no_longer() {
+    let state = after(buckets(), &policy_scope(), &[walked("prod-bills")]).await;
+    let own = after(buckets(), &bucket_scope(), &[walked("prod-bills")]).await;
+    let excluding = RULES.replace("\"prod-scratch-*\"", "\"prod-bills\"");
+    let narrowed = RULES.replace("[\"prod-*\"]", "[\"prod-o*\"]");
+    let removed = narrowed.replace("\"Name\": \"dr\"", "\"Name\": \"other\"");
+    for (policy, state, fails) in [
+        (&excluding, &state, true),
+        (&narrowed, &state, true),
+        // The inline policy of a removed rule stays, and so does a role of the bucket's own.
+        (&removed, &state, false),
+        (&excluding, &own, false),
+    ] {
+        let fake = Fake::new(state.clone());
+        let settings = with_scope("Policy", policy);
+        let answer = invoke_with(&fake, &walked("prod-bills"), &settings).await.unwrap();
+        assert_eq!(
+            answer.to_string().contains("does not match the name of bucket"),
+            fails,
+            "{answer}"
+        );
+        assert_eq!(answer["Skipped"].is_null(), fails, "{answer}");
+        let batch = json!({"Action": "Reconcile", "SourceBuckets": ["prod-bills"]});
+        let counts = invoke_with(&fake, &batch, &settings).await.unwrap();
+        assert_eq!(counts["Failures"].as_array().unwrap().len(), usize::from(fails), "{counts}");
+        // An event takes no more reads than before.
+        fake.clear();
+        let answer = invoke_with(&fake, &created("prod-bills"), &settings).await.unwrap();
+        assert!(!answer["Skipped"].is_null(), "{answer}");
+        assert_eq!(fake.writes(), []);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn walk_skips_a_bucket_that_no_rule_matches_and_whose_replication_it_may_not_read() {
+    let fake = Fake::new(buckets());
+    fake.refuse("GetBucketReplication", 1, "AccessDenied", Retry::Never);
+    let answer = invoke_with(&fake, &walked("demo-source"), &policy_scope()).await.unwrap();
+    assert!(!answer["Skipped"].is_null(), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn own_role_is_replaced_by_a_walk_and_removed_by_a_walk_a_day_later() {
     let walk = [walked("prod-orders"), walked("prod-bills")];
     let mut state = after(buckets(), &bucket_scope(), &walk).await;
