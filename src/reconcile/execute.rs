@@ -28,7 +28,7 @@ use crate::ports::{Cloud, Executed};
 
 /// How long IAM may take until a role's trust and rights are known everywhere: S3 accepts a job that comes earlier, and the job
 /// fails.
-pub(super) const IAM_PROPAGATION: Duration = Duration::from_secs(10);
+const IAM_PROPAGATION: Duration = Duration::from_secs(10);
 
 /// The pause before the first retry of a write or a read-back.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -113,6 +113,14 @@ impl<C: Cloud> Engine<'_, C> {
             if let Some(failure) = worst {
                 return Err(progress.failed(failure));
             }
+        }
+        let makes_shared_role = |action: &Action| {
+            matches!(action, Action::CreateRole { owner: RoleOwner::Stack(_), .. })
+        };
+        // Under the lease, since concurrent requests would let S3 replicate with a role that it does not know yet.
+        if plan.actions().any(makes_shared_role) {
+            let known = timeout_at(self.deadline, sleep(IAM_PROPAGATION)).await;
+            known.map_err(|_| progress.out_of_time())?;
         }
         Ok(started)
     }

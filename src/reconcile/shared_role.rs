@@ -14,12 +14,10 @@
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use tokio::time::sleep;
 use tokio::{join, try_join};
 
 use super::bucket::{BucketOutcome, ReconcileRequest, RuleOutcome};
 use super::converge::{DesiredState, Planned, RequestScope};
-use super::execute::IAM_PROPAGATION;
 use super::lease::epoch_seconds;
 use super::snapshot::{ApplyRule, SnapshotReader};
 use super::{Engine, Error, Status};
@@ -85,16 +83,7 @@ impl<C: Cloud> Engine<'_, C> {
             applies: None,
         };
         let plan = self.converge(&scope, None, &desired).await?.plan;
-        let is_new = plan.actions().any(|action| matches!(action, Action::CreateRole { .. }));
         if !dry_run {
-            // S3 would replicate with a role that it does not know yet.
-            if is_new {
-                let known = async {
-                    sleep(IAM_PROPAGATION).await;
-                    Ok::<_, Error>(())
-                };
-                self.before_deadline(known).await?;
-            }
             self.cloud.remember(role.name.as_str(), form);
         }
         Ok(EnsuredRole { role, plan })

@@ -444,6 +444,19 @@ async fn concurrent_events_make_the_role_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_bucket_of_the_first_batch_replicates_before_iam_may_know_the_role() {
+    let fake = Fake::new(buckets());
+    fake.record_times();
+    let batch = json!({"Action": "Reconcile", "SourceBuckets": ["prod-bills", "prod-orders"]});
+    let answer = invoke_with(&fake, &batch, &policy_scope()).await.unwrap();
+    assert_eq!(answer["Changed"], 2, "{answer}");
+    let rounds = fake.rounds();
+    let first = |call: &str| rounds.find(call).unwrap_or_else(|| panic!("no {call}: {rounds}"));
+    // The lease on the role is held until then.
+    assert!(first("ReleaseLease on lease of `roles/") < first("PutBucketReplication"), "{rounds}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn plan_shows_the_role_of_all_buckets_and_changes_nothing() {
     let fake = Fake::new(buckets());
     let mut plan = walked("prod-bills");
