@@ -292,6 +292,7 @@ COVERED_BY = {"ListCanaries": ["ListVersions"], "Canaries": ["ReplicationStatus"
 
 def invoke_cold(app: Application, payload: dict[str, Any]) -> str:
     """Invokes the function in a new process and returns its answer, with its response to CloudFormation."""
+    app.await_idle()  # the emulator could give the process to an event, and end it
     function = app.aws.client("lambda")
     environment = function.get_function_configuration(FunctionName=app.function_name)["Environment"]
     environment["Variables"]["ANEW"] = str(uuid.uuid4())
