@@ -211,6 +211,13 @@ impl Fake {
         numbered.collect::<Vec<_>>().join("\n")
     }
 
+    /// When each call of an operation was sent.
+    pub fn times_of(&self, operation: &str) -> Vec<Instant> {
+        let sent = self.sent.borrow();
+        let calls = sent.iter().flatten().filter(|(_, call)| call.operation == operation);
+        calls.map(|(at, _)| *at).collect()
+    }
+
     async fn send(&self, call: &Call) {
         let takes = match &mut *self.sent.borrow_mut() {
             None => Duration::ZERO,
