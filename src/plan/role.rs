@@ -175,6 +175,13 @@ impl<'a> ServingRole<'a> {
     }
 }
 
+/// Replaces the role's trust policy, unless it is `trust`.
+pub(super) fn repair_trust(role: &Role, trust: RolePolicyDocument) -> Option<Action> {
+    let is_right = RolePolicyDocument::parse(&role.trust).as_ref() == Some(&trust);
+    let (name, before) = (role.name.clone(), role.trust.clone());
+    (!is_right).then_some(Action::UpdateAssumeRolePolicy { name, before, trust })
+}
+
 /// Actions that repair the trust policy and the permissions boundary of a role of ours.
 pub(super) fn repair(
     role: &Role,
@@ -182,14 +189,7 @@ pub(super) fn repair(
     trust: RolePolicyDocument,
 ) -> Vec<Action> {
     let name = &role.name;
-    let mut actions = Vec::new();
-    if RolePolicyDocument::parse(&role.trust).as_ref() != Some(&trust) {
-        actions.push(Action::UpdateAssumeRolePolicy {
-            name: name.clone(),
-            before: role.trust.clone(),
-            trust,
-        });
-    }
+    let mut actions = Vec::from_iter(repair_trust(role, trust));
     if let Some(boundary) =
         settings.boundary.clone().filter(|boundary| role.boundary.as_ref() != Some(boundary))
     {
