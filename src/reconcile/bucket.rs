@@ -380,13 +380,7 @@ impl<C: Cloud> Engine<'_, C> {
     async fn clean_up_deleted_bucket(&self, request: &ReconcileRequest<'_>) -> Result<Plan, Error> {
         let policy = self.policy().await?;
         let desired = DeletedBucket { reader: self.reader(), request, policy: policy.as_deref() };
-        let scope = RequestScope {
-            lease: request.bucket.as_str(),
-            dry_run: request.dry_run,
-            generation: None,
-            access: &Access::Own,
-            applies: None,
-        };
+        let scope = RequestScope::new(request.bucket.as_str(), request.dry_run);
         Ok(self.converge(&scope, None, &desired).await?.plan)
     }
 
@@ -407,11 +401,8 @@ impl<C: Cloud> Engine<'_, C> {
         };
         let desired = UntaggedRule { delete, rule, location };
         let scope = RequestScope {
-            lease: location.bucket.as_str(),
-            dry_run,
-            generation: None,
             access: &access,
-            applies: None,
+            ..RequestScope::new(location.bucket.as_str(), dry_run)
         };
         let planned = self.converge(&scope, None, &desired).await?;
         Ok(planned.into_outcome(address.clone(), Status::Removed, dry_run))

@@ -79,6 +79,13 @@ pub(super) struct RequestScope<'a> {
     pub applies: Option<AppliedRule<'a>>,
 }
 
+impl<'a> RequestScope<'a> {
+    /// A request that is about no custom resource, applies no rule, and reaches no other account.
+    pub fn new(lease: &'a str, dry_run: bool) -> Self {
+        Self { lease, dry_run, generation: None, access: &Access::Own, applies: None }
+    }
+}
+
 /// The rule that a request applies.
 pub(super) struct AppliedRule<'a> {
     pub spec: &'a Spec,

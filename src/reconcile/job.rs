@@ -120,13 +120,7 @@ impl<C: Cloud> Engine<'_, C> {
             identity: &identity,
             is_region_known: bucket_region.is_some(),
         };
-        let scope = RequestScope {
-            lease: rule.source.as_str(),
-            dry_run: false,
-            generation: None,
-            access: &Access::Own,
-            applies: None,
-        };
+        let scope = RequestScope::new(rule.source.as_str(), false);
         let planned = self.converge(&scope, None, &desired).await?;
         let outcome = planned.into_outcome(rule.clone(), Status::Configured, false);
         let source = rule.source.to_string();

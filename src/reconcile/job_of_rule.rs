@@ -8,8 +8,8 @@ use super::converge::{DesiredState, Planned, RequestScope};
 use super::snapshot::SnapshotReader;
 use super::{Engine, Error};
 use crate::model::{
-    Access, ApiError, BucketLocation, BucketName, Region, ReplicationConfiguration,
-    ReplicationRule, RoleOutline,
+    ApiError, BucketLocation, BucketName, Region, ReplicationConfiguration, ReplicationRule,
+    RoleOutline,
 };
 use crate::plan::{self, JobRequest, JobSnapshot, Plan, Refusal, Roles};
 use crate::ports::{Cloud, Read};
@@ -115,13 +115,7 @@ impl<C: Cloud> Engine<'_, C> {
         dry_run: bool,
     ) -> Result<RequestedJob, Error> {
         let desired = JobOfRule { reader: self.reader(), request, expected };
-        let scope = RequestScope {
-            lease: request.rule.source.as_str(),
-            dry_run,
-            generation: None,
-            access: &Access::Own,
-            applies: None,
-        };
+        let scope = RequestScope::new(request.rule.source.as_str(), dry_run);
         let Planned { plan, job_id, .. } = self.converge(&scope, None, &desired).await?;
         Ok(RequestedJob { plan, id: job_id })
     }

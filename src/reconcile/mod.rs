@@ -148,11 +148,10 @@ impl<C: Cloud> Engine<'_, C> {
         };
         let generation = self.generation(&spec.rule, Operation::Apply, spec.dry_run);
         let scope = RequestScope {
-            lease: spec.rule.source.as_str(),
-            dry_run: spec.dry_run,
             generation,
             access: &spec.destination_access,
             applies: Some(AppliedRule::new(spec)),
+            ..RequestScope::new(spec.rule.source.as_str(), spec.dry_run)
         };
         let (converged, left) = join!(
             Box::pin(self.converge_with_own_role(&scope, prefetched, &desired)),
@@ -201,13 +200,8 @@ impl<C: Cloud> Engine<'_, C> {
     ) -> Result<Outcome, Error> {
         let desired = DeleteRule { reader: self.reader(), rule, access, expected };
         let generation = self.generation(rule, Operation::Delete, dry_run);
-        let scope = RequestScope {
-            lease: rule.source.as_str(),
-            dry_run,
-            generation,
-            access,
-            applies: None,
-        };
+        let scope =
+            RequestScope { generation, access, ..RequestScope::new(rule.source.as_str(), dry_run) };
         let planned = self.converge(&scope, None, &desired).await?;
         Ok(planned.into_outcome(rule.clone(), Status::Removed, dry_run))
     }

@@ -75,13 +75,7 @@ impl<C: Cloud> Engine<'_, C> {
         let desired =
             EnsureSharedRole { cloud: self.cloud, role: &role, roles: &self.settings.roles };
         let lease = format!("roles/{}", role.name);
-        let scope = RequestScope {
-            lease: &lease,
-            dry_run,
-            generation: None,
-            access: &Access::Own,
-            applies: None,
-        };
+        let scope = RequestScope::new(&lease, dry_run);
         let plan = self.converge(&scope, None, &desired).await?.plan;
         if !dry_run {
             self.cloud.remember(role.name.as_str(), form);
@@ -156,11 +150,8 @@ impl<C: Cloud> Engine<'_, C> {
                 grants_only: true,
             };
             let scope = RequestScope {
-                lease: bucket.as_str(),
-                dry_run: false,
-                generation: None,
                 access: &spec.destination_access,
-                applies: None,
+                ..RequestScope::new(bucket.as_str(), false)
             };
             self.converge(&scope, None, &desired).await?;
         }
@@ -209,13 +200,7 @@ impl<C: Cloud> Engine<'_, C> {
             return Ok(None);
         }
         let desired = ReplacedRole { reader, location, policy };
-        let scope = RequestScope {
-            lease: location.bucket.as_str(),
-            dry_run,
-            generation: None,
-            access: &Access::Own,
-            applies: None,
-        };
+        let scope = RequestScope::new(location.bucket.as_str(), dry_run);
         let plan = self.converge(&scope, None, &desired).await?.plan;
         Ok((!plan.is_empty()).then_some(plan))
     }
