@@ -6,12 +6,13 @@
 use futures_util::future::try_join_all;
 
 use super::snapshot::SnapshotReader;
+use crate::config::Policy;
 use crate::iam_policy::{GrantedDestination, RolePolicyDocument};
 use crate::model::{
-    Access, Account, ApiError, BucketLocation, Identity, Key, KeyReference, Region,
+    Access, Account, ApiError, BucketLocation, BucketName, Identity, Key, KeyReference, Region,
     ResourcePolicyTarget, Retry, RuleAddress,
 };
-use crate::plan::{Destination, ResourcePolicySnapshot, Roles};
+use crate::plan::{self, Action, Destination, ResourcePolicySnapshot, Roles};
 use crate::ports::Read;
 use crate::spec::Spec;
 
@@ -111,6 +112,24 @@ impl<R: Read> SnapshotReader<'_, R> {
         let policies =
             async { self.read_resource_policies(try_join_all(targets).await?.concat()).await };
         policies.await.map_err(|failure| explain_unreachable(failure, rule, &destinations))
+    }
+
+    /// The actions that remove the statements of all rules of the policy that match the bucket's name.
+    pub(super) async fn statements_to_remove(
+        &self,
+        policy: &Policy,
+        bucket: &BucketName,
+        roles: &Roles,
+        expected: &Region,
+    ) -> Result<Vec<Action>, ApiError> {
+        let mut actions = Vec::new();
+        for rule in policy.rules_for_name(bucket) {
+            let (address, access) = (rule.address(bucket), rule.destination_access(bucket));
+            let policies =
+                self.policies_with_statements(&address, &access, roles, expected).await?;
+            actions.extend(plan::remove_statements(&address, &policies));
+        }
+        Ok(actions)
     }
 
     /// Returns the bucket and the key of a granted destination. Returns nothing when the key belongs to an account other than the

@@ -12,6 +12,7 @@
 //! - A failure names the actions that were done and those that were not. Repeating the request does the rest.
 
 mod bucket;
+mod bucket_reads;
 mod canary;
 mod canary_removal;
 mod catch_up;
@@ -19,6 +20,7 @@ mod cleanup;
 mod converge;
 mod cross_account;
 mod decision;
+mod deleted_bucket;
 mod destination;
 mod diagnose;
 mod error;
@@ -34,13 +36,16 @@ mod legacy;
 mod new_bucket;
 mod open_verification;
 mod own_role;
+mod replaced_role;
 mod replay;
 pub mod retry;
 mod shared_role;
 mod snapshot;
+mod untagged_rule;
 mod verify;
 mod visibility;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use tokio::join;
@@ -57,7 +62,7 @@ pub use replay::{Replay, ReplayRequest, ReplayStatus, ReplayedRule};
 use snapshot::{ApplyFirstReads, ApplyRule, DeleteRule, SnapshotReader};
 pub use verify::Verification;
 
-use crate::config::Settings;
+use crate::config::{Policy, PolicySource, Settings};
 use crate::model::{Access, Identity, Region, RuleAddress};
 use crate::plan::{Plan, Refusal, RuleAttributes, SharedRole};
 use crate::ports::Cloud;
@@ -212,6 +217,21 @@ impl<C: Cloud> Engine<'_, C> {
     /// When the call fails or the deadline passes.
     pub async fn identity(&self) -> Result<Identity, Error> {
         self.before_deadline(self.cloud.identity()).await
+    }
+
+    /// Returns the replication policy, from the environment or from its SSM parameter.
+    async fn policy(&self) -> Result<Option<Cow<'_, Policy>>, Error> {
+        Ok(match &self.settings.policy {
+            None => None,
+            Some(PolicySource::Inline(policy)) => Some(Cow::Borrowed(policy)),
+            Some(PolicySource::Parameter(name)) => {
+                let text = self.before_deadline(self.cloud.parameter(name)).await?;
+                let policy = Policy::parse(&text)
+                    .and_then(|policy| self.settings.check_policy(&policy).map(|()| policy))
+                    .map_err(|invalid| invalid.within("REPLICATION_POLICY_PARAMETER"))?;
+                Some(Cow::Owned(policy))
+            }
+        })
     }
 
     fn reader(&self) -> SnapshotReader<'_, C> {

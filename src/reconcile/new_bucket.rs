@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::bucket::{BucketReads, FirstRule};
+use super::bucket_reads::{BucketReads, FirstRule};
 use super::retry::{Failed, RetryBudget, retry};
 use super::{BucketOutcome, Engine, Error, ReconcileRequest, RuleOutcome};
 use crate::model::{ApiError, Retry};

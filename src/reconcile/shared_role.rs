@@ -1,5 +1,4 @@
-//! The role that serves all buckets of the replication policy (`RoleScope` Policy): keeps it right, moves buckets to it and from it, and removes
-//! the roles that it has replaced.
+//! The role that serves all buckets of the replication policy (`RoleScope` Policy): keeps it right, and moves buckets from it to roles of their own.
 //!
 //! It must not know what the role grants: [`crate::config`] and [`crate::plan`] decide that.
 //!
@@ -9,24 +8,19 @@
 //!
 //! # Guarantees
 //! - A bucket is served by another role only after that role has the grants of all rules of the bucket.
-//! - A role that the shared role has replaced stays for [`plan::KEEP_TIME`], and is removed by a later walk.
 
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use tokio::{join, try_join};
+use tokio::try_join;
 
-use super::bucket::{BucketOutcome, ReconcileRequest, RuleOutcome};
 use super::converge::{DesiredState, Planned, RequestScope};
 use super::lease::epoch_seconds;
-use super::snapshot::{ApplyRule, SnapshotReader};
-use super::{Engine, Error, Status};
+use super::snapshot::ApplyRule;
+use super::{Engine, Error};
 use crate::config::{Policy, RoleScope};
-use crate::model::{
-    Access, ApiError, BucketLocation, BucketName, Identity, KeyReference, Region,
-    ReplicationConfiguration, Role, RuleId, hash,
-};
-use crate::plan::{self, Action, Plan, Refusal, Roles, SharedRole};
+use crate::model::{Access, BucketName, Identity, KeyReference, Region, Role, RuleId, hash};
+use crate::plan::{self, Plan, Refusal, SharedRole};
 use crate::ports::{Cloud, Read};
 use crate::spec::RoleSettings;
 
@@ -157,53 +151,6 @@ impl<C: Cloud> Engine<'_, C> {
         }
         Ok(())
     }
-
-    /// Adds to the outcome of a walk's bucket that its own role was removed, since the role of all buckets has replaced it.
-    pub(super) async fn add_removal_of_replaced_role(
-        &self,
-        location: &BucketLocation,
-        policy: &Policy,
-        request: &ReconcileRequest<'_>,
-        outcome: &mut BucketOutcome,
-    ) {
-        let BucketOutcome::Rules(rules) = outcome else {
-            return;
-        };
-        // A rule that failed may be served by the own role.
-        let Some(RuleOutcome { result, .. }) = rules.last_mut().filter(|rule| rule.result.is_ok())
-        else {
-            return;
-        };
-        match self.remove_replaced_role(location, policy, request.dry_run).await {
-            Ok(None) => {}
-            Ok(Some(plan)) => {
-                if let Ok(applied) = result {
-                    applied.plan.put_after(plan);
-                    if applied.status == Status::Unchanged {
-                        applied.status = Status::Configured;
-                    }
-                }
-            }
-            Err(error) => *result = Err(error),
-        }
-    }
-
-    /// Removes the bucket's own role, if the role of all buckets has replaced it long enough ago; `None` if there is nothing to remove.
-    pub(super) async fn remove_replaced_role(
-        &self,
-        location: &BucketLocation,
-        policy: &Policy,
-        dry_run: bool,
-    ) -> Result<Option<Plan>, Error> {
-        let reader = self.reader();
-        if self.before_deadline(reader.own_role_outline(&location.bucket)).await?.is_none() {
-            return Ok(None);
-        }
-        let desired = ReplacedRole { reader, location, policy };
-        let scope = RequestScope::new(location.bucket.as_str(), dry_run);
-        let plan = self.converge(&scope, None, &desired).await?.plan;
-        Ok((!plan.is_empty()).then_some(plan))
-    }
 }
 
 /// Makes the role of all buckets right.
@@ -227,53 +174,5 @@ impl<R: Read> DesiredState for EnsureSharedRole<'_, R> {
     async fn read_and_plan(&self, existing: Option<Role>) -> Result<Planned, Error> {
         let now = epoch_seconds(Duration::ZERO);
         Ok(plan::ensure_shared_role(self.role, existing.as_ref(), self.roles, now)?.into())
-    }
-}
-
-/// Removes a bucket's own role that another role has replaced.
-struct ReplacedRole<'a, R> {
-    reader: SnapshotReader<'a, R>,
-    location: &'a BucketLocation,
-    policy: &'a Policy,
-}
-
-impl<R: Read> DesiredState for ReplacedRole<'_, R> {
-    type FirstReads = (Option<Role>, Option<ReplicationConfiguration>);
-
-    async fn first_reads(&self) -> Result<Self::FirstReads, Error> {
-        let Self { reader, location, .. } = self;
-        let (role, replication) =
-            join!(reader.own_role(&location.bucket), reader.cloud.replication(location));
-        Ok((role?, replication?))
-    }
-
-    fn needs_lease(&self, _: &Self::FirstReads) -> bool {
-        false
-    }
-
-    async fn read_and_plan(&self, (role, replication): Self::FirstReads) -> Result<Planned, Error> {
-        let Some(role) = role else {
-            return Ok(Plan::default().into());
-        };
-        let bucket = &self.location.bucket;
-        let statements = self.statements(&role).await?;
-        let now = epoch_seconds(Duration::ZERO);
-        Ok(plan::remove_replaced_role(bucket, &role, replication.as_ref(), statements, now).into())
-    }
-}
-
-impl<R: Read> ReplacedRole<'_, R> {
-    /// The actions that remove the role's statements in other accounts.
-    async fn statements(&self, role: &Role) -> Result<Vec<Action>, ApiError> {
-        let BucketLocation { bucket, region, .. } = self.location;
-        let roles = Roles { with_own_name: Some(role.clone()), serving: None };
-        let mut statements = Vec::new();
-        for rule in self.policy.rules_for_name(bucket) {
-            let (address, access) = (rule.address(bucket), rule.destination_access(bucket));
-            let policies =
-                self.reader.policies_with_statements(&address, &access, &roles, region).await?;
-            statements.extend(plan::remove_statements(&address, &policies));
-        }
-        Ok(statements)
     }
 }

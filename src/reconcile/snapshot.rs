@@ -11,9 +11,9 @@ use tokio::time::sleep;
 use tokio::{join, try_join};
 
 use super::Error;
-use super::bucket::ABSENCE_PAUSE;
 use super::converge::{DesiredState, Planned};
 use super::cross_account::{DeniedReads, DestinationReads, ReadResult, allow_access_denied};
+use super::deleted_bucket::ABSENCE_PAUSE;
 use super::destination::SourceState;
 use crate::model::{
     Access, Alarm, ApiError, BucketLocation, BucketName, Encryption, Identity, Key, KeyReference,
