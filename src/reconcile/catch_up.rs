@@ -195,10 +195,7 @@ impl<C: Cloud> Engine<'_, C> {
         };
         let has_shared_role = self.settings.roles.is_shared_role(source.role_arn());
         let RulesOfSource { location, own_role, .. } = source;
-        let with_own_name = match own_role {
-            Some(outline) => Some(self.before_deadline(self.cloud.with_policies(outline)).await?),
-            None => None,
-        };
+        let with_own_name = self.before_deadline(reader.with_policies(own_role)).await?;
         let roles = Roles { with_own_name, serving: None };
         if roles.has_caught_up(rule, catch_up.time) {
             return skip("a job was started for it");

@@ -43,9 +43,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         source: &BucketName,
         expected: &Region,
     ) -> Result<Option<RulesOfSource>, ApiError> {
-        let found = self
-            .read_bucket(source, expected, async |location| self.cloud.replication(location).await);
-        let (found, own_role) = try_join!(found, self.own_role_outline(source))?;
+        let (found, own_role) = self.source_and_role(source, expected).await?;
         Ok(found.map(|(location, replication)| RulesOfSource { location, replication, own_role }))
     }
 }
@@ -71,10 +69,7 @@ impl<R: Read> DesiredState for JobOfRule<'_, R> {
         let serving = source.replication.map(|replication| replication.role().to_owned());
         let RulesOfSource { location, own_role, .. } = source;
         let identity = reader.cloud.identity().await?;
-        let with_own_name = match own_role {
-            Some(outline) => Some(reader.cloud.with_policies(outline).await?),
-            None => None,
-        };
+        let with_own_name = reader.with_policies(own_role).await?;
         let roles = Roles { with_own_name, serving: None };
         let report = reader.cloud.bucket_region(
             &request.report.bucket,

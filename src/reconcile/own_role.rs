@@ -27,10 +27,7 @@ impl<R: Read> SnapshotReader<'_, R> {
 
     /// Reads [the same role](Self::own_role_outline) with its inline policies.
     pub(super) async fn own_role(&self, source: &BucketName) -> Result<Option<Role>, ApiError> {
-        match self.own_role_outline(source).await? {
-            Some(outline) => self.cloud.with_policies(outline).await.map(Some),
-            None => Ok(None),
-        }
+        self.with_policies(self.own_role_outline(source).await?).await
     }
 
     /// The name of a configuration's role; `None` when it is the bucket's own role, or the role of all buckets. A role's name is unique in its
