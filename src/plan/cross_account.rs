@@ -69,7 +69,7 @@ impl RequiredStatements {
                 let statements = grants.statements(&sid, role.arn());
                 SidAndStatements { sid, statements }
             });
-        let read_access = grants.read_access(&format!("{sid}Sight"), own);
+        let read_access = grants.read_access(&format!("{sid}ReadAccess"), own);
         let mut required = Vec::new();
         if destination.owner != *own {
             let target = ResourcePolicyTarget::Bucket(destination.clone());
