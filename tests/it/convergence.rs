@@ -1,18 +1,9 @@
 //! Invariant 3: applying converges, also after a failure of any call.
 
-use s3_kms_replication::model::{ReplicationRule, Retry, Role};
+use s3_kms_replication::model::{ReplicationRule, Role};
 use serde_json::{Value, json};
 
 use crate::support::*;
-
-const FAULTS: [Fault; 6] = [
-    Fault::Refused("AccessDenied", Retry::Never),
-    Fault::Refused("SlowDown", Retry::NextInvocation),
-    Fault::Refused("OperationAborted", Retry::Soon),
-    Fault::AnswerLost,
-    Fault::DoneAlready("EntityAlreadyExists"),
-    Fault::Hangs,
-];
 
 /// The state when every lease has expired.
 fn later(mut state: State) -> State {
@@ -155,9 +146,7 @@ async fn invariant_3_failing_in_any_call_and_running_again_ends_in_the_same_stat
         ];
         for (flow, before, request) in flows {
             let (undisturbed, calls) = state_and_calls_after(before, &request).await;
-            for (fault, index) in
-                FAULTS.iter().flat_map(|fault| (0..calls).map(move |index| (*fault, index)))
-            {
+            for (fault, index) in fault_points(calls) {
                 let point = format!("{flow}{others}, {fault:?} in call {index} of {calls}");
                 let fake = Fake::new(before.clone());
                 fake.fail_call(index, fault);

@@ -8,6 +8,7 @@
 //!   resource's requests and return the one answer. [`settings`] and [`environment`] are the program's environment.
 //! - **Plans**: [`plan_apply`] plans for a state and a [`spec`] without any call, [`plan_text`] shows it, [`applied`] executes it.
 //! - **The fake**: [`Fake::new`] holds a state and fails where a test says so: `fake.fail_call(3, Fault::Panic)`, `fake.refuse("CreateRole", 1, …)`.
+//!   [`fault_points`] are all places in which a request can fail.
 //! - **Calls**: the fake records each [`Call`] with its kind; `fake.writes()`, `fake.reads()`, `fake.count("CreateRole")`,
 //!   `fake.position("CreateRole")`; `lines(&fake.writes())` is for snapshots, `fake.clear()` begins anew.
 
@@ -20,7 +21,7 @@ mod statements;
 mod states;
 
 pub use calls::{Call, Kind, lines};
-pub use fake::{Fake, Fault, Replicator, StartedJob};
+pub use fake::{Fake, Fault, Replicator, StartedJob, fault_points};
 pub use requests::{
     configured, create, delete, delete_with, environment, invoke, invoke_text, invoke_with, now,
     only_answer, print_count, request_environment, settings, settings_with_queue, update, verify,

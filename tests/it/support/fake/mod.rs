@@ -63,6 +63,19 @@ pub enum Fault {
     Hangs,
 }
 
+/// Each of so many calls, with each way of failing after which a later request must end in the same state.
+pub fn fault_points(calls: usize) -> impl Iterator<Item = (Fault, usize)> {
+    let faults = [
+        Fault::Refused("AccessDenied", Retry::Never),
+        Fault::Refused("SlowDown", Retry::NextInvocation),
+        Fault::Refused("OperationAborted", Retry::Soon),
+        Fault::AnswerLost,
+        Fault::DoneAlready("EntityAlreadyExists"),
+        Fault::Hangs,
+    ];
+    faults.into_iter().flat_map(move |fault| (0..calls).map(move |index| (fault, index)))
+}
+
 /// An operation whose calls are refused for a while: what it needs is not visible yet.
 #[derive(Debug)]
 struct Late {
