@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::calls::{Call, Target};
 use super::evidence::{BucketOwner, Evidence, KeyEvidence, RuleEvidence};
 use crate::iam_policy::evaluate::{Denial, DenialReason, Layer};
-use crate::iam_policy::{
-    BucketInRegion, DECRYPT_SOURCE, ENCRYPT_REPLICAS, Grants, SOURCE_BUCKET, SOURCE_OBJECTS,
-    WRITE_REPLICAS,
+use crate::iam_policy::sid::{
+    DECRYPT_SOURCE, ENCRYPT_REPLICAS, SOURCE_BUCKET, SOURCE_OBJECTS, WRITE_REPLICAS,
 };
+use crate::iam_policy::{BucketInRegion, Grants};
 use crate::model::{BucketLocation, KeyReference, RuleId, shell};
 
 /// The `Sid` of statements for policies of buckets and keys.

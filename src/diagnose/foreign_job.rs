@@ -11,10 +11,11 @@ use super::finding::Finding;
 use super::policies::{ABSENT, RolePolicies};
 use super::trust::trusts;
 use super::verdict::Diagnosis;
+use crate::iam_policy;
 use crate::iam_policy::evaluate::{
     Context, Decision, Owner, Policies, Principal, Request, ResourcePolicy, Text, decide,
 };
-use crate::iam_policy::{self, JOB_MANIFEST, JOB_OBJECTS, JOB_REPORT};
+use crate::iam_policy::sid::{JOB_MANIFEST, JOB_OBJECTS, JOB_REPORT};
 use crate::model::{Account, BucketLocation, Identity, ReplicationRule, RoleArn, shell};
 use crate::plan::{ObjectSelection, StatementToAdd};
 use crate::spec::Report;

@@ -9,17 +9,17 @@
 //! - Locks of objects can be read, and keys used, whether or not a bucket has Object Lock or KMS.
 //! - With a pattern and a name that depends on it, replicas of one bucket can be written to the destination of another.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::{
-    DECRYPT_SOURCE, ENCRYPT_ACTIONS, ENCRYPT_REPLICAS, RolePolicyDocument, SOURCE_BUCKET,
-    SOURCE_OBJECTS, Statement, Statements, Values, WRITE_REPLICAS, allow, condition, key_pattern,
-    read_actions, through_s3, write_actions, write_conditions,
+use super::grants::{
+    BUCKET_ACTIONS, ENCRYPT_ACTIONS, destination_actions, read_actions, through_s3, write_actions,
+    write_conditions,
 };
+use super::key_pattern::key_pattern;
+use super::sid::{DECRYPT_SOURCE, ENCRYPT_REPLICAS, SOURCE_BUCKET, SOURCE_OBJECTS, WRITE_REPLICAS};
+use super::statement::{Conditions, Values, allow, condition, principal};
+use super::{RolePolicyDocument, Statement, Statements};
 use crate::model::{Account, BucketName, BucketPattern, Partition, Region, RuleId};
-
-/// The actions without which S3 replicates nothing of a bucket.
-const BUCKET_ACTIONS: [&str; 2] = ["s3:GetReplicationConfiguration", "s3:ListBucket"];
 
 /// What the grants of one rule of the policy depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,14 +99,13 @@ impl SharedGrants {
     /// policies may not support policy variables, so the role's inline policy confines the role to the prefix.
     pub fn statements(&self, sid: &str, role_arn: &str, destination: &BucketName) -> Statements {
         let bucket = destination.arn(self.partition);
-        let principal = BTreeMap::from([("AWS".to_owned(), Values::from([role_arn]))]);
-        let mut actions = write_actions(self.owner_override);
-        actions.extend(["s3:GetBucketVersioning", "s3:List*", "s3:PutBucketVersioning"]);
+        let role = principal("AWS", Values::from([role_arn]));
+        let actions = destination_actions(self.owner_override);
         let resources = [bucket.clone(), format!("{bucket}/*")];
         Statements {
-            bucket: Statement { principal: principal.clone(), ..allow(sid, actions, resources) },
+            bucket: Statement { principal: role.clone(), ..allow(sid, actions, resources) },
             key: Statement {
-                principal,
+                principal: role,
                 condition: self.contexts(&self.destination_region, &self.destinations, "*"),
                 ..allow(sid, ENCRYPT_ACTIONS, ["*".to_owned()])
             },
@@ -141,12 +140,7 @@ impl SharedGrants {
 
     /// A condition that allows the use of keys only through S3 in `region`, and only for these buckets. `keys` is the pattern of the objects' keys
     /// in a bucket that is named as a whole; the pattern of a beginning also matches the objects' ARNs.
-    fn contexts(
-        &self,
-        region: &Region,
-        patterns: &[BucketPattern],
-        keys: &str,
-    ) -> BTreeMap<String, BTreeMap<String, Values>> {
+    fn contexts(&self, region: &Region, patterns: &[BucketPattern], keys: &str) -> Conditions {
         let contexts = patterns.iter().flat_map(|pattern| {
             let arn = pattern.arn(self.partition);
             let objects = match pattern {

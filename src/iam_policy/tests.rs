@@ -1,8 +1,12 @@
 //! Policy documents: what is granted, and what a document that was read says.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
-use super::*;
+use super::key_pattern::{key_pattern, plain_key_pattern};
+use super::{BucketInRegion, Grants, RolePolicyDocument, Statement, trust};
+use crate::model::{Account, BucketName, Partition, Region};
 
 struct Case {
     partition: Partition,
@@ -127,6 +131,17 @@ fn documents_are_equal_in_any_order_of_elements() {
         RolePolicyDocument::parse(reordered).unwrap(),
         RolePolicyDocument::parse(listed).unwrap()
     );
+}
+
+#[test]
+fn a_statement_is_split_into_lines_unless_its_form_is_unknown() {
+    let line = |path: &str, value: &str| (path.to_owned(), BTreeSet::from([value.to_owned()]));
+    let own = r#"{"Sid":"Own","Effect":"Allow","Action":"s3:Get","Resource":"*"}"#;
+    assert_eq!(
+        Statement::lines_of_text(own),
+        [line("Own.Allow", "s3:Get"), line("Own.Resource", "*")]
+    );
+    assert_eq!(Statement::lines_of_text("1"), [line("Statement", "1")]);
 }
 
 #[test]

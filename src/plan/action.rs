@@ -423,10 +423,7 @@ impl Action {
             | Self::PutReplication { .. } => true,
             Self::PutRolePolicy { policy, .. } => !InlinePolicyName::is_for_job(policy.as_str()),
             // S3 could assume a role with either of our trust policies.
-            Self::UpdateAssumeRolePolicy { before, .. } => {
-                let before = RolePolicyDocument::parse(before);
-                ![iam_policy::trust(), iam_policy::trust_with_job()].map(Some).contains(&before)
-            }
+            Self::UpdateAssumeRolePolicy { before, .. } => !iam_policy::is_own_trust(before),
             Self::EncryptBucket { .. }
             | Self::BlockPublicAccess { .. }
             | Self::PutRolePermissionsBoundary { .. }

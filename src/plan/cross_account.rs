@@ -11,7 +11,8 @@ use super::refusal::{StatementToAdd, texts};
 use super::role::ServingRole;
 use super::shared_role::SidAndStatements;
 use super::{Action, ApplySnapshot, Destination, Refusal, ResourcePolicySnapshot};
-use crate::iam_policy::{EARLIER, Grants, ResourcePolicy, Statement, Statements};
+use crate::iam_policy::sid::EARLIER;
+use crate::iam_policy::{Grants, ResourcePolicy, Statement, Statements};
 use crate::model::{
     Access, BucketLocation, Identity, KeyReference, ResourcePolicyTarget, RuleAddress, Versioning,
 };

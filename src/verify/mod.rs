@@ -274,10 +274,7 @@ impl Evidence<'_> {
         let source = &self.source.0.bucket;
         let is_own = role.name == RoleName::for_source(source)
             || Some(&role.name) == RoleName::for_source_of_0_1_0(source).as_ref();
-        let trusts = RolePolicyDocument::parse(&role.trust);
-        if is_own
-            && ![iam_policy::trust(), iam_policy::trust_with_job()].map(Some).contains(&trusts)
-        {
+        if is_own && !iam_policy::is_own_trust(&role.trust) {
             causes.push(format!("the trust policy of role `{arn}` was changed"));
         }
         match rule_policy(self.address, role) {
