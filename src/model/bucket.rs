@@ -60,6 +60,18 @@ impl Encryption {
     }
 }
 
+impl fmt::Display for Encryption {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::S3 => formatter.write_str("SSE-S3"),
+            Self::Kms { key, bucket_key, .. } => {
+                let key = key.as_deref().unwrap_or("alias/aws/s3");
+                write!(formatter, "KMS {key}{}", if *bucket_key { " with Bucket Key" } else { "" })
+            }
+        }
+    }
+}
+
 /// A resource that has a resource policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResourcePolicyTarget {
