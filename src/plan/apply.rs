@@ -70,7 +70,7 @@ impl<'a> RuleParts<'a> {
         let granted = &source_keys.granted;
         let grants = grants(spec, snapshot, &destination.region, granted, &replica_key);
         let statements = RequiredStatements::new(spec, snapshot, &grants, &destination, &role);
-        let statements = statements.plan(snapshot)?;
+        let statements = CrossAccount::new(&statements, snapshot)?;
         let rule = merge_rule(spec, snapshot, &role, &grants)?;
         // Until a rule has changed, it needs its present grants. Until its obsolete statements are removed, the present grants also
         // record where those statements are.

@@ -2,7 +2,6 @@
 //!
 //! It must not know how the destination's tags and settings were read.
 
-use super::cross_account::check_versioning;
 use super::{Action, ApplySnapshot, Destination, Refusal, has_own_rule_to};
 use crate::model::{Access, BucketLocation, Encryption, Versioning};
 use crate::spec::{ExistingDestination, Spec};
@@ -40,6 +39,21 @@ pub(super) fn location(spec: &Spec, snapshot: &ApplySnapshot) -> Result<BucketLo
         },
         None => Err(Refusal::DestinationMissing { bucket: spec.destination.clone() }),
     }
+}
+
+/// Refuses a destination without versioning if the caller has no access to enable it.
+fn check_versioning(destination: &Destination, snapshot: &ApplySnapshot) -> Result<(), Refusal> {
+    let Destination { location: BucketLocation { bucket, owner, access, .. }, versioning, .. } =
+        destination;
+    let can_be_enabled = *owner == snapshot.identity.account || *access != Access::Own;
+    if *versioning == Versioning::Enabled || can_be_enabled {
+        return Ok(());
+    }
+    Err(Refusal::DestinationNotVersioned {
+        bucket: bucket.clone(),
+        account: owner.clone(),
+        versioning: *versioning,
+    })
 }
 
 /// Refuses an existing destination that was not created for this source and that the rule does not replicate to, if the spec says so.

@@ -178,28 +178,11 @@ pub fn ensure_shared_role(
     }
     let keep_until = existing.and_then(|role| role.tags.get(KEEP_TAG));
     let may_drop_earlier = keep_until.is_some_and(|until| has_passed(until, now));
-    // The time of an earlier change says nothing about the grants that this change replaces.
-    let to_keep = |current: &RolePolicyDocument| {
-        if may_drop_earlier { current.without_earlier_grants() } else { current.clone() }
-    };
     let policies = existing.map(|role| &role.policies);
-    let mut written = Vec::new();
-    for grants in &wanted.grants {
-        let policy = InlinePolicyName::for_rule(&grants.rule);
-        let before = policies.and_then(|policies| policies.get(policy.as_str())).cloned();
-        let current = before.as_deref().and_then(RolePolicyDocument::parse);
-        let document = grants.document();
-        let document = match &current {
-            Some(current) => document.with_earlier_grants(&to_keep(current)),
-            None => document,
-        };
-        written.push(PolicyToWrite {
-            is_right: current.as_ref() == Some(&document),
-            policy,
-            before,
-            document,
-        });
-    }
+    let wanted_policies = wanted.grants.iter();
+    let written: Vec<PolicyToWrite> = wanted_policies
+        .map(|grants| PolicyToWrite::new(grants, policies, may_drop_earlier))
+        .collect();
     check_size(name, policies, &written)?;
     let keeps_earlier =
         written.iter().any(|write| !write.is_right && write.document.has_earlier_grants());
@@ -208,14 +191,7 @@ pub fn ensure_shared_role(
         .map(|_| Action::KeepForNow { role: name.clone(), before: keep_until.cloned() });
     let mut prepare = make_or_repair(wanted, existing, settings);
     prepare.extend(keep);
-    let put = written.into_iter().filter(|write| !write.is_right).map(
-        |PolicyToWrite { policy, before, document, .. }| Action::PutRolePolicy {
-            role: name.clone(),
-            policy,
-            before,
-            document,
-        },
-    );
+    let put = written.into_iter().filter_map(|write| write.action(name));
     Ok(Plan::new([(StageName::Prepare, prepare), (StageName::Grant, put.collect())]))
 }
 
@@ -225,6 +201,35 @@ struct PolicyToWrite {
     before: Option<String>,
     document: RolePolicyDocument,
     is_right: bool,
+}
+
+impl PolicyToWrite {
+    /// The policy of one rule, beside the grants of its earlier form unless these may be dropped.
+    fn new(
+        grants: &SharedGrants,
+        existing: Option<&BTreeMap<String, String>>,
+        may_drop_earlier: bool,
+    ) -> Self {
+        let policy = InlinePolicyName::for_rule(&grants.rule);
+        let before = existing.and_then(|policies| policies.get(policy.as_str())).cloned();
+        let current = before.as_deref().and_then(RolePolicyDocument::parse);
+        // The time of an earlier change says nothing about the grants that this change replaces.
+        let to_keep = current.as_ref().map(|current| {
+            if may_drop_earlier { current.without_earlier_grants() } else { current.clone() }
+        });
+        let document = grants.document();
+        let document = match &to_keep {
+            Some(to_keep) => document.with_earlier_grants(to_keep),
+            None => document,
+        };
+        Self { is_right: current.as_ref() == Some(&document), policy, before, document }
+    }
+
+    fn action(self, role: &RoleName) -> Option<Action> {
+        let Self { policy, before, document, is_right } = self;
+        let role = role.clone();
+        (!is_right).then_some(Action::PutRolePolicy { role, policy, before, document })
+    }
 }
 
 /// Refuses inline policies that IAM would not accept together.
