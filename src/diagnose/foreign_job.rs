@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::evidence::{RoleEvidence, Seen, Unread};
 use super::finding::Finding;
@@ -192,32 +192,7 @@ fn document(evidence: &ForeignJobEvidence<'_>) -> iam_policy::RolePolicyDocument
 
 /// The line of the AWS CLI that starts the job.
 fn command(evidence: &ForeignJobEvidence<'_>) -> String {
-    let ForeignJobEvidence { identity, location, report, .. } = evidence;
-    let statuses = match evidence.selection {
-        ObjectSelection::Unreplicated => json!(["NONE", "FAILED"]),
-        ObjectSelection::Failed => json!(["FAILED"]),
-    };
-    let mut filter = json!({"EligibleForReplication": true, "ObjectReplicationStatuses": statuses});
-    let prefix = evidence.rule.filter().prefix().unwrap_or_default();
-    if let (false, Some(filter)) = (prefix.is_empty(), filter.as_object_mut()) {
-        filter.insert("KeyNameConstraint".to_owned(), json!({"MatchAnyPrefix": [prefix]}));
-    }
-    let generator = json!({"S3JobManifestGenerator": {
-        "ExpectedBucketOwner": location.owner,
-        "SourceBucket": location.bucket.arn(identity.partition),
-        "EnableManifestOutput": false,
-        "Filter": filter,
-    }});
-    let mut place = json!({
-        "Enabled": true,
-        "Bucket": report.bucket.arn(identity.partition),
-        "Format": "Report_CSV_20180820",
-        "ReportScope": "FailedTasksOnly",
-    });
-    // The AWS CLI refuses an empty prefix.
-    if let (false, Some(place)) = (report.prefix.is_empty(), place.as_object_mut()) {
-        place.insert("Prefix".to_owned(), json!(report.prefix));
-    }
+    let location = evidence.location;
     shell::line(&[
         "aws",
         "s3control",
@@ -234,8 +209,44 @@ fn command(evidence: &ForeignJobEvidence<'_>) -> String {
         "--operation",
         r#"{"S3ReplicateObject": {}}"#,
         "--manifest-generator",
-        &generator.to_string(),
+        &manifest_generator(evidence).to_string(),
         "--report",
-        &place.to_string(),
+        &report(evidence).to_string(),
     ])
+}
+
+/// The list of the job's objects, which S3 makes.
+fn manifest_generator(evidence: &ForeignJobEvidence<'_>) -> Value {
+    let ForeignJobEvidence { identity, location, .. } = evidence;
+    let statuses = match evidence.selection {
+        ObjectSelection::Unreplicated => json!(["NONE", "FAILED"]),
+        ObjectSelection::Failed => json!(["FAILED"]),
+    };
+    let mut filter = json!({"EligibleForReplication": true, "ObjectReplicationStatuses": statuses});
+    let prefix = evidence.rule.filter().prefix().unwrap_or_default();
+    if let (false, Some(filter)) = (prefix.is_empty(), filter.as_object_mut()) {
+        filter.insert("KeyNameConstraint".to_owned(), json!({"MatchAnyPrefix": [prefix]}));
+    }
+    json!({"S3JobManifestGenerator": {
+        "ExpectedBucketOwner": location.owner,
+        "SourceBucket": location.bucket.arn(identity.partition),
+        "EnableManifestOutput": false,
+        "Filter": filter,
+    }})
+}
+
+/// The place of the job's report.
+fn report(evidence: &ForeignJobEvidence<'_>) -> Value {
+    let ForeignJobEvidence { identity, report, .. } = evidence;
+    let mut place = json!({
+        "Enabled": true,
+        "Bucket": report.bucket.arn(identity.partition),
+        "Format": "Report_CSV_20180820",
+        "ReportScope": "FailedTasksOnly",
+    });
+    // The AWS CLI refuses an empty prefix.
+    if let (false, Some(place)) = (report.prefix.is_empty(), place.as_object_mut()) {
+        place.insert("Prefix".to_owned(), json!(report.prefix));
+    }
+    place
 }

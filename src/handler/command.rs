@@ -26,63 +26,54 @@ pub(super) async fn handle<C: Cloud>(
     counters: &mut Counters,
 ) -> Result<Value, Error> {
     let expected = &engine.settings.region;
-    let result = match command {
-        Command::Apply(spec) => match engine.apply(spec, expected).await {
-            Ok(outcome) => engine.verify_applied(spec, outcome, expected, true).await,
-            Err(error) => Err(error),
-        },
+    match command {
+        Command::Apply(spec) => {
+            let result = match engine.apply(spec, expected).await {
+                Ok(outcome) => engine.verify_applied(spec, outcome, expected, true).await,
+                Err(error) => Err(error),
+            };
+            answer_rule(result, counters)
+        }
         Command::Delete { rule, access, dry_run } => {
-            engine.delete(rule, access, expected, *dry_run).await
+            answer_rule(engine.delete(rule, access, expected, *dry_run).await, counters)
         }
         Command::Verify { rule, key, access } => {
             let verification =
                 Verification { rule, key: key.as_ref(), access, changed: false, resumable: true };
-            verify(&verification, engine).await
+            answer_rule(verify(&verification, engine).await, counters)
         }
         Command::Reconcile { source, dry_run } => {
             let result = reconcile(source, *dry_run, engine).await;
             counters.count_bucket(&result);
-            return EventOutcome { bucket: source.to_string(), result: Ok(result?) }.answer();
+            EventOutcome { bucket: source.to_string(), result: Ok(result?) }.answer()
         }
-        Command::ReconcileBatch { sources } => {
-            return batch::handle(sources, engine, counters).await;
-        }
+        Command::ReconcileBatch { sources } => batch::handle(sources, engine, counters).await,
         Command::Diagnose { source, rule, access } => {
             let diagnosis = diagnose(source, rule.as_deref(), access, engine).await;
-            match &diagnosis {
-                Ok(diagnosis) => counters.count_diagnosis(diagnosis),
-                Err(error) => counters.count_failure(error),
-            }
-            return json(&diagnosis?);
+            let diagnosis = diagnosis.inspect_err(|error| counters.count_failure(error))?;
+            counters.count_diagnosis(&diagnosis);
+            json(&diagnosis)
         }
         Command::Replay { source, name, report, selection, dry_run } => {
-            let request = ReplayRequest {
-                source,
-                name: name.as_deref(),
-                selection: *selection,
-                report,
-                expected,
-                dry_run: *dry_run,
-            };
+            let (name, selection, dry_run) = (name.as_deref(), *selection, *dry_run);
+            let request = ReplayRequest { source, name, selection, report, expected, dry_run };
             let replay = engine.replay(&request).await.map_err(Error::from);
-            match &replay {
-                Ok(replay) => counters.count_replay(replay),
-                Err(error) => counters.count_failure(error),
-            }
-            return json(&ReplayAnswer::from(&replay?));
-        }
-    };
-    match result.map_err(Error::from) {
-        Ok(outcome) => {
-            counters.count_rule(&outcome);
-            log_outcome(&outcome);
-            json(&RuleAnswer::from(&outcome))
-        }
-        Err(error) => {
-            counters.count_failure(&error);
-            Err(error)
+            let replay = replay.inspect_err(|error| counters.count_failure(error))?;
+            counters.count_replay(&replay);
+            json(&ReplayAnswer::from(&replay))
         }
     }
+}
+
+/// Answers with the outcome of a rule.
+fn answer_rule(
+    result: Result<Outcome, reconcile::Error>,
+    counters: &mut Counters,
+) -> Result<Value, Error> {
+    let outcome = result.map_err(Error::from).inspect_err(|error| counters.count_failure(error))?;
+    counters.count_rule(&outcome);
+    log_outcome(&outcome);
+    json(&RuleAnswer::from(&outcome))
 }
 
 async fn diagnose<C: Cloud>(

@@ -2,18 +2,26 @@
 //!
 //! It owns the order of the stages. It must not know how a stage's actions come about: the other modules of `plan` decide that.
 
+mod object_lock;
+mod source_keys;
+mod warnings;
+
 use std::collections::BTreeSet;
 
+use self::object_lock::check_object_lock;
+use self::source_keys::SourceKeyGrants;
+use self::warnings::{encryption_warning, prefix_warnings};
 use super::cross_account::{CrossAccount, RequiredStatements};
+use super::inline_policy::{InlinePolicy, InlinePolicyChange};
 use super::job::JobPlan;
-use super::role::{InlinePolicy, InlinePolicyChange, ServingRole};
+use super::role::ServingRole;
 use super::{
     Action, ApplySnapshot, Plan, Refusal, RuleAttributes, StageName, alarm, destination, keys,
     rules,
 };
-use crate::iam_policy::{self, BucketInRegion, Grants, RolePolicyDocument};
+use crate::iam_policy::{self, BucketInRegion, Grants};
 use crate::model::{BucketLocation, Region, Versioning};
-use crate::spec::{ReplicaOwner, RoleSettings, SourceKeys, Spec, grantable_prefix};
+use crate::spec::{ReplicaOwner, RoleSettings, Spec};
 
 /// Plans the changes after which the rule is as `spec` says.
 ///
@@ -66,7 +74,7 @@ impl<'a> RuleParts<'a> {
         let role = ServingRole::choose(spec, snapshot, settings)?;
         let job = JobPlan::new(spec, snapshot, &role)?;
         let policy = InlinePolicy::new(spec, &role);
-        let source_keys = source_key_grants(spec, snapshot, &policy)?;
+        let source_keys = SourceKeyGrants::new(spec, snapshot, &policy)?;
         let granted = &source_keys.granted;
         let grants = grants(spec, snapshot, &destination.region, granted, &replica_key);
         let statements = RequiredStatements::new(spec, snapshot, &grants, &destination, &role);
@@ -230,50 +238,6 @@ fn destination_not_readable(
     Ok(RequiredStatements::new(spec, snapshot, &grants, &location, &role).not_readable(snapshot))
 }
 
-/// Refuses a destination without the Object Lock of the source, and a canary that Object Lock may keep from being removed.
-fn check_object_lock(spec: &Spec, snapshot: &ApplySnapshot) -> Result<(), Refusal> {
-    let source_lock = snapshot.source.object_lock;
-    let destination_lock =
-        snapshot.destination.as_ref().is_some_and(|destination| destination.object_lock);
-    let (source, destination) = (&spec.rule.source, &spec.destination);
-    if source_lock && !destination_lock {
-        return Err(Refusal::LockedSource {
-            source_bucket: source.clone(),
-            destination: destination.clone(),
-        });
-    }
-    if spec.verify && (source_lock || destination_lock) {
-        return Err(Refusal::LockedCanary {
-            bucket: if source_lock { source } else { destination }.clone(),
-        });
-    }
-    Ok(())
-}
-
-/// The source keys that a rule's policy grants.
-struct SourceKeyGrants {
-    /// All keys.
-    granted: BTreeSet<String>,
-    /// The keys of earlier default encryptions, which existing objects still need.
-    earlier: BTreeSet<String>,
-}
-
-fn source_key_grants(
-    spec: &Spec,
-    snapshot: &ApplySnapshot,
-    policy: &InlinePolicy<'_>,
-) -> Result<SourceKeyGrants, Refusal> {
-    let wanted = keys::source_keys(spec, snapshot)?;
-    let earlier: BTreeSet<String> = match spec.source_keys {
-        SourceKeys::Given(_) => BTreeSet::new(),
-        SourceKeys::BucketDefault => {
-            let granted = policy.current().map(RolePolicyDocument::source_keys).unwrap_or_default();
-            granted.difference(&wanted).cloned().collect()
-        }
-    };
-    Ok(SourceKeyGrants { granted: wanted.union(&earlier).cloned().collect(), earlier })
-}
-
 fn enable_source_versioning(snapshot: &ApplySnapshot) -> Option<Action> {
     let (location, before) = (&snapshot.source.location, snapshot.source.versioning);
     (before != Versioning::Enabled)
@@ -299,45 +263,5 @@ fn grants<'a>(
         destination_account: other_account.unwrap_or(&snapshot.identity.account),
         object_lock: snapshot.source.object_lock,
         owner_override: other_account.is_some() && spec.replica_owner == ReplicaOwner::Destination,
-    }
-}
-
-/// What the caller should know about the prefix.
-fn prefix_warnings(prefix: &str) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let grantable = grantable_prefix(prefix);
-    if grantable != prefix {
-        warnings.push(format!(
-            "`Prefix` `{prefix}` is not printable ASCII throughout, so the grants are for all keys that begin with `{grantable}`"
-        ));
-    }
-    if let Some(form) = literal_form(prefix) {
-        warnings.push(format!(
-            "`Prefix` `{prefix}` {form}; S3 takes a prefix literally, so the rule selects only objects whose keys begin with exactly these characters"
-        ));
-    }
-    warnings
-}
-
-/// What the caller should know about a source that is not KMS-encrypted.
-fn encryption_warning(spec: &Spec, source_keys: &BTreeSet<String>) -> Option<String> {
-    source_keys.is_empty().then(|| {
-        format!(
-            "bucket `{}` encrypts with SSE-S3, not KMS: replicas have the same type of encryption, so they are not KMS-encrypted",
-            spec.rule.source
-        )
-    })
-}
-
-/// What shows that a prefix was meant as something else than the first characters of object keys; `None` for an ordinary prefix.
-fn literal_form(prefix: &str) -> Option<&'static str> {
-    if prefix.contains('*') {
-        Some("has a `*`, which is no wild card")
-    } else if prefix.starts_with('/') {
-        Some("begins with `/`, which keys rarely do")
-    } else if prefix.starts_with("s3://") || prefix.starts_with("arn:") {
-        Some("looks like an address")
-    } else {
-        None
     }
 }

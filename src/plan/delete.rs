@@ -2,7 +2,7 @@
 //!
 //! It owns the order of the stages. It must not know why a rule is deleted.
 
-use super::role::inline_policy_in_foreign_role;
+use super::inline_policy::inline_policy_in_foreign_role;
 use super::{Action, DeleteSnapshot, Plan, Roles, Stage, StageName, cross_account, job};
 use crate::model::{
     Alarm, BucketName, InlinePolicyName, ReplicationConfiguration, ReplicationRule, Role,

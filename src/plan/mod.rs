@@ -15,6 +15,7 @@ mod change;
 mod cross_account;
 mod delete;
 mod destination;
+mod inline_policy;
 mod job;
 mod keys;
 mod overlap;

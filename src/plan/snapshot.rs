@@ -3,7 +3,7 @@
 //! It must not know how the state is read.
 
 use super::SharedRole;
-use super::role::inline_policy_in_foreign_role;
+use super::inline_policy::inline_policy_in_foreign_role;
 use crate::iam_policy::RolePolicyDocument;
 use crate::model::{
     Alarm, ApiError, BucketLocation, BucketName, Encryption, Identity, InlinePolicyName, Job, Key,

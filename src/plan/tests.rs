@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::role::check_size;
+use super::inline_policy::check_size;
 use super::*;
 use crate::iam_policy::{self, INLINE_POLICY_LIMIT};
 use crate::model::{

@@ -2,7 +2,8 @@
 //!
 //! It must not know why the job is wanted.
 
-use super::super::role::{check_size, repair_trust};
+use super::super::inline_policy::check_size;
+use super::super::role::repair_trust;
 use super::super::{JobSnapshot, Plan, Refusal, StageName};
 use super::record::{NO_JOB, hash_without_request};
 use super::rights::{grant_rights, kept_rights};
