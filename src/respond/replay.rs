@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::PlanAnswer;
+use super::plan::PlanAnswer;
 use crate::diagnose::{Finding, ForeignJob, Unread};
 use crate::iam_policy::Statement;
 use crate::plan::{Detail, StatementToAdd};
@@ -96,8 +96,7 @@ impl ReplayAnswer {
     pub fn without_text(self) -> Self {
         match self {
             Self::Own(answer) => {
-                let plan = PlanAnswer { text: None, ..answer.plan };
-                Self::Own(Box::new(OwnAnswer { plan, ..*answer }))
+                Self::Own(Box::new(OwnAnswer { plan: answer.plan.without_text(), ..*answer }))
             }
             Self::Foreign(answer) => {
                 Self::Foreign(Box::new(ForeignAnswer { text: None, ..*answer }))

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::{BucketName, Partition, Region, RoleName, RuleAddress, RuleId};
-use crate::plan::{RuleAttributes, Stage, StageName};
+use crate::plan::{Action, Plan, RuleAttributes, Stage, StageName};
 use crate::request::{self, Environment, Invocation};
 
 fn request(stack: &str, logical_id: &str) -> Request {
