@@ -1,11 +1,14 @@
 //! Diagnose: what it finds in setups of this program, in setups that were broken, and in those of others.
 
 mod answers;
+mod case;
 mod cost;
 mod faults;
 mod faults_abroad;
 mod foreign_setups;
+mod overlapping_rules;
 mod own_setups;
+mod policies;
 mod simulator;
 mod single_faults;
 mod unread;
@@ -20,6 +23,8 @@ use s3_kms_replication::reconcile::{DiagnosisReads, DiagnosisRequest, Engine, Er
 use serde_json::{Value, json};
 
 use crate::support::*;
+use case::{Case, assert_cases, fails, unknown, works};
+use policies::*;
 
 /// A working rule `theirs` of `demo-source`, for all objects, with one replicated object.
 async fn working() -> State {
@@ -80,18 +85,6 @@ fn abroad() -> Access {
         external_id: Some("ours".to_owned()),
         session: "demo-source".to_owned(),
     })
-}
-
-/// The text of the role's only inline policy.
-fn inline_policy(state: &mut State) -> &mut String {
-    state.role_mut(OWN_ROLE_NAME).policies.values_mut().next().unwrap()
-}
-
-/// Replaces every occurrence of a text in the role's inline policy, which must have it.
-fn edit_policy(state: &mut State, from: &str, to: &str) {
-    let policy = inline_policy(state);
-    assert!(policy.contains(from), "`{from}` is not in {policy}");
-    *policy = policy.replace(from, to);
 }
 
 async fn try_diagnose(

@@ -1,99 +1,65 @@
 //! The faults of a destination in another account, put one at a time into a setup that works.
 
-use s3_kms_replication::diagnose::Code::{self, *};
-use s3_kms_replication::diagnose::Severity::{self, *};
+use s3_kms_replication::diagnose::Code::*;
+use s3_kms_replication::diagnose::Severity::*;
 use s3_kms_replication::model::ObjectOwnership;
 
 use super::*;
 
-type Break = fn(&mut State);
+/// Replaces a text in the policy of the destination, which must have it.
+fn edit_bucket_policy(state: &mut State, from: &str, to: &str) {
+    let policy = state.policies.get_mut("bucket `abroad`").unwrap();
+    assert!(policy.contains(from), "`{from}` is not in {policy}");
+    *policy = policy.replace(from, to);
+}
 
-const FAULTS: &[(&str, Break, Code, Severity)] = &[
-    (
-        "bucket policy does not let the role in",
-        |state| drop(state.policies.insert("bucket `abroad`".to_owned(), BUCKET_POLICY.to_owned())),
-        DestinationBucketPolicyDoesNotAllow,
-        FailsNow,
-    ),
-    (
-        "bucket policy lets another role in",
-        |state| {
-            let policy = state.policies.get_mut("bucket `abroad`").unwrap();
-            *policy = policy.replace("s3-crr-demo-source", "s3-crr-demo-other");
-        },
-        DestinationBucketPolicyDoesNotAllow,
-        FailsNow,
-    ),
-    (
-        "key policy does not let the role in",
-        |state| {
-            state.policies.insert(format!("key `{OTHER_ACCOUNT_KEY}`"), KEY_POLICY.to_owned());
-        },
-        KeyPolicyDoesNotAllow,
-        FailsNow,
-    ),
-    (
-        "owner override is not granted to the role",
-        |state| {
-            state.bucket_mut("abroad").ownership = ObjectOwnership::ObjectWriter;
-            edit_policy(state, r#""s3:ObjectOwnerOverrideToBucketOwner","#, "");
-        },
-        ActionNotGranted,
-        FailsNow,
-    ),
-    (
-        "owner override is not granted to the role, nor needed",
-        |state| edit_policy(state, r#""s3:ObjectOwnerOverrideToBucketOwner","#, ""),
-        ActionNotGranted,
-        Note,
-    ),
-    (
-        "owner override is not granted by the bucket policy",
-        |state| {
-            state.bucket_mut("abroad").ownership = ObjectOwnership::BucketOwnerPreferred;
-            let policy = state.policies.get_mut("bucket `abroad`").unwrap();
-            assert!(policy.contains("s3:ObjectOwnerOverrideToBucketOwner"), "{policy}");
-            *policy = policy.replace("s3:ObjectOwnerOverrideToBucketOwner", "s3:PutObjectAcl");
-        },
-        DestinationBucketPolicyDoesNotAllow,
-        FailsNow,
-    ),
-    (
-        "requester pays",
-        |state| state.bucket_mut("abroad").requester_pays = true,
-        RequesterPays,
-        FailsNow,
-    ),
-    (
-        "replicas stay in the source account's possession",
-        |state| {
-            state.remove_element("demo-source", "AccessControlTranslation");
-            state.bucket_mut("abroad").ownership = ObjectOwnership::ObjectWriter;
-        },
-        OwnerNotOverridden,
-        Note,
-    ),
-    (
-        "replica key is managed by AWS",
-        |state| state.key_mut(OTHER_ACCOUNT_KEY).aws_managed = true,
-        ReplicaKeyUnusable,
-        FailsNow,
-    ),
-];
+/// Takes the right to override the owner from the role.
+fn deny_override(state: &mut State) {
+    edit_policy(state, r#""s3:ObjectOwnerOverrideToBucketOwner","#, "");
+}
 
 #[tokio::test]
 async fn every_fault_in_a_working_setup_of_two_accounts_is_found_alone() {
     let working = working_abroad().await;
     assert_works(&diagnosed(working.clone(), &abroad()).await);
-    let mut found = Table::default();
-    for (name, break_setup, code, severity) in FAULTS {
-        let mut broken = working.clone();
-        break_setup(&mut broken);
-        assert_ne!(broken, working, "{name}");
-        let diagnosis = diagnosed(broken, &abroad()).await;
-        assert_eq!(codes(&diagnosis), [(*code, *severity)], "{name}: {}", diagnosis.text);
-        found.add(name, diagnosis.text.trim_end());
-    }
+    let faults = [
+        fails("bucket policy does not let the role in", |state| {
+            state.policies.insert("bucket `abroad`".to_owned(), BUCKET_POLICY.to_owned());
+        })
+        .finding(DestinationBucketPolicyDoesNotAllow, FailsNow),
+        fails("bucket policy lets another role in", |state| {
+            edit_bucket_policy(state, "s3-crr-demo-source", "s3-crr-demo-other");
+        })
+        .finding(DestinationBucketPolicyDoesNotAllow, FailsNow),
+        fails("key policy does not let the role in", |state| {
+            state.policies.insert(format!("key `{OTHER_ACCOUNT_KEY}`"), KEY_POLICY.to_owned());
+        })
+        .finding(KeyPolicyDoesNotAllow, FailsNow),
+        fails("owner override is not granted to the role", |state| {
+            state.bucket_mut("abroad").ownership = ObjectOwnership::ObjectWriter;
+            deny_override(state);
+        })
+        .finding(ActionNotGranted, FailsNow),
+        works("owner override is not granted to the role, nor needed", deny_override)
+            .finding(ActionNotGranted, Note),
+        fails("owner override is not granted by the bucket policy", |state| {
+            state.bucket_mut("abroad").ownership = ObjectOwnership::BucketOwnerPreferred;
+            edit_bucket_policy(state, "s3:ObjectOwnerOverrideToBucketOwner", "s3:PutObjectAcl");
+        })
+        .finding(DestinationBucketPolicyDoesNotAllow, FailsNow),
+        fails("requester pays", |state| state.bucket_mut("abroad").requester_pays = true)
+            .finding(RequesterPays, FailsNow),
+        works("replicas stay in the source account's possession", |state| {
+            state.remove_element("demo-source", "AccessControlTranslation");
+            state.bucket_mut("abroad").ownership = ObjectOwnership::ObjectWriter;
+        })
+        .finding(OwnerNotOverridden, Note),
+        fails("replica key is managed by AWS", |state| {
+            state.key_mut(OTHER_ACCOUNT_KEY).aws_managed = true;
+        })
+        .finding(ReplicaKeyUnusable, FailsNow),
+    ];
+    let found = assert_cases(&working, faults, &abroad()).await;
     insta::assert_snapshot!(found.text());
 }
 

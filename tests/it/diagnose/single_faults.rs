@@ -4,7 +4,7 @@ use s3_kms_replication::diagnose::Code::*;
 use s3_kms_replication::diagnose::Severity::*;
 use s3_kms_replication::model::{Encryption, KeyGrant, ReplicationMetrics};
 
-use super::faults::{bucket_key, deny, key_policy};
+use super::faults::bucket_key;
 use super::*;
 
 #[tokio::test]
@@ -39,25 +39,6 @@ async fn grant_on_a_key_counts_where_policies_do_not_allow() {
 }
 
 #[tokio::test]
-async fn rule_that_another_rule_overrides_is_noted() {
-    let mut state = working().await;
-    let rule = state.rules("demo-source")[0].xml().to_owned();
-    let other =
-        rule.replace("<ID>theirs</ID>", "<ID>other</ID>").replace("<Priority>1<", "<Priority>2<");
-    assert_ne!(rule, other);
-    state.edit_replication("demo-source", &rule, &format!("{rule}{other}"));
-    let diagnosis = diagnosed(state, &Access::Own).await;
-    let of = |index: usize| -> Vec<_> {
-        diagnosis.rules[index]
-            .findings
-            .iter()
-            .map(|finding| (finding.code, finding.severity))
-            .collect()
-    };
-    assert_eq!((of(0), of(1)), (vec![(RuleOverridden, Note)], vec![]), "{}", diagnosis.text);
-}
-
-#[tokio::test]
 async fn recent_failures_without_a_seen_cause_make_the_verdict_unknown() {
     let mut state = working().await;
     let failed = ReplicationMetrics { failed: 3.0, ..ReplicationMetrics::default() };
@@ -71,11 +52,8 @@ async fn recent_failures_without_a_seen_cause_make_the_verdict_unknown() {
 async fn denial_by_an_unknown_condition_key_makes_the_verdict_unknown() {
     for key in ["aws:SourceVpce", "aws:SourceIp", "aws:PrincipalOrgID"] {
         let mut state = working().await;
-        let denial = deny("demo-destination", "s3:*", "*").replace(
-            r#""Action""#,
-            &format!(r#""Condition":{{"StringNotEquals":{{"{key}":"any"}}}},"Action""#),
-        );
-        state.policies.insert("bucket `demo-destination`".to_owned(), denial);
+        let condition = json!({"StringNotEquals": {key: "any"}});
+        destination_denies(&mut state, json!({"Condition": condition}));
         let diagnosis = diagnosed(state, &Access::Own).await;
         assert_eq!(diagnosis.verdict, Some(Verdict::Unknown), "{}", diagnosis.text);
         assert!(diagnosis.text.contains("statement `Guard`"), "{}", diagnosis.text);
@@ -157,15 +135,8 @@ async fn bucket_key_at_the_destination_does_not_count_for_objects_in_two_layers(
 async fn denial_of_a_key_by_the_way_of_the_call_makes_the_verdict_unknown() {
     for via in ["true", "false"] {
         let mut state = working().await;
-        let root = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"kms:*","Resource":"*"}"#;
-        let denial = format!(
-            r#"{{"Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{{"Bool":{{"aws:ViaAWSService":"{via}"}}}}}}"#
-        );
-        key_policy(
-            &mut state,
-            SOURCE_KEY,
-            &format!(r#"{{"Version":"2012-10-17","Statement":[{root},{denial}]}}"#),
-        );
+        let condition = json!({"Bool": {"aws:ViaAWSService": via}});
+        key_denies_decryption(&mut state, SOURCE_KEY, condition);
         let diagnosis = diagnosed(state, &Access::Own).await;
         assert_eq!(diagnosis.verdict, Some(Verdict::Unknown), "{via}: {}", diagnosis.text);
     }
