@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use self::object_lock::check_object_lock;
 use self::source_keys::SourceKeyGrants;
-use self::warnings::{encryption_warning, prefix_warnings};
+use self::warnings::{encryption_warning, owner_warning, prefix_warnings};
 use super::cross_account::{CrossAccount, RequiredStatements};
 use super::inline_policy::{InlinePolicy, InlinePolicyChange};
 use super::job::JobPlan;
@@ -175,6 +175,7 @@ impl<'a> RuleParts<'a> {
         warnings.extend(keys::warnings(snapshot));
         warnings.extend(prefix_warnings(&spec.filter.prefix));
         warnings.extend(encryption_warning(spec, &self.source_keys.granted));
+        warnings.extend(owner_warning(spec, snapshot));
         warnings
     }
 

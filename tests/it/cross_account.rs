@@ -235,6 +235,32 @@ async fn role_of_the_same_account_adds_no_statements_and_no_account_to_the_rule(
     assert!(state.policies.is_empty() && rule.destination_account().is_none());
 }
 
+#[tokio::test]
+async fn owner_of_replicas_is_warned_of_where_it_cannot_change() {
+    let one_account = |account: Value| {
+        (two_buckets(), json!({"ReplicaOwner": "Destination", "DestinationAccount": account}))
+    };
+    let abroad = |owner: &str| {
+        (two_accounts(), merged(other_account_properties(), json!({"ReplicaOwner": owner})))
+    };
+    let unasked = (two_buckets(), json!({"ReplicaOwner": "Source"}));
+    for ((state, changes), is_warned_of, is_overridden) in [
+        (one_account(Value::Null), true, false),
+        (one_account(json!(ACCOUNT)), true, false),
+        (unasked, false, false),
+        (abroad("Source"), false, false),
+        (abroad("Destination"), false, true),
+    ] {
+        let plan = plan_apply(&state, &spec(changes.clone())).unwrap();
+        let warnings = plan.warnings.iter();
+        let of_owner = warnings.filter(|it| it.starts_with("`ReplicaOwner` `Destination` has no"));
+        assert_eq!(of_owner.count(), usize::from(is_warned_of), "{changes}: {:?}", plan.warnings);
+        let state = executed(state, &plan).await;
+        let rule = state.rules("demo-source").remove(0);
+        assert_eq!(rule.xml().contains("AccessControlTranslation"), is_overridden, "{changes}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn deleted_bucket_loses_its_statements_in_the_other_account() {
     let policy = json!({"Rules": [merged(other_account_properties(), json!({"Name": "dr", "Match": {"BucketNames": ["prod-*"]}}))]}).to_string();

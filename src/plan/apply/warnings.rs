@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::spec::{Spec, grantable_prefix};
+use crate::plan::ApplySnapshot;
+use crate::spec::{ReplicaOwner, Spec, grantable_prefix};
 
 /// What the caller should know about the prefix.
 pub(super) fn prefix_warnings(prefix: &str) -> Vec<String> {
@@ -29,6 +30,21 @@ pub(super) fn encryption_warning(spec: &Spec, source_keys: &BTreeSet<String>) ->
         format!(
             "bucket `{}` encrypts with SSE-S3, not KMS: replicas have the same type of encryption, so they are not KMS-encrypted",
             spec.rule.source
+        )
+    })
+}
+
+/// What the caller should know about an owner of replicas that the rule leaves out, since S3 has an owner override only across accounts. It is
+/// no refusal: one replication policy may serve the destination's account, too, and CloudFormation could not roll a stack back to a request
+/// that was accepted before.
+pub(super) fn owner_warning(spec: &Spec, snapshot: &ApplySnapshot) -> Option<String> {
+    let own = &snapshot.identity.account;
+    let is_ignored =
+        spec.replica_owner == ReplicaOwner::Destination && spec.other_account(own).is_none();
+    is_ignored.then(|| {
+        format!(
+            "`ReplicaOwner` `Destination` has no effect: bucket `{}` is taken to be in account {own}, which owns the source; the owner changes only where `DestinationAccount` or `DestinationRoleArn` names another account",
+            spec.destination
         )
     })
 }
