@@ -4,6 +4,7 @@
 //!
 //! # Guarantees
 //! - A bucket that fails stops no other, and each bucket is in the answer once.
+//! - One call a batch, and none for a bucket, asks for IAM's quota of roles. A batch whose call fails is as good as any other.
 //! - A bucket is named as not done when a retry can help it, or when too little time was left to begin with it.
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use serde_json::Value;
 use super::command::reconcile;
 use super::event::EventOutcome;
 use super::json;
+use crate::config::RoleScope;
 use crate::error::Error;
 use crate::ports::Cloud;
 use crate::reconcile::Engine;
@@ -45,14 +47,28 @@ pub(super) async fn handle<C: Cloud>(
             None => answer.add_not_begun(&item.name),
         }
     }
-    let needed = answer.roles_needed();
-    if needed > 0 {
+    warn_of_role_quota(answer.roles_needed(), engine).await;
+    json(&answer)
+}
+
+/// Warns when IAM's quota of roles is nearly exhausted, before it lets buckets fail. `needed` is the number of the batch's buckets that it has let fail.
+async fn warn_of_role_quota<C: Cloud>(needed: u32, engine: &Engine<'_, C>) {
+    let quota = match engine.settings.role_scope {
+        RoleScope::Bucket => engine.role_quota().await.map(Some),
+        RoleScope::Policy(_) => Ok(None),
+    };
+    let quota = quota.unwrap_or_else(|failure| {
+        tracing::warn!(%failure, "the quota of roles could not be read");
+        None
+    });
+    if needed > 0 || quota.is_some_and(|quota| quota.is_nearly_exhausted()) {
         tracing::warn!(
-            needed,
-            "IAM's quota of roles is exhausted, and buckets need more; raise it, or set `RoleScope` to Policy"
+            roles_in_use = quota.map(|quota| quota.in_use),
+            roles_quota = quota.map(|quota| quota.quota),
+            roles_needed = needed,
+            "IAM's quota of roles is nearly or wholly exhausted; set `RoleScope: Policy`, which needs one role for all buckets, or raise the quota"
         );
     }
-    json(&answer)
 }
 
 /// Reconciles the bucket, unless too little time is left.

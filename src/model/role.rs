@@ -32,6 +32,13 @@ pub struct RoleQuota {
     pub quota: u32,
 }
 
+impl RoleQuota {
+    /// Whether nine tenths of the quota or more are in use.
+    pub fn is_nearly_exhausted(&self) -> bool {
+        self.in_use >= self.quota - self.quota / 10
+    }
+}
+
 /// An IAM role with its policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {

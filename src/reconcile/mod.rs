@@ -63,7 +63,7 @@ use snapshot::{ApplyFirstReads, ApplyRule, DeleteRule, SnapshotReader};
 pub use verify::Verification;
 
 use crate::config::{Policy, PolicySource, Settings};
-use crate::model::{Access, Identity, Region, RuleAddress};
+use crate::model::{Access, Identity, Region, RoleQuota, RuleAddress};
 use crate::plan::{Plan, Refusal, RuleAttributes, SharedRole};
 use crate::ports::Cloud;
 use crate::spec::Spec;
@@ -217,6 +217,14 @@ impl<C: Cloud> Engine<'_, C> {
     /// When the call fails or the deadline passes.
     pub async fn identity(&self) -> Result<Identity, Error> {
         self.before_deadline(self.cloud.identity()).await
+    }
+
+    /// Reads how many roles the account has and may have.
+    ///
+    /// # Errors
+    /// When the call fails or the deadline passes.
+    pub async fn role_quota(&self) -> Result<RoleQuota, Error> {
+        self.before_deadline(self.cloud.role_quota()).await
     }
 
     /// Returns the replication policy, from the environment or from its SSM parameter.

@@ -1,7 +1,11 @@
 //! Batches of buckets, as the walk sends them.
 
-use s3_kms_replication::model::Retry;
+use s3_kms_replication::config::Settings;
+use s3_kms_replication::model::{Retry, Role, RoleName};
 use serde_json::{Value, json};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
 
 use crate::support::*;
 
@@ -108,6 +112,79 @@ async fn buckets_for_whose_roles_the_account_has_no_room_are_counted() {
     assert_eq!((&answer["RolesNeeded"], &answer["Changed"]), (&json!(2), &json!(1)), "{answer}");
     let error = answer["Failures"][0]["Error"].as_str().unwrap();
     assert!(error.contains("LimitExceeded"), "{error}");
+}
+
+/// An account with so many roles, of the 1,000 that it may have, and two buckets that need one more each.
+fn with_roles(count: usize) -> Fake {
+    let role = |number| {
+        let arn = format!("arn:aws:iam::{ACCOUNT}:role/r{number}");
+        Role { name: RoleName::from_arn(&arn).unwrap(), arn, ..foreign_role() }
+    };
+    let buckets = with_buckets(&names("prod", 2));
+    Fake::new((0..count).map(role).fold(buckets, State::with_role))
+}
+
+/// What a batch with these settings warns of the quota of roles.
+async fn warnings(fake: &Fake, settings: &Settings) -> Vec<String> {
+    let log = Log::default();
+    let lines = tracing_subscriber::fmt::layer().with_writer(log.clone()).with_ansi(false);
+    let logging = tracing::subscriber::set_default(
+        tracing_subscriber::registry().with(lines.with_filter(LevelFilter::WARN)),
+    );
+    let answer = invoke_with(fake, &batch(&names("prod", 2)), settings).await.unwrap();
+    drop(logging);
+    assert_eq!(answer["NotDone"], json!([]), "{answer}");
+    let is_warning = |line: &&str| line.contains(" WARN ") && line.contains("quota of roles");
+    log.text().lines().filter(is_warning).map(str::to_owned).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn batch_that_leaves_less_than_a_tenth_of_the_quota_of_roles_warns_and_names_the_role_scope()
+{
+    let far = with_roles(897);
+    assert_eq!(warnings(&far, &settings()).await, [""; 0]);
+    for quota_is_met in [false, true] {
+        let near = with_roles(898);
+        if quota_is_met {
+            near.refuse("CreateRole", 1, "LimitExceeded", Retry::Never);
+        }
+        let logged = warnings(&near, &settings()).await;
+        let (in_use, needed) = if quota_is_met { (899, 1) } else { (900, 0) };
+        let expected = format!("roles_in_use={in_use} roles_quota=1000 roles_needed={needed}");
+        assert_eq!(logged.len(), 1, "{logged:?}");
+        assert!(logged[0].contains(&expected), "{logged:?}");
+        assert!(logged[0].contains("`RoleScope: Policy`"), "{logged:?}");
+        assert_eq!(near.count("GetAccountSummary"), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn quota_of_roles_that_cannot_be_read_fails_no_bucket() {
+    for failure in ["AccessDenied", "Throttling"] {
+        let fake = with_roles(900);
+        fake.refuse("GetAccountSummary", 1, failure, Retry::Never);
+        let logged = warnings(&fake, &settings()).await;
+        assert_eq!(logged.len(), 1, "{logged:?}");
+        assert!(logged[0].contains("could not be read") && logged[0].contains(failure));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn quota_of_roles_is_not_read_for_one_role_of_all_buckets_or_for_an_event() {
+    let fake = with_roles(900);
+    let policy = r#"{"Rules": [{"Name": "dr", "Match": {"BucketNames": ["prod-*"]}, "DestinationBucket": "demo-destination",
+        "ReplicaKmsKeyArn": "arn:aws:kms:us-west-2:111122223333:alias/dr"}]}"#;
+    let one_role = environment(&[
+        ("REPLICATION_POLICY", policy),
+        ("AWS_REGION", "us-east-1"),
+        ("ROLE_SCOPE", "Policy"),
+        ("STACK_ID", "arn:aws:cloudformation:us-east-1:111122223333:stack/crr/6f3c"),
+        ("EXECUTION_ROLE_ARN", EXECUTION_ROLE),
+        ("LOCK_TABLE", "leases"),
+    ]);
+    assert_eq!(warnings(&fake, &one_role).await, [""; 0]);
+    invoke(&with_roles(900), &sample("create-bucket")).await.unwrap();
+    assert_eq!(fake.count("GetAccountSummary"), 0);
 }
 
 #[tokio::test(start_paused = true)]

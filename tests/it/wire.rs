@@ -24,7 +24,7 @@ use insta::assert_snapshot;
 use s3_kms_replication::aws::Aws;
 use s3_kms_replication::model::{
     Access, Account, ApiError, BucketLocation, BucketName, Encryption, ListedBucket, Region, Retry,
-    RoleName, Versioning,
+    RoleName, RoleQuota, Versioning,
 };
 use s3_kms_replication::plan::{Action, Plan};
 use s3_kms_replication::ports::{Callback, Execute, Leases, Objects, Read};
@@ -327,6 +327,24 @@ async fn role_policies_are_url_decoded() {
     assert_eq!(role.trust, r#"{"a":"b c"}"#);
     assert_eq!(role.policies, BTreeMap::from([("p".to_owned(), r#"{"x":"*"}"#.to_owned())]));
     assert_eq!(role.tags, BTreeMap::from([("s3-kms-replication".to_owned(), "demo".to_owned())]));
+}
+
+#[tokio::test]
+async fn quota_of_roles_is_read_from_the_summary_of_the_account_and_an_incomplete_summary_is_an_error()
+ {
+    let summary = |entries: &str| {
+        format!(
+            "<GetAccountSummaryResponse><GetAccountSummaryResult><SummaryMap>{entries}</SummaryMap></GetAccountSummaryResult>\
+            </GetAccountSummaryResponse>"
+        )
+    };
+    let in_use = "<entry><key>Roles</key><value>990</value></entry>";
+    let quota = "<entry><key>RolesQuota</key><value>1000</value></entry>";
+    let both = summary(&format!("{in_use}<entry><key>Users</key><value>3</value></entry>{quota}"));
+    let (aws, replay) = aws(&[ok(&both), ok(&summary(in_use))]);
+    assert_eq!(aws.role_quota().await, Ok(RoleQuota { in_use: 990, quota: 1_000 }));
+    assert_eq!(aws.role_quota().await.unwrap_err().operation, "GetAccountSummary");
+    assert!(sent(&replay).contains("Action=GetAccountSummary"), "{}", sent(&replay));
 }
 
 #[tokio::test]

@@ -45,8 +45,8 @@ ON_FOREIGN_BUCKETS = {("SeeDestinations", action) for action in (
     "s3:ListBucket", "s3:GetBucketObjectLockConfiguration", "s3:GetBucketVersioning")}
 # The emulator knows no organisations.
 OF_AN_ORGANIZATION = [("OrganizationRole", "sts:AssumeRole")]
-# The request succeeds without it: the next Verify removes a remaining canary, and the log has the error.
-REPORTED_IN_LOG_ONLY = {"s3:DeleteObjectVersion", "s3:GetObjectVersion"}
+# The request succeeds without it, and the log has the error: the next Verify removes a remaining canary, and no walk needs the quota of roles.
+REPORTED_IN_LOG_ONLY = {"s3:DeleteObjectVersion", "s3:GetObjectVersion", "iam:GetAccountSummary"}
 
 
 def statements() -> dict[str, list[str]]:
@@ -246,6 +246,12 @@ def catch_up(app: Application, name: str) -> dict[str, Any]:
             "IsNew": True, "IsSecond": False}
 
 
+def batch_of_a_walk(app: Application, name: str) -> dict[str, Any]:
+    """Reconcile of several buckets, as a walk asks for it."""
+    configured_bucket(app, name)
+    return {"Action": "Reconcile", "SourceBuckets": [name]}
+
+
 def diagnosed_bucket(app: Application, name: str) -> dict[str, Any]:
     """Diagnose of a rule of others: its role has a managed policy and a boundary, and a key's policy leaves the decision to grants."""
     key = app.aws.create_key()
@@ -274,7 +280,7 @@ FLOWS: list[Callable[[Application, str], dict[str, Any]]] = [
     configured_bucket, new_bucket, tagged_bucket, untagged_bucket, edited_role, unbounded_role, deleted_bucket,
     created_resource, updated_resource, deleted_resource, alarmed_resource, deleted_alarmed_resource, extended_role, reverted_role,
     verified_rule, rule_with_destination_role, rule_with_readable_destination, existing_objects, deleted_rule_with_job,
-    deleted_rule_beside_another, catch_up, diagnosed_bucket]
+    deleted_rule_beside_another, catch_up, batch_of_a_walk, diagnosed_bucket]
 # This statement allows on foreign buckets and keys what other statements allow on the account's own.
 # Other flows use some of these actions, too, but do not fail without them.
 FLOWS_BY_STATEMENT = {
@@ -305,9 +311,9 @@ def invoke_cold(app: Application, payload: dict[str, Any]) -> str:
 
 
 def invoke_successfully(app: Application, payload: dict[str, Any]) -> None:
-    """Invokes the function and checks that nothing failed. `NONE, FAILED` is the filter of a job."""
+    """Invokes the function and checks that nothing failed. `NONE, FAILED` is the filter of a job, and a batch counts what it skipped."""
     answer = invoke_cold(app, payload)
-    assert not re.search("error|(?<!NONE, )FAILED|Failed|Skipped", answer), answer
+    assert not re.search('error|(?<!NONE, )FAILED|Failed|Skipped(?!": 0)', answer), answer
 
 
 def decisions(app: Application) -> list[dict[str, Any]]:

@@ -11,9 +11,11 @@
 //!   [`fault_points`] are all places in which a request can fail.
 //! - **Calls**: the fake records each [`Call`] with its kind; `fake.writes()`, `fake.reads()`, `fake.count("CreateRole")`,
 //!   `fake.position("CreateRole")`; `lines(&fake.writes())` is for snapshots, `fake.clear()` begins anew.
+//! - **The log**: a [`Log`] collects what a subscriber writes, as [`Log::text`].
 
 mod calls;
 mod fake;
+mod log;
 mod requests;
 mod samples;
 mod snapshots;
@@ -22,6 +24,7 @@ mod states;
 
 pub use calls::{Call, Kind, lines};
 pub use fake::{Fake, Fault, Replicator, StartedJob, fault_points};
+pub use log::Log;
 pub use requests::{
     configured, create, delete, delete_with, environment, invoke, invoke_text, invoke_with, now,
     only_answer, print_count, request_environment, settings, settings_with_queue, update, verify,
