@@ -34,7 +34,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use clients::RegionalClients;
 pub use clients::with_retries;
 pub use connector::{connector, http_client};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 
 use crate::config::Settings;
 use crate::model::{Access, Account, ApiError, Identity, Partition};
@@ -54,11 +54,14 @@ pub struct Aws {
     kms: RegionalClients<aws_sdk_kms::Client>,
     /// Created on first use, which only a policy in a parameter needs.
     ssm: OnceLock<aws_sdk_ssm::Client>,
-    policy: ssm::CachedParameter,
+    /// The value of the only parameter that this program reads.
+    policy: memory::Cached<String>,
     memory: memory::ProcessMemory,
     /// Created on first use, which only a catch-up needs.
     sqs: OnceLock<aws_sdk_sqs::Client>,
-    identity: OnceCell<Identity>,
+    /// The identity that the environment names, which no call has to read.
+    configured_identity: Option<Identity>,
+    identity: memory::Cached<Identity>,
     sessions: sts::Sessions,
     /// Credentials of a second account.
     second_account: Option<SecondAccount>,
@@ -75,14 +78,10 @@ impl Aws {
     /// Takes Region, credentials and endpoint from the environment, as every AWS SDK does.
     pub async fn from_env(settings: &Settings) -> Self {
         // The ARN of the execution role contains the account, so no call is needed.
-        let identity = OnceCell::new_with(
-            settings
-                .execution_role_arn
-                .as_deref()
-                .and_then(|arn| sts::identity_of_role(arn, settings.partition)),
-        );
+        let role = settings.execution_role_arn.as_deref();
         Self {
-            identity,
+            configured_identity: role
+                .and_then(|arn| sts::identity_of_role(arn, settings.partition)),
             ..Self::load(aws_config::defaults(BehaviorVersion::v2026_01_12()), settings).await
         }
     }
@@ -106,14 +105,15 @@ impl Aws {
             s3: Mutex::default(),
             kms: Mutex::default(),
             ssm: OnceLock::new(),
-            policy: ssm::CachedParameter::default(),
+            policy: memory::Cached::default(),
             memory: memory::ProcessMemory::default(),
             sqs: OnceLock::new(),
             connector,
             config,
             path_style: false,
             partition: Partition::default(),
-            identity: OnceCell::new(),
+            configured_identity: None,
+            identity: memory::Cached::default(),
             sessions: sts::Sessions::default(),
             second_account: None,
         }

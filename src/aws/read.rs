@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use futures_util::FutureExt;
 
-use super::{Aws, cloudwatch, iam, kms, objects, s3, s3control, sts};
+use super::{Aws, cloudwatch, iam, kms, objects, s3, s3control, ssm, sts};
 use crate::model::{
     Access, Account, Alarm, ApiError, BucketLocation, BucketName, Encryption, Identity, Job, Key,
     ListedBucket, Region, ReplicationConfiguration, ResourcePolicyTarget, Role, RoleName,
@@ -17,10 +17,12 @@ use crate::ports::Read;
 // Each call is boxed: its future has about 5 KB, and the futures that contain it would overflow the stack.
 impl Read for Aws {
     async fn identity(&self) -> Result<Identity, ApiError> {
-        let identity = self.identity.get_or_try_init(|| async {
-            sts::identity(&sts::client(&self.config), self.partition).boxed_local().await
-        });
-        identity.await.cloned()
+        if let Some(identity) = &self.configured_identity {
+            return Ok(identity.clone());
+        }
+        let read =
+            async || sts::identity(&sts::client(&self.config), self.partition).boxed_local().await;
+        self.identity.get(sts::IDENTITY_MAX_AGE, read).await
     }
 
     async fn buckets(&self) -> Result<Vec<ListedBucket>, ApiError> {
@@ -128,8 +130,10 @@ impl Read for Aws {
     }
 
     async fn parameter(&self, name: &str) -> Result<String, ApiError> {
-        let ssm = self.ssm.get_or_init(|| aws_sdk_ssm::Client::new(&self.config));
-        self.policy.get(ssm, name).boxed_local().await
+        let client = self.ssm.get_or_init(|| aws_sdk_ssm::Client::new(&self.config));
+        self.policy
+            .get(ssm::MAX_AGE, async || ssm::parameter(client, name).boxed_local().await)
+            .await
     }
 
     async fn job(

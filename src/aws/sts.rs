@@ -19,6 +19,9 @@ const ASSUME_ROLE: &str = "AssumeRole";
 /// The shortest remaining time in which a session is reused: longer than any invocation of the function.
 const MIN_TIME_LEFT: Duration = Duration::from_secs(16 * 60);
 
+/// How old the caller's identity may be.
+pub(super) const IDENTITY_MAX_AGE: Duration = Duration::from_secs(300);
+
 /// A client that refuses answers that are not whole.
 pub(super) fn client(config: &SdkConfig) -> Client {
     let config = aws_sdk_sts::Config::from(config).to_builder();
