@@ -1,6 +1,6 @@
 """`make bench`: compares the function with a boto3 function and the AWS CLI, on one local AWS, through a proxy that delays every call.
 
-Every invocation starts a new process, like a cold start of Lambda; one flow also invokes the same process a second time. The programs
+The function runs with each `RoleScope`. A flow starts a new process, like a cold start of Lambda, or invokes one that runs already. The programs
 run in turn, so that other load on the machine affects all of them alike. Writes docs/bench.json, and from that a table in
 docs/benchmarks.md and docs/bench.svg.
 """
@@ -34,11 +34,13 @@ from runtime_api import Function, FunctionFailed
 HERE = Path(__file__).parent
 BUILT = ROOT / "target" / "lambda"
 PYTHON = ROOT / ".venv-bench" / "bin" / "python"
-COMMANDS = {"ours": [str(BUILT / "function" / "bootstrap")], "boto3": [str(PYTHON), "-m", "awslambdaric", "boto3_function.handler"]}
+FUNCTION = [str(BUILT / "function" / "bootstrap")]
+COMMANDS = {"ours": FUNCTION, "shared": FUNCTION, "boto3": [str(PYTHON), "-m", "awslambdaric", "boto3_function.handler"]}
 FLOOR = [str(BUILT / "floor" / "bootstrap")]
 LATENCIES = (20, 60, 100)
 CLI_LATENCIES = (0, 300)  # starting seven programs takes longer than their calls
 LOCK_TABLE = "leases"
+EXISTING = "replicas"
 
 
 class Bench:
@@ -53,11 +55,13 @@ class Bench:
         self.client("dynamodb").create_table(
             TableName=LOCK_TABLE, BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "BucketName", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "BucketName", "AttributeType": "S"}])
-        rule = {"Name": "dr", "Match": {"BucketNames": ["new-*"]}, "DestinationBucket": "{bucket}-replica",
-                "DestinationRegion": REPLICA_REGION, "ReplicaKmsKeyArn": self.replica_key}
+        self.client("s3", REPLICA_REGION).create_bucket(
+            Bucket=EXISTING, CreateBucketConfiguration={"LocationConstraint": REPLICA_REGION})
+        self.client("s3", REPLICA_REGION).put_bucket_versioning(
+            Bucket=EXISTING, VersioningConfiguration={"Status": "Enabled"})
         self.environment = {
             **aws.environment, "AWS_ENDPOINT_URL": proxy.endpoint, "PYTHONPATH": str(HERE), "LOCK_TABLE": LOCK_TABLE,
-            "REPLICATION_POLICY": json.dumps({"Rules": [rule]}), "EXECUTION_ROLE_ARN": f"arn:aws:iam::{aws.account}:role/function",
+            "EXECUTION_ROLE_ARN": f"arn:aws:iam::{aws.account}:role/function",
             "AWS_LAMBDA_FUNCTION_NAME": "function",
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
             "AWS_LAMBDA_LOG_GROUP_NAME": "log", "AWS_LAMBDA_LOG_STREAM_NAME": "log"}
@@ -66,9 +70,21 @@ class Bench:
         self.seconds: dict[str, dict[str, dict[int, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
         self.calls: dict[str, dict[str, list[str]]] = defaultdict(dict)
 
+    def clear(self) -> None:
+        """Forgets what was measured."""
+        for figures in (self.start, self.memory, self.seconds, self.calls):
+            figures.clear()
+
+    def settings(self, program: str, destination: str) -> dict[str, str]:
+        """The replication policy for this destination, and the role's scope. Each policy has a shared role of its own, as in a stack of its own."""
+        rule = {"Name": "dr", "Match": {"BucketNames": ["new-*", "made-*"]}, "DestinationBucket": destination,
+                "DestinationRegion": REPLICA_REGION, "ReplicaKmsKeyArn": self.replica_key, "CreateDestinationBucket": destination != EXISTING}
+        settings = {"REPLICATION_POLICY": json.dumps({"Rules": [rule]}), "STACK_ID": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{destination}/1"}
+        return settings | ({"ROLE_SCOPE": "Policy"} if program == "shared" else {})
+
     @contextlib.contextmanager
-    def function(self, program: str, command: list[str]) -> Iterator[Function]:
-        with Function(command, self.environment, self.log) as function:
+    def function(self, program: str, command: list[str], destination: str = EXISTING) -> Iterator[Function]:
+        with Function(command, self.environment | self.settings(program, destination), self.log) as function:
             self.start[program].append(function.start)
             yield function
             self.memory[program].append(function.peak_memory)
@@ -84,23 +100,29 @@ class Bench:
         if len(calls) != len(self.proxy.calls):
             raise Failed(f"{flow}, {program}: {len(calls)} calls in one run, {len(self.proxy.calls)} in another: {self.proxy.calls}")
 
+    def bucket(self, name: str) -> str:
+        """Creates a bucket with a KMS key."""
+        self.client("s3").create_bucket(Bucket=name)
+        default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": self.source_key}
+        self.client("s3").put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={
+            "Rules": [{"ApplyServerSideEncryptionByDefault": default}]})
+        return name
+
     def buckets(self, source: str) -> str:
         """Creates a bucket with a KMS key and its destination in the other Region; returns the source's name."""
-        self.client("s3").create_bucket(Bucket=source)
-        default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": self.source_key}
-        self.client("s3").put_bucket_encryption(Bucket=source, ServerSideEncryptionConfiguration={
-            "Rules": [{"ApplyServerSideEncryptionByDefault": default}]})
         self.client("s3", REPLICA_REGION).create_bucket(
             Bucket=f"{source}-replica", CreateBucketConfiguration={"LocationConstraint": REPLICA_REGION})
-        return source
+        return self.bucket(source)
 
-    def check_replicates(self, source: str) -> None:
-        """Raises unless the bucket has the requested rule."""
+    def check_replicates(self, source: str, destination: str | None = None) -> None:
+        """Raises unless the bucket has the requested rule. Its destination is `<source>-replica`, unless another is given."""
+        destination = destination or f"{source}-replica"
         rule, = self.client("s3").get_bucket_replication(Bucket=source)["ReplicationConfiguration"]["Rules"]
         key = rule["Destination"]["EncryptionConfiguration"]["ReplicaKmsKeyID"]
         enabled = [self.client("s3", region).get_bucket_versioning(Bucket=bucket).get("Status")
-                   for bucket, region in ((source, REGION), (f"{source}-replica", REPLICA_REGION))]
-        if (rule["Status"], key, *enabled) != ("Enabled", self.replica_key, "Enabled", "Enabled"):
+                   for bucket, region in ((source, REGION), (destination, REPLICA_REGION))]
+        found = (rule["Destination"]["Bucket"], rule["Status"], key, *enabled)
+        if found != (f"arn:aws:s3:::{destination}", "Enabled", self.replica_key, "Enabled", "Enabled"):
             raise Failed(f"bucket `{source}` does not replicate as requested: {rule}, versioning {enabled}")
 
     def check_no_replication(self, source: str) -> None:
@@ -110,25 +132,30 @@ class Bench:
             raise Failed(f"bucket `{source}` still replicates: {found['ReplicationConfiguration']}")
 
     def run(self, program: str, latency: int, run: int) -> None:
-        """Runs all flows once."""
-        self.run_events(program, latency, run)
-        self.run_custom_resource(program, latency, run)
+        """Runs all flows of a program once. The one on boto3 creates no destination, and a custom resource always has a role of its own."""
+        self.run_events("new", EXISTING, program, latency, run)
+        if program != "boto3":
+            self.run_events("made", "copy-{bucket}", program, latency, run)
+        if program != "shared":
+            self.run_custom_resource(program, latency, run)
 
-    def run_events(self, program: str, latency: int, run: int) -> None:
-        """Sends the event of a new bucket, and sends it again to a new and to a running process."""
-        command = COMMANDS[program]
-        source = self.buckets(f"new-{program}-{run}-{latency}")
-        event = {"source": "aws.s3", "detail-type": "AWS API Call via CloudTrail", "account": ACCOUNT, "region": REGION, "detail": {
-            "eventSource": "s3.amazonaws.com", "eventName": "CreateBucket", "awsRegion": REGION, "recipientAccountId": ACCOUNT,
-            "userIdentity": {"type": "IAMUser", "arn": f"arn:aws:iam::{ACCOUNT}:user/alice", "accountId": ACCOUNT},
-            "requestParameters": {"bucketName": source}}}
-        with self.function(program, command) as function:
-            self.measure("new", program, latency, lambda: function.invoke(event))
-        self.check_replicates(source)
-        with self.function(program, command) as function:
-            self.measure("again", program, latency, lambda: function.invoke(event))
-            self.measure("warm", program, latency, lambda: function.invoke(event))
-        self.check_replicates(source)
+    def run_events(self, kind: str, destination: str, program: str, latency: int, run: int) -> None:
+        """Sends the events of two new buckets to one process, and the first event again, twice, to another."""
+        events = {}
+        for number in (1, 2):
+            source = self.bucket(f"{kind}-{program}-{run}-{latency}-{number}")
+            events[source] = {
+                "source": "aws.s3", "detail-type": "AWS API Call via CloudTrail", "account": ACCOUNT, "region": REGION, "detail": {
+                    "eventSource": "s3.amazonaws.com", "eventName": "CreateBucket", "awsRegion": REGION, "recipientAccountId": ACCOUNT,
+                    "userIdentity": {"type": "IAMUser", "arn": f"arn:aws:iam::{ACCOUNT}:user/alice", "accountId": ACCOUNT},
+                    "requestParameters": {"bucketName": source}}}
+        first, second = events.values()
+        for flows, sent in (((kind, f"{kind}, warm"), (first, second)), ((f"{kind}, again", f"{kind}, again, warm"), (first, first))):
+            with self.function(program, COMMANDS[program], destination) as function:
+                for flow, event in zip(flows, sent, strict=True):
+                    self.measure(flow, program, latency, functools.partial(function.invoke, event))
+            for source in events:
+                self.check_replicates(source, destination.format(bucket=source))
 
     def run_custom_resource(self, program: str, latency: int, run: int) -> None:
         """Creates and deletes a custom resource."""
@@ -210,9 +237,9 @@ def measure(runs: int) -> dict[str, Any]:
     started = time.monotonic()
     with local_aws() as aws, Proxy(aws.endpoint) as proxy:
         bench = Bench(aws, proxy)
-        bench.run("boto3", 0, -1)  # compiles Python files and fills the file cache
-        for figures in (bench.start, bench.memory, bench.seconds):
-            figures.clear()
+        for program in COMMANDS:  # compiles Python files, fills the file cache, and makes the shared roles
+            bench.run(program, 0, -1)
+        bench.clear()
         for run in range(runs):
             for latency in LATENCIES:
                 for program in COMMANDS:

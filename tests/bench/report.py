@@ -15,9 +15,13 @@ PLOT = ROOT / "docs" / "bench.svg"
 PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- Written by make bench -->\n", "<!-- Until here -->\n"
 
-FLOWS = {"new": "A new bucket, by event", "again": "The same event again", "warm": "… in a process that runs already",
-         "create": "Create", "delete": "Delete", "walk-through": "The walk-through"}
-NAMES = {"ours": "this function", "boto3": "boto3", "cli": "AWS CLI"}
+WARM = "… in a process that runs already"
+FLOWS = {"new": "A new bucket, by event", "new, warm": WARM, "new, again": "The same event again", "new, again, warm": WARM,
+         "made": "A new bucket whose destination is created", "made, warm": WARM, "made, again": "The same event again",
+         "made, again, warm": WARM, "create": "Create", "delete": "Delete", "walk-through": "The walk-through"}
+PLOTTED = ("new", "new, again", "create", "delete")
+NAMES = {"ours": "`RoleScope: Bucket`", "shared": "`RoleScope: Policy`", "boto3": "boto3", "cli": "AWS CLI"}
+COLOURS = {"ours": "#0a7d4b", "shared": "#2455b0", "boto3": "#b4540a"}
 SHOWN = "60"
 
 
@@ -40,13 +44,16 @@ def rows(lines: list[list[str]]) -> str:
 
 
 def flows(result: dict[str, Any]) -> str:
-    lines = [["one after the other", *NAMES.values(), "calls in all", f"seconds at {SHOWN} ms a call"]]
-    for flow, title in FLOWS.items():
-        measured, calls = result["seconds"][flow], result["calls"][flow]
-        lines.append([title, *(spread(round_trips(measured[who])) if who in measured else "" for who in NAMES),
-                      " / ".join(str(len(calls[who])) for who in NAMES if who in calls),
-                      " / ".join(spread(measured[who][SHOWN], 2) for who in NAMES if SHOWN in measured.get(who, {}))])
-    return rows(lines)
+    """A row for each flow: the calls one after the other, all calls, and the seconds at the shown latency."""
+    def cell(flow: str, who: str) -> str:
+        measured = result["seconds"][flow].get(who)
+        if not measured:
+            return ""
+        parts = [spread(round_trips(measured)), f"{len(result['calls'][flow][who])} calls"]
+        return " · ".join([*parts, *([f"{median(measured[SHOWN]):.2f} s"] if SHOWN in measured else [])])
+
+    return rows([[f"one after the other · in all · at {SHOWN} ms a call", *NAMES.values()],
+                 *([title, *(cell(flow, who) for who in NAMES)] for flow, title in FLOWS.items())])
 
 
 def processes(result: dict[str, Any]) -> str:
@@ -69,16 +76,14 @@ def growth(counts: dict[str, Any]) -> str:
 
 def plot(result: dict[str, Any]) -> Iterator[str]:
     """Duration over latency: a panel for each flow, medians with lines from least to most."""
-    colours = {"ours": "#0a7d4b", "boto3": "#b4540a"}
     width, height, left, top = 190, 150, 40, 46
-    shown = [flow for flow in FLOWS if flow not in ("warm", "walk-through")]
     latencies = [int(latency) for latency in result["seconds"]["new"]["ours"]]
-    most = max(max(max(values) for values in result["seconds"][flow][who].values()) for flow in shown for who in colours)
-    yield (f'<svg xmlns="http://www.w3.org/2000/svg" width="{(width + left) * len(shown) + 10}" height="{height + top + 44}" '
+    most = max(max(max(values) for values in values.values()) for flow in PLOTTED for values in result["seconds"][flow].values())
+    yield (f'<svg xmlns="http://www.w3.org/2000/svg" width="{(width + left) * len(PLOTTED) + 10}" height="{height + top + 44}" '
            'font-family="sans-serif" font-size="11">\n<rect width="100%" height="100%" fill="white"/>\n')
-    for index, (who, colour) in enumerate(colours.items()):
-        yield f'<text x="{left + 110 * index}" y="16" fill="{colour}" font-weight="bold">{NAMES[who]}</text>\n'
-    for index, flow in enumerate(shown):
+    for index, (who, colour) in enumerate(COLOURS.items()):
+        yield f'<text x="{left + 150 * index}" y="16" fill="{colour}" font-weight="bold">{NAMES[who].strip("`")}</text>\n'
+    for index, flow in enumerate(PLOTTED):
         x0, y0 = left + index * (width + left), top + height
         yield f'<text x="{x0}" y="{top - 10}" fill="black">{FLOWS[flow]}</text>\n'
         yield f'<path d="M{x0} {top}V{y0}H{x0 + width}" fill="none" stroke="black"/>\n'
@@ -87,15 +92,23 @@ def plot(result: dict[str, Any]) -> Iterator[str]:
             yield f'<text x="{x0 - 4}" y="{y + 4:.0f}" text-anchor="end">{second / 2:g}</text>\n'
         for latency in latencies:
             yield f'<text x="{x0 + latency / max(latencies) * (width - 10):.0f}" y="{y0 + 16}" text-anchor="middle">{latency}</text>\n'
-        for who, colour in colours.items():
-            points = []
-            for latency, values in result["seconds"][flow][who].items():
+        for who, measured in result["seconds"][flow].items():
+            colour, points = COLOURS[who], []
+            for latency, values in measured.items():
                 x = x0 + int(latency) / max(latencies) * (width - 10)
                 low, middle, high = (y0 - value / most * height for value in (min(values), median(values), max(values)))
                 points.append(f"{x:.1f},{middle:.1f}")
                 yield f'<path d="M{x:.1f} {low:.1f}V{high:.1f}" stroke="{colour}" stroke-width="3" opacity="0.4"/>\n'
             yield f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="1.5"/>\n'
     yield f'<text x="{left}" y="{top + height + 36}">seconds over the milliseconds that each call was made to wait</text>\n</svg>\n'
+
+
+def put(page: Path, text: str, begin: str = BEGIN) -> None:
+    """Puts the text between the two comments of a page."""
+    changed, found = re.subn(f"{re.escape(begin)}.*?{re.escape(END)}", lambda _: f"{begin}{text}{END}", page.read_text(), flags=re.DOTALL)
+    if found != 1:
+        raise SystemExit(f"{page} has {found} places for the tables, not 1")
+    page.write_text(changed)
 
 
 def write() -> str:
@@ -106,9 +119,6 @@ def write() -> str:
               f"cores ({result['machine']}), median and range.\nPython {versions['python']}, boto3 {versions['boto3']}, awslambdaric "
               f"{versions['awslambdaric']}, AWS CLI {versions['awscli']}.\n")
     tables = "\n".join([stated, flows(result), processes(result), *([growth(result["instructions"])] if result["instructions"] else [])])
-    text, found = re.subn(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: f"{BEGIN}{tables}{END}", PAGE.read_text(), flags=re.DOTALL)
-    if found != 1:
-        raise SystemExit(f"docs/benchmarks.md has {found} places for the tables, not 1")
-    PAGE.write_text(text)
+    put(PAGE, tables)
     PLOT.write_text("".join(plot(result)))
     return tables
