@@ -49,9 +49,11 @@ test: dev $(TOOLS) $(EMULATOR) $(ORACLE) $(SIMULATOR) $(TERRAFORM) $(CONSTRUCT) 
 artifact: build $(EMULATOR) $(ORACLE) ## Builds the function and the StackSets package for release, and tests both
 	python -m pytest tests/local -m artifact
 
-scale: dev $(TOOLS) $(EMULATOR) $(ORACLE) $(SIMULATOR) ## Walks 10,000 buckets in-process, and 2,000 of a local AWS with each RoleScope, in about 30 minutes (BUCKETS=2000)
-	IN_PROCESS=10000 cargo test --locked --features cli --test it many_buckets -- --nocapture
+scale: dev $(TOOLS) $(EMULATOR) $(ORACLE) $(SIMULATOR) ## Walks 10,000 buckets in-process, and 2,000 of a local AWS with each RoleScope, and counts, in about 30 minutes (BUCKETS=2000)
+	rm -rf target/scale && mkdir -p target/scale
+	IN_PROCESS=10000 cargo test --locked --features cli --test it many_buckets -- --nocapture 2>&1 | tee target/scale/in-process.txt
 	python -m pytest tests/local/test_walk.py tests/local/test_role_scope.py --buckets $(BUCKETS)
+	@python tests/bench/scale.py
 
 bench: build $(EMULATOR) $(BOTO3) ## Measures the function beside boto3 and the AWS CLI on a local AWS, and writes it into docs/benchmarks.md (RUNS=10)
 	cargo lambda build --release --locked --features bench --bin floor

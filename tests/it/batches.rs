@@ -22,6 +22,20 @@ fn with_buckets(names: &[String]) -> State {
     names.iter().fold(two_buckets(), |state, name| state.with_bucket(name, bucket()))
 }
 
+/// The environment of a deployment with this `RoleScope`.
+fn with_role_scope(scope: &str) -> Settings {
+    let policy = r#"{"Rules": [{"Name": "dr", "Match": {"BucketNames": ["prod-*"]}, "DestinationBucket": "copy-{bucket}",
+        "CreateDestinationBucket": true, "ReplicaKmsKeyArn": "arn:aws:kms:us-west-2:111122223333:alias/dr"}]}"#;
+    environment(&[
+        ("REPLICATION_POLICY", policy),
+        ("AWS_REGION", "us-east-1"),
+        ("ROLE_SCOPE", scope),
+        ("STACK_ID", "arn:aws:cloudformation:us-east-1:111122223333:stack/crr/6f3c"),
+        ("EXECUTION_ROLE_ARN", EXECUTION_ROLE),
+        ("LOCK_TABLE", "leases"),
+    ])
+}
+
 /// A lease that does not expire during a test.
 fn held_by_another() -> (String, u64) {
     ("another".to_owned(), now() + 3600)
@@ -172,17 +186,7 @@ async fn quota_of_roles_that_cannot_be_read_fails_no_bucket() {
 #[tokio::test(start_paused = true)]
 async fn quota_of_roles_is_not_read_for_one_role_of_all_buckets_or_for_an_event() {
     let fake = with_roles(900);
-    let policy = r#"{"Rules": [{"Name": "dr", "Match": {"BucketNames": ["prod-*"]}, "DestinationBucket": "demo-destination",
-        "ReplicaKmsKeyArn": "arn:aws:kms:us-west-2:111122223333:alias/dr"}]}"#;
-    let one_role = environment(&[
-        ("REPLICATION_POLICY", policy),
-        ("AWS_REGION", "us-east-1"),
-        ("ROLE_SCOPE", "Policy"),
-        ("STACK_ID", "arn:aws:cloudformation:us-east-1:111122223333:stack/crr/6f3c"),
-        ("EXECUTION_ROLE_ARN", EXECUTION_ROLE),
-        ("LOCK_TABLE", "leases"),
-    ]);
-    assert_eq!(warnings(&fake, &one_role).await, [""; 0]);
+    assert_eq!(warnings(&fake, &with_role_scope("Policy")).await, [""; 0]);
     invoke(&with_roles(900), &sample("create-bucket")).await.unwrap();
     assert_eq!(fake.count("GetAccountSummary"), 0);
 }
@@ -197,4 +201,23 @@ async fn five_buckets_of_a_batch_are_worked_on_at_a_time() {
     let first = rounds.split(" 2. ").next().unwrap();
     let begun = buckets.iter().filter(|name| first.contains(name.as_str()));
     assert_eq!(begun.count(), 5, "{rounds}");
+}
+
+/// `tests/bench/walk_cost.py` computes from these rounds what a walk costs.
+#[tokio::test(start_paused = true)]
+async fn bucket_of_a_walk_takes_the_recorded_rounds_in_a_process_that_has_handled_another() {
+    let buckets = names("prod", 2);
+    for scope in ["Bucket", "Policy"] {
+        let fake = Fake::new(with_buckets(&buckets));
+        let settings = with_role_scope(scope);
+        let walk = async |bucket: &[String]| {
+            fake.clear();
+            fake.record_times();
+            invoke_with(&fake, &batch(bucket), &settings).await.unwrap();
+            fake.rounds()
+        };
+        walk(&buckets[..1]).await;
+        insta::assert_snapshot!(format!("first_walk_{scope}"), walk(&buckets[1..]).await);
+        insta::assert_snapshot!(format!("later_walk_{scope}"), walk(&buckets[1..]).await);
+    }
 }

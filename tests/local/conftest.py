@@ -74,6 +74,11 @@ class Application:
         except self.iam.exceptions.NoSuchEntityException:
             return None
 
+    def replication_roles(self) -> list[str]:
+        """The names of the roles that the function has made."""
+        pages = self.iam.get_paginator("list_roles").paginate()
+        return [role["RoleName"] for page in pages for role in page["Roles"] if role["RoleName"].startswith("s3-crr-")]
+
     def policies(self, role: str) -> dict[str, dict[str, Any]]:
         """The inline policies of a role, by name."""
         names = self.iam.list_role_policies(RoleName=role)["PolicyNames"]

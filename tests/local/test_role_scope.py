@@ -21,6 +21,7 @@ from samples import bucket_event, writes
 from simulator import ENCRYPTION_CONTEXT, Call, decisions
 from test_replication_documents import without_each_part
 from test_rights import without_action
+from walk_figures import WalkFigures, record, transitions
 
 NAME = "s3-crr-us-east-1_"
 POLICY = {"Rules": [{**POLICY_RULE, "Match": {"BucketNames": ["prod-*"], "ExcludeBucketNames": ["prod-scratch-*"]},
@@ -88,13 +89,18 @@ def in_parallel(work: Any, items: list[str]) -> None:
 
 def walk(app: Application, buckets: int) -> dict[str, Any]:
     """Walks the account, which has this many buckets, and returns the walk's result."""
+    return json.loads(execute(app, buckets)["output"])
+
+
+def execute(app: Application, buckets: int) -> dict[str, Any]:
+    """Walks the account, and returns the execution of the state machine."""
     states = app.aws.client("stepfunctions")
     execution = states.start_execution(stateMachineArn=app.outputs["WalkStateMachineArn"])["executionArn"]
     ended = wait_until("the end of the walk", lambda: (found := states.describe_execution(executionArn=execution))[
         "status"] != "RUNNING" and found, 120 + 2 * buckets)
     assert ended["status"] == "SUCCEEDED"
     app.await_idle()
-    return json.loads(ended["output"])
+    return ended
 
 
 def serving(app: Application, bucket: str) -> str | None:
@@ -103,21 +109,21 @@ def serving(app: Application, bucket: str) -> str | None:
     return configuration and configuration["Role"].rpartition("/")[2]
 
 
-def replication_roles(app: Application) -> list[str]:
-    pages = app.iam.get_paginator("list_roles").paginate()
-    return [role["RoleName"] for page in pages for role in page["Roles"] if role["RoleName"].startswith("s3-crr-")]
-
-
 class Walked:
     """An application with one role for all buckets, and two walks over buckets that existed before it."""
 
     def __init__(self, application: Application, buckets: list[str]) -> None:
         self.app, self.buckets = application, buckets
-        self.calls, self.outputs = [], []
-        for _ in range(2):
-            seen = len(self.app.calls())
-            self.outputs.append(walk(self.app, len(buckets)))
+        self.calls, self.outputs, self.figures = [], [], []
+        for name in ("first", "second"):
+            seen, invoked, started = len(self.app.calls()), len(self.app.aws.recorded("invocations")), time.monotonic()
+            execution = execute(self.app, len(buckets))
+            seconds = time.monotonic() - started
+            self.outputs.append(json.loads(execution["output"]))
             self.calls.append(self.app.calls()[seen:])
+            invocations = self.app.aws.recorded("invocations")[invoked:].count(["Action", "SourceBuckets"])
+            self.figures.append(WalkFigures(name, len(buckets), len(self.app.replication_roles()), len(self.calls[-1]), invocations,
+                                            transitions(self.app, execution["executionArn"]), seconds))
 
     def denied(self) -> list[dict[str, Any]]:
         name = self.app.outputs["ExecutionRoleArn"].rpartition("/")[2]
@@ -135,9 +141,10 @@ def walked(request: pytest.FixtureRequest) -> Iterator[Walked]:
         in_parallel(lambda bucket: aws.create_bucket(bucket, key=source_key), buckets)
         outputs = aws.deploy_function(POLICY, AllowCreateDestinationBuckets="true", RoleScope="Policy")
         walked = Walked(Application(aws, outputs, source_key, replica_key, ""), buckets)
+        record("Policy", walked.figures)
         yield walked
         with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
-            print(f"\n{len(buckets)} buckets, {len(replication_roles(walked.app))} role")
+            print(f"\n{len(buckets)} buckets, {len(walked.app.replication_roles())} role")
             for name, calls in zip(("first", "second"), walked.calls, strict=True):
                 counts = Counter(call["action"] for call in calls)
                 print(f"  {name} walk: {len(calls) / len(buckets):.1f} calls for each bucket: "
@@ -145,7 +152,7 @@ def walked(request: pytest.FixtureRequest) -> Iterator[Walked]:
 
 
 def test_one_role_serves_every_bucket_with_exactly_the_deployed_rights(walked: Walked) -> None:
-    role, = replication_roles(walked.app)
+    role, = walked.app.replication_roles()
     assert role.startswith(NAME)
     assert walked.outputs[0]["Changed"] == len(walked.buckets)
     assert {serving(walked.app, bucket) for bucket in walked.buckets} == {role}
@@ -158,7 +165,7 @@ def test_second_walk_writes_nothing(walked: Walked) -> None:
 
 
 def test_event_of_a_new_bucket_makes_no_call_to_iam_but_the_first_look_of_a_process_at_the_role(walked: Walked) -> None:
-    role, = replication_roles(walked.app)
+    role, = walked.app.replication_roles()
     walked.app.aws.create_bucket("prod-new", key=walked.app.source_key)
     walked.app.await_idle()
     walked.app.invoke(bucket_event("CreateBucket", "prod-new"))
@@ -172,7 +179,7 @@ def test_event_of_a_new_bucket_makes_no_call_to_iam_but_the_first_look_of_a_proc
 
 
 def test_role_of_all_buckets_allows_exactly_what_matching_buckets_need(walked: Walked, capsys: pytest.CaptureFixture[str]) -> None:
-    document, = walked.app.policies(replication_roles(walked.app)[0]).values()
+    document, = walked.app.policies(walked.app.replication_roles()[0]).values()
     names = {"account": ACCOUNT, "replica_key": walked.app.replica_key}
     parts, rests = zip(*without_each_part(document), strict=True)
     whole, *without = decisions([document, *rests], CALLS, names)
@@ -228,17 +235,17 @@ def test_walks_switch_from_bucket_to_policy_and_back(switching: Application) -> 
     shared, = {serving(app, bucket) for bucket in SWITCHED}
     assert shared.startswith(NAME)
     assert walk(app, 2)["Changed"] == 0
-    assert sorted(replication_roles(app)) == sorted([*OWN_ROLES, shared]), "objects may be pending"
+    assert sorted(app.replication_roles()) == sorted([*OWN_ROLES, shared]), "objects may be pending"
 
     let_a_day_pass(app)
     assert walk(app, 2)["Changed"] == len(SWITCHED)
-    assert replication_roles(app) == [shared]
+    assert app.replication_roles() == [shared]
     assert {serving(app, bucket) for bucket in SWITCHED} == {shared}
 
     with_scope(app.aws, "Bucket")
     assert walk(app, 2)["Changed"] == len(SWITCHED)
     assert [serving(app, bucket) for bucket in SWITCHED] == OWN_ROLES
-    assert sorted(replication_roles(app)) == sorted([*OWN_ROLES, shared])
+    assert sorted(app.replication_roles()) == sorted([*OWN_ROLES, shared])
     assert walk(app, 2)["Changed"] == 0
 
 

@@ -19,6 +19,7 @@ import pytest
 from conftest import ROLE_PATH, RULE_PREFIX, Application
 from local_aws import POLICY_RULE, REPLICA_REGION, ClientError, local_aws, wait_until
 from samples import writes
+from walk_figures import WalkFigures, record, transitions
 
 POLICY = {"Rules": [
     POLICY_RULE,
@@ -155,6 +156,12 @@ class Account:
         in_parallel(lambda bucket: self.app.iam.delete_role_policy(
             RoleName=f"s3-crr-{bucket}", PolicyName=f"{RULE_PREFIX}dr"), self.matching)
 
+    def counted(self, name: str) -> WalkFigures:
+        """The figures of a walk that has made or found the roles of all matching buckets, for each of these buckets."""
+        walk = self.walks[name]
+        return WalkFigures(name, len(self.matching), len(self.app.replication_roles()), len(walk.calls), walk.invocations,
+                           transitions(self.app, walk.execution), walk.seconds)
+
     def figures(self) -> Iterator[str]:
         yield f"{self.size} buckets: {len(self.matching)} match, {len(self.others)} do not, {len(self.failing) + 1} must fail"
         for name, walk in self.walks.items():
@@ -192,6 +199,7 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
 
         account.walk("first")
         account.walk("second")
+        record("Bucket", [account.counted("first"), account.counted("second")])
         account.delete_grants()
         account.walk_and_stop("stopped")
         account.walk("completing")
@@ -246,6 +254,13 @@ def test_walk_counts_and_lists_failures_and_continues(account: Account) -> None:
 
 def test_walk_invokes_the_function_once_for_each_batch_also_when_buckets_fail(account: Account) -> None:
     assert account.walks["first"].invocations == sum(account.batches)
+
+
+def test_walk_enters_a_state_for_each_batch_three_for_each_page_and_four_more(account: Account) -> None:
+    """`tests/bench/walk_cost.py` computes with it what a walk costs."""
+    expected = sum(account.batches) + 3 * len(account.batches) + 4
+
+    assert [account.counted(walk).transitions for walk in ("first", "second")] == [expected, expected]
 
 
 def test_walk_tries_again_what_is_not_done_and_loses_no_bucket(account: Account) -> None:
