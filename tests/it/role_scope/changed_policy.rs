@@ -106,9 +106,15 @@ async fn change_without_room_for_the_former_grants_is_refused_with_ways_out_that
 
 #[test]
 fn policy_that_may_leave_no_room_for_former_grants_is_warned_of_at_start() {
-    let large = five_rules(|_| "copy-{bucket}", |number| format!("rule{number}"));
-    for (settings, expected) in [(large, 1), (policy_scope(), 0), (bucket_scope(), 0)] {
-        let Some(PolicySource::Inline(policy)) = &settings.policy else { panic!("no policy") };
+    let policy_of = |settings: Settings| match settings.policy {
+        Some(PolicySource::Inline(policy)) => policy,
+        other => panic!("{other:?}"),
+    };
+    let large = policy_of(five_rules(|_| "copy-{bucket}", |number| format!("rule{number}")));
+    let small = policy_of(policy_scope());
+    for (settings, policy, expected) in
+        [(policy_scope(), &large, 1), (bucket_scope(), &large, 0), (policy_scope(), &small, 0)]
+    {
         let warnings = settings.policy_warnings(policy);
         let of_room = warnings.iter().filter(|it| it.contains("change few rules at a time"));
         assert_eq!(of_room.count(), expected, "{warnings:?}");
