@@ -37,6 +37,13 @@ pub struct Versions {
     pub more: bool,
 }
 
+impl Versions {
+    /// Whether there are neither versions nor delete markers.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.delete_markers.is_empty() && !self.more
+    }
+}
+
 /// A version of an object in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedVersion {

@@ -120,16 +120,12 @@ impl<C: Cloud> Engine<'_, C> {
         identity: &Identity,
         access: &Access,
     ) -> Result<BucketLocation, Error> {
-        let (bucket, key) = verify::destination(rule)?;
-        let key = key.and_then(|arn| KeyReference::parse(arn).ok());
-        let expected = key.as_ref().map_or(&source.region, KeyReference::region);
-        let owner = rule.destination_account().and_then(|account| Account::parse(account).ok());
-        let owner = owner.unwrap_or_else(|| identity.account.clone());
-        let access = access.for_account(&owner);
-        let region = self.cloud.bucket_region(&bucket, expected, &owner, &access).await?;
+        let expected = expected_destination(rule, source, identity, access)?;
+        let BucketLocation { bucket, region, owner, access } = &expected;
+        let region = self.cloud.bucket_region(bucket, region, owner, access).await?;
         let region =
             region.ok_or_else(|| Refusal::DestinationMissing { bucket: bucket.clone() })?;
-        Ok(BucketLocation { bucket, region, owner, access })
+        Ok(BucketLocation { region, ..expected })
     }
 
     /// Refuses to write a canary that Object Lock could keep from being removed.
@@ -180,6 +176,22 @@ impl<C: Cloud> Engine<'_, C> {
         });
         Ok(CanaryKey { key, warning })
     }
+}
+
+/// Where the destination bucket of a rule is expected: in the Region of the replica key.
+pub(super) fn expected_destination(
+    rule: &ReplicationRule,
+    source: &BucketLocation,
+    identity: &Identity,
+    access: &Access,
+) -> Result<BucketLocation, Error> {
+    let (bucket, key) = verify::destination(rule)?;
+    let key = key.and_then(|arn| KeyReference::parse(arn).ok());
+    let region = key.as_ref().map_or(&source.region, KeyReference::region).clone();
+    let owner = rule.destination_account().and_then(|account| Account::parse(account).ok());
+    let owner = owner.unwrap_or_else(|| identity.account.clone());
+    let access = access.for_account(&owner);
+    Ok(BucketLocation { bucket, region, owner, access })
 }
 
 /// The key that encrypts a canary, and what it cannot show.

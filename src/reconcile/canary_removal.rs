@@ -14,12 +14,14 @@ use tokio::join;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio::try_join;
 
-use super::canary::canary_key;
+use super::canary::{canary_key, expected_destination};
 use super::open_verification::{VerificationNumber, VerificationState};
 use super::retry::{Failed, RetryBudget, retry};
 use super::snapshot::own_location;
 use super::{Engine, Error};
-use crate::model::{Access, ApiError, BucketLocation, Region, Retry, RuleAddress};
+use crate::model::{
+    Access, ApiError, BucketLocation, Identity, Region, ReplicationRule, Retry, RuleAddress,
+};
 use crate::plan::{Plan, Replaces, ReplicationWrite};
 use crate::ports::Cloud;
 use crate::spec::Spec;
@@ -109,32 +111,44 @@ impl<C: Cloud> Engine<'_, C> {
         }
     }
 
-    /// Removes the canary of the present form of a rule that a plan is about to delete, or to give another prefix or destination.
+    /// Looks for the canaries of the present forms of the rules that a plan is about to delete, or to give another prefix or destination.
+    /// Changes nothing.
     ///
     /// # Errors
-    /// When the removal fails and a retry can help: the rule is then left as it is, so that the retry knows where to look. Any other
-    /// failure is logged.
-    pub(super) async fn remove_replaced_canary(
+    /// When a look fails and a retry can help: the rule is then left as it is, so that the retry knows where to look. Any other failure is
+    /// logged.
+    pub(super) async fn find_replaced_canaries(
         &self,
         plan: &Plan,
         access: &Access,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<CanaryTraces>, Error> {
         let writes = plan.actions().filter_map(|action| match action.replaces() {
             Replaces::Replication(write) => Some(write),
             Replaces::ResourcePolicy(_) | Replaces::Nothing => None,
         });
-        for write in writes {
-            if let Some(traces) = self.replaced_traces(write, access).await? {
-                match self.remove_traces(&traces, self.deadline).await {
-                    Err(failure) if failure.retry != Retry::Never => return Err(failure.into()),
-                    Err(_) | Ok(()) => {}
-                }
+        let found = try_join_all(writes.map(|write| self.replaced_traces(write, access))).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Removes the canaries that [`Self::find_replaced_canaries`] has found.
+    ///
+    /// # Errors
+    /// When the removal fails and a retry can help. Any other failure is logged.
+    pub(super) async fn remove_replaced_canaries(
+        &self,
+        found: &[CanaryTraces],
+    ) -> Result<(), Error> {
+        for traces in found {
+            match self.remove_traces(traces, self.deadline).await {
+                Err(failure) if failure.retry != Retry::Never => return Err(failure.into()),
+                Err(_) | Ok(()) => {}
             }
         }
         Ok(())
     }
 
-    /// Where the canary of a rule may be that a write deletes or moves; `None` if it stays where it is, or cannot be read.
+    /// Where the canary of a rule is, or may be, that a write deletes or moves; `None` if the canary stays where it is, cannot be read, or is
+    /// nowhere.
     async fn replaced_traces(
         &self,
         write: ReplicationWrite<'_>,
@@ -147,9 +161,16 @@ impl<C: Cloud> Engine<'_, C> {
         let source = write.location;
         let rule = RuleAddress { source: source.bucket.clone(), id: write.rule.clone() };
         let Ok(canary) = verify::canary(&rule, before, None) else { return Ok(None) };
-        let former_key = verify::former_key(&rule, before);
-        match self.cloud.versions(source, &canary.key).await {
-            Ok(_) => {}
+        let (key, former_key) = (canary.key, verify::former_key(&rule, before));
+        let identity = self.cloud.identity().await?;
+        // At once, since a canary that the source does not have sends no replica between the looks.
+        let (at_source, former, at_destination) = join!(
+            self.cloud.versions(source, &key),
+            self.cloud.versions(source, &former_key),
+            self.find_replicas(before, source, &identity, access, &key)
+        );
+        let at_source = match at_source {
+            Ok(versions) => versions,
             // Without the right to read canaries, this deployment has not written any.
             Err(failure) if failure.is_denied() => return Ok(None),
             Err(failure) if failure.retry == Retry::Never => {
@@ -158,20 +179,40 @@ impl<C: Cloud> Engine<'_, C> {
                 return Ok(None);
             }
             Err(failure) => return Err(failure.into()),
-        }
-        let identity = self.cloud.identity().await?;
-        let destination = self.destination_location(before, source, &identity, access).await;
-        let destinations = match destination {
-            Ok(destination) => vec![destination],
+        };
+        let (destinations, has_no_replica) = match at_destination {
+            Ok((destination, has_none)) => (vec![destination], has_none),
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => {
                 let bucket = source.bucket.as_str();
                 tracing::warn!(bucket, %error, "cannot look for replicas of the canary of a rule that is removed or moved");
-                Vec::new()
+                (Vec::new(), true)
             }
         };
-        let (key, source) = (canary.key, Some(source.clone()));
-        Ok(Some(CanaryTraces { key, former_key, source, destinations }))
+        let has_no_former = former.is_ok_and(|versions| versions.is_empty());
+        if at_source.is_empty() && has_no_former && has_no_replica {
+            return Ok(None);
+        }
+        Ok(Some(CanaryTraces { key, former_key, source: Some(source.clone()), destinations }))
+    }
+
+    /// Finds the destination of a rule, and whether it certainly has no version of a canary.
+    async fn find_replicas(
+        &self,
+        rule: &ReplicationRule,
+        source: &BucketLocation,
+        identity: &Identity,
+        access: &Access,
+        key: &str,
+    ) -> Result<(BucketLocation, bool), Error> {
+        let expected = expected_destination(rule, source, identity, access)?;
+        let (found, versions) = join!(
+            self.destination_location(rule, source, identity, access),
+            self.cloud.versions(&expected, key)
+        );
+        let found = found?;
+        let has_none = found == expected && versions.is_ok_and(|versions| versions.is_empty());
+        Ok((found, has_none))
     }
 
     /// Removes a canary from all buckets, from the source first so that no further replica arrives. What is left is logged.

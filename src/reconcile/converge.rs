@@ -9,6 +9,7 @@ use futures_util::future::OptionFuture;
 use tokio::join;
 use tokio::time::timeout_at;
 
+use super::canary_removal::CanaryTraces;
 use super::catch_up::RequestedCatchUp;
 use super::execute::{LastRead, Progress};
 use super::generation::Generation;
@@ -106,6 +107,14 @@ pub(super) struct Prefetched<F> {
     pub first_reads: Result<F, Error>,
 }
 
+/// What was read immediately before a plan is applied.
+struct Prepared {
+    /// What was read for the first stage.
+    last_read: Option<LastRead>,
+    /// The canaries of the rules that the plan deletes or moves.
+    canaries: Vec<CanaryTraces>,
+}
+
 impl<C: Cloud> Engine<'_, C> {
     /// Plans and applies, unless a later request has superseded this one, and starts over while the state differs from the snapshot.
     /// The first plan is made of the `prefetched` reads, when there are any.
@@ -179,21 +188,29 @@ impl<C: Cloud> Engine<'_, C> {
             if guard.may_be_stale(snapshot_time) {
                 let planned =
                     self.before_deadline(Box::pin(self.plan_again(scope, desired))).await?;
-                return self.apply_planned(scope, planned, None).await;
+                let canaries = Box::pin(self.find_replaced_canaries(&planned.plan, scope.access));
+                let canaries = self.before_deadline(canaries).await?;
+                return self
+                    .apply_planned(scope, planned, Prepared { last_read: None, canaries })
+                    .await;
             }
-            // A later request that had nothing to write has held no lease.
-            let is_latest = self.check_not_superseded(scope.generation.as_ref());
-            let last_read = OptionFuture::from(
-                planned.plan.stages.first().map(|stage| self.read_before_write(stage)),
-            );
-            let checked = async {
-                let (is_latest, last_read) = join!(is_latest, last_read);
-                is_latest.map(|()| last_read.flatten())
-            };
-            let last_read = self.before_deadline(Box::pin(checked)).await?;
-            self.apply_planned(scope, planned, last_read).await
+            let prepared =
+                self.before_deadline(Box::pin(self.prepare(scope, &planned.plan))).await?;
+            self.apply_planned(scope, planned, prepared).await
         })
         .await
+    }
+
+    /// Reads what must be known immediately before the plan is applied, all at once.
+    async fn prepare(&self, scope: &RequestScope<'_>, plan: &Plan) -> Result<Prepared, Error> {
+        // A later request that had nothing to write has held no lease.
+        let is_latest = self.check_not_superseded(scope.generation.as_ref());
+        let last_read =
+            OptionFuture::from(plan.stages.first().map(|stage| self.read_before_write(stage)));
+        let canaries = self.find_replaced_canaries(plan, scope.access);
+        let (is_latest, last_read, canaries) = join!(is_latest, last_read, canaries);
+        is_latest?;
+        Ok(Prepared { last_read: last_read.flatten(), canaries: canaries? })
     }
 
     async fn plan_again<D: DesiredState>(
@@ -221,7 +238,7 @@ impl<C: Cloud> Engine<'_, C> {
         &self,
         scope: &RequestScope<'_>,
         planned: Planned,
-        last_read: Option<LastRead>,
+        Prepared { last_read, canaries }: Prepared,
     ) -> Result<Planned, Error> {
         let Planned { mut plan, attributes, job_id } = planned;
         if let Some(AppliedRule { spec, catch_up }) = &scope.applies {
@@ -230,7 +247,7 @@ impl<C: Cloud> Engine<'_, C> {
             }
             plan.warnings.extend(Box::pin(self.request_catch_up(spec, &plan, catch_up)).await);
         }
-        let removal = Box::pin(self.remove_replaced_canary(&plan, scope.access));
+        let removal = Box::pin(self.remove_replaced_canaries(&canaries));
         let removed = timeout_at(self.deadline, removal).await;
         removed.map_err(|_| Progress::of(&plan).out_of_time())??;
         let started = if plan.actions().any(|action| action.resource_policy().is_some()) {

@@ -159,6 +159,23 @@ async fn invariant_4_more_versions_than_one_answer_lists_are_removed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn canary_that_one_end_alone_has_is_removed_before_its_rule_is_deleted() {
+    const FORMER: &str = "Tax.s3-kms-replication-verify/s3-kms-replication.demo-destination";
+    for (case, bucket, key) in [
+        ("source", "demo-source", KEY),
+        ("source, of version 0.1.0", "demo-source", FORMER),
+        ("destination", "demo-destination", KEY),
+    ] {
+        let mut state = configured().await;
+        state.bucket_mut(bucket).objects.push(object(key, "left", version(None, 60)));
+        let fake = Fake::new(state);
+        invoke(&fake, &sample("command-delete")).await.unwrap();
+        assert_eq!(fake.objects(), Vec::new(), "{case}");
+        assert!(fake.position("DeleteObject") < fake.position("DeleteBucketReplication"), "{case}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn canaries_of_version_0_1_0_are_removed_and_those_of_other_sources_stay() {
     let former = "Tax.s3-kms-replication-verify/s3-kms-replication.demo-destination";
     for request in [sample("command-verify"), sample("command-delete")] {
