@@ -20,7 +20,7 @@ use super::retry::{Failed, RetryBudget, retry};
 use super::snapshot::own_location;
 use super::{Engine, Error};
 use crate::model::{
-    Access, ApiError, BucketLocation, Identity, Region, ReplicationRule, Retry, RuleAddress,
+    Access, ApiError, BucketLocation, Identity, Region, ReplicationRule, Retry, RuleAddress, RuleId,
 };
 use crate::plan::{Plan, Replaces, ReplicationWrite};
 use crate::ports::Cloud;
@@ -32,6 +32,35 @@ const REMOVAL_ATTEMPTS: u32 = 3;
 
 /// Time for one attempt to remove a page of versions.
 const REMOVAL_ATTEMPT: Duration = Duration::from_secs(3);
+
+/// A rule as it is before it is deleted, or gets another prefix or another destination.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct FormerRule {
+    pub location: BucketLocation,
+    pub id: RuleId,
+    pub rule: ReplicationRule,
+}
+
+impl FormerRule {
+    /// The rules that a plan deletes or moves.
+    pub(super) fn all_of(plan: &Plan) -> Vec<Self> {
+        let writes = plan.actions().filter_map(|action| match action.replaces() {
+            Replaces::Replication(write) => Some(write),
+            Replaces::ResourcePolicy(_) | Replaces::Nothing => None,
+        });
+        writes.filter_map(|write| Self::replaced_by(&write)).collect()
+    }
+
+    /// The rule that a write deletes or moves; `None` if it does neither.
+    fn replaced_by(write: &ReplicationWrite<'_>) -> Option<Self> {
+        let before = write.rule_before()?;
+        if write.rule_after().is_some_and(|after| verify::has_same_canary(before, after)) {
+            return None;
+        }
+        let (location, id) = (write.location.clone(), write.rule.clone());
+        Some(Self { location, id, rule: before.clone() })
+    }
+}
 
 /// Where versions of a rule's canary may be.
 #[derive(Debug, Clone)]
@@ -111,33 +140,25 @@ impl<C: Cloud> Engine<'_, C> {
         }
     }
 
-    /// Looks for the canaries of the present forms of the rules that a plan is about to delete, or to give another prefix or destination.
-    /// Changes nothing.
+    /// Looks for the canaries of rules that a plan is about to delete or move. Changes nothing.
     ///
     /// # Errors
     /// When a look fails and a retry can help: the rule is then left as it is, so that the retry knows where to look. Any other failure is
     /// logged.
-    pub(super) async fn find_replaced_canaries(
+    pub(super) async fn find_former_canaries(
         &self,
-        plan: &Plan,
+        rules: &[FormerRule],
         access: &Access,
     ) -> Result<Vec<CanaryTraces>, Error> {
-        let writes = plan.actions().filter_map(|action| match action.replaces() {
-            Replaces::Replication(write) => Some(write),
-            Replaces::ResourcePolicy(_) | Replaces::Nothing => None,
-        });
-        let found = try_join_all(writes.map(|write| self.replaced_traces(write, access))).await?;
-        Ok(found.into_iter().flatten().collect())
+        let looks = rules.iter().map(|rule| self.find_canary(rule, access));
+        Ok(try_join_all(looks).await?.into_iter().flatten().collect())
     }
 
-    /// Removes the canaries that [`Self::find_replaced_canaries`] has found.
+    /// Removes the canaries that [`Self::find_former_canaries`] has found.
     ///
     /// # Errors
     /// When the removal fails and a retry can help. Any other failure is logged.
-    pub(super) async fn remove_replaced_canaries(
-        &self,
-        found: &[CanaryTraces],
-    ) -> Result<(), Error> {
+    pub(super) async fn remove_former_canaries(&self, found: &[CanaryTraces]) -> Result<(), Error> {
         for traces in found {
             match self.remove_traces(traces, self.deadline).await {
                 Err(failure) if failure.retry != Retry::Never => return Err(failure.into()),
@@ -147,19 +168,14 @@ impl<C: Cloud> Engine<'_, C> {
         Ok(())
     }
 
-    /// Where the canary of a rule is, or may be, that a write deletes or moves; `None` if the canary stays where it is, cannot be read, or is
-    /// nowhere.
-    async fn replaced_traces(
+    /// Where the canary of a rule is, or may be; `None` if it cannot be read, or is nowhere.
+    async fn find_canary(
         &self,
-        write: ReplicationWrite<'_>,
+        former: &FormerRule,
         access: &Access,
     ) -> Result<Option<CanaryTraces>, Error> {
-        let Some(before) = write.rule_before() else { return Ok(None) };
-        if write.rule_after().is_some_and(|after| verify::has_same_canary(before, after)) {
-            return Ok(None);
-        }
-        let source = write.location;
-        let rule = RuleAddress { source: source.bucket.clone(), id: write.rule.clone() };
+        let FormerRule { location: source, id, rule: before } = former;
+        let rule = RuleAddress { source: source.bucket.clone(), id: id.clone() };
         let Ok(canary) = verify::canary(&rule, before, None) else { return Ok(None) };
         let (key, former_key) = (canary.key, verify::former_key(&rule, before));
         let identity = self.cloud.identity().await?;

@@ -9,7 +9,7 @@ use futures_util::future::OptionFuture;
 use tokio::join;
 use tokio::time::timeout_at;
 
-use super::canary_removal::CanaryTraces;
+use super::canary_removal::{CanaryTraces, FormerRule};
 use super::catch_up::RequestedCatchUp;
 use super::execute::{LastRead, Progress};
 use super::generation::Generation;
@@ -35,6 +35,11 @@ pub(super) trait DesiredState {
     /// Whether the lease is acquired while the rest is read: something is to be written unless the plan is refused, or nobody else
     /// may be writing when there is nothing to write.
     fn needs_lease(&self, first_reads: &Self::FirstReads) -> bool;
+
+    /// The rule that the plan deletes, whatever the rest of the reads shows.
+    fn deletes(&self, _first_reads: &Self::FirstReads) -> Option<FormerRule> {
+        None
+    }
 
     /// Reads the rest of the snapshot, and plans from the snapshot alone.
     async fn read_and_plan(&self, first_reads: Self::FirstReads) -> Result<Planned, Error>;
@@ -154,6 +159,9 @@ impl<C: Cloud> Engine<'_, C> {
         prefetched: Option<Prefetched<D::FirstReads>>,
         desired: &D,
     ) -> Result<Planned, Error> {
+        if scope.generation.is_some() && !scope.dry_run {
+            return Box::pin(self.attempt_about_resource(scope, desired)).await;
+        }
         let Prefetched { time, first_reads } = match prefetched {
             Some(prefetched) => prefetched,
             None => {
@@ -163,10 +171,9 @@ impl<C: Cloud> Engine<'_, C> {
             }
         };
         let first_reads = first_reads?;
-        // An earlier request about a custom resource may still be writing, also when this one has nothing to write.
-        let lease_while_reading = scope.generation.is_some() || desired.needs_lease(&first_reads);
+        let needs_lease = desired.needs_lease(&first_reads);
         let planning = self.before_deadline(Box::pin(desired.read_and_plan(first_reads)));
-        if lease_while_reading && !scope.dry_run {
+        if needs_lease && !scope.dry_run {
             return Box::pin(self.apply_under_lease(scope, time, planning, desired)).await;
         }
         let planned = planning.await?;
@@ -174,6 +181,23 @@ impl<C: Cloud> Engine<'_, C> {
             return Ok(planned);
         }
         Box::pin(self.apply_under_lease(scope, time, ready(Ok(planned)), desired)).await
+    }
+
+    /// The attempt of a request about a custom resource. It acquires the lease while the first reads run: an earlier request may still be
+    /// writing, also when this one has nothing to write.
+    async fn attempt_about_resource<D: DesiredState>(
+        &self,
+        scope: &RequestScope<'_>,
+        desired: &D,
+    ) -> Result<Planned, Error> {
+        let time = epoch_seconds(Duration::ZERO);
+        let first_reads = Box::pin(self.first_reads_unless_superseded(scope, desired));
+        let first_reads = self.before_deadline(first_reads);
+        self.with_lease(scope.lease, first_reads, async |guard, first_reads| {
+            let first_reads = Some(first_reads).filter(|_| !guard.may_be_stale(time));
+            Box::pin(self.plan_and_apply(scope, first_reads, desired)).await
+        })
+        .await
     }
 
     /// Acquires the lease while `planning` runs, plans again when another holder may have written since the snapshot, and applies.
@@ -186,39 +210,65 @@ impl<C: Cloud> Engine<'_, C> {
     ) -> Result<Planned, Error> {
         self.with_lease(scope.lease, planning, async |guard, planned| {
             if guard.may_be_stale(snapshot_time) {
-                let planned =
-                    self.before_deadline(Box::pin(self.plan_again(scope, desired))).await?;
-                let canaries = Box::pin(self.find_replaced_canaries(&planned.plan, scope.access));
-                let canaries = self.before_deadline(canaries).await?;
-                return self
-                    .apply_planned(scope, planned, Prepared { last_read: None, canaries })
-                    .await;
+                return Box::pin(self.plan_and_apply(scope, None, desired)).await;
             }
-            let prepared =
-                self.before_deadline(Box::pin(self.prepare(scope, &planned.plan))).await?;
+            let prepared = Box::pin(self.prepare(&planned.plan, scope.access));
+            let prepared = self.before_deadline(prepared).await?;
             self.apply_planned(scope, planned, prepared).await
         })
         .await
     }
 
-    /// Reads what must be known immediately before the plan is applied, all at once.
-    async fn prepare(&self, scope: &RequestScope<'_>, plan: &Plan) -> Result<Prepared, Error> {
-        // A later request that had nothing to write has held no lease.
-        let is_latest = self.check_not_superseded(scope.generation.as_ref());
-        let last_read =
-            OptionFuture::from(plan.stages.first().map(|stage| self.read_before_write(stage)));
-        let canaries = self.find_replaced_canaries(plan, scope.access);
-        let (is_latest, last_read, canaries) = join!(is_latest, last_read, canaries);
-        is_latest?;
-        Ok(Prepared { last_read: last_read.flatten(), canaries: canaries? })
-    }
-
-    async fn plan_again<D: DesiredState>(
+    /// Plans under the lease, and applies. The first reads are made again without fresh ones.
+    async fn plan_and_apply<D: DesiredState>(
         &self,
         scope: &RequestScope<'_>,
+        first_reads: Option<D::FirstReads>,
         desired: &D,
     ) -> Result<Planned, Error> {
-        desired.read_and_plan(self.first_reads_unless_superseded(scope, desired).await?).await
+        let planning = async {
+            let first_reads = match first_reads {
+                Some(first_reads) => first_reads,
+                None => self.first_reads_unless_superseded(scope, desired).await?,
+            };
+            self.plan_and_prepare(scope, first_reads, desired).await
+        };
+        let (planned, prepared) = self.before_deadline(Box::pin(planning)).await?;
+        self.apply_planned(scope, planned, prepared).await
+    }
+
+    /// Plans under the lease. What precedes the deletion of a rule is read at the same time.
+    async fn plan_and_prepare<D: DesiredState>(
+        &self,
+        scope: &RequestScope<'_>,
+        first_reads: D::FirstReads,
+        desired: &D,
+    ) -> Result<(Planned, Prepared), Error> {
+        let deleted: Vec<FormerRule> = desired.deletes(&first_reads).into_iter().collect();
+        let location = deleted.first().map(|former| &former.location);
+        let (is_latest, planned, last_read, canaries) = join!(
+            // A later request that had nothing to write has held no lease.
+            self.check_not_superseded(scope.generation.as_ref()),
+            Box::pin(desired.read_and_plan(first_reads)),
+            OptionFuture::from(location.map(|location| self.read_replication(location))),
+            Box::pin(self.find_former_canaries(&deleted, scope.access))
+        );
+        is_latest?;
+        let planned = planned?;
+        let prepared = match FormerRule::all_of(&planned.plan) == deleted && last_read.is_some() {
+            true => Prepared { last_read, canaries: canaries? },
+            false => self.prepare(&planned.plan, scope.access).await?,
+        };
+        Ok((planned, prepared))
+    }
+
+    /// Reads what must be known immediately before the plan is applied, all at once.
+    async fn prepare(&self, plan: &Plan, access: &Access) -> Result<Prepared, Error> {
+        let last_read =
+            OptionFuture::from(plan.stages.first().map(|stage| self.read_before_write(stage)));
+        let former = FormerRule::all_of(plan);
+        let (last_read, canaries) = join!(last_read, self.find_former_canaries(&former, access));
+        Ok(Prepared { last_read: last_read.flatten(), canaries: canaries? })
     }
 
     /// The first reads of a request that no later one has superseded.
@@ -247,7 +297,7 @@ impl<C: Cloud> Engine<'_, C> {
             }
             plan.warnings.extend(Box::pin(self.request_catch_up(spec, &plan, catch_up)).await);
         }
-        let removal = Box::pin(self.remove_replaced_canaries(&canaries));
+        let removal = Box::pin(self.remove_former_canaries(&canaries));
         let removed = timeout_at(self.deadline, removal).await;
         removed.map_err(|_| Progress::of(&plan).out_of_time())??;
         let started = if plan.actions().any(|action| action.resource_policy().is_some()) {

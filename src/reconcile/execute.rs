@@ -22,7 +22,7 @@ use super::foreign_destinations::{is_refused_destination, refused_destinations};
 use super::retry::{Failed, RetryBudget, retry};
 use super::visibility::is_awaited;
 use super::{Engine, Error};
-use crate::model::{ApiError, ReplicationConfiguration, Retry, RoleOwner};
+use crate::model::{ApiError, BucketLocation, ReplicationConfiguration, Retry, RoleOwner};
 use crate::plan::{Action, Plan, Replaces, ReplicationWrite, Stage};
 use crate::ports::{Cloud, Executed};
 
@@ -69,8 +69,16 @@ const LAST_READ_MAX_AGE: Duration = Duration::from_secs(1);
 
 /// A read of a replication configuration immediately before a write.
 pub(super) struct LastRead {
+    location: BucketLocation,
     ended: Instant,
     result: Result<Option<ReplicationConfiguration>, ApiError>,
+}
+
+impl LastRead {
+    /// Whether it is of a bucket, and recent enough for a write now.
+    fn is_of(&self, location: &BucketLocation) -> bool {
+        self.location == *location && self.ended.elapsed() < LAST_READ_MAX_AGE
+    }
 }
 
 impl<C: Cloud> Engine<'_, C> {
@@ -131,8 +139,12 @@ impl<C: Cloud> Engine<'_, C> {
             Replaces::Replication(write) => Some(write),
             Replaces::ResourcePolicy(_) | Replaces::Nothing => None,
         })?;
-        let result = self.cloud.replication(write.location).await;
-        Some(LastRead { ended: Instant::now(), result })
+        Some(self.read_replication(write.location).await)
+    }
+
+    pub(super) async fn read_replication(&self, location: &BucketLocation) -> LastRead {
+        let result = self.cloud.replication(location).await;
+        LastRead { location: location.clone(), ended: Instant::now(), result }
     }
 
     async fn execute_stage(
@@ -194,8 +206,8 @@ impl<C: Cloud> Engine<'_, C> {
         let action = attempts.action;
         let executed = retry(RetryBudget::for_visibility(FIRST_PAUSE), async || {
             let current = match last_read.take() {
-                Some(LastRead { ended, result }) if ended.elapsed() < LAST_READ_MAX_AGE => result,
-                _ => self.cloud.replication(write.location).await,
+                Some(last) if last.is_of(write.location) => last.result,
+                Some(_) | None => self.cloud.replication(write.location).await,
             };
             if !write.precondition_holds(current.map_err(Failed::Final)?.as_ref()) {
                 return Err(Failed::Final(changed(

@@ -8,8 +8,8 @@
 //! Create would delete that request's rule.
 //!
 //! # Guarantees
-//! - A request records its generation before it acquires the lease. Under the lease, it checks that no later generation is
-//!   recorded. So of two concurrent requests, at least one sees the other.
+//! - A request records its generation before it works under the lease. Under the lease, it checks that no later generation is
+//!   recorded. So of two concurrent requests, the one that has the lease later sees the other's record, or its writes.
 //! - With its generation, a request that makes a rule records that it may have left something, and before it is answered as a success
 //!   that the rule is applied. So a request without the rule's id can tell what may be removed.
 //!

@@ -6,6 +6,7 @@ use tokio::time::sleep;
 use tokio::try_join;
 
 use super::super::Error;
+use super::super::canary_removal::FormerRule;
 use super::super::converge::{DesiredState, Planned};
 use super::super::deleted_bucket::ABSENCE_PAUSE;
 use super::{ReplicatedBucket, SnapshotReader, has_policy};
@@ -40,6 +41,12 @@ impl<R: Read> DesiredState for DeleteRule<'_, R> {
 
     fn needs_lease(&self, _: &DeleteFirstReads) -> bool {
         true
+    }
+
+    fn deletes(&self, first_reads: &DeleteFirstReads) -> Option<FormerRule> {
+        let (location, replication) = first_reads.source.as_ref()?;
+        let rule = replication.as_ref()?.rule(self.rule.id.as_str())?.clone();
+        Some(FormerRule { location: location.clone(), id: self.rule.id.clone(), rule })
     }
 
     async fn read_and_plan(&self, first_reads: DeleteFirstReads) -> Result<Planned, Error> {
