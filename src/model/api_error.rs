@@ -51,4 +51,9 @@ impl ApiError {
         // The answer to a HEAD request has no error code.
         matches!(self.code.as_str(), "AccessDenied" | "AccessDeniedException" | "HTTP 403")
     }
+
+    /// Whether S3 answers that there is no such bucket.
+    pub fn is_missing_bucket(&self) -> bool {
+        matches!(self.code.as_str(), "NoSuchBucket" | "HTTP 404")
+    }
 }

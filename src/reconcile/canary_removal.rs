@@ -20,7 +20,7 @@ use super::retry::{Failed, RetryBudget, retry};
 use super::snapshot::own_location;
 use super::{Engine, Error};
 use crate::model::{
-    Access, ApiError, BucketLocation, Identity, Region, ReplicationRule, Retry, RuleAddress, RuleId,
+    Access, ApiError, BucketLocation, Region, ReplicationRule, Retry, RuleAddress, RuleId,
 };
 use crate::plan::{Plan, Replaces, ReplicationWrite};
 use crate::ports::Cloud;
@@ -179,12 +179,14 @@ impl<C: Cloud> Engine<'_, C> {
         let Ok(canary) = verify::canary(&rule, before, None) else { return Ok(None) };
         let (key, former_key) = (canary.key, verify::former_key(&rule, before));
         let identity = self.cloud.identity().await?;
+        let versions = async |bucket: &BucketLocation| self.cloud.versions(bucket, &key).await;
+        let at_destination = async {
+            let expected = expected_destination(before, source, &identity, access)?;
+            Ok::<_, Error>(self.reader().read_expected_at(expected, versions).await?)
+        };
         // At once, since a canary that the source does not have sends no replica between the looks.
-        let (at_source, former, at_destination) = join!(
-            self.cloud.versions(source, &key),
-            self.cloud.versions(source, &former_key),
-            self.find_replicas(before, source, &identity, access, &key)
-        );
+        let (at_source, former, at_destination) =
+            join!(versions(source), self.cloud.versions(source, &former_key), at_destination);
         let at_source = match at_source {
             Ok(versions) => versions,
             // Without the right to read canaries, this deployment has not written any.
@@ -197,7 +199,8 @@ impl<C: Cloud> Engine<'_, C> {
             Err(failure) => return Err(failure.into()),
         };
         let (destinations, has_no_replica) = match at_destination {
-            Ok((destination, has_none)) => (vec![destination], has_none),
+            Ok(Some((destination, versions))) => (vec![destination], versions.is_empty()),
+            Ok(None) => (Vec::new(), true),
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => {
                 let bucket = source.bucket.as_str();
@@ -210,25 +213,6 @@ impl<C: Cloud> Engine<'_, C> {
             return Ok(None);
         }
         Ok(Some(CanaryTraces { key, former_key, source: Some(source.clone()), destinations }))
-    }
-
-    /// Finds the destination of a rule, and whether it certainly has no version of a canary.
-    async fn find_replicas(
-        &self,
-        rule: &ReplicationRule,
-        source: &BucketLocation,
-        identity: &Identity,
-        access: &Access,
-        key: &str,
-    ) -> Result<(BucketLocation, bool), Error> {
-        let expected = expected_destination(rule, source, identity, access)?;
-        let (found, versions) = join!(
-            self.destination_location(rule, source, identity, access),
-            self.cloud.versions(&expected, key)
-        );
-        let found = found?;
-        let has_none = found == expected && versions.is_ok_and(|versions| versions.is_empty());
-        Ok((found, has_none))
     }
 
     /// Removes a canary from all buckets, from the source first so that no further replica arrives. What is left is logged.

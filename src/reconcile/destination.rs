@@ -11,6 +11,7 @@ use tokio::try_join;
 use super::snapshot::SnapshotReader;
 use crate::model::{
     Access, ApiError, BucketLocation, BucketName, Identity, OWNER_TAG, ReplicationConfiguration,
+    Versioning,
 };
 use crate::plan::{self, Created, Destination};
 use crate::ports::Read;
@@ -26,15 +27,16 @@ pub(super) struct SourceState<'a> {
 }
 
 impl<R: Read> SnapshotReader<'_, R> {
-    /// Reads the destination at `location`. Its Object Lock is read only where it matters: for a source with Object Lock, or for a canary.
+    /// Reads the rest of a destination that was found. Its Object Lock is read only where it matters: for a source with Object Lock, or for a
+    /// canary.
     pub(super) async fn destination(
         &self,
         spec: &Spec,
-        location: Option<BucketLocation>,
+        found: Option<(BucketLocation, Versioning)>,
         identity: &Identity,
         source: SourceState<'_>,
     ) -> Result<Option<Destination>, ApiError> {
-        let Some(location) = location else {
+        let Some((location, versioning)) = found else {
             return Ok(None);
         };
         let is_inaccessible = location.owner != identity.account && location.access == Access::Own;
@@ -65,8 +67,7 @@ impl<R: Read> SnapshotReader<'_, R> {
             let matters = source.object_lock || spec.verify;
             if matters { self.cloud.object_lock(&location).await } else { Ok(false) }
         };
-        let (versioning, object_lock, (created, tagged_for)) =
-            try_join!(self.cloud.versioning(&location), object_lock, created)?;
+        let (object_lock, (created, tagged_for)) = try_join!(object_lock, created)?;
         Ok(Some(Destination { location, versioning, object_lock, created, tagged_for }))
     }
 

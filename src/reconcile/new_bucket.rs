@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::bucket_reads::{BucketReads, FirstRule};
 use super::retry::{Failed, RetryBudget, retry};
 use super::{BucketOutcome, Engine, Error, ReconcileRequest, RuleOutcome};
-use crate::model::{ApiError, Retry};
+use crate::model::Retry;
 use crate::plan::Refusal;
 use crate::ports::Cloud;
 
@@ -75,12 +75,10 @@ impl ReconcileRequest<'_> {
 
 /// Whether the error is S3's answer that a bucket does not exist.
 fn denies_bucket(error: &Error) -> bool {
-    let is_denial =
-        |failure: &ApiError| ["NoSuchBucket", "HTTP 404"].contains(&failure.code.as_str());
     match error {
         Error::Refused(Refusal::SourceMissing { .. }) => true,
-        Error::Read(failure) => is_denial(failure),
-        Error::Apply { failure, .. } => is_denial(failure),
+        Error::Read(failure) => failure.is_missing_bucket(),
+        Error::Apply { failure, .. } => failure.is_missing_bucket(),
         Error::Interrupted { error, .. } => denies_bucket(error),
         Error::Invalid(_)
         | Error::Refused(_)

@@ -3,19 +3,19 @@
 //! It must not know how a plan is made of a snapshot. Everything here is generic over [`Read`], so it cannot write.
 //!
 //! # Expected flow
-//! There are two rounds of concurrent reads. The first round does not wait for the source bucket's Region: it reads in the Region
-//! where the bucket is expected. Those reads are used only when the bucket is in that Region; otherwise they are made again.
+//! There are two rounds of concurrent reads. The first round reads in the Regions where the buckets are expected. S3 refuses a read in another
+//! Region than the bucket's: only then is the Region asked for, and the bucket read again.
 
 mod apply;
 mod delete;
 
-use tokio::{join, try_join};
+use tokio::try_join;
 
 pub(super) use self::apply::{ApplyFirstReads, ApplyRule};
 pub(super) use self::delete::{DeleteFirstReads, DeleteRule};
 use crate::model::{
     Access, Alarm, ApiError, BucketLocation, BucketName, Identity, Region,
-    ReplicationConfiguration, Role, RoleName, RoleOutline, RuleAddress, RuleId,
+    ReplicationConfiguration, Retry, Role, RoleName, RoleOutline, RuleAddress, RuleId,
 };
 use crate::plan::Roles;
 use crate::ports::Read;
@@ -44,27 +44,43 @@ impl<R> Clone for SnapshotReader<'_, R> {
 impl<R> Copy for SnapshotReader<'_, R> {}
 
 impl<R: Read> SnapshotReader<'_, R> {
-    /// Reads the location of a bucket of the caller's account and, concurrently, runs `read` on it; `None` when there is no such
-    /// bucket.
+    /// Runs `read` on a bucket of the caller's account; `None` when there is no such bucket.
     pub(super) async fn read_bucket<T>(
         &self,
         bucket: &BucketName,
         expected: &Region,
         read: impl AsyncFn(&BucketLocation) -> Result<T, ApiError>,
     ) -> Result<Option<(BucketLocation, T)>, ApiError> {
-        let mut location = own_location(bucket, expected.clone(), &self.cloud.identity().await?);
-        let region = self.cloud.bucket_region(bucket, expected, &location.owner, &Access::Own);
-        let (region, prefetched) = join!(region, read(&location));
-        let Some(region) = region? else {
-            return Ok(None);
+        let location = own_location(bucket, expected.clone(), &self.cloud.identity().await?);
+        self.read_expected_at(location, read).await
+    }
+
+    /// Runs `read` on a bucket that is expected at `location`; `None` when there is no such bucket. S3 answers only in the bucket's Region and
+    /// for its owner, so the location is asked for only when `read` fails.
+    pub(super) async fn read_expected_at<T>(
+        &self,
+        location: BucketLocation,
+        read: impl AsyncFn(&BucketLocation) -> Result<T, ApiError>,
+    ) -> Result<Option<(BucketLocation, T)>, ApiError> {
+        let failure = match read(&location).await {
+            Ok(found) => return Ok(Some((location, found))),
+            Err(failure) if failure.is_missing_bucket() => return Ok(None),
+            // Nothing was said about the bucket.
+            Err(failure) if matches!(failure.retry, Retry::Soon | Retry::NextInvocation) => {
+                return Err(failure);
+            }
+            Err(failure) => failure,
         };
-        let found = if region == *expected {
-            prefetched?
-        } else {
-            location.region = region;
-            read(&location).await?
-        };
-        Ok(Some((location, found)))
+        let BucketLocation { bucket, region: expected, owner, access } = &location;
+        match self.cloud.bucket_region(bucket, expected, owner, access).await? {
+            None => Ok(None),
+            Some(region) if region == *expected => Err(failure),
+            Some(region) => {
+                let location = BucketLocation { region, ..location };
+                let found = read(&location).await?;
+                Ok(Some((location, found)))
+            }
+        }
     }
 
     /// Reads the replication configuration of a source bucket, if there is such a bucket, and our role for it.

@@ -292,10 +292,13 @@ async fn event_fails_only_where_a_retry_can_help() {
     // All but the two after the last write, the read-back and the release of the lease, and the look for an earlier verification.
     let put = undisturbed.position("PutBucketReplication");
     let read_state = undisturbed.position("LatestGeneration");
+    // After a refused read of the destination, HeadBucket says that the bucket does not exist.
+    let missing_destination = (undisturbed.position("GetBucketVersioning"), Retry::Never);
     let calls = (0..undisturbed.calls.take().len())
         .filter(|index| ![put + 1, put + 2, read_state].contains(index));
     for (index, (retry, is_error)) in calls
         .flat_map(|index| [(index, (Retry::NextInvocation, true)), (index, (Retry::Never, false))])
+        .filter(|(index, (retry, _))| (*index, *retry) != missing_destination)
     {
         let fake = Fake::new(two_buckets());
         fake.fail_call(index, Fault::Refused("Whatever", retry));

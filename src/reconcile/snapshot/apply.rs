@@ -40,7 +40,7 @@ pub(in crate::reconcile) struct ApplyFirstReads {
     encryption: Option<Encryption>,
     object_lock: bool,
     own_role: Option<RoleOutline>,
-    destination: ReadResult<Region>,
+    destination: ReadResult<(BucketLocation, Versioning)>,
     replica_key: ReadResult<Key>,
 }
 
@@ -100,12 +100,14 @@ impl<R: Read> SnapshotReader<'_, R> {
                 cloud.object_lock(location)
             )
         });
-        let destination = cloud.bucket_region(
-            &spec.destination,
-            &spec.destination_region,
-            spec.destination_account.as_ref().unwrap_or(&identity.account),
-            &spec.destination_access,
-        );
+        let destination = BucketLocation {
+            bucket: spec.destination.clone(),
+            region: spec.destination_region.clone(),
+            owner: spec.destination_account.as_ref().unwrap_or(&identity.account).clone(),
+            access: spec.destination_access.clone(),
+        };
+        let destination =
+            self.read_expected_at(destination, async |location| cloud.versioning(location).await);
         let replica_key =
             self.key(spec.replica_key.as_str(), spec.replica_key.region(), &key_access);
         let (source, own_role, destination, replica_key) = try_join!(
@@ -164,12 +166,7 @@ impl<R: Read> SnapshotReader<'_, R> {
         let replica_key = denied.accept(replica_key, spec.replica_key.account())?;
         let owner = spec.destination_account.as_ref().unwrap_or(&identity.account);
         let destination = destination.map_err(|failure| name_account(failure, spec));
-        let destination = denied.accept(destination, owner)?.map(|region| BucketLocation {
-            bucket: spec.destination.clone(),
-            region,
-            owner: owner.clone(),
-            access: spec.destination_access.clone(),
-        });
+        let destination = denied.accept(destination, owner)?;
 
         let serving = replication.as_ref().and_then(|replication| {
             self.other_role(replication.role(), own_role.as_ref(), &spec.rule.source)

@@ -329,11 +329,11 @@ fn error(code: &'static str, retry: Retry) -> ApiError {
 
 fn bucket<'a>(state: &'a mut State, location: &BucketLocation) -> Result<&'a mut Bucket, ApiError> {
     check_reach(state, &location.bucket, &location.access)?;
-    let found = state
-        .buckets
-        .get_mut(location.bucket.as_str())
-        .filter(|bucket| bucket.region == location.region.as_str());
+    let found = state.buckets.get_mut(location.bucket.as_str());
     let bucket = found.ok_or_else(|| error("NoSuchBucket", Retry::Never))?;
+    if bucket.region != location.region.as_str() {
+        return Err(error("PermanentRedirect", Retry::Never));
+    }
     // Requests name the owner that they expect.
     if bucket.owner == location.owner.as_str() {
         Ok(bucket)
