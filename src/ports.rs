@@ -100,6 +100,9 @@ pub trait Read: Memory {
         target: &ResourcePolicyTarget,
     ) -> impl Future<Output = Result<Option<String>, ApiError>>;
 
+    /// Whether there is a role with this name. One request, where the [outline](Self::role_outline) takes three.
+    fn role_exists(&self, name: &RoleName) -> impl Future<Output = Result<bool, ApiError>>;
+
     /// Reads a role and the names of its inline policies; `None` if there is no such role.
     fn role_outline(
         &self,

@@ -33,6 +33,15 @@ pub(super) fn client(config: &SdkConfig) -> Client {
     Client::from_conf(config.interceptor(WholeAnswer).retry_classifier(WholeAnswer).build())
 }
 
+/// Whether there is a role with this name.
+pub(super) async fn role_exists(client: &Client, name: &RoleName) -> Result<bool, ApiError> {
+    match get_role(client, name).await {
+        Ok(_) => Ok(true),
+        Err((_, cause)) if cause.code() == NOT_FOUND => Ok(false),
+        Err((operation, cause)) => Err(cause.into_error(operation, format!("role `{name}`"))),
+    }
+}
+
 /// Reads a role and the names of its policies, with concurrent calls; `None` when there is no such role.
 pub(super) async fn role_outline(
     client: &Client,

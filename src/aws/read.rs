@@ -113,6 +113,10 @@ impl Read for Aws {
         .await
     }
 
+    async fn role_exists(&self, name: &RoleName) -> Result<bool, ApiError> {
+        iam::role_exists(&self.iam, name).boxed_local().await
+    }
+
     async fn role_outline(&self, name: &RoleName) -> Result<Option<RoleOutline>, ApiError> {
         iam::role_outline(&self.iam, name).boxed_local().await
     }

@@ -25,6 +25,17 @@ impl<R: Read> SnapshotReader<'_, R> {
         Ok(self.cloud.role_outline(&earlier).await?.filter(is_ours))
     }
 
+    /// Whether there is a role under one of the names that the program gives to the role of `source`.
+    pub(super) async fn may_have_own_role(&self, source: &BucketName) -> Result<bool, ApiError> {
+        let names = [Some(RoleName::for_source(source)), RoleName::for_source_of_0_1_0(source)];
+        for name in names.into_iter().flatten() {
+            if self.cloud.role_exists(&name).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Reads [the same role](Self::own_role_outline) with its inline policies.
     pub(super) async fn own_role(&self, source: &BucketName) -> Result<Option<Role>, ApiError> {
         self.with_policies(self.own_role_outline(source).await?).await

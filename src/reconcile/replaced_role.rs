@@ -99,7 +99,7 @@ impl<C: Cloud> Engine<'_, C> {
         dry_run: bool,
     ) -> Result<Option<Plan>, Error> {
         let reader = self.reader();
-        if self.before_deadline(reader.own_role_outline(&location.bucket)).await?.is_none() {
+        if !self.before_deadline(reader.may_have_own_role(&location.bucket)).await? {
             return Ok(None);
         }
         let desired = ReplacedRole { reader, location, policy };

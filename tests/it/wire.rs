@@ -311,6 +311,23 @@ async fn encryption_and_versioning_are_parsed_in_every_form() {
 }
 
 #[tokio::test]
+async fn role_that_does_not_exist_takes_one_request_to_know() {
+    let role = "<GetRoleResponse><GetRoleResult><Role><Path>/</Path><RoleName>s3-crr-demo</RoleName><RoleId>AROA</RoleId>\
+        <Arn>arn:aws:iam::111122223333:role/s3-crr-demo</Arn><CreateDate>2026-11-20T12:00:00Z</CreateDate></Role></GetRoleResult></GetRoleResponse>";
+    let error = |code: &str| {
+        format!(
+            "<ErrorResponse><Error><Code>{code}</Code><Message>m</Message></Error></ErrorResponse>"
+        )
+    };
+    let (missing, denied) = (error("NoSuchEntity"), error("AccessDenied"));
+    let name = RoleName::for_source(&bucket("demo"));
+    assert_eq!(aws(&[ok(role)]).0.role_exists(&name).await, Ok(true));
+    assert_eq!(aws(&[(404, None, &missing)]).0.role_exists(&name).await, Ok(false));
+    let failure = aws(&[(403, None, &denied)]).0.role_exists(&name).await.unwrap_err();
+    assert_snapshot!(failure, @"GetRole on role `s3-crr-demo`: AccessDenied: m");
+}
+
+#[tokio::test]
 async fn role_policies_are_url_decoded() {
     let role = "<GetRoleResponse><GetRoleResult><Role><Path>/s3-kms-replication/</Path><RoleName>s3-crr-demo</RoleName><RoleId>AROA</RoleId>\
         <Arn>arn:aws:iam::111122223333:role/s3-kms-replication/s3-crr-demo</Arn><CreateDate>2026-11-20T12:00:00Z</CreateDate>\

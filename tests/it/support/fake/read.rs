@@ -174,6 +174,13 @@ impl Read for Fake {
         .await
     }
 
+    async fn role_exists(&self, name: &RoleName) -> Result<bool, ApiError> {
+        self.call(Call::read("GetRole", format!("role `{name}`")), |state| {
+            Ok(state.roles.contains_key(name.as_str()))
+        })
+        .await
+    }
+
     async fn role_outline(&self, name: &RoleName) -> Result<Option<RoleOutline>, ApiError> {
         let outline = |role: &Role| RoleOutline {
             role: Role { policies: BTreeMap::new(), ..role.clone() },
