@@ -49,7 +49,7 @@ impl fmt::Display for Line {
 }
 
 /// How many actions of a plan add, change and remove something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
     add: usize,
     change: usize,
@@ -75,12 +75,15 @@ impl fmt::Display for Summary {
 impl Plan {
     /// How many actions add, change and remove something.
     pub fn summary(&self) -> Summary {
-        let count = |effect| self.actions().filter(|action| action.effect() == effect).count();
-        Summary {
-            add: count(Effect::Add),
-            change: count(Effect::Change),
-            remove: count(Effect::Remove),
+        let mut summary = Summary::default();
+        for action in self.actions() {
+            match action.effect() {
+                Effect::Add => summary.add += 1,
+                Effect::Change => summary.change += 1,
+                Effect::Remove => summary.remove += 1,
+            }
         }
+        summary
     }
 
     /// The lines of the plan's text.

@@ -58,13 +58,13 @@ class Walk:
 
 
 def recorded(snapshot: Path, batch: int) -> Walk:
-    """The calls and rounds of a recorded bucket. `GetRole` is three requests: with it go the lists of its policies."""
+    """The calls and rounds of a recorded bucket. `GetRole` on a role is three requests: with it go the lists of its policies."""
     calls: dict[str, float] = {}
     rounds = snapshot.read_text().split("---\n")[2].split(". ")[1:]
-    for operation in re.findall(r"([A-Z]\w+) on ", "".join(rounds)):
+    for operation, subject in re.findall(r"([A-Z]\w+) on (\w+)", "".join(rounds)):
         service = next((service for part, service in SERVICES.items() if part in operation), None)
         service = service or ("S3, reads" if operation.startswith(("Get", "Head", "List")) else "S3, writes")
-        calls[service] = calls.get(service, 0) + (3 if operation == "GetRole" else 1 / batch if operation == OF_A_BATCH else 1)
+        calls[service] = calls.get(service, 0) + (3 if (operation, subject) == ("GetRole", "role") else 1 / batch if operation == OF_A_BATCH else 1)
     return Walk(batch, calls, sum(OF_A_BATCH not in sent for sent in rounds))
 
 

@@ -175,7 +175,7 @@ impl Read for Fake {
     }
 
     async fn role_exists(&self, name: &RoleName) -> Result<bool, ApiError> {
-        self.call(Call::read("GetRole", format!("role `{name}`")), |state| {
+        self.call(Call::read("GetRole", format!("the existence of role `{name}`")), |state| {
             Ok(state.roles.contains_key(name.as_str()))
         })
         .await
