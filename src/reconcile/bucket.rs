@@ -16,7 +16,8 @@ use super::decision::{self, RulesOfBucket};
 use super::shared_role::EnsuredRole;
 use super::snapshot::ApplyFirstReads;
 use super::{Engine, Error, Outcome, Prerequisites};
-use crate::model::{BucketLocation, BucketName, OWNER_TAG, Region, RuleAddress, RuleId};
+use crate::config::PolicyRule;
+use crate::model::{BucketLocation, BucketName, Identity, OWNER_TAG, Region, RuleAddress, RuleId};
 use crate::plan::Plan;
 use crate::ports::Cloud;
 use crate::spec::Spec;
@@ -84,6 +85,17 @@ struct ReverseDirection {
     region: Region,
 }
 
+impl ReverseDirection {
+    /// The other direction of a two-way rule within one account.
+    fn of(rule: &PolicyRule, spec: &Spec, source: &BucketLocation) -> Option<Self> {
+        let is_reversed = rule.is_two_way() && spec.other_account(&source.owner).is_none();
+        is_reversed.then(|| Self {
+            rule: rule.address(&spec.destination),
+            region: spec.destination_region.clone(),
+        })
+    }
+}
+
 impl<C: Cloud> Engine<'_, C> {
     /// Applies every rule of the policy that matches the bucket. Removes every rule that matches the bucket's name but no longer
     /// its tags.
@@ -134,14 +146,14 @@ impl<C: Cloud> Engine<'_, C> {
             Ok(rules) => rules,
             Err(reason) => return self.skip_name(request, &policy, &reason).await.map(skip),
         };
-        let account = self.identity().await?.account;
-        let candidates = match decision::check_destination(&policy, rules, request.bucket, &account)
+        let identity = self.identity().await?;
+        let account = &identity.account;
+        let candidates = match decision::check_destination(&policy, rules, request.bucket, account)
         {
             Ok(candidates) => candidates,
             Err(reason) => return self.skip_unless_gone(request, reason).await.map(skip),
         };
-        let first = first_spec(&candidates, request, &account);
-        let identity = self.identity().await?;
+        let first = first_spec(&candidates, request, account);
         let shared = self.shared_role(&policy, &identity);
         let first_rule = FirstRule { spec: first.as_ref(), shared: shared.as_ref() };
         let ensured = shared
@@ -149,37 +161,24 @@ impl<C: Cloud> Engine<'_, C> {
             .map(|role| Box::pin(self.ensure_shared_role(role, &policy, request.dry_run)));
         let (reads, ensured) =
             join!(self.read_visible_bucket(request, first_rule), OptionFuture::from(ensured));
-        let Some(BucketReads { location, tags, prefetched }) = reads? else {
+        let Some(reads) = reads? else {
             return self.skip_unless_gone(request, "the bucket does not exist").await.map(skip);
         };
         let shared = ensured.transpose()?;
-        let is_created_by_us = match tags.get(OWNER_TAG) {
-            Some(source) => {
-                let reader = self.reader();
-                let read = reader.is_created_destination(&location, source, &identity);
-                self.before_deadline(read).await?
-            }
-            None => false,
+        let is_created_by_us = self.is_created_by_us(&reads, &identity).await?;
+        let BucketReads { location, tags, prefetched } = reads;
+        let rules = decision::match_tags(&policy, candidates, &location, &tags, is_created_by_us);
+        let rules = match rules {
+            Ok(rules) => rules,
+            Err(reason) => return Ok(skip(BucketOutcome::Skipped(reason.to_owned()))),
         };
-        match decision::match_tags(&policy, candidates, &location, &tags, is_created_by_us) {
-            Ok(rules) => {
-                let first = first.zip(prefetched);
-                let (mut outcome, reverse) = self
-                    .apply_rules(
-                        &location,
-                        rules,
-                        FirstReads { shared: shared.as_ref(), first },
-                        request.dry_run,
-                    )
-                    .await?;
-                if request.remove_replaced_role && shared.is_some() {
-                    self.add_removal_of_replaced_role(&location, &policy, request, &mut outcome)
-                        .await;
-                }
-                Ok((request.with_visibility(outcome), reverse))
-            }
-            Err(reason) => Ok(skip(BucketOutcome::Skipped(reason.to_owned()))),
+        let first_reads = FirstReads { shared: shared.as_ref(), first: first.zip(prefetched) };
+        let (mut outcome, reverse) =
+            self.apply_rules(&location, rules, first_reads, request.dry_run).await?;
+        if request.remove_replaced_role && shared.is_some() {
+            self.add_removal_of_replaced_role(&location, &policy, request, &mut outcome).await;
         }
+        Ok((request.with_visibility(outcome), reverse))
     }
 
     /// Applies the matching rules, then removes the untagged ones. In this order, a role that both need is never deleted and
@@ -202,26 +201,17 @@ impl<C: Cloud> Engine<'_, C> {
         for rule in matching {
             let result = match rule.spec(&location.bucket, &location.region, &location.owner) {
                 Ok(spec) => {
-                    if rule.is_two_way() && spec.other_account(&location.owner).is_none() {
-                        reverse.push(ReverseDirection {
-                            rule: rule.address(&spec.destination),
-                            region: spec.destination_region.clone(),
-                        });
-                    }
+                    reverse.extend(ReverseDirection::of(rule, &spec, location));
                     let prefetched = first
                         .take_if(|(first, _)| *first == spec)
                         .map(|(_, prefetched)| prefetched);
                     let spec = Spec { dry_run: spec.dry_run || dry_run, ..spec };
-                    let prerequisites =
-                        Prerequisites { shared: shared.map(|ensured| &ensured.role), prefetched };
-                    let applied = self.apply_policy_rule(&spec, &location.region, prerequisites);
-                    applied.await.map(|mut outcome| {
+                    let mut applied =
+                        self.apply_matching_rule(&spec, location, shared, prefetched).await;
+                    if let Ok(outcome) = &mut applied {
                         outcome.plan.warnings.extend(rule.warnings());
-                        if let Some(ensured) = shared.filter(|_| spec.dry_run) {
-                            outcome.plan.put_before(ensured.plan.clone());
-                        }
-                        outcome
-                    })
+                    }
+                    applied
                 }
                 Err(invalid) => Err(invalid.into()),
             };
@@ -239,6 +229,35 @@ impl<C: Cloud> Engine<'_, C> {
             BucketOutcome::Rules(results)
         };
         Ok((outcome, reverse))
+    }
+
+    /// Applies a rule of the policy. The plan of a dry run begins with that of the role of all buckets.
+    async fn apply_matching_rule(
+        &self,
+        spec: &Spec,
+        location: &BucketLocation,
+        shared: Option<&EnsuredRole>,
+        prefetched: Option<Prefetched<ApplyFirstReads>>,
+    ) -> Result<Outcome, Error> {
+        let prerequisites =
+            Prerequisites { shared: shared.map(|ensured| &ensured.role), prefetched };
+        let mut outcome = self.apply_policy_rule(spec, &location.region, prerequisites).await?;
+        if let Some(ensured) = shared.filter(|_| spec.dry_run) {
+            outcome.plan.put_before(ensured.plan.clone());
+        }
+        Ok(outcome)
+    }
+
+    /// Whether the bucket is a destination that we have created.
+    async fn is_created_by_us(
+        &self,
+        BucketReads { location, tags, .. }: &BucketReads,
+        identity: &Identity,
+    ) -> Result<bool, Error> {
+        let Some(source) = tags.get(OWNER_TAG) else { return Ok(false) };
+        let reader = self.reader();
+        let read = reader.is_created_destination(location, source, identity);
+        self.before_deadline(read).await
     }
 }
 
