@@ -64,7 +64,7 @@ impl<R: Read> SnapshotReader<'_, R> {
     ) -> Result<Option<(BucketLocation, T)>, ApiError> {
         let failure = match read(&location).await {
             Ok(found) => return Ok(Some((location, found))),
-            Err(failure) if failure.is_missing_bucket() => return Ok(None),
+            Err(failure) if failure.code == "NoSuchBucket" => return Ok(None),
             // Nothing was said about the bucket.
             Err(failure) if matches!(failure.retry, Retry::Soon | Retry::NextInvocation) => {
                 return Err(failure);

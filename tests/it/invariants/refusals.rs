@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_kms::types::KeyState;
 use insta::assert_snapshot;
-use s3_kms_replication::model::{Encryption, Key, Role, RoleName};
+use s3_kms_replication::model::{Encryption, Key, Retry, Role, RoleName};
 use serde_json::json;
 
 use crate::support::*;
@@ -137,4 +137,16 @@ async fn source_without_kms_gets_a_rule_without_kms_and_a_warning() {
             .values()
             .any(|policy| policy.contains("kms:Decrypt"))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_9_answer_404_without_the_code_of_s3_does_not_say_that_a_bucket_is_missing() {
+    for operation in ["GetBucketReplication", "GetBucketVersioning"] {
+        let fake = Fake::new(two_buckets());
+        fake.refuse(operation, 1, "HTTP 404", Retry::Never);
+        let answer = create(&fake, json!({"CreateDestinationBucket": "true"})).await;
+        let reason = answer["Reason"].as_str().unwrap();
+        assert!(reason.ends_with("HTTP 404: as told"), "{operation}: {reason}");
+        assert_eq!(fake.writes(), [], "{operation}");
+    }
 }
