@@ -125,6 +125,18 @@ async fn denied_destination_without_an_account_is_refused_with_the_property_that
 }
 
 #[tokio::test(start_paused = true)]
+async fn denied_read_of_a_destination_of_the_same_account_names_no_other_account() {
+    let fake = Fake::new(two_buckets());
+    fake.deny_after(0, "GetBucketVersioning");
+    let answer = create(&fake, json!({})).await;
+    assert_eq!(
+        answer["Reason"],
+        "GetBucketVersioning on bucket `demo-destination`: AccessDenied: as told"
+    );
+    assert_eq!(fake.writes(), []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn rule_without_a_role_is_written_only_to_a_destination_that_is_versioned() {
     let mut state = two_accounts();
     state.readable = BTreeSet::from(["abroad".to_owned(), OTHER_ACCOUNT_KEY.to_owned()]);

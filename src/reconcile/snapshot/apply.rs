@@ -273,7 +273,8 @@ impl<R: Read> SnapshotReader<'_, R> {
 
 /// A denied read of a destination that is taken for the caller's own, since the request names no account.
 fn name_account(failure: ApiError, spec: &Spec) -> ApiError {
-    if spec.destination_account.is_some() {
+    // Another call is denied in a bucket that HeadBucket has found in this account.
+    if spec.destination_account.is_some() || failure.operation != "HeadBucket" {
         return failure;
     }
     let message = format!(
