@@ -13,7 +13,7 @@ use super::canary_removal::{CanaryTraces, FormerRule};
 use super::catch_up::RequestedCatchUp;
 use super::execute::{LastRead, Progress};
 use super::generation::Generation;
-use super::lease::epoch_seconds;
+use super::lease::{Acquisition, epoch_seconds};
 use super::retry::{Failed, RetryBudget, retry};
 use super::{Engine, Error, Outcome, Status};
 use crate::model::{Access, Retry, RuleAddress};
@@ -112,6 +112,12 @@ pub(super) struct Prefetched<F> {
     pub first_reads: Result<F, Error>,
 }
 
+/// What was read before the lease was acquired.
+enum BeforeLease<F> {
+    FirstReads(F),
+    Planned(Box<Planned>),
+}
+
 /// What was read immediately before a plan is applied.
 struct Prepared {
     /// What was read for the first stage.
@@ -184,18 +190,33 @@ impl<C: Cloud> Engine<'_, C> {
     }
 
     /// The attempt of a request about a custom resource. It acquires the lease while the first reads run: an earlier request may still be
-    /// writing, also when this one has nothing to write.
+    /// writing, also when this one has nothing to write. While it waits for another holder, it plans, so that a refusal is said at once.
     async fn attempt_about_resource<D: DesiredState>(
         &self,
         scope: &RequestScope<'_>,
         desired: &D,
     ) -> Result<Planned, Error> {
         let time = epoch_seconds(Duration::ZERO);
-        let first_reads = Box::pin(self.first_reads_unless_superseded(scope, desired));
-        let first_reads = self.before_deadline(first_reads);
-        self.with_lease(scope.lease, first_reads, async |guard, first_reads| {
-            let first_reads = Some(first_reads).filter(|_| !guard.may_be_stale(time));
-            Box::pin(self.plan_and_apply(scope, first_reads, desired)).await
+        let reads = async |acquisition: &Acquisition| {
+            let first_reads = Box::pin(self.first_reads_unless_superseded(scope, desired));
+            let first_reads = self.before_deadline(first_reads).await?;
+            if !acquisition.is_under_way() {
+                return Ok(BeforeLease::FirstReads(first_reads));
+            }
+            let planning = Box::pin(desired.read_and_plan(first_reads));
+            let planned = self.before_deadline(planning).await?;
+            Ok(BeforeLease::Planned(Box::new(planned)))
+        };
+        self.with_lease(scope.lease, reads, async |guard, before| match before {
+            _ if guard.may_be_stale(time) => {
+                Box::pin(self.plan_and_apply(scope, None, desired)).await
+            }
+            BeforeLease::FirstReads(first_reads) => {
+                Box::pin(self.plan_and_apply(scope, Some(first_reads), desired)).await
+            }
+            BeforeLease::Planned(planned) => {
+                Box::pin(self.prepare_and_apply(scope, *planned)).await
+            }
         })
         .await
     }
@@ -208,15 +229,34 @@ impl<C: Cloud> Engine<'_, C> {
         planning: impl Future<Output = Result<Planned, Error>>,
         desired: &D,
     ) -> Result<Planned, Error> {
-        self.with_lease(scope.lease, planning, async |guard, planned| {
-            if guard.may_be_stale(snapshot_time) {
-                return Box::pin(self.plan_and_apply(scope, None, desired)).await;
-            }
-            let prepared = Box::pin(self.prepare(&planned.plan, scope.access));
-            let prepared = self.before_deadline(prepared).await?;
-            self.apply_planned(scope, planned, prepared).await
-        })
+        self.with_lease(
+            scope.lease,
+            async |_| planning.await,
+            async |guard, planned| {
+                if guard.may_be_stale(snapshot_time) {
+                    return Box::pin(self.plan_and_apply(scope, None, desired)).await;
+                }
+                self.prepare_and_apply(scope, planned).await
+            },
+        )
         .await
+    }
+
+    /// Applies what was planned before the lease was acquired.
+    async fn prepare_and_apply(
+        &self,
+        scope: &RequestScope<'_>,
+        planned: Planned,
+    ) -> Result<Planned, Error> {
+        let preparing = async {
+            let (is_latest, prepared) = join!(
+                self.check_not_superseded(scope.generation.as_ref()),
+                self.prepare(&planned.plan, scope.access)
+            );
+            is_latest.and(prepared)
+        };
+        let prepared = self.before_deadline(Box::pin(preparing)).await?;
+        self.apply_planned(scope, planned, prepared).await
     }
 
     /// Plans under the lease, and applies. The first reads are made again without fresh ones.
@@ -301,9 +341,11 @@ impl<C: Cloud> Engine<'_, C> {
         let removed = timeout_at(self.deadline, removal).await;
         removed.map_err(|_| Progress::of(&plan).out_of_time())??;
         let started = if plan.actions().any(|action| action.resource_policy().is_some()) {
-            self.with_lease(CROSS_ACCOUNT_POLICIES, ready(Ok(())), async |_, ()| {
-                Box::pin(self.execute(&plan, last_read)).await
-            })
+            self.with_lease(
+                CROSS_ACCOUNT_POLICIES,
+                async |_| Ok(()),
+                async |_, ()| Box::pin(self.execute(&plan, last_read)).await,
+            )
             .await?
         } else {
             Box::pin(self.execute(&plan, last_read)).await?

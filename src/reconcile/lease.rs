@@ -61,6 +61,22 @@ impl LeaseGuard {
     }
 }
 
+/// An acquisition of a lease, and what is done concurrently.
+#[derive(Debug, Default)]
+pub(super) struct Acquisition {
+    /// Whether the lease is acquired, or will not be.
+    has_ended: Cell<bool>,
+    /// Whether what was done concurrently has failed, so that the lease is no longer needed.
+    is_useless: Cell<bool>,
+}
+
+impl Acquisition {
+    /// Whether the lease is not acquired yet.
+    pub(super) fn is_under_way(&self) -> bool {
+        !self.has_ended.get()
+    }
+}
+
 /// Why a lease was not acquired.
 struct NotAcquired {
     error: Error,
@@ -81,11 +97,13 @@ impl<C: Cloud> Engine<'_, C> {
     pub(super) async fn with_lease<B, T>(
         &self,
         resource: &str,
-        concurrent: impl Future<Output = Result<B, Error>>,
+        concurrent: impl AsyncFnOnce(&Acquisition) -> Result<B, Error>,
         work: impl AsyncFnOnce(LeaseGuard, B) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        let acquisition = Acquisition::default();
         let Some(table) = &self.settings.lock_table else {
-            return work(LeaseGuard { previous_expiry: None }, concurrent.await?).await;
+            let prepared = concurrent(&acquisition).await?;
+            return work(LeaseGuard { previous_expiry: None }, prepared).await;
         };
         let lease = Lease {
             table: table.clone(),
@@ -93,13 +111,13 @@ impl<C: Cloud> Engine<'_, C> {
             holder: random_holder_id(),
             expires_at: epoch_seconds(self.time_left() + WRITE_TIMEOUT),
         };
-        let is_needed = Cell::new(true);
         let concurrent = async {
-            let result = AssertUnwindSafe(concurrent).catch_unwind().await;
-            is_needed.set(matches!(result, Ok(Ok(_))));
+            let result = AssertUnwindSafe(concurrent(&acquisition)).catch_unwind().await;
+            acquisition.is_useless.set(!matches!(result, Ok(Ok(_))));
             result
         };
-        let (prepared, acquired) = join!(concurrent, self.acquire(&lease, &is_needed));
+        // In this order, so that what is concurrent sees a lease that was acquired at the same moment.
+        let (acquired, prepared) = join!(biased; self.acquire(&lease, &acquisition), concurrent);
         let may_hold_lease = acquired.as_ref().map_or_else(|failed| failed.may_hold, |_| true);
         let work_started = Cell::new(false);
         let result = AssertUnwindSafe(Box::pin(async {
@@ -126,11 +144,11 @@ impl<C: Cloud> Engine<'_, C> {
     async fn acquire(
         &self,
         lease: &Lease,
-        is_needed: &Cell<bool>,
+        acquisition: &Acquisition,
     ) -> Result<LeaseGuard, NotAcquired> {
         let budget = RetryBudget::until_deadline(Duration::from_millis(50), Duration::from_secs(2));
         let acquired = retry(budget, async || {
-            if !is_needed.get() {
+            if acquisition.is_useless.get() {
                 return Err(Failed::Final(NotAcquired::busy(lease, false)));
             }
             match self.cloud.acquire(lease, epoch_seconds(Duration::ZERO)).await {
@@ -149,9 +167,11 @@ impl<C: Cloud> Engine<'_, C> {
             }
         });
         // The call that the deadline cuts off may have acquired the lease.
-        timeout_at(self.deadline, acquired)
+        let acquired = timeout_at(self.deadline, acquired)
             .await
-            .unwrap_or_else(|_| Err(NotAcquired::busy(lease, true)))
+            .unwrap_or_else(|_| Err(NotAcquired::busy(lease, true)));
+        acquisition.has_ended.set(true);
+        acquired
     }
 
     /// Releases the lease. When a write of the holder may still take effect, the lease stays for another [`WRITE_TIMEOUT`].
