@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use futures_util::future::OptionFuture;
 use tokio::join;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::canary_removal::{CanaryTraces, FormerRule};
 use super::catch_up::RequestedCatchUp;
-use super::execute::{LastRead, Progress};
+use super::execute::{LAST_READ_MAX_AGE, LastRead, Progress};
 use super::generation::Generation;
 use super::lease::{Acquisition, epoch_seconds};
 use super::retry::{Failed, RetryBudget, retry};
@@ -249,11 +249,14 @@ impl<C: Cloud> Engine<'_, C> {
         planned: Planned,
     ) -> Result<Planned, Error> {
         let preparing = async {
+            let started = Instant::now();
             let (is_latest, prepared) = join!(
                 self.check_not_superseded(scope.generation.as_ref()),
                 self.prepare(&planned.plan, scope.access)
             );
-            is_latest.and(prepared)
+            is_latest?;
+            self.check_again(scope, started).await?;
+            prepared
         };
         let prepared = self.before_deadline(Box::pin(preparing)).await?;
         self.apply_planned(scope, planned, prepared).await
@@ -284,6 +287,7 @@ impl<C: Cloud> Engine<'_, C> {
         first_reads: D::FirstReads,
         desired: &D,
     ) -> Result<(Planned, Prepared), Error> {
+        let started = Instant::now();
         let deleted: Vec<FormerRule> = desired.deletes(&first_reads).into_iter().collect();
         let location = deleted.first().map(|former| &former.location);
         let (is_latest, planned, last_read, canaries) = join!(
@@ -299,7 +303,17 @@ impl<C: Cloud> Engine<'_, C> {
             true => Prepared { last_read, canaries: canaries? },
             false => self.prepare(&planned.plan, scope.access).await?,
         };
+        self.check_again(scope, started).await?;
         Ok((planned, prepared))
+    }
+
+    /// Looks for a later request again, if the look that began at `started` is old: a Delete without anything to delete holds no lease, and
+    /// may have been answered since.
+    async fn check_again(&self, scope: &RequestScope<'_>, started: Instant) -> Result<(), Error> {
+        if started.elapsed() < LAST_READ_MAX_AGE {
+            return Ok(());
+        }
+        self.check_not_superseded(scope.generation.as_ref()).await
     }
 
     /// Reads what must be known immediately before the plan is applied, all at once.

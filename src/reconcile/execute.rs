@@ -65,7 +65,7 @@ impl<'a> Progress<'a> {
 }
 
 /// How long a read counts as the one immediately before a write.
-const LAST_READ_MAX_AGE: Duration = Duration::from_secs(1);
+pub(super) const LAST_READ_MAX_AGE: Duration = Duration::from_secs(1);
 
 /// A read of a replication configuration immediately before a write.
 pub(super) struct LastRead {

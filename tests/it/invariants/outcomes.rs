@@ -1,9 +1,13 @@
 //! Invariant 4, by what is remembered of earlier requests: a Delete removes what its own id names, or what a request that failed or was
 //! not answered has left, and nothing that a later request has made.
 
+use std::time::Duration;
+
 use s3_kms_replication::config::Settings;
 use s3_kms_replication::model::Retry;
 use serde_json::{Value, json};
+use tokio::join;
+use tokio::time::sleep;
 
 use crate::support::*;
 
@@ -166,6 +170,27 @@ async fn invariant_4_nothing_was_created_deletes_nothing_and_supersedes_its_crea
     let late = answer(&fake, &request("Create", 0, None, json!({}))).await;
     assert_eq!(late["Status"], "FAILED");
     assert!(!has_rule_and_role(&fake));
+}
+
+#[tokio::test(start_paused = true)]
+async fn invariant_4_create_with_a_slow_read_writes_nothing_after_its_delete_was_answered() {
+    let undisturbed = Fake::new(two_buckets());
+    let create = request("Create", 0, None, json!({}));
+    answer(&undisturbed, &create).await;
+    let delete = request("Delete", 5, Some(NOTHING_CREATED), json!({}));
+    for slow in 0..undisturbed.first_write() {
+        let fake = Fake::new(two_buckets());
+        fake.fail_call(slow, Fault::Slow);
+        let deleting = async {
+            sleep(Duration::from_secs(1)).await;
+            invoke(&fake, &delete).await.unwrap();
+            fake.state.borrow().buckets.clone()
+        };
+        let (created, then) = join!(invoke(&fake, &create), deleting);
+        created.unwrap();
+        let slow = &undisturbed.calls.borrow()[slow];
+        assert_eq!(fake.state.borrow().buckets, then, "{slow}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
