@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::{OptionFuture, join_all, try_join_all};
 use tokio::join;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio::try_join;
@@ -180,10 +180,11 @@ impl<C: Cloud> Engine<'_, C> {
         let (key, former_key) = (canary.key, verify::former_key(&rule, before));
         let identity = self.cloud.identity().await?;
         let versions = async |bucket: &BucketLocation| self.cloud.versions(bucket, &key).await;
-        let at_destination = async {
-            let expected = expected_destination(before, source, &identity, access)?;
-            Ok::<_, Error>(self.reader().read_expected_at(expected, versions).await?)
-        };
+        let expected = expected_destination(before, source, &identity, access).ok();
+        let reader = self.reader();
+        let at_destination = OptionFuture::from(
+            expected.clone().map(|expected| reader.read_expected_at(expected, versions)),
+        );
         // At once, since a canary that the source does not have sends no replica between the looks.
         let (at_source, former, at_destination) =
             join!(versions(source), self.cloud.versions(source, &former_key), at_destination);
@@ -198,21 +199,23 @@ impl<C: Cloud> Engine<'_, C> {
             }
             Err(failure) => return Err(failure.into()),
         };
-        let (destinations, has_no_replica) = match at_destination {
-            Ok(Some((destination, versions))) => (vec![destination], versions.is_empty()),
-            Ok(None) => (Vec::new(), true),
+        let (destination, has_no_replica) = match at_destination.transpose().map_err(Error::from) {
+            Ok(Some(Some((destination, versions)))) => (Some(destination), versions.is_empty()),
+            Ok(Some(None) | None) => (None, true),
             Err(error) if error.is_transient() => return Err(error),
+            // Replicas whose versions the source shows can be removed all the same.
             Err(error) => {
                 let bucket = source.bucket.as_str();
                 tracing::warn!(bucket, %error, "cannot look for replicas of the canary of a rule that is removed or moved");
-                (Vec::new(), true)
+                (expected, true)
             }
         };
         let has_no_former = former.is_ok_and(|versions| versions.is_empty());
         if at_source.is_empty() && has_no_former && has_no_replica {
             return Ok(None);
         }
-        Ok(Some(CanaryTraces { key, former_key, source: Some(source.clone()), destinations }))
+        let (source, destinations) = (Some(source.clone()), destination.into_iter().collect());
+        Ok(Some(CanaryTraces { key, former_key, source, destinations }))
     }
 
     /// Removes a canary from all buckets, from the source first so that no further replica arrives. What is left is logged.

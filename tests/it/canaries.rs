@@ -194,6 +194,26 @@ async fn canaries_of_version_0_1_0_are_removed_and_those_of_other_sources_stay()
 }
 
 #[tokio::test(start_paused = true)]
+async fn replica_of_a_canary_of_version_0_1_0_is_removed_although_the_look_for_it_is_denied() {
+    let former = "Tax.s3-kms-replication-verify/s3-kms-replication.demo-destination";
+    let mut state = configured().await;
+    let ours = object(former, "ours", version(Some(ReplicationStatus::Completed), 60));
+    state.bucket_mut("demo-source").objects.push(ours);
+    state.bucket_mut("demo-destination").objects.push(object(former, "ours", replica()));
+    let delete = sample("command-delete");
+    let undisturbed = Fake::new(state.clone());
+    invoke(&undisturbed, &delete).await.unwrap();
+    let is_look = |call: &Call| {
+        call.operation == "ListObjectVersions" && call.resource.ends_with("`demo-destination`")
+    };
+    let look = undisturbed.calls.take().iter().position(is_look).unwrap();
+    let fake = Fake::new(state);
+    fake.fail_call(look, Fault::Refused("AccessDenied", Retry::Never));
+    invoke(&fake, &delete).await.unwrap();
+    assert_eq!(fake.objects(), Vec::new());
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_sources_with_one_destination_and_one_rule_name_keep_each_others_replicas() {
     let fake = Fake::new(configured().await);
     let of_other = |request: &str| {
