@@ -4,7 +4,8 @@
 //!
 //! # Guarantees
 //! - A bucket that fails stops no other, and each bucket is in the answer once.
-//! - One call a batch, and none for a bucket, asks for IAM's quota of roles. A batch whose call fails is as good as any other.
+//! - IAM's quota of roles is asked for once in a batch that changed something or lacked roles, and never for each bucket. A batch whose call
+//!   fails is as good as any other.
 //! - A bucket is named as not done when a retry can help it, or when too little time was left to begin with it.
 
 use std::time::Duration;
@@ -47,7 +48,9 @@ pub(super) async fn handle<C: Cloud>(
             None => answer.add_not_begun(&item.name),
         }
     }
-    warn_of_role_quota(answer.roles_needed(), engine).await;
+    if answer.changed() > 0 || answer.roles_needed() > 0 {
+        warn_of_role_quota(answer.roles_needed(), engine).await;
+    }
     json(&answer)
 }
 

@@ -65,6 +65,11 @@ impl BatchAnswer {
         }
     }
 
+    /// How many buckets were changed.
+    pub fn changed(&self) -> u32 {
+        self.changed
+    }
+
     /// How many buckets failed since the account has no room for their roles.
     pub fn roles_needed(&self) -> u32 {
         self.roles_needed
