@@ -1,9 +1,9 @@
 //! The job that replicates existing objects, and the rights of the replication role while the job runs.
 //!
-//! S3 Batch Operations assumes the role through [`iam_policy::trust_with_job`], with the rights of an inline policy for the job. A tag of the role
-//! records a hash of the request and the job's id. S3's own records are not enough: how long S3 recognises a token is not documented, and S3
-//! deletes a job 90 days after its end. A request about a bucket without any version starts no job, and if a catch-up follows, the tag records
-//! [`NO_JOB`].
+//! S3 Batch Operations assumes the role through [`trust_with_job`](crate::iam_policy::trust_with_job), with the rights of an inline policy for
+//! the job. A tag of the role records a hash of the request and the job's id. S3's own records are not enough: how long S3 recognises a token
+//! is not documented, and S3 deletes a job 90 days after its end. A request about a bucket without any version starts no job, and if a catch-up
+//! follows, the tag records [`NO_JOB`].
 //!
 //! Later jobs of the same rule keep the request that the tag records: those of `Replay`, and those of catch-ups, whose time is recorded, too.
 //!
