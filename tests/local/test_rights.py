@@ -248,7 +248,7 @@ def catch_up(app: Application, name: str) -> dict[str, Any]:
 
 def batch_of_a_walk(app: Application, name: str) -> dict[str, Any]:
     """Reconcile of several buckets, as a walk asks for it."""
-    configured_bucket(app, name)
+    new_bucket(app, name)
     return {"Action": "Reconcile", "SourceBuckets": [name]}
 
 
