@@ -10,7 +10,7 @@
 //! # Guarantees
 //! - A request records its generation before it works under the lease. Under the lease, it checks that no later generation is
 //!   recorded. So of two concurrent requests, the one that has the lease later sees the other's record, or its writes.
-//! - That check is at most a second old when the plan is applied. A Delete without anything to delete is answered without the lease, and
+//! - That check is at most a second old when the apply begins. A Delete without anything to delete is answered without the lease, and
 //!   an earlier request that has still read since then writes nothing.
 //! - With its generation, a request that makes a rule records that it may have left something, and before it is answered as a success
 //!   that the rule is applied. So a request without the rule's id can tell what may be removed.
